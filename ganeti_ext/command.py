@@ -1,0 +1,27 @@
+"""The one way to start a program."""
+
+from __future__ import annotations
+
+import subprocess
+
+from ganeti_ext.errors import CommandError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def run(argv: Sequence[str], *, stdin: str = "", timeout: float = 30) -> str:
+    """Run a program to its end and return its stdout.
+
+    No shell; stdin is the given text; CommandError carries the program's own words.
+    """
+    try:
+        done = subprocess.run(list(argv), input=stdin, capture_output=True, text=True, timeout=timeout, check=False)
+    except FileNotFoundError as err:
+        raise CommandError(f"{argv[0]}: not installed") from err
+    except subprocess.TimeoutExpired as err:
+        raise CommandError(f"{' '.join(argv)}: no end after {timeout:g} s") from err
+    if done.returncode != 0:
+        raise CommandError(f"{' '.join(argv)}: exit code {done.returncode}: {done.stderr.strip()}")
+    return done.stdout

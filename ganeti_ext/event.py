@@ -1,0 +1,78 @@
+"""Messages of the update path: what eventd says and the front hears.
+
+Types, keys and routing keys are those of Synnefo's eventd, so that an existing consumer works; `version`,
+`op_index` and `order` are ours. A message is a JSON object of at least:
+
+    type        one of the constants below
+    version     VERSION
+    event_time  [seconds, microseconds]
+    cluster     the cluster's name
+
+OP_STATUS, NETWORK_STATUS and CLUSTER_STATUS tell of one status of one opcode of one job:
+
+    jobId, op_index   the job and the place of the opcode in it (from 0)
+    operation         OP_INSTANCE_CREATE, ...
+    status            queued waiting canceling running canceled success error
+    order             [seconds, microseconds, jobId, op_index, rank of the status]: all from the job file, so
+                      of the master's clock alone; compare as a list
+    logmsg            text of the last log entry, or null
+    result            the opcode's result, or null; for a failure a readable text
+    job_fields        the part of the opcode's input that a consumer needs, without secrets
+    instance / network   the object's name
+
+and OP_STATUS, where eventd asked Ganeti: instance_nics[] {name, network, ip, mac, mode, link, uuid},
+instance_disks[] {name, size (MiB), uuid}, instance_state {oper_state, admin_state, pnode, tags[]}, read_at.
+NETWORK_STATUS likewise network_data {name, uuid, subnet, gateway, subnet6, gateway6, mac_prefix, tags[]}.
+
+NET_STATUS is a hook's note from a node: event_time is that node's clock and must not be compared with others.
+    instance, operation, node (who wrote it), primary, nics[] {name, uuid, ip, mac, mode, link, network}
+"""
+
+from __future__ import annotations
+
+import json
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+VERSION = 1
+EXCHANGE = "ganeti"
+
+OP_STATUS = "ganeti-op-status"
+NETWORK_STATUS = "ganeti-network-status"
+CLUSTER_STATUS = "ganeti-cluster-status"
+NET_STATUS = "ganeti-net-status"
+
+# Rising as a job goes on, so that a late message about an earlier status can be told.
+RANKS = {"queued": 0, "waiting": 1, "canceling": 2, "running": 3, "canceled": 4, "success": 4, "error": 4}
+FINAL = frozenset(("canceled", "success", "error"))
+
+
+def routing_key(message: dict[str, Any]) -> str:
+    """The AMQP routing key; the prefix is what stands before the first "-" of the object's name."""
+    kind = message["type"]
+    if kind == CLUSTER_STATUS:
+        return "ganeti.event.cluster"
+    name: str = message.get("instance") or message.get("network") or ""
+    # A dot would make another level of the key, so a plain FQDN has to go without its domain.
+    prefix = name.split("-", 1)[0].split(".", 1)[0] or "unknown"
+    return f"ganeti.{prefix}.event.{_SUFFIX[kind]}"
+
+
+_SUFFIX = {OP_STATUS: "op", NETWORK_STATUS: "network", NET_STATUS: "net"}
+
+
+def encode(message: dict[str, Any]) -> str:
+    """One line of JSON."""
+    return json.dumps(message, separators=(",", ":"), sort_keys=True)
+
+
+def decode(body: str | bytes) -> dict[str, Any]:
+    """The message in a body; ValueError when it is none of ours."""
+    message = json.loads(body)
+    if not isinstance(message, dict) or message.get("type") not in (*_SUFFIX, CLUSTER_STATUS):
+        raise ValueError(f"not a message of a known type: {body[:80]!r}")
+    if message.get("version") != VERSION:
+        raise ValueError(f"message of version {message.get('version')!r}, this program reads {VERSION}")
+    return message

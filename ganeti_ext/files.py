@@ -1,0 +1,56 @@
+"""Files that other processes read or write at the same time."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+
+
+def replace(path: str, text: str, *, mode: int = 0o644) -> None:
+    """Write a file so that a reader sees the old content or the new, never half.
+
+    The draft's name starts with a dot: whoever watches the directory skips such names.
+    """
+    folder, name = os.path.split(path)
+    draft = os.path.join(folder, f".{name}.{os.getpid()}")
+    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    try:
+        with open(fd, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fchmod(fd, mode)  # the umask of whoever called us does not count
+            os.fsync(fd)
+        os.rename(draft, path)
+    except OSError:
+        remove(draft)
+        raise
+
+
+def remove(path: str) -> bool:
+    """Remove a file; tell whether it was there."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+class Lock:
+    """An exclusive flock for the length of a `with` block; freed by the kernel if we die."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __enter__(self) -> Lock:
+        self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self._fd, fcntl.LOCK_EX)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, err: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self._fd)

@@ -1,0 +1,96 @@
+"""What Ganeti tells an interface script (ganeti hv_base.py, ConfigureNIC)."""
+
+from __future__ import annotations
+
+from collections import namedtuple
+
+from ganeti_ext.env import need, optional
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Network(namedtuple("Network", "name uuid subnet gateway subnet6 gateway6 mac_prefix tags")):
+    """The Ganeti network that a NIC belongs to; subnets in CIDR form."""
+
+    __slots__ = ()
+    name: str
+    uuid: str
+    subnet: str | None
+    gateway: str | None
+    subnet6: str | None
+    gateway6: str | None
+    mac_prefix: str | None
+    tags: tuple[str, ...]
+
+
+class Nic(namedtuple("Nic", "tap index uuid instance mac ip mode link vlan bridge tags network")):
+    """One NIC of an instance, and the tap that Ganeti made for it.
+
+    `tap` is INTERFACE; INTERFACE_NAME is the NIC's own name and is not used.
+    `bridge` is the bridge to join in bridged mode, without a VLAN suffix.
+    """
+
+    __slots__ = ()
+    tap: str
+    index: int
+    uuid: str
+    instance: str
+    mac: str
+    ip: str | None
+    mode: str
+    link: str | None
+    vlan: str | None
+    bridge: str | None
+    tags: tuple[str, ...]
+    network: Network | None
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> Nic:
+        return cls(
+            tap=need(env, "INTERFACE", _interface),
+            index=need(env, "INTERFACE_INDEX", int),
+            uuid=need(env, "INTERFACE_UUID", str),
+            instance=need(env, "INSTANCE", str),
+            mac=need(env, "MAC", _mac),
+            ip=optional(env, "IP", str),
+            mode=need(env, "MODE", str),
+            link=optional(env, "LINK", str),
+            vlan=optional(env, "VLAN", str),
+            bridge=optional(env, "BRIDGE", _interface),
+            tags=_tags(env, "TAGS"),
+            network=_network(env) if env.get("NETWORK_NAME") else None,
+        )
+
+
+def _network(env: Mapping[str, str]) -> Network:
+    return Network(
+        name=env["NETWORK_NAME"],
+        uuid=need(env, "NETWORK_UUID", str),
+        subnet=optional(env, "NETWORK_SUBNET", str),
+        gateway=optional(env, "NETWORK_GATEWAY", str),
+        subnet6=optional(env, "NETWORK_SUBNET6", str),
+        gateway6=optional(env, "NETWORK_GATEWAY6", str),
+        mac_prefix=optional(env, "NETWORK_MAC_PREFIX", str),
+        tags=_tags(env, "NETWORK_TAGS"),
+    )
+
+
+def _tags(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+    return tuple(sorted(env.get(name, "").split()))
+
+
+def _interface(text: str) -> str:
+    # IFNAMSIZ is 16 with the final zero; the kernel refuses "/" and white space.
+    if len(text) > 15 or "/" in text or text in (".", "..") or text.split() != [text]:
+        raise ValueError("not an interface name")
+    return text
+
+
+def _mac(text: str) -> str:
+    parts = text.lower().split(":")
+    if len(parts) != 6 or any(len(part) != 2 for part in parts):
+        raise ValueError("not a MAC address")
+    bytes.fromhex("".join(parts))
+    return ":".join(parts)

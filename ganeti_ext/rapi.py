@@ -1,0 +1,80 @@
+"""A client of Ganeti's remote API (ganeti-doc, rapi.rst)."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import ssl
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+from ganeti_ext.errors import ConfigError, RapiError, RapiUnavailable
+
+
+class Rapi:
+    """One cluster's remote API.
+
+    `ca` is a PEM file with the certificate that the API shows (Ganeti makes a self-signed one, whose name
+    never matches: it is trusted as that one certificate, not by its name). Calls raise RapiUnavailable when
+    there is no trustworthy answer, RapiError when the answer is a refusal. One connection a call: safe to use
+    from several threads.
+    """
+
+    def __init__(self, url: str, user: str, password: str, ca: str, timeout: float = 10) -> None:
+        parts = urlsplit(url)
+        if parts.scheme != "https" or not parts.hostname:
+            raise ConfigError(f"RAPI address {url!r}: expected https://HOST:PORT")
+        self._host, self._port, self._timeout = parts.hostname, parts.port or 5080, timeout
+        self._where = f"{self._host}:{self._port}"
+        credentials = base64.b64encode(f"{user}:{password}".encode()).decode()
+        self._headers = {"Authorization": f"Basic {credentials}", "Accept": "application/json"}
+        try:
+            self._context = ssl.create_default_context(cafile=ca)
+        except (OSError, ssl.SSLError) as err:
+            raise ConfigError(f"RAPI certificate {ca}: {err}") from err
+        self._context.check_hostname = False
+
+    def get(self, path: str, query: Mapping[str, str | int] | None = None) -> Any:
+        """GET /2/PATH."""
+        return self._call("GET", path, query, None)
+
+    def submit(self, method: str, path: str, body: object = None, query: Mapping[str, str | int] | None = None) -> int:
+        """A call that starts a job; returns the job's number."""
+        answer = self._call(method, path, query, body)
+        try:
+            return int(answer)
+        except (TypeError, ValueError):
+            raise RapiUnavailable(f"RAPI {self._where}: expected a job id, got {answer!r}") from None
+
+    def _call(self, method: str, path: str, query: Mapping[str, str | int] | None, body: object) -> Any:
+        target = quote(f"/2/{path}") + (f"?{urlencode(query)}" if query else "")
+        headers = dict(self._headers)
+        payload = None
+        if body is not None:
+            payload = json.dumps(body).encode()
+            headers["Content-Type"] = "application/json"
+        connection = http.client.HTTPSConnection(self._host, self._port, timeout=self._timeout, context=self._context)
+        try:
+            connection.request(method, target, payload, headers)
+            response = connection.getresponse()
+            text = response.read()
+        except (OSError, http.client.HTTPException) as err:
+            raise RapiUnavailable(f"RAPI {self._where}: {err}") from err
+        finally:
+            connection.close()
+        return _decode(f"{method} {target}", response.status, text)
+
+
+def _decode(call: str, status: int, text: bytes) -> Any:
+    try:
+        answer = json.loads(text)
+    except ValueError as err:
+        raise RapiUnavailable(f"RAPI {call}: status {status} without JSON") from err
+    if status == http.client.OK:
+        return answer
+    words = answer.get("explain") or answer.get("message") if isinstance(answer, dict) else answer
+    if status in (http.client.BAD_GATEWAY, http.client.SERVICE_UNAVAILABLE, http.client.GATEWAY_TIMEOUT):
+        raise RapiUnavailable(f"RAPI {call}: {words}")
+    raise RapiError(f"RAPI {call}: {words}", status)

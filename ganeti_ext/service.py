@@ -1,0 +1,122 @@
+"""What every daemon needs: one poll loop, signals, and word to systemd (sd_notify(3))."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import selectors
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+log = logging.getLogger(__name__)
+
+
+class HasFileno(Protocol):
+    def fileno(self) -> int: ...
+
+
+def log_to_journal(level: str = "INFO") -> None:
+    """Log lines on stderr, which systemd hands to the journal with its own time stamps."""
+    logging.basicConfig(level=level, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+
+
+def notify(state: str) -> None:
+    """Tell systemd, e.g. READY=1; does nothing when it does not listen."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    if address.startswith("@"):
+        address = "\0" + address[1:]
+    kind = socket.SOCK_DGRAM | socket.SOCK_CLOEXEC
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, kind) as sock:
+        sock.sendto(state.encode(), address)
+
+
+class Loop:
+    """Calls back on readable files and due timers until SIGTERM or SIGINT.
+
+    A callback that raises ends the loop: systemd restarts the daemon, and what it does at start is made to
+    catch up. Callbacks that must survive bad input catch what they expect themselves.
+    """
+
+    def __init__(self) -> None:
+        self._selector = selectors.DefaultSelector()
+        self._timers: list[_Timer] = []
+        self._stopping = False
+        self._reload: Callable[[], None] | None = None
+
+    def add(self, file: HasFileno | int, callback: Callable[[], None]) -> None:
+        """Call back whenever the file is readable."""
+        self._selector.register(file, selectors.EVENT_READ, callback)
+
+    def remove(self, file: HasFileno | int) -> None:
+        self._selector.unregister(file)
+
+    def every(self, seconds: float, callback: Callable[[], None]) -> None:
+        """Call back at this pace, first after one period."""
+        self._timers.append(_Timer(seconds, callback))
+
+    def on_reload(self, callback: Callable[[], None]) -> None:
+        """Call back on SIGHUP."""
+        self._reload = callback
+
+    def stop(self) -> None:
+        self._stopping = True
+
+    def run(self) -> None:
+        """Send READY, work, send STOPPING."""
+        with self._signals():
+            notify("READY=1")
+            while not self._stopping:
+                self._turn()
+            notify("STOPPING=1")
+
+    def _turn(self) -> None:
+        due = min((timer.due for timer in self._timers), default=None)
+        timeout = None if due is None else max(0.0, due - time.monotonic())
+        for key, _ in self._selector.select(timeout):
+            key.data()
+        now = time.monotonic()
+        for timer in self._timers:
+            if timer.due <= now:
+                timer.due = now + timer.seconds
+                timer.callback()
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        # A signal has to end select(): Python writes its number to this pipe (PEP 475 restarts the call else).
+        inner, outer = socket.socketpair()
+        inner.setblocking(False)
+        outer.setblocking(False)
+        self.add(inner, lambda: self._signalled(inner.recv(64)))
+        wakeup = signal.set_wakeup_fd(outer.fileno(), warn_on_full_buffer=False)
+        numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+        before = [signal.signal(number, lambda *_: None) for number in numbers]
+        try:
+            yield
+        finally:
+            for number, handler in zip(numbers, before, strict=True):
+                signal.signal(number, handler)
+            signal.set_wakeup_fd(wakeup)
+            self.remove(inner)
+            inner.close()
+            outer.close()
+
+    def _signalled(self, numbers: bytes) -> None:
+        for number in numbers:
+            if number in (signal.SIGTERM, signal.SIGINT):
+                self._stopping = True
+            elif number == signal.SIGHUP and self._reload is not None:
+                self._reload()
+
+
+class _Timer:
+    def __init__(self, seconds: float, callback: Callable[[], None]) -> None:
+        self.seconds = seconds
+        self.callback = callback
+        self.due = time.monotonic() + seconds
