@@ -1,0 +1,1 @@
+"""The OpenStack-compatible front and its consumer of events."""
