@@ -1,0 +1,85 @@
+"""What the host needs, and the root file system that all nodes share."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+
+from ganeti_ext.command import run
+from lab import BASES
+from lab.step import step
+
+HOST = (
+    "mmdebstrap systemd-container debian-archive-keyring iproute2 xfsprogs e2fsprogs extlinux cpio xz-utils nftables "
+    "iptables tcpdump debhelper dh-python dpkg-dev fakeroot lintian python3 python3-venv openssl make"
+).split()
+
+NODE = (
+    "ganeti qemu-system-x86 systemd-sysv dbus openssh-server iptables nftables udev iproute2 iputils-ping procps "
+    "tcpdump ca-certificates python3-netfilterqueue python3-iptables python3-nftables python3-pyinotify python3-kombu "
+    "python3-flask python3-sqlalchemy python3-psycopg2 gunicorn rabbitmq-server python3-openstackclient"
+).split()
+
+# The guests' kernel and user land: unpacked, never installed (see guest.py).
+GUEST = ("linux-image-cloud-amd64", "busybox-static")
+
+MIRROR = "http://deb.debian.org/debian"
+SUITE = "trixie"
+
+# Servers that only one node is to run; node services start them where they belong.
+_OFF = ("rabbitmq-server", "nftables", "systemd-resolved", "systemd-networkd", "cron", "epmd.socket")
+
+
+def setup() -> None:
+    """Install what the host lacks."""
+    installed = run(["dpkg-query", "--show", "--showformat=${db:Status-Abbrev} ${Package}\n"]).splitlines()
+    have = {line.split()[-1] for line in installed if line.startswith("ii")}
+    missing = [name for name in HOST if name not in have]
+    if missing:
+        with step(f"Installing on this machine: {' '.join(missing)}"):
+            os.environ["DEBIAN_FRONTEND"] = "noninteractive"
+            run(["apt-get", "update", "--quiet"], timeout=300)
+            run(["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", *missing], timeout=900)
+
+
+def root() -> str:
+    """The nodes' base, made when this list of packages has none yet."""
+    key = hashlib.sha256(repr((SUITE, NODE, GUEST, _OFF)).encode()).hexdigest()[:12]
+    path = BASES / f"base-{key}"
+    if not path.exists():
+        with step("Making the nodes' Debian 13 (once; about a minute)"):
+            _make(str(path))
+    return str(path)
+
+
+def _make(path: str) -> None:
+    BASES.mkdir(parents=True, exist_ok=True)
+    draft = f"{path}.draft"
+    shutil.rmtree(draft, ignore_errors=True)
+    excluded = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*")
+    download = f"cd '{draft}/var/cache' && chroot '{draft}' sh -c 'cd /var/cache && apt-get download {_GUEST_DEBS}'"
+    run(
+        [
+            "mmdebstrap",
+            "--variant=apt",
+            "--skip=output/dev",
+            "--aptopt=Acquire::Languages \"none\"",
+            "--dpkgopt=force-unsafe-io",
+            *(f"--dpkgopt=path-exclude={pattern}" for pattern in excluded),
+            f"--include={','.join(NODE)}",
+            f"--customize-hook={download}",
+            f"--customize-hook=chroot '{draft}' systemctl disable {' '.join(_OFF)} 2>/dev/null || true",
+            SUITE,
+            draft,
+            MIRROR,
+        ],
+        timeout=1800,
+    )
+    os.rename(draft, path)
+
+
+# The meta package only names the kernel of the day, so ask it.
+_GUEST_DEBS = (
+    "busybox-static $(apt-cache depends linux-image-cloud-amd64 | sed -n \"s/.*Depends: *\\(linux-image-[^ ]*\\)/\\1/p\")"
+)

@@ -1,0 +1,106 @@
+"""The whole lab: up, down, and its parts by name."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+from ganeti_ext.command import run
+from ganeti_ext.files import Lock
+from lab import BASES, ROOT, RUN, STATE, base, ganeti, services, storage, wires
+from lab.node import DEBS, Node
+from lab.step import step
+
+NODES = 3
+NODES_RANGE = range(1, NODES + 1)
+
+
+def nodes() -> list[Node]:
+    return [Node(number) for number in NODES_RANGE]
+
+
+def running() -> bool:
+    """Whether the lab was brought up to the end and all its nodes live."""
+    return (RUN / "up").exists() and all(node.leader() for node in nodes())
+
+
+def up() -> None:
+    """Bring the lab up: nodes, Ganeti, our packages, our services. A lab that is up only gets the packages."""
+    base.setup()
+    with _exclusive():
+        if running():
+            install()
+            return
+        _down()
+        tree = base.root()
+        RUN.mkdir(parents=True, exist_ok=True)
+        (STATE / "debs").mkdir(parents=True, exist_ok=True)
+        with step(f"Wiring the networks, booting {NODES} nodes"):
+            storage.up()
+            wires.up(NODES)
+            # One after the other: nspawn prepares its mounts quicker alone than two at a time.
+            for node in nodes():
+                node.start(tree, _hosts())
+        ganeti.up(nodes())
+        install()
+        services.up(nodes())
+        (RUN / "up").touch()
+
+
+def down() -> None:
+    """Take everything away that `up` made, whatever state it is in."""
+    with _exclusive():
+        _down()
+
+
+def _down() -> None:
+    (RUN / "up").unlink(missing_ok=True)
+    services.down()
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(Node.stop, nodes()))
+    wires.down()
+    storage.down()
+    shutil.rmtree(STATE, ignore_errors=True)
+    shutil.rmtree(RUN, ignore_errors=True)
+
+
+def install() -> None:
+    """Build our packages and install them with apt on the nodes where they belong."""
+    with step("Building the packages"):
+        run(["make", "--silent", "--no-print-directory", "-C", str(ROOT), "deb"], timeout=300)
+    shutil.rmtree(STATE / "debs", ignore_errors=True)
+    built = sorted((ROOT / "build/deb").glob("*.deb"))
+    _refill(built)
+    with step("Installing them on the nodes"), ThreadPoolExecutor() as pool:
+        list(pool.map(_install, nodes()))
+
+
+def _refill(built: list) -> None:
+    # The nodes hold a bind mount of this very directory: fill it, never replace it.
+    folder = STATE / "debs"
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.iterdir():
+        old.unlink()
+    for deb in built:
+        shutil.copy(deb, folder)
+
+
+def _install(node: Node) -> None:
+    names = services.packages(node)
+    command = f"DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet --no-download --reinstall {names}"
+    node.run("sh", "-c", command, timeout=300)
+
+
+def _hosts() -> str:
+    lines = ["127.0.0.1 localhost", f"{wires.address(0)} cluster.lab cluster"]
+    lines += [f"{node.address} {node.name} {node.name.split('.')[0]}" for node in nodes()]
+    return "\n".join(lines) + "\n"
+
+
+@contextlib.contextmanager
+def _exclusive() -> Iterator[None]:
+    BASES.mkdir(parents=True, exist_ok=True)
+    with Lock(str(BASES / "lock")):
+        yield
