@@ -10,16 +10,56 @@ from ganeti_ext.command import run
 from lab import BASES
 from lab.step import step
 
-HOST = (
-    "mmdebstrap systemd-container debian-archive-keyring iproute2 xfsprogs e2fsprogs extlinux cpio xz-utils nftables "
-    "iptables tcpdump debhelper dh-python dpkg-dev fakeroot lintian python3 python3-venv openssl make"
-).split()
+HOST = [
+    "mmdebstrap",
+    "systemd-container",
+    "debian-archive-keyring",
+    "iproute2",
+    "xfsprogs",
+    "e2fsprogs",
+    "extlinux",
+    "cpio",
+    "xz-utils",
+    "nftables",
+    "iptables",
+    "tcpdump",
+    "debhelper",
+    "dh-python",
+    "dpkg-dev",
+    "fakeroot",
+    "lintian",
+    "python3",
+    "python3-venv",
+    "openssl",
+    "make",
+]
 
-NODE = (
-    "ganeti qemu-system-x86 systemd-sysv dbus openssh-server iptables nftables udev iproute2 iputils-ping procps "
-    "tcpdump ca-certificates python3-netfilterqueue python3-iptables python3-nftables python3-pyinotify python3-kombu "
-    "python3-flask python3-sqlalchemy python3-psycopg2 gunicorn rabbitmq-server python3-openstackclient"
-).split()
+NODE = [
+    "ganeti",
+    "qemu-system-x86",
+    "systemd-sysv",
+    "dbus",
+    "openssh-server",
+    "iptables",
+    "nftables",
+    "udev",
+    "iproute2",
+    "iputils-ping",
+    "procps",
+    "tcpdump",
+    "ca-certificates",
+    "python3-netfilterqueue",
+    "python3-iptables",
+    "python3-nftables",
+    "python3-pyinotify",
+    "python3-kombu",
+    "python3-flask",
+    "python3-sqlalchemy",
+    "python3-psycopg2",
+    "gunicorn",
+    "rabbitmq-server",
+    "python3-openstackclient",
+]
 
 # The guests' kernel and user land: unpacked, never installed (see guest.py).
 GUEST = ("linux-image-cloud-amd64", "busybox-static")
@@ -64,7 +104,7 @@ def _make(path: str) -> None:
             "mmdebstrap",
             "--variant=apt",
             "--skip=output/dev",
-            "--aptopt=Acquire::Languages \"none\"",
+            '--aptopt=Acquire::Languages "none"',
             "--dpkgopt=force-unsafe-io",
             *(f"--dpkgopt=path-exclude={pattern}" for pattern in excluded),
             f"--include={','.join(NODE)}",
@@ -81,5 +121,5 @@ def _make(path: str) -> None:
 
 # The meta package only names the kernel of the day, so ask it.
 _GUEST_DEBS = (
-    "busybox-static $(apt-cache depends linux-image-cloud-amd64 | sed -n \"s/.*Depends: *\\(linux-image-[^ ]*\\)/\\1/p\")"
+    'busybox-static $(apt-cache depends linux-image-cloud-amd64 | sed -n "s/.*Depends: *\\(linux-image-[^ ]*\\)/\\1/p")'
 )

@@ -6,11 +6,12 @@ import contextlib
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from ganeti_ext.command import run
 from ganeti_ext.files import Lock
-from lab import BASES, ROOT, RUN, STATE, base, ganeti, services, storage, wires
-from lab.node import DEBS, Node
+from lab import BASES, ROOT, RUN, STATE, base, ganeti, guest, services, storage, wires
+from lab.node import Node
 from lab.step import step
 
 NODES = 3
@@ -43,7 +44,8 @@ def up() -> None:
             # One after the other: nspawn prepares its mounts quicker alone than two at a time.
             for node in nodes():
                 node.start(tree, _hosts())
-        ganeti.up(nodes())
+        services.prepare(nodes())
+        ganeti.up(nodes(), guest.image(tree))
         install()
         services.up(nodes())
         (RUN / "up").touch()
@@ -70,14 +72,12 @@ def install() -> None:
     """Build our packages and install them with apt on the nodes where they belong."""
     with step("Building the packages"):
         run(["make", "--silent", "--no-print-directory", "-C", str(ROOT), "deb"], timeout=300)
-    shutil.rmtree(STATE / "debs", ignore_errors=True)
-    built = sorted((ROOT / "build/deb").glob("*.deb"))
-    _refill(built)
+    _refill(sorted((ROOT / "build/deb").glob("*.deb")))
     with step("Installing them on the nodes"), ThreadPoolExecutor() as pool:
         list(pool.map(_install, nodes()))
 
 
-def _refill(built: list) -> None:
+def _refill(built: list[Path]) -> None:
     # The nodes hold a bind mount of this very directory: fill it, never replace it.
     folder = STATE / "debs"
     folder.mkdir(parents=True, exist_ok=True)
@@ -89,7 +89,7 @@ def _refill(built: list) -> None:
 
 def _install(node: Node) -> None:
     names = services.packages(node)
-    command = f"DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet --no-download --reinstall {names}"
+    command = f"DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet --no-download --reinstall -o Dpkg::Options::=--force-confold {names}"
     node.run("sh", "-c", command, timeout=300)
 
 

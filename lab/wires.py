@@ -1,9 +1,9 @@
 """Network namespaces: one for the switches, one for each node, veth pairs between them.
 
-    lab-wires   bridge mgmt   10.77.0.1/24           the nodes among themselves
-                bridge vms    10.99.0.1/24 fd00:99::1/64 fe80::1    the VMs' router
-    lab-nodeN   eth0          10.77.0.1N/24          on mgmt
-                br0 <- eth1                          on vms; taps join br0
+lab-wires   bridge mgmt   10.77.0.1/24           the nodes among themselves
+            bridge vms    10.99.0.1/24 fd00:99::1/64 fe80::1    the VMs' router
+lab-nodeN   eth0          10.77.0.1N/24          on mgmt
+            br0 <- eth1                          on vms; taps join br0
 """
 
 from __future__ import annotations

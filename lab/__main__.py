@@ -1,0 +1,69 @@
+"""python3 -m lab COMMAND: the lab's command line (the Makefile's targets call it)."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+
+from ganeti_ext.errors import ExtError
+from lab import base, cluster, services
+from lab.step import step
+from lab.story import STEPS, Story
+
+SUMMARY = """
+The cluster stays up.
+  OpenStack API      http://127.0.0.1:{port}/identity/v3
+  rc file            . {openrc}     (on the nodes: . /root/openrc)
+  a node's shell     make lab-shell NODE=node1     (then gnt-instance list, openstack server list, ...)
+  a VM's console     make lab-shell NODE=node1, then: gnt-instance console INSTANCE     (leave with Ctrl-])
+  stop it all        make lab-down
+"""
+
+
+def demo() -> None:
+    """The whole story, told as it happens."""
+    start = time.monotonic()
+    cluster.up()
+    story = Story(cluster.nodes())
+    for tell in STEPS:
+        with step((tell.__doc__ or tell.__name__).strip()):
+            tell(story)
+    print(f"\nAll of it took {time.monotonic() - start:.0f} s.")
+    print(SUMMARY.format(port=services.LOOPBACK_PORT, openrc=services.OPENRC))
+
+
+def shell(name: str) -> None:
+    """A shell on a node."""
+    nodes = {key: node for node in cluster.nodes() for key in (node.name, node.name.split(".")[0])}
+    if name not in nodes:
+        raise SystemExit(f"no node {name!r}; there are: {', '.join(sorted(nodes))}")
+    argv = nodes[name].enter("bash", "--login")
+    os.execvp(argv[0], argv)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python3 -m lab", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("setup", help="install what this machine lacks")
+    commands.add_parser("up", help="bring the cluster up, with our packages on it")
+    commands.add_parser("down", help="take everything away again; safe to repeat")
+    commands.add_parser("demo", help="bring the cluster up and tell the story")
+    commands.add_parser("shell", help="a shell on a node").add_argument("node", nargs="?", default="node1")
+    options = parser.parse_args()
+    if os.geteuid() != 0:
+        parser.error("the lab needs root: namespaces, mounts and nodes")
+    try:
+        if options.command == "shell":
+            shell(options.node)
+        {"setup": base.setup, "up": cluster.up, "down": cluster.down, "demo": demo}[options.command]()
+    except (ExtError, TimeoutError, AssertionError) as err:
+        print(f"\n{err}", file=sys.stderr)
+        print("What the nodes' daemons said: journalctl on them (make lab-shell NODE=node1)", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,148 @@
+"""Our packages' settings on the nodes, RabbitMQ, and the front with its first tenant.
+
+The front, its consumer and RabbitMQ run on the last node, apart from Ganeti's master.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from lab import RUN, STATE, base, ganeti, guest, storage, wires
+from lab.node import DEBS, SHARED, Node
+from lab.step import step, until
+
+PORT = 8774
+LOOPBACK_PORT = 18774
+OPENRC = STATE / "openrc"
+IMAGE, FLAVOR, PROJECT = "lab-guest", "tiny", "demo"
+DNS = "10.99.0.1"
+_EVERYWHERE = ("common", "nfdhcpd", "network", "extstorage", "eventd")
+_FRONT_NODE = 3
+_PROXY = RUN / "proxy.pid"
+
+
+def packages(node: Node) -> str:
+    """Shell words: the package files that a node needs."""
+    names = (*_EVERYWHERE, "frontend") if node.number == _FRONT_NODE else _EVERYWHERE
+    return " ".join(f"{DEBS}/ganeti-ext-{name}_*.deb" for name in names)
+
+
+def prepare(nodes: Sequence[Node]) -> None:
+    """Start what takes long to start."""
+    front = nodes[_FRONT_NODE - 1]
+    password = secrets.token_urlsafe(24)
+    front.write("/root/broker-password", password + "\n", "600")
+    # RabbitMQ makes this user at its first start; no password passes a command line.
+    front.write("/etc/rabbitmq/rabbitmq.conf", f"default_user = ganeti-ext\ndefault_pass = {password}\n", "640")
+    front.run("chgrp", "rabbitmq", "/etc/rabbitmq/rabbitmq.conf")
+    front.run("systemctl", "start", "--no-block", "rabbitmq-server")
+
+
+def up(nodes: Sequence[Node]) -> None:
+    """Configure and start everything of ours; make a tenant, flavors and an image."""
+    master, front = nodes[0], nodes[_FRONT_NODE - 1]
+    broker = f"amqp://ganeti-ext:{front.read('/root/broker-password').strip()}@{front.address}:5672//"
+    with step("Starting RabbitMQ"):
+        front.run("systemctl", "start", "rabbitmq-server", timeout=180)
+    with step("Configuring our daemons"):
+        for node in nodes:
+            node.write("/etc/ganeti-ext/nfdhcpd.conf", f"[dhcp]\nnameservers = {DNS}\ndomain = lab.example\n")
+            node.write("/etc/ganeti-ext/eventd.conf", f"[eventd]\nbroker = {broker}\n", "640")
+            node.run("systemctl", "restart", "nfdhcpd", "ganeti-ext-reaper", "ganeti-ext-eventd")
+        _front(master, front, broker)
+    with step("Making a tenant, flavors and an image"):
+        _tenant(front, nodes)
+    _forward()
+
+
+def _front(master: Node, front: Node, broker: str) -> None:
+    front.write("/etc/ganeti-ext/rapi-ca.pem", master.run("openssl", "x509", "-in", "/var/lib/ganeti/rapi.pem"))
+    text = f"""\
+[front]
+listen = 0.0.0.0:{PORT}
+shutdown_timeout = 2
+
+[rapi]
+url = https://{wires.address(0)}:5080
+user = ganeti-ext
+password = {ganeti.rapi_password(master)}
+ca = /etc/ganeti-ext/rapi-ca.pem
+
+[broker]
+url = {broker}
+"""
+    front.write("/etc/ganeti-ext/frontend.conf", text, "640")
+    front.run("chgrp", "ganeti-ext", "/etc/ganeti-ext/frontend.conf")
+    front.run("systemctl", "restart", "ganeti-ext-consumer", "ganeti-ext-api")
+
+
+def _tenant(front: Node, nodes: Sequence[Node]) -> None:
+    def manage(*words: str, stdin: str = "") -> None:
+        front.run("ganeti-ext-manage", *words, stdin=stdin)
+
+    password = secrets.token_urlsafe(16)
+    manage("project-create", PROJECT, "--servers=10", "--cores=10", "--ram=4096")
+    manage("user-create", PROJECT, f"--project={PROJECT}", "--role=member", stdin=password + "\n")
+    manage("flavor-create", FLAVOR, "--vcpus=1", "--ram=128", "--disk=1")
+    manage("flavor-create", "small", "--vcpus=1", "--ram=256", "--disk=2")
+    manage("flavor-create", "huge", "--vcpus=1", "--ram=1048576", "--disk=1")
+    shutil.copy(guest.image(base.root()), storage.SHARED / "import.raw")
+    manage("image-create", f"--name={IMAGE}", f"--file={SHARED}/import.raw", "--public")
+    (storage.SHARED / "import.raw").unlink()
+    for node in nodes:
+        node.write("/root/openrc", _openrc(f"{front.address}:{PORT}", password), "600")
+    descriptor = os.open(OPENRC, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with open(descriptor, "w", encoding="utf-8") as file:
+        file.write(_openrc(f"127.0.0.1:{LOOPBACK_PORT}", password))
+
+
+def _openrc(where: str, password: str) -> str:
+    return f"""\
+export OS_AUTH_URL=http://{where}/identity/v3
+export OS_IDENTITY_API_VERSION=3
+export OS_PROJECT_NAME={PROJECT} OS_PROJECT_DOMAIN_NAME=Default
+export OS_USERNAME={PROJECT} OS_USER_DOMAIN_NAME=Default
+export OS_PASSWORD={password}
+export OS_REGION_NAME=RegionOne
+"""
+
+
+def _forward() -> None:
+    """Make the API reachable on this machine's loopback, which has no way into the namespaces."""
+    proxyd = next(path for path in ("/usr/lib", "/lib") if Path(f"{path}/systemd/systemd-socket-proxyd").exists())
+    command = [
+        "systemd-socket-activate",
+        f"--listen=127.0.0.1:{LOOPBACK_PORT}",
+        "nsenter",
+        f"--net=/run/netns/{wires.SWITCHES}",
+        f"{proxyd}/systemd/systemd-socket-proxyd",
+        f"{wires.address(_FRONT_NODE)}:{PORT}",
+    ]
+    null = subprocess.DEVNULL
+    proxy = subprocess.Popen(command, stdin=null, stdout=null, stderr=null, start_new_session=True)
+    _PROXY.write_text(str(proxy.pid))
+
+
+def down() -> None:
+    """End what `up` started outside of the nodes. Safe to repeat."""
+    with contextlib.suppress(FileNotFoundError, ValueError, ProcessLookupError):
+        pid = int(_PROXY.read_text())
+        if f"127.0.0.1:{LOOPBACK_PORT}" in _words(pid) or "systemd-socket-proxyd" in _words(pid):
+            os.kill(pid, signal.SIGTERM)
+            until("the loopback proxy ends", lambda: not _words(pid), 5)
+    _PROXY.unlink(missing_ok=True)
+
+
+def _words(pid: int) -> str:
+    """A process's command line; empty for one that is gone, a zombie included."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except FileNotFoundError:
+        return ""
