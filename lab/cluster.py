@@ -89,7 +89,8 @@ def _refill(built: list[Path]) -> None:
 
 def _install(node: Node) -> None:
     names = services.packages(node)
-    command = f"DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet --no-download --reinstall -o Dpkg::Options::=--force-confold {names}"
+    options = "--yes --quiet --no-download --reinstall --option Dpkg::Options::=--force-confold"
+    command = f"DEBIAN_FRONTEND=noninteractive apt-get install {options} {names}"
     node.run("sh", "-c", command, timeout=300)
 
 

@@ -19,6 +19,17 @@ _POLICY = (
 )
 _RAPI_USER = "ganeti-ext"
 
+# Ends as soon as the verdict is there: a guest whose emulation failed would stand still for ever.
+_WATCHED = """
+{qemu} </dev/null >/run/probe.log 2>&1 & pid=$!
+for turn in $(seq 100); do
+  grep -E 'GUEST booted|emulation failure|failed to initialize' /run/probe.log && break
+  kill -0 $pid || break
+  sleep 0.2
+done
+kill $pid; true
+"""
+
 
 def up(nodes: Sequence[Node], image: Path) -> None:
     """Initialise the cluster on the first node, add the others, make a network and a RAPI user."""
@@ -47,8 +58,7 @@ def kvm_works(node: Node, image: Path) -> bool:
         shutil.copy(image, copy)
         machine = "-accel kvm -m 128 -display none -monitor none -serial stdio -nic none"
         drive = f"-drive file={SHARED}/probe.raw,format=raw,if=virtio"
-        watch = "grep --line-buffered -m1 -E 'GUEST booted|emulation failure|failed to initialize'"
-        command = f"timeout 20 qemu-system-x86_64 {machine} {drive} </dev/null 2>&1 | {watch}; true"
+        command = _WATCHED.format(qemu=f"qemu-system-x86_64 {machine} {drive}")
         verdict.write_text(node.run("sh", "-c", command))
         copy.unlink()
     return "GUEST booted" in verdict.read_text()

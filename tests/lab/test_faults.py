@@ -1,0 +1,140 @@
+"""Faults that an administrator meets, on the real cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from ganeti_ext.errors import CommandError
+from lab import services, wires
+from lab.capture import Capture
+from lab.faults import frozen, kill, stopped
+from lab.ganeti import NETWORK
+from lab.step import until
+from lab.story import Story, create_words
+
+
+@pytest.fixture
+def server(story: Story) -> Iterator[str]:
+    """A running server, deleted afterwards."""
+    name = "fault"
+    story.ids[name] = story.tenant.openstack(*create_words(name), "--wait")["id"]
+    yield name
+    story.tenant.run("server", "delete", "--wait", story.ids.pop(name))
+
+
+@pytest.fixture
+def refused(story: Story) -> Iterator[str]:
+    """A server that Ganeti has no room for; deleted afterwards, which is part of what is tested."""
+    made = story.tenant.openstack(*create_words("giant", flavor="huge"))
+    yield made["id"]
+    story.tenant.run("server", "delete", "--wait", made["id"])
+    assert made["id"] not in [each["ID"] for each in story.tenant.openstack("server", "list")]
+
+
+def test_a_create_that_ganeti_refuses_is_an_error_to_read(story: Story, refused: str) -> None:
+    shown = story.status(refused, "ERROR")
+    assert "memory" in str(shown["fault"]).lower(), shown["fault"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--image=nothing", "--flavor=tiny"), "nothing"),
+        ((f"--image={services.IMAGE}", "--flavor=nothing"), "nothing"),
+    ],
+)
+def test_unknown_things_are_named(story: Story, words: tuple[str, ...], told: str) -> None:
+    with pytest.raises(CommandError, match=told):
+        story.tenant.run("server", "create", *words, f"--network={NETWORK}", "never")
+
+
+def test_what_happened_while_the_broker_was_down_arrives(story: Story, server: str) -> None:
+    with stopped(story.nodes[2], "rabbitmq-server"):
+        story.gnt("instance", "shutdown", "--timeout=2", story.instance(server))
+        assert story.tenant.show(server)["status"] == "ACTIVE"
+    story.status(server, "SHUTOFF")
+    story.gnt("instance", "start", story.instance(server))
+    story.status(server, "ACTIVE")
+
+
+def test_what_happened_while_eventd_was_down_arrives(story: Story, server: str) -> None:
+    with stopped(story.master, "ganeti-ext-eventd"):
+        story.gnt("instance", "shutdown", "--timeout=2", story.instance(server))
+    story.status(server, "SHUTOFF")
+    kill(story.master, "ganeti-ext-eventd")
+    story.gnt("instance", "start", story.instance(server))
+    story.status(server, "ACTIVE")
+
+
+def test_garbage_in_the_job_queue_stops_nothing(story: Story, server: str) -> None:
+    for name, text in (("job-999999", '{"ops": [{"in'), ("job-garbage", "nothing")):
+        story.master.write(f"/var/lib/ganeti/queue/{name}", text, "600")
+    story.gnt("instance", "shutdown", "--timeout=2", story.instance(server))
+    story.status(server, "SHUTOFF")
+    story.master.run("sh", "-c", "rm /var/lib/ganeti/queue/job-999999 /var/lib/ganeti/queue/job-garbage")
+
+
+def test_garbage_among_the_bindings_stops_nothing(story: Story, server: str) -> None:
+    node = story.node_of(server)
+    node.write("/var/lib/nfdhcpd/tap77", "MTU=none\n\0\xff")
+    _renew(story, server)
+    node.run("rm", "/var/lib/nfdhcpd/tap77")
+
+
+def test_discovery_stays_on_the_node_when_nfdhcpd_is_dead(story: Story, server: str) -> None:
+    node = story.node_of(server)
+    with stopped(node, "nfdhcpd"), Capture(wires.SWITCHES, "vms", "udp port 67 or udp port 68") as capture:
+        with story.console(server) as console, pytest.raises(AssertionError):
+            console.ask("udhcpc -i eth0 -f -q -n -t 3 -T 1 -s /bin/true")
+        with story.console(server) as console:
+            console.ask(f"ping -c 2 -W 5 {wires.GATEWAY}")  # nothing else of its traffic depends on the daemon
+    assert capture.lines == []
+    _renew(story, server)
+
+
+def test_a_frozen_nfdhcpd_answers_when_it_wakes(story: Story, server: str) -> None:
+    with frozen(story.node_of(server), "nfdhcpd"), story.console(server) as console:
+        console.ask("(udhcpc -i eth0 -f -q -n -t 60 -T 1 -s /bin/true && touch /tmp/woken) >/dev/null 2>&1 &")
+    with story.console(server) as console:
+        console.ask("until [ -e /tmp/woken ]; do usleep 100000; done")
+
+
+def test_a_spoofed_address_does_not_leave_the_node(story: Story, server: str) -> None:
+    with story.console(server) as console:
+        console.ask("ip addr add 10.99.0.200/24 dev eth0")
+        with Capture(wires.SWITCHES, "vms", "host 10.99.0.200") as capture, pytest.raises(AssertionError):
+            console.ask(f"ping -c 2 -W 2 -I 10.99.0.200 {wires.GATEWAY}")
+        console.ask(f"ip addr del 10.99.0.200/24 dev eth0; ping -c 2 -W 5 {wires.GATEWAY}")
+    assert capture.lines == []
+
+
+def test_a_guest_that_dies_leaves_nothing_on_its_node(story: Story, server: str) -> None:
+    node, tap = story.node_of(server), story.tap(server)
+    node.run("sh", "-c", f"kill -9 $(cat /run/ganeti/kvm-hypervisor/pid/{story.instance(server)})")
+
+    def traces() -> list[str]:
+        rules = node.run("nft", "list", "table", "bridge", "ganeti_ext").splitlines()
+        found = [line for line in rules if f'"{tap}"' in line]
+        return found + [name for name in node.listing("/var/lib/nfdhcpd") if name == tap]
+
+    until(f"nothing of {tap} is left on {node.name}", lambda: not traces(), 20)
+
+
+def test_no_secret_shows(story: Story) -> None:
+    front = story.nodes[2]
+    rc = next(line for line in front.read("/root/openrc").splitlines() if "OS_PASSWORD" in line)
+    secrets = [rc.split("=", 1)[1], front.read("/root/broker-password"), story.master.read("/root/rapi-password")]
+    for node in story.nodes:
+        words = node.run(
+            "sh", "-c", "journalctl --boot --no-pager; cat /var/log/ganeti/*.log; ps -ef; gnt-job list 2>&1; true"
+        )
+        words += node.run("sh", "-c", "cat /var/lib/ganeti/queue/job-* 2>/dev/null; true")
+        assert not [secret for secret in secrets if secret.strip() in words], f"a secret shows on {node.name}"
+
+
+def _renew(story: Story, server: str) -> None:
+    """The guest asks for its address anew, and gets it."""
+    with story.console(server) as console:
+        console.ask("udhcpc -i eth0 -f -q -n -t 20 -T 1 -s /bin/lease -O mtu -O hostname")
