@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ganeti_ext.command import run
 from ganeti_ext.files import Lock
-from lab import BASES, ROOT, RUN, STATE, base, ganeti, guest, services, storage, wires
+from lab import BASES, ROOT, RUN, STATE, base, cgroup, ganeti, guest, services, storage, wires
 from lab.node import Node
 from lab.step import step
 
@@ -63,6 +63,7 @@ def _down() -> None:
     with ThreadPoolExecutor() as pool:
         list(pool.map(Node.stop, nodes()))
     wires.down()
+    cgroup.remove(node.machine for node in nodes())
     storage.down()
     shutil.rmtree(STATE, ignore_errors=True)
     shutil.rmtree(RUN, ignore_errors=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ganeti_ext.command import run
 from ganeti_ext.errors import CommandError
-from lab import RUN, STATE, wires
+from lab import RUN, STATE, cgroup, wires
 from lab.step import until
 
 DEBS = "/srv/debs"
@@ -26,6 +26,7 @@ class Node:
     def __init__(self, number: int) -> None:
         self.number = number
         self.name = f"node{number}.lab"
+        self.machine = f"lab-node{number}"
         self.address = wires.address(number)
         self.folder = STATE / f"node{number}"
         self.root = self.folder / "root"
@@ -42,8 +43,8 @@ class Node:
         (self.root / "etc/machine-id").write_text("")
         with (self.folder / "boot.log").open("wb") as log:
             nspawn = subprocess.Popen(
-                self._command(),
-                env={"PATH": _PATH, "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network", **_cgroups()},
+                cgroup.command(self.machine, self._command()),
+                env={"PATH": _PATH, "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network", **cgroup.environment()},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -59,7 +60,7 @@ class Node:
         return [
             "systemd-nspawn",
             f"--directory={self.root}",
-            f"--machine=lab-node{self.number}",
+            f"--machine={self.machine}",
             f"--hostname={self.name}",
             "--boot",
             f"--network-namespace-path=/run/netns/{wires.namespace(self.number)}",
@@ -132,9 +133,3 @@ class Node:
         # The exit code is only 0 for "running"; a failed unit is for those to report who need it.
         state = self.run("sh", "-c", "systemctl is-system-running --wait; true", timeout=60).strip()
         return state in ("running", "degraded")
-
-
-def _cgroups() -> dict[str, str]:
-    # With cgroup v1 the nodes' systemd needs the host's hierarchy; on a v2 host the variable would break it.
-    legacy = os.path.isdir("/sys/fs/cgroup/systemd")
-    return {"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "0"} if legacy else {}
