@@ -10,22 +10,27 @@ Times are UTC seconds since 1970 (float). SQLAlchemy Core, in the subset that 1.
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     JSON,
     BigInteger,
     Boolean,
     Column,
+    Connection,
     Engine,
     Float,
     ForeignKey,
     Integer,
     MetaData,
+    Select,
     String,
     Table,
     Text,
     create_engine,
     event,
 )
+from sqlalchemy.exc import OperationalError, ProgrammingError
 
 metadata = MetaData()
 
@@ -92,6 +97,15 @@ network = Table(
     Column("gateway6", String(64), nullable=True),
     Column("tags", JSON, nullable=False),
     Column("updated", Float, nullable=False),
+    Column("read_order", JSON, nullable=True),  # when Ganeti said this, see mirror.py
+)
+
+# So that a late message about a network does not bring it back.
+removed_network = Table(
+    "removed_network",
+    metadata,
+    Column("name", String(255), primary_key=True),
+    Column("order", JSON, nullable=False),  # of the job that removed it
 )
 
 server = Table(
@@ -115,9 +129,20 @@ server = Table(
     Column("created", Float, nullable=False),
     Column("updated", Float, nullable=False),
     Column("deleted", Float, nullable=True),
-    Column("job", Integer, nullable=True),  # the last job that was told of, and ...
-    Column("job_order", JSON, nullable=True),  # ... the `order` of the last message applied (ganeti_ext/event.py)
-    Column("settled_order", JSON, nullable=True),  # ... and of the last final success, or failed create
+    Column("job", Integer, nullable=True),  # the last job that has or had a task, and ...
+    Column("job_order", JSON, nullable=True),  # ... the `order` of its last message (ganeti_ext/event.py)
+    Column("power", String(16), nullable=True),  # ACTIVE, SHUTOFF: what Ganeti said last, also when status is ERROR
+    Column("clocks", JSON, nullable=True),  # {facet: order of what was said of it last}, see state.py
+)
+
+# Messages that could not be understood, for an administrator to read.
+dead_letter = Table(
+    "dead_letter",
+    metadata,
+    Column("digest", String(64), primary_key=True),  # SHA-256 of the body: a repeated message is kept once
+    Column("body", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("time", Float, nullable=False),
 )
 
 
@@ -126,7 +151,32 @@ def connect(url: str) -> Engine:
     engine = create_engine(url, future=True, pool_pre_ping=True)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _tune_sqlite)
-    metadata.create_all(engine)
+    try:
+        metadata.create_all(engine)
+    except (OperationalError, ProgrammingError):  # another process was making them: now they are there
+        metadata.create_all(engine)
+    return engine
+
+
+def rows(connection: Connection, query: Select[Any]) -> list[dict[str, Any]]:
+    """All rows of a query, by column name."""
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def row(connection: Connection, query: Select[Any]) -> dict[str, Any] | None:
+    """The one row of a query, or None."""
+    found = connection.execute(query).mappings().one_or_none()
+    return dict(found) if found is not None else None
+
+
+def connect_writer(url: str) -> Engine:
+    """The same for who reads a row, decides and writes it.
+
+    SELECT ... FOR UPDATE locks the row; SQLite has no such thing, so there BEGIN locks the file.
+    """
+    engine = connect(url)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
     return engine
 
 

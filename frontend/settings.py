@@ -75,7 +75,7 @@ class Broker:
     """[broker]: where the consumer hears what Ganeti did."""
 
     url: str = field(default="outbox:/var/lib/ganeti-ext/eventd/outbox.db", repr=False)  # may hold a password
-    """outbox:PATH or amqp[s]://USER:PASSWORD@HOST/VHOST."""
+    """outbox:PATH or amqp[s]://USER:PASSWORD@HOST/VHOST, several of a cluster separated by commas."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +87,30 @@ class Images:
 
 
 @dataclass(frozen=True, slots=True)
+class Reconcile:
+    """[reconcile]: the consumer's comparison of the database with Ganeti."""
+
+    seconds: float = 300
+    """From one to the next; 0: only at the consumer's start."""
+    grace: float = 60
+    """Seconds that a row which just changed is left alone."""
+
+    def __post_init__(self) -> None:
+        for name in ("seconds", "grace"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"[reconcile] {name}: {getattr(self, name)!r} is below 0")
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     front: Front = field(default_factory=Front)
     rapi: RapiAccess = field(default_factory=RapiAccess)
     broker: Broker = field(default_factory=Broker)
     images: Images = field(default_factory=Images)
+    reconcile: Reconcile = field(default_factory=Reconcile)
 
 
 def read(path: str = PATH) -> Settings:
     """The whole file; ConfigError names the file and the key that is wrong."""
-    kinds = {"front": Front, "rapi": RapiAccess, "broker": Broker, "images": Images}
+    kinds = {"front": Front, "rapi": RapiAccess, "broker": Broker, "images": Images, "reconcile": Reconcile}
     return Settings(**config.load_all(path, kinds))
