@@ -1,0 +1,74 @@
+"""What a view may use: the application's services, and who is calling."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from flask import current_app, g, request
+from sqlalchemy import Connection, Engine
+
+from frontend.settings import Settings
+from frontend.tokens import Signer, Token
+
+
+class RemoteApi(Protocol):
+    """ganeti_ext.rapi.Rapi."""
+
+    def get(self, path: str, query: Mapping[str, str | int] | None = None) -> Any: ...
+
+    def submit(
+        self, method: str, path: str, body: object = None, query: Mapping[str, str | int] | None = None
+    ) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    settings: Settings
+    engine: Engine
+    rapi: RemoteApi
+    signer: Signer
+    dummy_hash: str
+    """Compared with when there is no such user, so that the answer takes as long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whose token came with the request; roles are those in its project, as the database has them now."""
+
+    token: Token
+    user_name: str
+    roles: frozenset[str]
+
+    @property
+    def user_id(self) -> str:
+        return self.token.user_id
+
+
+def services() -> Services:
+    found: Services = current_app.extensions["ganeti-ext"]
+    return found
+
+
+def caller() -> Caller:
+    found: Caller = g.caller
+    return found
+
+
+def project_id() -> str:
+    """The project of the caller's token; app.py lets no unscoped token through to views that ask."""
+    project = caller().token.project_id
+    if project is None:
+        raise RuntimeError(f"{request.endpoint}: an unscoped token got to a view of projects")
+    return project
+
+
+def database() -> Connection:
+    """For a `with` block; commit is the writer's to call."""
+    return services().engine.connect()
+
+
+def base() -> str:
+    """The address that the client reaches this API by, without a slash at its end."""
+    return (services().settings.front.public_url or request.root_url).rstrip("/")

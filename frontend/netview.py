@@ -1,0 +1,141 @@
+"""Ganeti's networks, and what follows from them and the servers' NICs, as the JSON of Network v2.0. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from frontend import view
+from ganeti_ext import tags
+
+# Ids of things that Ganeti has no row for: made from the id of what they follow from.
+_SPACE = uuid.UUID("6f0a35b6-4a4c-4e55-9a0a-9f6d3c1f8a11")
+
+
+def default_group_id(project_id: str) -> str:
+    return _made("security group", project_id)
+
+
+def network(row: Mapping[str, Any]) -> dict[str, Any]:
+    when = view.stamp(row["updated"])
+    return {
+        "id": row["id"],
+        "name": row["name"],
+        "description": "",
+        "status": "ACTIVE",
+        "admin_state_up": True,
+        "shared": True,
+        "router:external": False,
+        "tenant_id": "",
+        "project_id": "",
+        "subnets": [subnet["id"] for subnet in subnets_of(row)],
+        "availability_zones": ["nova"],
+        "availability_zone_hints": [],
+        "port_security_enabled": True,
+        "tags": [],
+        "created_at": when,
+        "updated_at": when,
+    }
+
+
+def subnets_of(row: Mapping[str, Any]) -> list[dict[str, Any]]:
+    found = []
+    for version, cidr, gateway in ((4, row["subnet"], row["gateway"]), (6, row["subnet6"], row["gateway6"])):
+        if cidr:
+            found.append(_subnet(row, version, cidr, gateway))
+    return found
+
+
+def port(server: Mapping[str, Any], nic: Mapping[str, Any], network: Mapping[str, Any]) -> dict[str, Any]:
+    fixed = [
+        {"subnet_id": subnet["id"], "ip_address": nic[key]}
+        for subnet in subnets_of(network)
+        if nic.get(key := "ip" if subnet["ip_version"] == 4 else "ip6")
+    ]
+    return {
+        "id": nic["uuid"],
+        "name": "",
+        "description": "",
+        "network_id": network["id"],
+        "mac_address": nic.get("mac"),
+        "fixed_ips": fixed,
+        "status": "ACTIVE" if server["status"] == "ACTIVE" else "DOWN",
+        "admin_state_up": True,
+        "device_id": server["id"],
+        "device_owner": "compute:nova",
+        "security_groups": [default_group_id(server["project_id"])],
+        "port_security_enabled": True,
+        "allowed_address_pairs": [],
+        "extra_dhcp_opts": [],
+        "tenant_id": server["project_id"],
+        "project_id": server["project_id"],
+        "tags": [],
+        "created_at": view.stamp(server["created"]),
+        "updated_at": view.stamp(server["updated"]),
+    }
+
+
+def default_group(project: str) -> dict[str, Any]:
+    """The one group: it lets all through, both ways, as Ganeti does."""
+    group = default_group_id(project)
+    rules = [
+        {
+            "id": _made(f"{direction} {ethertype}", group),
+            "security_group_id": group,
+            "direction": direction,
+            "ethertype": ethertype,
+            "protocol": None,
+            "port_range_min": None,
+            "port_range_max": None,
+            "remote_ip_prefix": None,
+            "remote_group_id": None,
+            "description": "",
+            "tenant_id": project,
+            "project_id": project,
+        }
+        for direction in ("egress", "ingress")
+        for ethertype in ("IPv4", "IPv6")
+    ]
+    return {
+        "id": group,
+        "name": "default",
+        "description": "Default security group",
+        "security_group_rules": rules,
+        "stateful": True,
+        "shared": False,
+        "tenant_id": project,
+        "project_id": project,
+        "tags": [],
+    }
+
+
+def _subnet(row: Mapping[str, Any], version: int, cidr: str, gateway: str | None) -> dict[str, Any]:
+    when = view.stamp(row["updated"])
+    return {
+        "id": _made(f"subnet{version}", row["id"]),
+        "name": f"{row['name']}-ipv{version}",
+        "description": "",
+        "network_id": row["id"],
+        "cidr": str(ipaddress.ip_network(cidr, strict=False)),
+        "gateway_ip": gateway,
+        "ip_version": version,
+        "enable_dhcp": tags.NFDHCPD in row["tags"],
+        "ipv6_address_mode": "slaac" if version == 6 else None,
+        "ipv6_ra_mode": "slaac" if version == 6 else None,
+        "allocation_pools": [],
+        "dns_nameservers": [],
+        "host_routes": [],
+        "service_types": [],
+        "subnetpool_id": None,
+        "tenant_id": "",
+        "project_id": "",
+        "tags": [],
+        "created_at": when,
+        "updated_at": when,
+    }
+
+
+def _made(kind: str, of: str) -> str:
+    return str(uuid.uuid5(_SPACE, f"{kind} {of}"))

@@ -1,0 +1,50 @@
+"""gunicorn's configuration (gunicorn --config python:frontend.serve), made from ours.
+
+Reading it is also the check at start: what is wrong ends the service with one line that names the setting, and
+the secret and the tables are made here, once, before the workers start.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from frontend import db, settings, tokens
+from ganeti_ext.errors import ConfigError
+from ganeti_ext.rapi import Rapi
+
+CONF = "GANETI_EXT_FRONTEND_CONF"
+
+
+def remote_api(read: settings.Settings) -> Rapi:
+    access = read.rapi.need()
+    return Rapi(access.url, access.user, access.password, access.ca, access.timeout)
+
+
+def _prepare() -> settings.Settings:
+    path = os.environ.get(CONF, settings.PATH)
+    try:
+        read = settings.read(path)
+        remote_api(read)
+        tokens.load_secret(read.front.secret_file)
+        db.connect(read.front.database).dispose()
+    except ConfigError as err:
+        sys.stderr.write(f"ganeti-ext-api: {path}: {err}\n")
+        raise SystemExit(err.exit_code) from None
+    return read
+
+
+SETTINGS = _prepare()
+
+bind = SETTINGS.front.listen
+workers = SETTINGS.front.workers
+threads = SETTINGS.front.threads
+worker_class = "gthread"
+timeout = 60
+graceful_timeout = 20
+keepalive = 5
+# /dev/shm: the heartbeat of the workers must not wait for a disk.
+worker_tmp_dir = "/dev/shm"  # noqa: S108
+proc_name = "ganeti-ext-api"
+accesslog = "-"
+access_log_format = '%(h)s "%(r)s" %(s)s %(b)s %(D)sus'

@@ -1,0 +1,191 @@
+"""From OpenStack's words to Ganeti's, and back. Pure: values in, values out."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from frontend.fault import BadRequest, Conflict
+from ganeti_ext import tags
+
+MIB = 1 << 20
+GIB = 1 << 30
+OS = "ganeti-ext+default"  # the OS definition that leaves the cloned disk as it is
+
+
+class Call(NamedTuple):
+    """One call of the remote API that starts a job (rapi.rst)."""
+
+    method: str
+    path: str
+    body: dict[str, Any] | None = None
+    query: dict[str, str | int] | None = None
+
+
+class Size(NamedTuple):
+    vcpus: int
+    ram: int
+    """MiB."""
+    disk: int
+    """MiB."""
+
+
+class Wish(NamedTuple):
+    """One NIC: the network's UUID and its IPv4 subnet (None: it has none), and the address that was asked for."""
+
+    network: str
+    subnet: str | None
+    fixed_ip: str | None
+
+
+class Action(NamedTuple):
+    """What a server action asks of the server's state, and the task that is shown meanwhile."""
+
+    verb: str
+    task: str
+    status: str
+
+
+# Task names are Nova's (nova/compute/task_states.py): clients show and some compare them.
+START = Action("start", "powering-on", "SHUTOFF")
+STOP = Action("stop", "powering-off", "ACTIVE")
+SOFT_REBOOT = Action("reboot", "rebooting", "ACTIVE")
+HARD_REBOOT = Action("reboot", "rebooting_hard", "ACTIVE")
+REBOOTS_BY_TYPE = {"SOFT": SOFT_REBOOT, "HARD": HARD_REBOOT}
+SPAWNING = "spawning"
+DELETING = "deleting"
+
+
+def size(vcpus: int, ram: int, disk: int, image_size: int) -> Size:
+    """A flavor (GiB of disk) as Ganeti is asked for it. A disk of 0 means one as large as the image (octets)."""
+    mib = disk * (GIB // MIB) or -(-image_size // MIB)
+    return Size(vcpus, ram, mib)
+
+
+def check_image(wanted: Size, image: Mapping[str, Any]) -> None:
+    """BadRequest when the image needs more than the flavor has. min_disk is GiB, min_ram MiB, size octets."""
+    if wanted.ram < image["min_ram"]:
+        raise BadRequest(
+            f"flavorRef: {wanted.ram} MiB of memory are too little for image {image['id']}, it needs {image['min_ram']}"
+        )
+    needed = max(image["min_disk"] * (GIB // MIB), -(-image["size"] // MIB))
+    if wanted.disk < needed:
+        raise BadRequest(
+            f"flavorRef: a disk of {wanted.disk} MiB is too small for image {image['id']}, it needs {needed} MiB"
+        )
+
+
+def create(
+    instance: str, wanted: Size, image_id: str, nics: Sequence[Wish], facts: Mapping[str, str], provider: str
+) -> Call:
+    """POST /2/instances. The node is left to the cluster's default allocator."""
+    body = {
+        "__version__": 1,
+        "mode": "create",
+        "instance_name": instance,
+        "os_type": OS,
+        "disk_template": "ext",
+        "disks": [{"size": wanted.disk, "name": f"{instance}-root", "provider": provider, "origin": image_id}],
+        "nics": [_nic(wish) for wish in nics],
+        "beparams": {"vcpus": wanted.vcpus, "minmem": wanted.ram, "maxmem": wanted.ram},
+        "tags": tags.encode(facts),
+        "ip_check": False,
+        "name_check": False,
+        "wait_for_sync": False,
+    }
+    return Call("POST", "instances", body)
+
+
+def start(instance: str) -> Call:
+    return Call("PUT", f"instances/{instance}/startup")
+
+
+def stop(instance: str, timeout: int) -> Call:
+    """Ask the guest to power off; after `timeout` seconds it is switched off."""
+    return Call("PUT", f"instances/{instance}/shutdown", {"timeout": timeout})
+
+
+def reboot(instance: str, action: Action, timeout: int) -> Call:
+    """Both kinds are Ganeti's `hard`: its `soft` kills a KVM guest at once (hv_kvm RebootInstance), `hard` waits."""
+    wait = timeout if action is SOFT_REBOOT else 0
+    return Call("POST", f"instances/{instance}/reboot", {"shutdown_timeout": wait}, {"type": "hard"})
+
+
+def delete(instance: str) -> Call:
+    """The disk goes, so there is nothing to wait for."""
+    return Call("DELETE", f"instances/{instance}", {"shutdown_timeout": 0})
+
+
+def check_action(server_id: str, status: str, task: str | None, action: Action) -> None:
+    """Conflict when the server is in another state than the action needs, or busy."""
+    if status != action.status or task is not None:
+        doing = f", task {task}" if task else ""
+        raise Conflict(f"Cannot '{action.verb}' instance {server_id} while its status is {status}{doing}")
+
+
+def check_delete(server_id: str, status: str) -> None:
+    """Conflict while it is built: Ganeti may run the removal before the creation."""
+    if status == "BUILD":
+        raise Conflict(f"Cannot 'delete' instance {server_id} while it is being built")
+
+
+def _nic(wish: Wish) -> dict[str, str]:
+    if wish.fixed_ip is not None:
+        return {"network": wish.network, "ip": _within(wish)}
+    return {"network": wish.network, "ip": "pool"} if wish.subnet else {"network": wish.network}
+
+
+def _within(wish: Wish) -> str:
+    try:
+        address = ipaddress.IPv4Address(wish.fixed_ip or "")
+    except ValueError as err:
+        raise BadRequest(f"fixed_ip: {wish.fixed_ip!r} is no IPv4 address") from err
+    if wish.subnet is None or address not in ipaddress.IPv4Network(wish.subnet, strict=False):
+        raise BadRequest(f"fixed_ip: {address} is not in network {wish.network}")
+    return str(address)
+
+
+# Back: what a server's row means in OpenStack's words.
+
+_POWER = {"ACTIVE": 1, "SHUTOFF": 4}  # nova.objects.fields.InstancePowerState; others: no state
+_VM_STATE = {"BUILD": "building", "ACTIVE": "active", "SHUTOFF": "stopped", "ERROR": "error", "DELETED": "deleted"}
+REBOOTS = {SOFT_REBOOT.task: "REBOOT", HARD_REBOOT.task: "HARD_REBOOT"}
+
+
+def status(row: Mapping[str, Any]) -> str:
+    """Nova's status: REBOOT and HARD_REBOOT are shown only while the task goes on."""
+    if row["deleted"] is not None:
+        return "DELETED"
+    if row["status"] == "ACTIVE" and row["task"] in REBOOTS:
+        return REBOOTS[row["task"]]
+    return str(row["status"])
+
+
+def vm_state(row: Mapping[str, Any]) -> str:
+    kept = "DELETED" if row["deleted"] is not None else row["status"]
+    return _VM_STATE.get(kept, "error")
+
+
+def power_state(row: Mapping[str, Any]) -> int:
+    return _POWER.get(row["status"], 0) if row["deleted"] is None else 0
+
+
+def addresses(nics: Sequence[Mapping[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Addresses by network name, IPv4 before IPv6; a NIC without a network is no tenant's."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for nic in nics:
+        if not nic.get("network"):
+            continue
+        shown = found.setdefault(nic["network"], [])
+        for version, key in ((4, "ip"), (6, "ip6")):
+            if nic.get(key):
+                shown.append(
+                    {
+                        "version": version,
+                        "addr": nic[key],
+                        "OS-EXT-IPS:type": "fixed",
+                        "OS-EXT-IPS-MAC:mac_addr": nic.get("mac"),
+                    }
+                )
+    return found
