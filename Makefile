@@ -1,0 +1,43 @@
+# The project's commands; `make help` lists them.
+
+PYTHON ?= $(firstword $(wildcard .venv/bin/python) python3)
+LAB = /usr/bin/python3 -m lab
+NODE ?= node1
+
+.PHONY: help demo check check-unit lab-up lab-down lab-shell deb clean root
+
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+
+demo: root  ## a real cluster, a tenant's VMs on it, end to end (root)
+	@$(LAB) demo
+
+check: root .venv/stamp  ## every test, with lint and types, on a real cluster (root)
+	@CHECK=1 .venv/bin/python -m pytest
+
+check-unit:  ## the pure tests
+	@$(PYTHON) -m pytest -q tests/unit
+
+lab-up: root  ## bring the cluster up, with this tree's packages (root)
+	@$(LAB) up
+
+lab-down: root  ## take it away without a trace (root)
+	@$(LAB) down
+
+lab-shell: root  ## a shell on NODE=node1 (root)
+	@$(LAB) shell $(NODE)
+
+deb:  ## build the packages into build/deb
+	@debian/build
+
+clean:  ## remove what was built
+	rm -rf build .venv bench/out
+
+root:
+	@[ "$$(id -u)" = 0 ] || { echo "this needs root: sudo make $(MAKECMDGOALS)" >&2; exit 1; }
+
+.venv/stamp: tests/requirements.txt
+	@$(LAB) setup
+	@/usr/bin/python3 -m venv .venv
+	@.venv/bin/pip install --quiet --requirement tests/requirements.txt
+	@touch $@
