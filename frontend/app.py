@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import secrets
 import uuid
 from collections.abc import Callable
@@ -93,7 +94,7 @@ def create_app(settings: Settings, rapi: context.RemoteApi) -> Flask:
         engine=db.connect(settings.front.database),
         rapi=rapi,
         signer=tokens.Signer(tokens.load_secret(settings.front.secret_file), settings.front.token_hours),
-        dummy_hash=generate_password_hash(secrets.token_urlsafe()),
+        dummy_hash=_dummy_hash(),
     )
     for method, url, view, _ in ROUTES:
         app.add_url_rule(url, f"{method} {url}", view, methods=[method], provide_automatic_options=False)
@@ -101,6 +102,12 @@ def create_app(settings: Settings, rapi: context.RemoteApi) -> Flask:
     app.after_request(_after)
     app.register_error_handler(Exception, render)
     return app
+
+
+@functools.cache
+def _dummy_hash() -> str:
+    """Of no password; as costly to compare with as those that the manage command makes."""
+    return generate_password_hash(secrets.token_urlsafe())
 
 
 def _before() -> None:

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import NoReturn
+
+from sqlalchemy.exc import ArgumentError, OperationalError
 
 from frontend import db, settings, tokens
 from ganeti_ext.errors import ConfigError
@@ -29,9 +32,15 @@ def _prepare() -> settings.Settings:
         tokens.load_secret(read.front.secret_file)
         db.connect(read.front.database).dispose()
     except ConfigError as err:
-        sys.stderr.write(f"ganeti-ext-api: {path}: {err}\n")
-        raise SystemExit(err.exit_code) from None
+        _end(f"{path}: {err}", err.exit_code)
+    except (OperationalError, ArgumentError) as err:  # away, or no such URL; neither text has the password
+        _end(f"{path}: [front] database: {err.orig if isinstance(err, OperationalError) else err}", 1)
     return read
+
+
+def _end(words: str, code: int) -> NoReturn:
+    sys.stderr.write(f"ganeti-ext-api: {words}\n")
+    raise SystemExit(code)
 
 
 SETTINGS = _prepare()

@@ -52,12 +52,11 @@ def _conditions() -> Iterator[ColumnElement[bool]]:
 
 def _has_status(wanted: str) -> ColumnElement[bool]:
     """Of the status that is shown: see translate.status."""
-    for task, status in translate.REBOOTS.items():
-        if wanted == status:
-            return and_(db.server.c.status == "ACTIVE", db.server.c.task == task)
+    task = db.server.c.task
+    if wanted == "REBOOT":
+        return and_(db.server.c.status == "ACTIVE", task == translate.REBOOT.task)
     if wanted == "ACTIVE":
-        resting = or_(db.server.c.task.is_(None), db.server.c.task.not_in(translate.REBOOTS))
-        return and_(db.server.c.status == "ACTIVE", resting)
+        return and_(db.server.c.status == "ACTIVE", or_(task.is_(None), task != translate.REBOOT.task))
     if wanted == "DELETED":
         return db.server.c.deleted.is_not(None)
     return db.server.c.status == wanted

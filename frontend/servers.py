@@ -91,8 +91,8 @@ def _stop(server: Mapping[str, Any], _: object) -> tuple[translate.Action, trans
 
 
 def _reboot(server: Mapping[str, Any], argument: object) -> tuple[translate.Action, translate.Call]:
-    action = translate.REBOOTS_BY_TYPE[schema.reboot_type(argument)]
-    return action, translate.reboot(server["instance"], action, context.services().settings.front.shutdown_timeout)
+    timeout = context.services().settings.front.shutdown_timeout
+    return translate.REBOOT, translate.reboot(server["instance"], schema.reboot_type(argument), timeout)
 
 
 ACTIONS: Mapping[str, Callable[[Mapping[str, Any], object], tuple[translate.Action, translate.Call]]] = {

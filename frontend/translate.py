@@ -50,9 +50,7 @@ class Action(NamedTuple):
 # Task names are Nova's (nova/compute/task_states.py): clients show and some compare them.
 START = Action("start", "powering-on", "SHUTOFF")
 STOP = Action("stop", "powering-off", "ACTIVE")
-SOFT_REBOOT = Action("reboot", "rebooting", "ACTIVE")
-HARD_REBOOT = Action("reboot", "rebooting_hard", "ACTIVE")
-REBOOTS_BY_TYPE = {"SOFT": SOFT_REBOOT, "HARD": HARD_REBOOT}
+REBOOT = Action("reboot", "rebooting", "ACTIVE")
 SPAWNING = "spawning"
 DELETING = "deleting"
 
@@ -106,9 +104,9 @@ def stop(instance: str, timeout: int) -> Call:
     return Call("PUT", f"instances/{instance}/shutdown", {"timeout": timeout})
 
 
-def reboot(instance: str, action: Action, timeout: int) -> Call:
-    """Both kinds are Ganeti's `hard`: its `soft` kills a KVM guest at once (hv_kvm RebootInstance), `hard` waits."""
-    wait = timeout if action is SOFT_REBOOT else 0
+def reboot(instance: str, kind: str, timeout: int) -> Call:
+    """SOFT and HARD are both Ganeti's `hard`: its `soft` kills a KVM guest at once (hv_kvm RebootInstance)."""
+    wait = timeout if kind == "SOFT" else 0
     return Call("POST", f"instances/{instance}/reboot", {"shutdown_timeout": wait}, {"type": "hard"})
 
 
@@ -150,15 +148,14 @@ def _within(wish: Wish) -> str:
 
 _POWER = {"ACTIVE": 1, "SHUTOFF": 4}  # nova.objects.fields.InstancePowerState; others: no state
 _VM_STATE = {"BUILD": "building", "ACTIVE": "active", "SHUTOFF": "stopped", "ERROR": "error", "DELETED": "deleted"}
-REBOOTS = {SOFT_REBOOT.task: "REBOOT", HARD_REBOOT.task: "HARD_REBOOT"}
 
 
 def status(row: Mapping[str, Any]) -> str:
-    """Nova's status: REBOOT and HARD_REBOOT are shown only while the task goes on."""
+    """Nova's status: REBOOT is shown only while the task goes on, and Ganeti's job tells no kinds of it apart."""
     if row["deleted"] is not None:
         return "DELETED"
-    if row["status"] == "ACTIVE" and row["task"] in REBOOTS:
-        return REBOOTS[row["task"]]
+    if row["status"] == "ACTIVE" and row["task"] == REBOOT.task:
+        return "REBOOT"
     return str(row["status"])
 
 

@@ -60,7 +60,7 @@ def server(row: Mapping[str, Any], base: str) -> dict[str, Any]:
         "os-extended-volumes:volumes_attached": [],
         "security_groups": [{"name": "default"}],
     }
-    if shown["status"] in ("BUILD", "ACTIVE", "REBOOT", "HARD_REBOOT"):
+    if shown["status"] in ("BUILD", "ACTIVE", "REBOOT"):
         shown["progress"] = 100 if shown["status"] == "ACTIVE" else 0
     if shown["status"] == "ERROR":
         shown["fault"] = fault(row)

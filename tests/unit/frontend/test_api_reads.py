@@ -1,0 +1,186 @@
+"""What holds for every route: who may call it, and that reads never go to Ganeti."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from frontend.app import MEMBER, OPEN, READER, ROUTES, USER
+from frontend.netview import default_group_id
+from frontend.settings import Front
+from tests.unit.frontend.conftest import ALICE, COMPUTE, FOREIGN, IMAGE, MINE, NET, SMALL, Api, serve
+
+
+class NoRapi:
+    """Every use of it is a failure of the test."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"a read used the remote API: {name}")
+
+
+def filled(api: Api, url: str) -> str:
+    """The route's address with ids of things that there are."""
+    ids = {
+        "project_id": MINE,
+        "user_id": ALICE,
+        "domain_id": "default",
+        "flavor_id": SMALL,
+        "server_id": api.rows()[0]["id"],
+        "image_id": IMAGE,
+        "network_id": NET,
+        "subnet_id": api.become("alice").get("/network/v2.0/subnets").json["subnets"][0]["id"],  # type: ignore[index]
+        "port_id": api.rows()[0]["nics"][0]["uuid"],
+        "group_id": default_group_id(MINE),
+        "alias": "none",
+    }
+    for name, value in ids.items():
+        url = url.replace(f"<{name}>", value)
+    assert "<" not in url
+    return url
+
+
+READS = [url for method, url, _, _ in ROUTES if method == "GET"]
+
+
+@pytest.mark.parametrize("url", READS)
+def test_reads_never_call_ganeti(front: Front, url: str) -> None:
+    api = serve(front, NoRapi())
+    api.server()
+    alice = api.become("alice")
+    headers = {"X-Subject-Token": alice.token or ""}
+    answer = alice.get(filled(api, url), headers=headers)
+    assert answer.status_code in ((404,) if url.endswith("<alias>") else (200, 300)), answer.text
+
+
+@pytest.mark.parametrize(("method", "url", "access"), [(method, url, access) for method, url, _, access in ROUTES])
+def test_who_may_call(nobody: Api, method: str, url: str, access: str) -> None:
+    nobody.server()
+    path = filled(nobody, url)
+    statuses = {
+        "nobody": nobody.call(method, path).status_code,
+        "unscoped": nobody.become("alice", None).call(method, path).status_code,
+        "reader": nobody.become("rita").call(method, path).status_code,
+    }
+    barred = {name for name, status in statuses.items() if status in (401, 403)}
+    assert (
+        barred
+        == {
+            OPEN: set(),
+            USER: {"nobody"},
+            READER: {"nobody", "unscoped"},
+            MEMBER: {"nobody", "unscoped", "reader"},
+        }[access]
+    )
+    assert nobody.rapi.calls == []
+
+
+@pytest.mark.parametrize("url", READS)
+def test_stranger_sees_nothing_of_the_project(nobody: Api, url: str) -> None:
+    row = nobody.server(name="very-own-name")
+    bob = nobody.become("bob", "foreign")
+    answer = bob.get(filled(nobody, url), headers={"X-Subject-Token": nobody.become("alice").token or ""})
+    for told in ("very-own-name", row["instance"], MINE, "10.0.0.2"):
+        assert told not in answer.text.replace(answer.request.path, "").replace(f"project: {MINE}", "")
+    # An id that the stranger wrote himself may come back in the words that refuse it.
+    assert answer.text.count(row["id"]) <= (answer.status_code == 404)
+
+
+def test_flavors(api: Api) -> None:
+    def names(path: str) -> list[str]:
+        return [each["name"] for each in api.get(f"{COMPUTE}/{path}").json["flavors"]]  # type: ignore[index]
+
+    assert names("flavors/detail?is_public=None") == ["tiny", "huge", "small"]
+    assert names("flavors?minRam=512") == ["huge", "small"]
+    assert names("flavors?minDisk=6") == []
+    assert names("flavors/detail?is_public=False") == []
+    assert names("flavors?limit=1") == ["tiny"]
+    page = api.get(f"{COMPUTE}/flavors?limit=1").json
+    assert page is not None
+    following = api.get(page["flavors_links"][0]["href"])
+    assert [each["name"] for each in following.json["flavors"]] == ["huge"]  # type: ignore[index]
+    shown = api.get(f"{COMPUTE}/flavors/{SMALL}").json["flavor"]  # type: ignore[index]
+    assert (shown["vcpus"], shown["ram"], shown["disk"], shown["swap"]) == (1, 512, 5, "")
+    assert shown["links"][0]["href"].endswith(f"/flavors/{SMALL}")
+    assert api.get(f"{COMPUTE}/flavors/{SMALL}/os-extra_specs").json == {"extra_specs": {}}
+    assert api.get(f"{COMPUTE}/flavors?marker=none").status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("", True),
+        ("?name=debian", True),
+        ("?name=debia", False),
+        (f"?id=in:{IMAGE},other", True),
+        ("?id=in:other", False),
+        ("?status=active", True),
+        ("?status=queued", False),
+        ("?visibility=public", True),
+        ("?visibility=private", False),
+        ("?os_hidden=True", False),
+        ("?os_hidden=false", True),
+        ("?size_min=1", True),
+        ("?size_max=1", False),
+        ("?tag=x", False),
+        ("?limit=0", False),
+        (f"?owner={FOREIGN}", False),
+    ],
+)
+def test_image_filters(api: Api, query: str, found: bool) -> None:
+    answer = api.get(f"/image/v2/images{query}")
+    assert [each["id"] for each in answer.json["images"]] == ([IMAGE] if found else [])  # type: ignore[index]
+    assert "next" not in (answer.json or {})
+
+
+def test_image(api: Api, nobody: Api) -> None:
+    shown = api.get(f"/image/v2/images/{IMAGE}").json
+    assert shown is not None
+    assert (shown["name"], shown["status"], shown["visibility"]) == ("debian", "active", "public")
+    assert (shown["size"], shown["min_disk"], shown["min_ram"], shown["disk_format"]) == (2 << 30, 3, 256, "raw")
+    assert shown["os_distro"] == "debian"
+    assert shown["created_at"].endswith("Z")
+    bob = nobody.become("bob", "foreign")
+    assert len(bob.get("/image/v2/images").json["images"]) == 2  # type: ignore[index]
+    first = bob.get("/image/v2/images?limit=1").json
+    assert first is not None
+    assert first["next"].startswith("/v2/images?")
+    second = bob.get("/image" + first["next"]).json
+    assert second is not None
+    assert {first["images"][0]["id"], second["images"][0]["id"]} == {
+        each["id"]
+        for each in bob.get("/image/v2/images").json["images"]  # type: ignore[index]
+    }
+
+
+def test_networks(api: Api) -> None:
+    def get(path: str) -> Any:
+        return api.get(f"/network/v2.0/{path}").json
+
+    (network,) = get("networks")["networks"]
+    assert (network["id"], network["name"], network["status"]) == (NET, "net1", "ACTIVE")
+    assert get(f"networks/{NET}") == {"network": network}
+    assert get("networks?name=net1&status=ACTIVE&shared=True")["networks"] == [network]
+    assert get("networks?name=net")["networks"] == []
+    assert get("networks?router:external=True")["networks"] == []
+    assert get("networks?fields=id&fields=name")["networks"] == [{"id": NET, "name": "net1"}]
+    four, six = get("subnets")["subnets"]
+    assert network["subnets"] == [four["id"], six["id"]]
+    assert (four["cidr"], four["gateway_ip"], four["ip_version"]) == ("10.0.0.0/24", "10.0.0.1", 4)
+    assert four["enable_dhcp"] is True
+    assert (six["cidr"], six["gateway_ip"], six["ip_version"]) == ("fd00::/64", None, 6)
+    assert four["allocation_pools"] == four["dns_nameservers"] == four["host_routes"] == []
+    assert get(f"subnets/{six['id']}")["subnet"] == six
+    assert get("subnets?ip_version=6")["subnets"] == [six]
+    for empty in ("floatingips", "routers", "extensions"):
+        assert get(empty) == {empty: []}
+
+
+def test_the_default_security_group(api: Api, nobody: Api) -> None:
+    (group,) = api.get("/network/v2.0/security-groups?name=default").json["security_groups"]  # type: ignore[index]
+    rules = api.get("/network/v2.0/security-group-rules").json["security_group_rules"]  # type: ignore[index]
+    assert group["security_group_rules"] == rules
+    assert len({rule["id"] for rule in rules}) == 4
+    assert api.get(f"/network/v2.0/security-groups/{group['id']}").json == {"security_group": group}
+    bob = nobody.become("bob", "foreign")
+    assert bob.get(f"/network/v2.0/security-groups/{group['id']}").status_code == 404
