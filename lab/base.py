@@ -59,6 +59,9 @@ NODE = [
     "gunicorn",
     "rabbitmq-server",
     "python3-openstackclient",
+    "kmod",
+    "e2fsprogs",
+    "openssl",
 ]
 
 # The guests' kernel and user land: unpacked, never installed (see guest.py).

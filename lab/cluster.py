@@ -90,7 +90,7 @@ def _refill(built: list[Path]) -> None:
 
 def _install(node: Node) -> None:
     names = services.packages(node)
-    options = "--yes --quiet --no-download --reinstall --option Dpkg::Options::=--force-confold"
+    options = "--yes --quiet --reinstall --option Dpkg::Options::=--force-confold"
     command = f"DEBIAN_FRONTEND=noninteractive apt-get install {options} {names}"
     node.run("sh", "-c", command, timeout=300)
 

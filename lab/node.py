@@ -97,7 +97,7 @@ class Node:
         settings = {"PATH": _PATH, "HOME": "/root", "LANG": "C.UTF-8", "TERM": os.environ.get("TERM", "dumb")}
         settings |= env or {}
         words = [f"{key}={value}" for key, value in settings.items()]
-        return ["nsenter", "-t", str(leader), "-m", "-u", "-i", "-n", "-p", "--wd=/root", "env", "-i", *words, *argv]
+        return ["nsenter", "-t", str(leader), "-m", "-u", "-i", "-n", "-p", "env", "-i", "--chdir=/root", *words, *argv]
 
     def write(self, path: str, text: str, mode: str = "644") -> None:
         """Put a file into the node; its content does not show in a process list."""

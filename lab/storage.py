@@ -19,6 +19,8 @@ def up() -> None:
         disk.truncate(20 << 30)
     run(["mkfs.xfs", "-q", "-m", "reflink=1", str(_DISK)])
     run(["mount", "-o", "loop", str(_DISK), str(SHARED)])
+    for name in ("images", "volumes"):
+        (SHARED / name).mkdir(mode=0o755)
 
 
 def down() -> None:
