@@ -1,0 +1,1 @@
+"""The daemon that tells the front what Ganeti's jobs and hooks did."""

@@ -1,0 +1,91 @@
+"""inotify on directories; the only user of pyinotify."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+
+import pyinotify
+
+log = logging.getLogger(__name__)
+
+# Programs replace a file by renaming a draft, or write it in place.
+_WRITTEN = pyinotify.IN_MOVED_TO | pyinotify.IN_CLOSE_WRITE
+_GONE = pyinotify.IN_DELETE_SELF | pyinotify.IN_MOVE_SELF | pyinotify.IN_IGNORED | pyinotify.IN_UNMOUNT
+_MASK = _WRITTEN | pyinotify.IN_DELETE_SELF | pyinotify.IN_MOVE_SELF | pyinotify.IN_ONLYDIR
+
+
+class Watch:
+    """Tells of files that were written or renamed into directories.
+
+    `written` of a directory is called with the names, in order, each once per reading; `lost` whenever
+    something may have been missed (the kernel's queue ran over, the directory was replaced): list it then.
+    """
+
+    def __init__(self) -> None:
+        self._manager = pyinotify.WatchManager()
+        self._notifier = pyinotify.Notifier(self._manager, self._event)
+        self._callbacks: dict[str, tuple[Callable[[list[str]], None], Callable[[], None]]] = {}
+        self._watched: dict[int, str] = {}  # watch descriptor -> directory
+        self._names: dict[str, dict[str, None]] = {}
+        self._overflow = False
+
+    def fileno(self) -> int:
+        fd: int = self._manager.get_fd()
+        return fd
+
+    def add(self, path: str, written: Callable[[list[str]], None], lost: Callable[[], None]) -> None:
+        """Watch a directory; one that is not there yet is watched from when `retry` finds it."""
+        path = os.path.abspath(path)
+        self._callbacks[path] = (written, lost)
+        if not self._start(path):
+            log.warning("%s: no such directory, waiting for it", path)
+
+    def retry(self) -> None:
+        """Look for directories that were missing or went away."""
+        for path, (_, lost) in self._callbacks.items():
+            if path not in self._watched.values() and self._start(path):
+                log.info("%s: is there, watching it", path)
+                lost()
+
+    def ready(self) -> None:
+        """Read what the kernel has, then call back."""
+        self._notifier.read_events()
+        self._notifier.process_events()
+        names, self._names = self._names, {}
+        if self._overflow:
+            self._overflow = False
+            log.warning("inotify queue overflow: reading every watched directory again")
+            for _, lost in self._callbacks.values():
+                lost()
+            return
+        for path, found in names.items():
+            self._callbacks[path][0](list(found))
+
+    def close(self) -> None:
+        self._notifier.stop()
+
+    def _start(self, path: str) -> bool:
+        watched = self._manager.add_watch(path, _MASK, quiet=True) if os.path.isdir(path) else {}
+        number: int = watched.get(path, -1)
+        if number < 0:
+            return False
+        self._watched[number] = path
+        return True
+
+    def _event(self, event: pyinotify.Event) -> None:
+        if event.mask & pyinotify.IN_Q_OVERFLOW:
+            self._overflow = True
+        elif event.mask & _GONE:
+            self._forget(event)
+        elif event.wd in self._watched and not event.name.startswith("."):
+            self._names.setdefault(self._watched[event.wd], {})[event.name] = None
+
+    def _forget(self, event: pyinotify.Event) -> None:
+        path = self._watched.pop(event.wd, None)
+        if path is None:
+            return
+        log.warning("%s: went away, waiting for it", path)
+        if event.mask & pyinotify.IN_MOVE_SELF:  # the watch would follow the directory
+            self._manager.rm_watch(event.wd, quiet=True)

@@ -1,0 +1,1 @@
+"""The scripts that Ganeti runs after operations."""
