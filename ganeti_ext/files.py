@@ -15,12 +15,13 @@ def replace(path: str, text: str, *, mode: int = 0o644) -> None:
 
     The draft's name starts with a dot: whoever watches the directory skips such names.
     """
+    content = text.encode()
     folder, name = os.path.split(path)
     draft = os.path.join(folder, f".{name}.{os.getpid()}")
     fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
     try:
-        with open(fd, "w", encoding="utf-8") as file:
-            file.write(text)
+        with open(fd, "wb") as file:
+            file.write(content)
             file.flush()
             os.fchmod(fd, mode)  # the umask of whoever called us does not count
             os.fsync(fd)

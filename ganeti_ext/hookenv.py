@@ -46,7 +46,14 @@ class Hook(namedtuple("Hook", "opcode phase object_type cluster master instance 
 
 
 def _count(env: Mapping[str, str]) -> int:
-    return optional(env, "GANETI_INSTANCE_NIC_COUNT", int) or 0
+    return optional(env, "GANETI_INSTANCE_NIC_COUNT", _natural) or 0
+
+
+def _natural(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise ValueError("must not be negative")
+    return number
 
 
 def _nic(env: Mapping[str, str], index: int) -> dict[str, str]:

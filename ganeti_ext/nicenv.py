@@ -10,6 +10,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_HEX = frozenset("0123456789abcdef")
+
 
 class Network(namedtuple("Network", "name uuid subnet gateway subnet6 gateway6 mac_prefix tags")):
     """The Ganeti network that a NIC belongs to; subnets in CIDR form."""
@@ -82,15 +84,14 @@ def _tags(env: Mapping[str, str], name: str) -> tuple[str, ...]:
 
 
 def _interface(text: str) -> str:
-    # IFNAMSIZ is 16 with the final zero; the kernel refuses "/" and white space.
-    if len(text) > 15 or "/" in text or text in (".", "..") or text.split() != [text]:
+    # The kernel's dev_valid_name: IFNAMSIZ is 16 octets with the final zero; no "/", ":" or white space.
+    if len(text.encode()) > 15 or "/" in text or ":" in text or text in (".", "..") or text.split() != [text]:
         raise ValueError("not an interface name")
     return text
 
 
 def _mac(text: str) -> str:
     parts = text.lower().split(":")
-    if len(parts) != 6 or any(len(part) != 2 for part in parts):
+    if len(parts) != 6 or any(len(part) != 2 or not _HEX.issuperset(part) for part in parts):
         raise ValueError("not a MAC address")
-    bytes.fromhex("".join(parts))
     return ":".join(parts)

@@ -39,7 +39,10 @@ def unescape(text: str) -> str:
     first, *rest = text.split("*")
     raw = first.encode("ascii")
     for piece in rest:
-        raw += bytes.fromhex(piece[:2]) + piece[2:].encode("ascii")
+        octet = bytes.fromhex(piece[:2])
+        if len(octet) != 1:  # fromhex passes over blanks, and nothing is no error to it
+            raise ValueError(f"{text!r}: * without its two digits")
+        raw += octet + piece[2:].encode("ascii")
     return raw.decode()
 
 

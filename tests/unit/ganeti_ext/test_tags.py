@@ -1,0 +1,99 @@
+"""Facts as tags, within what Ganeti allows in a tag."""
+
+import random
+import re
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from ganeti_ext import tags
+
+GANETI = re.compile(r"^[\w.+*/:@-]+$", re.ASCII)  # objects.py, TaggableObject.VALID_TAG_RE
+GANETI_MAX = 128  # MAX_TAG_LEN
+_text = st.text()
+_facts = st.dictionaries(st.sampled_from(tags.FACTS), _text | _text.map(lambda text: text * 40))
+
+
+@given(_facts)
+@example({"name": "x" * 111, "user": "x" * 112, "image": "x" * 113})
+@example({"name": "ø" * 500})
+def test_facts_survive_and_ganeti_takes_them(facts: dict[str, str]) -> None:
+    made = tags.encode(facts)
+    for tag in made:
+        assert GANETI.match(tag)
+        assert len(tag) <= GANETI_MAX
+    shuffled = random.Random(1).sample(made, len(made))  # Ganeti keeps tags as a set
+    assert tags.decode(shuffled) == facts
+
+
+@given(_text)
+def test_escaping_is_undone(text: str) -> None:
+    assert tags.unescape(tags.escape(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [("web-1_a.b", "web-1_a.b"), ("a b", "a*20b"), ("ø", "*C3*B8"), ("*", "*2A"), ("a:b/c@d+e", "a*3Ab*2Fc*40d*2Be")],
+)
+def test_only_plain_octets_stand_for_themselves(text: str, escaped: str) -> None:
+    assert tags.escape(text) == escaped
+
+
+@pytest.mark.parametrize("text", ["*", "*2", "*zz", "*+1", "*C3", "a*", "*2 ", "ø", "* 1", "* 41", "*  "])
+def test_what_escape_never_makes_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        tags.unescape(text)
+
+
+def test_a_short_fact_is_one_tag() -> None:
+    assert tags.encode({"name": "web 1"}) == ["ganeti-ext:name:web*201"]
+
+
+def test_a_long_fact_is_several_numbered_tags() -> None:
+    made = tags.encode({"image": "x" * 200})
+    assert [tag[:19] for tag in made] == ["ganeti-ext:image.0:", "ganeti-ext:image.1:"]
+
+
+def test_an_empty_fact_is_a_fact() -> None:
+    assert tags.decode(tags.encode({"name": ""})) == {"name": ""}
+
+
+def test_an_unknown_fact_is_a_mistake_of_ours() -> None:
+    with pytest.raises(ValueError, match=r"unknown facts \['colour'\]"):
+        tags.encode({"colour": "blue"})
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        "nfdhcpd",
+        "ganeti-ext:name",
+        "ganeti-ext:colour:blue",
+        "other:name:web",
+        "ganeti-ext:name:*zz",
+        "ganeti-ext:name:*FF",
+        "ganeti-ext:name.x:web",
+        "ganeti-ext:name.1:second-of-none",
+        "ganeti-ext:name.²:web",
+        "ganeti-ext:spoof-allowed",
+        "",
+        ":",
+    ],
+)
+def test_foreign_and_damaged_tags_are_left_out(tag: str) -> None:
+    assert tags.decode([tag, "ganeti-ext:user:eve"]) == {"user": "eve"}
+
+
+def test_a_long_fact_that_lost_a_part_is_left_out() -> None:
+    made = tags.encode({"image": "x" * 500})
+    assert tags.decode([made[0], *made[2:]]) == {}
+
+
+@given(st.lists(st.text() | st.text().map(lambda text: f"ganeti-ext:name{text}")))
+def test_any_tags_are_read_without_an_error(found: list[str]) -> None:
+    assert set(tags.decode(found)) <= set(tags.FACTS)
+
+
+def test_the_other_tags_are_of_ganetis_characters() -> None:
+    assert all(GANETI.match(tag) for tag in (tags.NFDHCPD, tags.DISABLE_IPV4, tags.DISABLE_IPV6, tags.SPOOF_ALLOWED))
