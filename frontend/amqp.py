@@ -1,0 +1,157 @@
+"""Messages from RabbitMQ: a durable queue of the front's own behind the exchange that eventd writes to."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import Any
+from urllib.parse import urlsplit
+
+import kombu
+
+from frontend.consumer import Backoff, Delivery
+from ganeti_ext import event
+from ganeti_ext.errors import ConfigError, ExtError
+from ganeti_ext.service import Loop
+
+log = logging.getLogger(__name__)
+
+QUEUE = kombu.Queue(
+    "ganeti-ext-front",
+    kombu.Exchange(event.EXCHANGE, type="topic", durable=True),
+    routing_key="ganeti.#",
+    durable=True,
+)
+PREFETCH = 200
+_CONNECT_TIMEOUT = 4  # seconds: a signal has to wait as long
+_HEARTBEAT = 30
+
+
+def addresses(urls: str) -> list[str]:
+    """The brokers in a list with commas; ConfigError names (without its password) one that is none."""
+    found = [url.strip() for url in urls.split(",") if url.strip()]
+    for url in found:
+        if not url.startswith(("amqp://", "amqps://")) or not urlsplit(url).hostname:
+            raise ConfigError(f"[broker] url: {shown(url)!r} is not amqp[s]://USER:PASSWORD@HOST/VHOST")
+    if not found:
+        raise ConfigError("[broker] url: no broker in it")
+    return found
+
+
+def shown(url: str) -> str:
+    """An address without what stands before its @."""
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}"
+
+
+def connection(url: str) -> Any:
+    """A connection that is not made yet. amqps:// trusts what the system's certificates vouch for."""
+    secure = {"ssl": {"context": {"check_hostname": True}, "server_hostname": urlsplit(url).hostname}}
+    return kombu.Connection(
+        url, connect_timeout=_CONNECT_TIMEOUT, heartbeat=_HEARTBEAT, **(secure if url.startswith("amqps:") else {})
+    )
+
+
+def backlog(urls: str) -> int:
+    """How many messages wait in our queue; ExtError tells why that cannot be said."""
+    why = []
+    for url in addresses(urls):
+        broker = connection(url)
+        try:
+            with broker:
+                count: int = QUEUE(broker.default_channel).queue_declare(passive=True).message_count
+                return count
+        except (*broker.connection_errors, *broker.channel_errors) as err:
+            why.append(f"{shown(url)}: {err}")
+    raise ExtError("; ".join(why))
+
+
+class AmqpSource:
+    """A consumer of QUEUE on the first of some brokers that answers; it changes to the next when that one fails."""
+
+    def __init__(self, urls: str, connect: Callable[[str], Any] = connection, backoff: Backoff | None = None) -> None:
+        self._urls = deque(addresses(urls))
+        self._connect = connect
+        self._backoff = backoff or Backoff()
+        self._broker: Any = None
+        self._fd = -1
+        self._waiting: deque[Any] = deque()
+
+    def start(self, loop: Loop, ready: Callable[[], None]) -> None:
+        self._loop, self._ready = loop, ready
+        self._open()
+
+    def take(self, limit: int) -> Sequence[Delivery]:
+        return [Delivery(message.delivery_tag, message.body) for message in islice(self._waiting, limit)]
+
+    def settle(self, deliveries: Sequence[Delivery]) -> None:
+        last = None
+        for _ in deliveries:
+            last = self._waiting.popleft()
+        if last is not None and self._broker is not None:
+            # If this is lost, they come again and change nothing.
+            self._guarded(lambda: last.ack(multiple=True))
+
+    def tick(self) -> None:
+        if self._broker is not None:
+            self._guarded(self._broker.heartbeat_check)
+        elif not self._backoff.waiting:
+            self._open()
+
+    def close(self) -> None:
+        self._drop()
+
+    def _open(self) -> None:
+        url = self._urls[0]
+        broker = self._connect(url)
+        try:
+            broker.connect()
+            channel = broker.default_channel
+            channel.basic_qos(0, PREFETCH, False)
+            QUEUE(channel).declare()
+            consumer = kombu.Consumer(channel, [QUEUE], accept=None, auto_declare=False)
+            consumer.on_message = self._waiting.append
+            consumer.consume()
+        except (*broker.connection_errors, *broker.channel_errors) as err:
+            broker.collect(socket_timeout=1)
+            self._urls.rotate(-1)
+            log.error("broker %s: %s; next try in %.0f s", shown(url), err, self._backoff.failed())
+            return
+        self._backoff.worked()
+        self._broker, self._fd = broker, broker.connection.sock.fileno()
+        self._loop.add(self._fd, self._readable)
+        log.info("broker %s: connected", shown(url))
+        # Messages may have come along with the last answer; nothing would wake us for them.
+        self._ready()
+
+    def _readable(self) -> None:
+        # Always read to the end, also while the database is down: no more than PREFETCH come unasked.
+        if self._broker is not None:
+            self._guarded(self._receive)
+        self._ready()
+
+    def _receive(self) -> None:
+        while True:
+            try:
+                self._broker.drain_events(timeout=0)
+            except TimeoutError:
+                return
+
+    def _guarded(self, action: Callable[[], object]) -> None:
+        try:
+            action()
+        except (*self._broker.connection_errors, *self._broker.channel_errors) as err:
+            log.error("broker %s: %s; connecting again", shown(self._urls[0]), err)
+            self._urls.rotate(-1)
+            self._drop()
+
+    def _drop(self) -> None:
+        """Let the connection go. What was not settled the broker gives again to whoever comes next."""
+        self._waiting.clear()
+        if self._broker is None:
+            return
+        self._loop.remove(self._fd)
+        broker, self._broker = self._broker, None
+        broker.collect(socket_timeout=1)

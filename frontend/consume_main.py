@@ -1,0 +1,93 @@
+"""ganeti-ext-consumer: keeps the front's database true."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import time
+from collections.abc import Callable
+from contextlib import closing
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from frontend import db, settings
+from frontend.consumer import OutboxSource, Pump, Source
+from frontend.mirror import Mirror
+from frontend.reconcile import Background, Reconciler
+from ganeti_ext.errors import ConfigError, ExtError
+from ganeti_ext.rapi import Rapi
+from ganeti_ext.service import Loop, log_to_journal
+
+log = logging.getLogger(__name__)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="ganeti-ext-consumer", description=__doc__)
+    parser.add_argument("--config", default=settings.PATH, metavar="FILE", help="default: %(default)s")
+    parser.add_argument("--log-level", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
+    options = parser.parse_args()
+    log_to_journal(options.log_level)
+    try:
+        run(settings.read(options.config))
+    except ExtError as err:
+        log.error("%s", err)
+        return err.exit_code
+    except SQLAlchemyError as err:
+        log.error("database: %s", str(err).split("\n", 1)[0])
+        return 1
+    return 0
+
+
+def run(config: settings.Settings) -> None:
+    """Until SIGTERM. ConfigError when a setting is wrong, SQLAlchemyError when there is no database at the start."""
+    engine = db.connect_writer(config.front.database)
+    reconciler = build_reconciler(config, engine)
+    mirror = Mirror(engine, config.front.instance_prefix)
+    loop = Loop()
+    with closing(Pump(source(config.broker.url), mirror)) as pump:
+        pump.start(loop)
+        schedule = Schedule(config.reconcile.seconds, Background(reconciler).start)
+        loop.every(1, lambda: schedule.tick(pump.idle))
+        loop.run()
+
+
+def source(url: str) -> Source:
+    """The source of messages at an address."""
+    if url.startswith("outbox:"):
+        return OutboxSource(url.removeprefix("outbox:"))
+    if url.startswith(("amqp://", "amqps://")):
+        from frontend.amqp import AmqpSource  # noqa: PLC0415 (kombu is not needed without a broker)
+
+        return AmqpSource(url)
+    raise ConfigError(
+        f"[broker] url: it starts neither with outbox: nor with amqp:// nor with amqps://: {url[:8]!r}..."
+    )
+
+
+def build_reconciler(config: settings.Settings, engine: Engine) -> Reconciler:
+    """From [rapi] and [reconcile]."""
+    access = config.rapi.need()
+    rapi = Rapi(access.url, access.user, access.password, access.ca, timeout=access.timeout)
+    return Reconciler(engine, rapi, config.front.instance_prefix, config.reconcile.grace)
+
+
+class Schedule:
+    """Calls `action` once everything that waited at the start is applied, then every `seconds` (0: no more).
+
+    What waited would otherwise bring older states back for a moment.
+    """
+
+    def __init__(self, seconds: float, action: Callable[[], None], clock: Callable[[], float] = time.monotonic) -> None:
+        self._seconds, self._action, self._clock = seconds, action, clock
+        self._due: float | None = clock()
+        # A backlog that does not end, or no database, must not put the comparison off for ever.
+        self._latest = clock() + 60
+
+    def tick(self, idle: bool) -> None:
+        now = self._clock()
+        if self._due is None or now < self._due or not (idle or now >= self._latest):
+            return
+        self._due = now + self._seconds if self._seconds else None
+        self._latest = self._due if self._due is not None else now
+        self._action()

@@ -1,0 +1,95 @@
+"""What Ganeti says of an instance, as columns of a server's row.
+
+A reading is the part of a message (ganeti_ext/event.py) that eventd asked Ganeti for: instance_state and
+instance_nics; `of_rapi` makes the same, and beparams, of an entry of RAPI's list.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ganeti_ext import tags
+from ganeti_ext.address import eui64
+
+Columns = dict[str, Any]
+
+_POWER = {True: "ACTIVE", False: "SHUTOFF"}
+_COLUMN = {"project": "project_id", "user": "user_id", "name": "name", "flavor": "flavor_id", "image": "image_id"}
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def facets(read: Mapping[str, Any], subnets6: Mapping[str, str | None]) -> Iterator[tuple[str, Columns]]:
+    """Each thing that a reading tells of, with its columns. What was not read is not told of."""
+    state = read["instance_state"]
+    # null: the node does not answer, so nobody knows.
+    if state.get("oper_state") is not None:
+        yield "power", {"power": _POWER[bool(state["oper_state"])]}
+    if state.get("oper_state"):
+        yield "fault", {"fault": None}
+    if state.get("pnode"):
+        yield "host", {"host": state["pnode"]}
+    for fact, value in tags.decode(state.get("tags") or ()).items():
+        yield fact, {_COLUMN[fact]: value}
+    if read.get("instance_nics") is not None:
+        yield "nics", {"nics": [_nic(nic, subnets6) for nic in read["instance_nics"]]}
+    yield from size(read.get("beparams") or {})
+
+
+def size(beparams: Mapping[str, Any]) -> Iterator[tuple[str, Columns]]:
+    """vcpus and ram (MiB) of backend parameters; those that are not set are not told of."""
+    ram = beparams.get("maxmem", beparams.get("memory"))
+    for facet, value in (("vcpus", beparams.get("vcpus")), ("ram", ram)):
+        if isinstance(value, int):
+            yield facet, {facet: value}
+
+
+def of_rapi(instance: Mapping[str, Any]) -> dict[str, Any]:
+    """The reading in an entry of GET /2/instances?bulk=1."""
+    nics = zip(
+        *(instance[f"nic.{column}"] for column in ("networks.names", "ips", "macs", "uuids")),
+        strict=True,
+    )
+    return {
+        "instance_state": {name: instance[name] for name in ("oper_state", "pnode", "tags")},
+        "instance_nics": [dict(zip(("network", "ip", "mac", "uuid"), nic, strict=True)) for nic in nics],
+        "beparams": instance["beparams"],
+    }
+
+
+def server_id(instance: str, prefix: str) -> str | None:
+    """The UUID in the name of an instance that the front made; None for every other instance."""
+    label = instance.split(".", 1)[0].removeprefix(prefix)
+    return label if instance.startswith(prefix) and _UUID.fullmatch(label) else None
+
+
+def new_row(ident: str, instance: str, facts: Mapping[str, str], flavor: Mapping[str, int], created: float) -> Columns:
+    """The row of a server of which nothing else is known. `flavor` gives vcpus, ram (MiB) and disk (GiB)."""
+    return {
+        "id": ident,
+        "instance": instance,
+        **{column: facts.get(fact, "") for fact, column in _COLUMN.items()},
+        **{name: flavor.get(name, 0) for name in ("vcpus", "ram", "disk")},
+        "status": "BUILD",
+        "task": None,
+        "fault": None,
+        "host": None,
+        "nics": [],
+        "created": created,
+        "updated": created,
+        "deleted": None,
+        "job": None,
+        "job_order": None,
+        "power": None,
+        "clocks": None,
+    }
+
+
+def _nic(nic: Mapping[str, Any], subnets6: Mapping[str, str | None]) -> dict[str, Any]:
+    subnet6, mac = subnets6.get(nic.get("network") or ""), nic.get("mac")
+    try:
+        ip6 = eui64(mac, subnet6) if subnet6 and mac else None
+    except ValueError:  # not a /64: the guest's address is not ours to know
+        ip6 = None
+    return {"network": nic.get("network"), "ip": nic.get("ip"), "ip6": ip6, "mac": mac, "uuid": nic.get("uuid")}
