@@ -1,0 +1,125 @@
+"""The daemon that undoes what was set up for taps that are gone: Ganeti 3.0 and 3.1 call nothing when a guest stops.
+
+It acts when the kernel tells of a link that went away, and looks over all records at its start and every minute.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+
+from ganeti_ext import binding
+from ganeti_ext.config import load
+from ganeti_ext.errors import ExtError
+from ganeti_ext.service import Loop, log_to_journal
+from kvm_ifup import links
+from kvm_ifup.apply import Host
+from kvm_ifup.settings import PATH, Settings
+from kvm_ifup.state import Record, Records
+
+log = logging.getLogger(__name__)
+
+PERIOD = 60.0
+_CHUNK = 256  # locks held at once, each an open file; a process may have 1024
+
+
+class Reaper:
+    """Compares what is recorded with the taps that are there."""
+
+    def __init__(self, records: Records, host: Host, directory: str) -> None:
+        self._records = records
+        self._host = host
+        self._directory = directory
+
+    def sweep(self) -> None:
+        """Undo all that belongs to taps that are gone. Starts no program when there is nothing to do."""
+        for tap in self._bound().union(self._records.taps()):
+            try:
+                self._sweep(tap)
+            except (ExtError, OSError) as err:
+                log.error("tap %s: %s", tap, err)  # its record stays: tried again at the next sweep
+
+    def restore(self) -> None:
+        """Heal the rules of the taps that are there, e.g. after `nft flush ruleset`."""
+        taps = sorted(self._records.taps())
+        chunks = [taps[start : start + _CHUNK] for start in range(0, len(taps), _CHUNK)]
+        while chunks:
+            chunk = chunks.pop()
+            try:
+                self._restore(chunk)
+            except (ExtError, OSError) as err:
+                if len(chunk) == 1:
+                    log.error("tap %s: rules not restored: %s", chunk[0], err)
+                else:  # one that vanished just now must not cost the others theirs
+                    chunks += [[tap] for tap in chunk]
+
+    def _sweep(self, tap: str) -> None:
+        if not self._gone(tap):
+            return
+        with self._records.lock(tap):
+            gone = self._gone(tap)  # a new guest may have come under the same name
+            if isinstance(gone, Record):
+                self._host.undo(gone)
+                log.info("tap %s of %s: gone, removed what it had", tap, gone.instance)
+            elif gone:
+                binding.remove(tap, self._directory)
+                log.info("tap %s of %s: gone, removed its binding", tap, gone.instance)
+
+    def _gone(self, tap: str) -> Record | binding.Binding | None:
+        """The record of a tap that is gone, or its binding if it has no record (from before a reboot)."""
+        record = self._records.read(tap)
+        if record:
+            return record if self._host.stale(record) else None
+        return self._left_binding(tap)
+
+    def _left_binding(self, tap: str) -> binding.Binding | None:
+        try:
+            found = binding.read(tap, self._directory)
+        except binding.BindingError:
+            return None  # nfdhcpd tells of it
+        # Without an ifindex it is an administrator's own file.
+        return found if found.ifindex is not None and links.ifindex(tap) != found.ifindex else None
+
+    def _bound(self) -> set[str]:
+        try:
+            return set(binding.taps(self._directory))
+        except FileNotFoundError:
+            return set()
+
+    def _restore(self, taps: list[str]) -> None:
+        with contextlib.ExitStack() as locks:
+            alive = []
+            for tap in taps:
+                locks.enter_context(self._records.lock(tap))
+                record = self._records.read(tap)
+                if record and not self._host.stale(record):
+                    alive.append(record)
+            if alive:
+                self._host.restore(alive)
+                log.info("rules of %d taps stand", len(alive))
+
+
+def main() -> int:
+    """Run until SIGTERM; SIGHUP heals the rules. Returns the exit code."""
+    log_to_journal()
+    try:
+        settings = load(PATH, "network", Settings)
+    except ExtError as err:
+        log.error("%s", err)
+        return err.exit_code
+    records = Records()
+    reaper = Reaper(records, Host(records, index=links.ifindex), settings.binding_directory)
+    departures = links.Departures()  # before the first sweep: what goes during it is told of
+
+    def catch_up() -> None:
+        reaper.restore()
+        reaper.sweep()
+
+    loop = Loop()
+    loop.add(departures, lambda: reaper.sweep() if departures.drain() else None)
+    loop.every(PERIOD, reaper.sweep)
+    loop.on_reload(catch_up)
+    catch_up()
+    loop.run()
+    departures.close()
+    return 0
