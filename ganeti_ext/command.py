@@ -14,12 +14,23 @@ if TYPE_CHECKING:
 def run(argv: Sequence[str], *, stdin: str = "", timeout: float = 30) -> str:
     """Run a program to its end and return its stdout.
 
-    No shell; stdin is the given text; CommandError carries the program's own words.
+    No shell; stdin is the given text; octets of the output that are no text read as \\xHH.
+    CommandError carries the program's own words.
     """
     try:
-        done = subprocess.run(list(argv), input=stdin, capture_output=True, text=True, timeout=timeout, check=False)
+        done = subprocess.run(
+            list(argv),
+            input=stdin,
+            capture_output=True,
+            text=True,
+            errors="backslashreplace",
+            timeout=timeout,
+            check=False,
+        )
     except FileNotFoundError as err:
         raise CommandError(f"{argv[0]}: not installed") from err
+    except OSError as err:
+        raise CommandError(f"{argv[0]}: {err.strerror}") from err
     except subprocess.TimeoutExpired as err:
         raise CommandError(f"{' '.join(argv)}: no end after {timeout:g} s") from err
     if done.returncode != 0:

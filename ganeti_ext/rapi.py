@@ -23,10 +23,8 @@ class Rapi:
     """
 
     def __init__(self, url: str, user: str, password: str, ca: str, timeout: float = 10) -> None:
-        parts = urlsplit(url)
-        if parts.scheme != "https" or not parts.hostname:
-            raise ConfigError(f"RAPI address {url!r}: expected https://HOST:PORT")
-        self._host, self._port, self._timeout = parts.hostname, parts.port or 5080, timeout
+        self._host, self._port = _address(url)
+        self._timeout = timeout
         self._where = f"{self._host}:{self._port}"
         credentials = base64.b64encode(f"{user}:{password}".encode()).decode()
         self._headers = {"Authorization": f"Basic {credentials}", "Accept": "application/json"}
@@ -67,6 +65,16 @@ class Rapi:
         return _decode(f"{method} {target}", response.status, text)
 
 
+def _address(url: str) -> tuple[str, int]:
+    try:
+        parts = urlsplit(url)
+        if parts.scheme == "https" and parts.hostname:
+            return parts.hostname, parts.port or 5080
+    except ValueError:  # its words are about brackets and casts
+        pass
+    raise ConfigError(f"RAPI address {url!r}: expected https://HOST:PORT")
+
+
 def _decode(call: str, status: int, text: bytes) -> Any:
     try:
         answer = json.loads(text)
@@ -75,6 +83,7 @@ def _decode(call: str, status: int, text: bytes) -> Any:
     if status == http.client.OK:
         return answer
     words = answer.get("explain") or answer.get("message") if isinstance(answer, dict) else answer
+    words = words or f"status {status}"
     if status in (http.client.BAD_GATEWAY, http.client.SERVICE_UNAVAILABLE, http.client.GATEWAY_TIMEOUT):
         raise RapiUnavailable(f"RAPI {call}: {words}")
     raise RapiError(f"RAPI {call}: {words}", status)

@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
+from ganeti_ext.errors import ConfigError
+
 log = logging.getLogger(__name__)
 
 
@@ -21,7 +23,12 @@ class HasFileno(Protocol):
 
 
 def log_to_journal(level: str = "INFO") -> None:
-    """Log lines on stderr, which systemd hands to the journal with its own time stamps."""
+    """Log lines on stderr, which systemd hands to the journal with its own time stamps.
+
+    ConfigError when the level is none of logging's.
+    """
+    if level not in logging.getLevelNamesMapping():
+        raise ConfigError(f"log level {level!r}: expected DEBUG, INFO, WARNING or ERROR")
     logging.basicConfig(level=level, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
 
 

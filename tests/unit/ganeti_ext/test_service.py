@@ -1,0 +1,167 @@
+"""The daemons' loop: timers, files, signals, and what systemd hears."""
+
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ganeti_ext.service import Loop, log_to_journal, notify
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
+        heard.bind(str(tmp_path / "notify"))
+        heard.settimeout(5)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        yield heard
+
+
+def later(seconds: float, act: Callable[[], None]) -> None:
+    threading.Timer(seconds, act).start()
+
+
+def send(number: int) -> Callable[[], None]:
+    return lambda: os.kill(os.getpid(), number)
+
+
+def test_systemd_hears_ready_and_then_stopping(systemd: socket.socket) -> None:
+    loop = Loop()
+    loop.every(0.01, loop.stop)
+    loop.run()
+    assert [systemd.recv(64) for _ in range(2)] == [b"READY=1", b"STOPPING=1"]
+
+
+def test_an_abstract_socket_is_told_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = f"ganeti-ext-test-{os.getpid()}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
+        heard.bind(f"\0{name}")
+        heard.settimeout(5)
+        monkeypatch.setenv("NOTIFY_SOCKET", f"@{name}")
+        notify("RELOADING=1")
+        assert heard.recv(64) == b"RELOADING=1"
+
+
+def test_nobody_listening_is_no_failure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "none"))
+    notify("READY=1")
+    monkeypatch.delenv("NOTIFY_SOCKET")
+    notify("READY=1")
+
+
+def test_a_readable_file_is_called_back_until_removed() -> None:
+    loop = Loop()
+    here, there = socket.socketpair()
+    with here, there:
+        heard: list[bytes] = []
+
+        def hear() -> None:
+            heard.append(here.recv(1))
+            if len(heard) == 2:
+                loop.remove(here)
+                there.send(b"c")
+                loop.every(0.02, loop.stop)
+
+        loop.add(here, hear)
+        there.send(b"ab")
+        loop.run()
+    assert heard == [b"a", b"b"]
+
+
+def test_a_timer_keeps_its_pace_beside_another() -> None:
+    loop = Loop()
+    fast: list[float] = []
+    start = time.monotonic()
+    loop.every(0.02, lambda: fast.append(time.monotonic() - start))
+    loop.every(0.15, loop.stop)
+    loop.run()
+    assert 2 <= len(fast) <= 8
+    assert fast[0] >= 0.02
+
+
+def test_a_timer_does_not_run_after_the_fact() -> None:
+    # A callback that took longer than the pace is followed by one call, not by all that were missed.
+    loop = Loop()
+    calls: list[float] = []
+
+    def slow() -> None:
+        calls.append(time.monotonic())
+        time.sleep(0.1 if len(calls) == 1 else 0)
+
+    loop.every(0.01, slow)
+    loop.every(0.13, loop.stop)
+    loop.run()
+    assert len(calls) <= 5
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_a_loop_that_waits(number: int, systemd: socket.socket) -> None:
+    before = signal.getsignal(number)
+    loop = Loop()
+    later(0.05, send(number))
+    loop.run()
+    assert [systemd.recv(64) for _ in range(2)] == [b"READY=1", b"STOPPING=1"]
+    assert signal.getsignal(number) == before
+
+
+def test_sighup_reloads_and_goes_on() -> None:
+    loop = Loop()
+    reloaded: list[int] = []
+
+    def reload() -> None:
+        reloaded.append(1)
+        later(0.02, send(signal.SIGHUP if len(reloaded) < 3 else signal.SIGTERM))
+
+    loop.on_reload(reload)
+    later(0.02, send(signal.SIGHUP))
+    loop.run()
+    assert len(reloaded) == 3
+
+
+def test_sighup_without_a_reload_is_ignored() -> None:
+    loop = Loop()
+    later(0.02, send(signal.SIGHUP))
+    loop.every(0.1, loop.stop)
+    loop.run()
+
+
+def test_a_callbacks_error_ends_the_loop_and_restores_the_signals() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+
+    def refuse() -> None:
+        raise ValueError("garbage")
+
+    loop = Loop()
+    loop.every(0.01, refuse)
+    with pytest.raises(ValueError, match="garbage"):
+        loop.run()
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_file_added_by_its_number() -> None:
+    loop = Loop()
+    here, there = os.pipe()
+    os.write(there, b"x")
+    loop.add(here, loop.stop)
+    loop.run()
+    os.close(here)
+    os.close(there)
+    with pytest.raises(KeyError):
+        selectors.DefaultSelector().unregister(here)
+
+
+def test_log_lines_go_to_stderr_with_level_and_name() -> None:
+    program = "import logging; from ganeti_ext.service import log_to_journal as f; f('WARNING')\n"
+    program += "logging.getLogger('nfdhcpd.ra').info('no'); logging.getLogger('nfdhcpd.ra').warning('tap0: %s', 'gone')"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "WARNING nfdhcpd.ra: tap0: gone\n")
