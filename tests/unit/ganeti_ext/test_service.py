@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from ganeti_ext.errors import ConfigError
 from ganeti_ext.service import Loop, log_to_journal, notify
 
 ROOT = Path(__file__).parents[3]
@@ -165,3 +166,9 @@ def test_log_lines_go_to_stderr_with_level_and_name() -> None:
     program += "logging.getLogger('nfdhcpd.ra').info('no'); logging.getLogger('nfdhcpd.ra').warning('tap0: %s', 'gone')"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("", "WARNING nfdhcpd.ra: tap0: gone\n")
+
+
+@pytest.mark.parametrize("level", ["LOUD", "", "info"])
+def test_an_unknown_level_is_refused_by_name(level: str) -> None:
+    with pytest.raises(ConfigError, match=f"^log level '{level}': expected DEBUG"):
+        log_to_journal(level)
