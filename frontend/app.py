@@ -113,6 +113,8 @@ def _dummy_hash() -> str:
 def _before() -> None:
     """Give the request a number; let it through to its view, or not."""
     g.request_id = f"req-{uuid.uuid4()}"
+    if "\0" in request.path or any("\0" in text for text in request.args.values()):
+        raise BadRequest("The address holds a NUL, which no id or name does.")  # and PostgreSQL takes none
     if request.endpoint is None:  # no such route: Flask is about to say so
         return
     access = _ACCESS[request.endpoint]

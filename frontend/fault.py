@@ -88,7 +88,8 @@ _REFUSALS: dict[int, Fault] = {
 def render(err: Exception) -> Response:
     """The one error handler of the application."""
     if isinstance(err, HTTPException):
-        return _answer(err.code or 500, err.description or "", dict(err.get_headers()))
+        words = "The resource could not be found." if err.code == HTTPStatus.NOT_FOUND else err.description
+        return _answer(err.code or 500, words or "", dict(err.get_headers()))
     shown = _shown(err)
     headers = {"Retry-After": str(RETRY_AFTER)} if shown.http_status == HTTPStatus.SERVICE_UNAVAILABLE else {}
     return _answer(shown.http_status, str(shown), headers)

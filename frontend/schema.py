@@ -39,8 +39,10 @@ def body() -> dict[str, Any]:
     """The request's JSON object."""
     if request.mimetype != "application/json":
         raise BadMediaType(f"Content-Type {request.mimetype!r}: only application/json is understood")
+    data = request.get_data(cache=False)
+    request.stream.read(1)  # a chunked body was cut at max_body; only who reads on gets the 413
     try:
-        found = json.loads(request.get_data(cache=False))
+        found = json.loads(data)
     except (ValueError, RecursionError) as err:
         raise BadRequest("The body is not valid JSON.") from err
     if not isinstance(found, dict):

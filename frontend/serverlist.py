@@ -65,9 +65,9 @@ def _has_status(wanted: str) -> ColumnElement[bool]:
 def _time(text: str) -> float:
     try:
         found = datetime.fromisoformat(text)
-    except ValueError as err:
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError) as err:
         raise BadRequest(f"changes-since: {text!r} is no ISO 8601 time") from err
-    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
 
 
 def _patterns() -> dict[str, Pattern]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 
@@ -39,6 +40,25 @@ def test_bodies_that_are_not_json_objects(api: Api, path: str, data: bytes, kind
     assert fault["code"] == status
     assert fault["message"]
     assert api.rapi.calls == []
+
+
+def test_chunked_body_is_not_cut_but_refused(api: Api) -> None:
+    body = json.dumps({"server": {}}).encode() + b" " * 200_000
+    for path in (SERVERS, "/identity/v3/auth/tokens"):
+        answer = api.call(
+            "POST",
+            path,
+            input_stream=io.BytesIO(body),
+            content_type="application/json",
+            headers={"Transfer-Encoding": "chunked"},
+            environ_overrides={"wsgi.input_terminated": True},
+        )
+        assert answer.status_code == 413
+
+
+@pytest.mark.parametrize("path", [f"{SERVERS}/%00", f"{SERVERS}?marker=%00", "/network/v2.0/networks?x=%00"])
+def test_nul_in_the_address(api: Api, path: str) -> None:
+    assert api.get(path).status_code == 400
 
 
 def test_json_with_a_charset_is_json(api: Api) -> None:
