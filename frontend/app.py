@@ -121,8 +121,8 @@ def _before() -> None:
     if access != OPEN:
         g.caller = identity.authenticate(request.headers.get("X-Auth-Token"))
         _check_scope(g.caller, access)
-    if request.path.startswith(f"{_COMPUTE}/"):
-        _negotiate()
+        if request.path.startswith(_COMPUTE):
+            _negotiate()
 
 
 def _check_scope(caller: context.Caller, access: str) -> None:

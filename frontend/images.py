@@ -71,7 +71,7 @@ def _wanted(image: dict[str, Any]) -> bool:
         return False  # no image has tags or members
     for key, least in (("size_min", True), ("size_max", False)):
         if key in args:
-            bound = paging.number(key)
+            bound = paging.number(key, digits=18)
             if image["size"] < bound if least else image["size"] > bound:
                 return False
     return all(_same(key, image[key], args[key]) for key in _EXACT if key in args)

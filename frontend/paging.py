@@ -25,13 +25,13 @@ def asked() -> Page:
     return Page(min(number("limit", cap), cap), request.args.get("marker"))
 
 
-def number(name: str, default: int = 0) -> int:
-    """A number from 0 in the request's query."""
+def number(name: str, default: int = 0, digits: int = 9) -> int:
+    """A number from 0 in the request's query; up to nine digits fit into a database's integer."""
     text = request.args.get(name)
     if text is None:
         return default
-    if not (text.isascii() and text.isdecimal() and len(text) < 10):
-        raise BadRequest(f"{name}: {text!r} is no number from 0")
+    if not (text.isascii() and text.isdecimal() and len(text) <= digits):
+        raise BadRequest(f"{name}: {text!r} is no number from 0 of at most {digits} digits")
     return int(text)
 
 

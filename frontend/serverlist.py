@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flask import Response, jsonify, request
-from sqlalchemy import ColumnElement, Connection, Select, and_, false, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, false, or_, select, true
 
 from frontend import context, db, paging, translate
 from frontend.fault import BadRequest
@@ -52,14 +52,15 @@ def _conditions() -> Iterator[ColumnElement[bool]]:
 
 def _has_status(wanted: str) -> ColumnElement[bool]:
     """Of the status that is shown: see translate.status."""
-    task = db.server.c.task
-    if wanted == "REBOOT":
-        return and_(db.server.c.status == "ACTIVE", task == translate.REBOOT.task)
-    if wanted == "ACTIVE":
-        return and_(db.server.c.status == "ACTIVE", or_(task.is_(None), task != translate.REBOOT.task))
     if wanted == "DELETED":
         return db.server.c.deleted.is_not(None)
-    return db.server.c.status == wanted
+    task, kept = db.server.c.task, wanted
+    of_task: ColumnElement[bool] = true()
+    if wanted == "REBOOT":
+        kept, of_task = "ACTIVE", task == translate.REBOOT.task
+    elif wanted == "ACTIVE":
+        of_task = or_(task.is_(None), task != translate.REBOOT.task)
+    return and_(db.server.c.deleted.is_(None), db.server.c.status == kept, of_task)
 
 
 def _time(text: str) -> float:

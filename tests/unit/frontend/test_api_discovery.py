@@ -77,6 +77,11 @@ def test_other_microversion(api: Api, version: str, status: int) -> None:
         assert "maximum is 2.1" in answer.text
 
 
+def test_discovery_does_not_negotiate(nobody: Api) -> None:
+    for path in (COMPUTE, f"{COMPUTE}/"):
+        assert nobody.get(path, headers={"OpenStack-API-Version": "compute 2.96"}).status_code == 200
+
+
 def test_microversion_of_another_service_is_none_of_ours(api: Api) -> None:
     assert api.get(f"{COMPUTE}/servers", headers={"OpenStack-API-Version": "volume 3.60"}).status_code == 200
 

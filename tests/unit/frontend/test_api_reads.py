@@ -122,6 +122,7 @@ def test_flavors(api: Api) -> None:
         ("?os_hidden=false", True),
         ("?size_min=1", True),
         ("?size_max=1", False),
+        ("?size_max=999999999999", True),
         ("?tag=x", False),
         ("?limit=0", False),
         (f"?owner={FOREIGN}", False),

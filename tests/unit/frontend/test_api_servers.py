@@ -172,6 +172,8 @@ def test_changes_since_shows_deleted_ones_too(api: Api) -> None:
     assert names(api, "?changes-since=1970-01-01T00:33:20Z") == ["web-2", "web-1"]
     shown = api.get(f"{SERVERS}/detail?changes-since=1970-01-01T00:50:00").json["servers"]  # type: ignore[index]
     assert [each["status"] for each in shown] == ["DELETED"]
+    assert names(api, "?changes-since=1970-01-01T00:33:20Z&status=ACTIVE") == ["web-1"]
+    assert names(api, "?changes-since=1970-01-01T00:33:20Z&status=deleted") == ["web-2"]
 
 
 def follow(api: Api, path: str) -> list[list[str]]:
