@@ -1,0 +1,199 @@
+"""The architecture: who may import whom, what the scripts may not import, how long a file may get."""
+
+from __future__ import annotations
+
+import ast
+import re
+import stat
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PARTS = ("hooks", "extstorage", "kvm_ifup", "nfdhcpd", "eventd", "frontend")
+LIBRARIES = {
+    "nfdhcpd": {"netfilterqueue", "pyinotify"},
+    "eventd": {"amqp", "kombu", "pyinotify"},
+    "frontend": {"flask", "gunicorn", "itsdangerous", "kombu", "sqlalchemy", "werkzeug"},
+}
+# The one module of a part that knows a library: to change the library is to change one file.
+SOLE_USERS = {
+    "amqp": {"eventd/publish.py"},
+    "kombu": {"eventd/publish.py", "frontend/amqp.py"},
+    "netfilterqueue": {"nfdhcpd/nfqueue.py"},
+    "pyinotify": {"eventd/watch.py", "nfdhcpd/bindings.py"},
+}
+# Ganeti starts the scripts many times per operation, and each of these costs milliseconds.
+SLOW = {"argparse", "configparser", "dataclasses", "json", "logging", "pathlib", "re", "tempfile", "typing", "urllib"}
+NEEDED = {"hooks/note": {"json"}}  # once per operation, and the note is JSON
+# The cores: values in, values out. What reaches the system lives beside them.
+EFFECTS = {"fcntl", "os", "pathlib", "pyinotify", "select", "shutil", "socket", "sqlite3", "subprocess", "time"}
+CORES = (
+    "eventd/jobs.py",
+    "eventd/messages.py",
+    "eventd/redact.py",
+    "frontend/difference.py",
+    "frontend/reading.py",
+    "frontend/translate.py",
+    "kvm_ifup/addresses.py",
+    "kvm_ifup/ruleset.py",
+    "nfdhcpd/dhcp4.py",
+    "nfdhcpd/frame.py",
+    "nfdhcpd/lease.py",
+    "nfdhcpd/ra.py",
+    "nfdhcpd/responder.py",
+)
+# Where all that nobody expected ends: once per process, at its edge.
+BROAD = {"ganeti_ext/entry.py", "nfdhcpd/nfqueue.py"}
+VAGUE = {"utils", "util", "helpers", "helper", "manager", "common", "misc"}
+PYTHON = re.compile(rb"#!/usr/bin/python3 (-SEI|-I)\n")
+
+
+def sources(*folders: str) -> list[Path]:
+    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+
+
+def executables() -> list[Path]:
+    """The parts' programs, which have no ending."""
+    found = (path for part in PARTS for path in sorted((ROOT / part).rglob("*")))
+    plain = (path for path in found if path.is_file() and not path.is_symlink() and not path.suffix)
+    return [path for path in plain if path.read_bytes().startswith(b"#!/usr/bin/python3")]
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+def walk(node: ast.AST, *, inside_functions: bool) -> Iterator[ast.AST]:
+    """All below a node but what only a type checker reads."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and ast.unparse(child.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
+            continue
+        if inside_functions or not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield child
+            yield from walk(child, inside_functions=inside_functions)
+
+
+def imports(path: Path, *, lazy: bool = True) -> set[str]:
+    """Dotted names that a file imports; `from a import b` counts as a and a.b."""
+    found = set()
+    for node in walk(tree(path), inside_functions=lazy):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name(path)}:{node.lineno}: a relative import"
+            found |= {str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def tops(path: Path) -> set[str]:
+    return {dotted.split(".")[0] for dotted in imports(path)}
+
+
+def reached(path: Path) -> set[Path]:
+    """Our own files that starting this one imports."""
+    found: set[Path] = set()
+    waiting = [path]
+    while waiting:
+        one = waiting.pop()
+        if one not in found:
+            found.add(one)
+            modules = (ROOT / (dotted.replace(".", "/") + ".py") for dotted in imports(one, lazy=False))
+            waiting += [module for module in modules if module.exists()]
+    return found
+
+
+@pytest.mark.parametrize("path", sources("ganeti_ext"), ids=name)
+def test_the_base_imports_only_the_standard_library(path: Path) -> None:
+    assert tops(path) <= sys.stdlib_module_names | {"ganeti_ext"}
+
+
+@pytest.mark.parametrize("path", [*sources(*PARTS), *executables()], ids=name)
+def test_a_part_imports_the_base_itself_and_its_own_libraries(path: Path) -> None:
+    part = path.relative_to(ROOT).parts[0]
+    assert tops(path) <= sys.stdlib_module_names | {"ganeti_ext", part} | LIBRARIES.get(part, set())
+
+
+@pytest.mark.parametrize("path", sources("lab", "bench"), ids=name)
+def test_the_lab_imports_no_part(path: Path) -> None:
+    assert tops(path) <= sys.stdlib_module_names | {"ganeti_ext", "lab", "bench"}
+
+
+@pytest.mark.parametrize(("library", "users"), SOLE_USERS.items())
+def test_a_library_has_one_user_in_a_part(library: str, users: set[str]) -> None:
+    assert {name(path) for path in sources(*PARTS) if library in tops(path)} == users
+
+
+def scripts() -> list[Path]:
+    return [path for path in executables() if b"-SEI" in path.read_bytes()]
+
+
+def test_ganetis_scripts_are_found() -> None:
+    assert {name(path) for path in scripts()} == {"hooks/note", "extstorage/cow/_run", "kvm_ifup/kvm-vif-bridge"}
+
+
+@pytest.mark.parametrize("script", scripts(), ids=name)
+def test_a_script_starts_fast(script: Path) -> None:
+    for path in reached(script):
+        slow = SLOW & {dotted.split(".")[0] for dotted in imports(path, lazy=False)} - NEEDED.get(name(script), set())
+        assert not slow, f"{name(script)} imports {slow} by {name(path)}"
+
+
+@pytest.mark.parametrize("core", CORES)
+def test_a_core_has_no_effects(core: str) -> None:
+    assert not tops(ROOT / core) & EFFECTS
+
+
+@pytest.mark.parametrize("path", executables(), ids=name)
+def test_an_executable_is_a_few_lines_that_anyone_may_run(path: Path) -> None:
+    assert PYTHON.match(path.read_bytes())
+    assert len(path.read_text().splitlines()) <= 4
+    assert stat.S_IMODE(path.stat().st_mode) & 0o111 == 0o111
+
+
+@pytest.mark.parametrize("path", sources("ganeti_ext", *PARTS, "lab", "bench", "tests"), ids=name)
+def test_files_and_functions_are_short(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= 400
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            length = (node.end_lineno or 0) - node.lineno + 1
+            assert length <= 50, f"{name(path)}:{node.lineno}: {node.name} has {length} lines"
+
+
+@pytest.mark.parametrize("path", sources("ganeti_ext", *PARTS, "lab", "bench"), ids=name)
+def test_a_module_says_what_it_is(path: Path) -> None:
+    assert ast.get_docstring(tree(path))
+    assert path.stem not in VAGUE
+
+
+@pytest.mark.parametrize("path", sources("ganeti_ext", *PARTS), ids=name)
+def test_unexpected_errors_are_caught_at_an_edge_alone(path: Path) -> None:
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.ExceptHandler) and _broad(node) and not _raises_again(node):
+            assert name(path) in BROAD, f"{name(path)}:{node.lineno}: catches everything"
+
+
+def _broad(handler: ast.ExceptHandler) -> bool:
+    return handler.type is None or bool(
+        {"Exception", "BaseException"} & set(re.findall(r"\w+", ast.unparse(handler.type)))
+    )
+
+
+def _raises_again(handler: ast.ExceptHandler) -> bool:
+    last = handler.body[-1]
+    return isinstance(last, ast.Raise) and last.exc is None
+
+
+@pytest.mark.parametrize("part", ["ganeti_ext", *PARTS])
+def test_a_part_is_a_package_without_code(part: str) -> None:
+    body = tree(ROOT / part / "__init__.py").body
+    assert ast.get_docstring(tree(ROOT / part / "__init__.py"))
+    assert all(isinstance(node, ast.Expr | ast.Assign) for node in body)
