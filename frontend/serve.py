@@ -52,8 +52,8 @@ worker_class = "gthread"
 timeout = 60
 graceful_timeout = 20
 keepalive = 5
-# /dev/shm: the heartbeat of the workers must not wait for a disk.
-worker_tmp_dir = "/dev/shm"  # noqa: S108
+# The heartbeat of the workers must not wait for a disk; None: the usual directory.
+worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
 proc_name = "ganeti-ext-api"
 accesslog = "-"
 access_log_format = '%(h)s "%(r)s" %(s)s %(b)s %(D)sus'
