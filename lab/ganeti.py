@@ -18,6 +18,7 @@ _POLICY = (
     "/max:cpu-count=4,disk-count=8,disk-size=102400,memory-size=4096,nic-count=8,spindle-use=4"
 )
 _RAPI_USER = "ganeti-ext"
+_DAEMON_UTIL = "/usr/lib/ganeti/daemon-util"
 
 # Ends as soon as the verdict is there: a guest whose emulation failed would stand still for ever.
 _WATCHED = """
@@ -62,6 +63,14 @@ def kvm_works(node: Node, image: Path) -> bool:
         verdict.write_text(node.run("sh", "-c", command))
         copy.unlink()
     return "GUEST booted" in verdict.read_text()
+
+
+def stop_rapi(master: Node) -> None:
+    master.run(_DAEMON_UTIL, "stop", "ganeti-rapi")
+
+
+def start_rapi(master: Node) -> None:
+    master.run(_DAEMON_UTIL, "start", "ganeti-rapi")
 
 
 def rapi_password(master: Node) -> str:
@@ -115,5 +124,8 @@ def _rapi_user(master: Node) -> None:
     digest = hashlib.md5(f"{_RAPI_USER}:Ganeti Remote API:{password}".encode(), usedforsecurity=False).hexdigest()
     master.write("/var/lib/ganeti/rapi/users", f"{_RAPI_USER} {{HA1}}{digest} write\n", "640")
     master.run("chown", "gnt-rapi:gnt-masterd", "/var/lib/ganeti/rapi/users")
+    # It may have looked before the file was its own to read.
+    stop_rapi(master)
+    start_rapi(master)
     master.run("gnt-cluster", "copyfile", "/var/lib/ganeti/rapi/users")
     master.write("/root/rapi-password", password + "\n", "600")

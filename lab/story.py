@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from ganeti_ext.command import run
 from ganeti_ext.errors import CommandError
-from lab import guest, services, wires
+from lab import ganeti, guest, services, wires
 from lab.console import Console
 from lab.ganeti import NETWORK
 from lab.node import SHARED, Node
@@ -186,7 +186,7 @@ def tenant_acts(story: Story) -> None:
 
 def reads_without_ganeti(story: Story) -> None:
     """With Ganeti's remote API stopped, reads still answer and a create says why it cannot be"""
-    story.master.run("systemctl", "stop", "ganeti-rapi")
+    ganeti.stop_rapi(story.master)
     try:
         shown = {server["Name"]: server["Status"] for server in story.tenant.openstack("server", "list")}
         assert shown == {"alpha": "ACTIVE", "beta": "ACTIVE"}, shown
@@ -199,7 +199,7 @@ def reads_without_ganeti(story: Story) -> None:
         names = [server["Name"] for server in story.tenant.openstack("server", "list")]
         assert "gamma" not in names, names
     finally:
-        story.master.run("systemctl", "start", "ganeti-rapi")
+        ganeti.start_rapi(story.master)
 
 
 def delete(story: Story) -> None:
