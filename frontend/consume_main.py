@@ -65,11 +65,15 @@ def source(url: str) -> Source:
     )
 
 
+def build_rapi(config: settings.Settings) -> Rapi:
+    """From [rapi]."""
+    access = config.rapi.need()
+    return Rapi(access.url, access.user, access.password, access.ca, timeout=access.timeout)
+
+
 def build_reconciler(config: settings.Settings, engine: Engine) -> Reconciler:
     """From [rapi] and [reconcile]."""
-    access = config.rapi.need()
-    rapi = Rapi(access.url, access.user, access.password, access.ca, timeout=access.timeout)
-    return Reconciler(engine, rapi, config.front.instance_prefix, config.reconcile.grace)
+    return Reconciler(engine, build_rapi(config), config.front.instance_prefix, config.reconcile.grace)
 
 
 class Schedule:

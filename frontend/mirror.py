@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sqlalchemy import JSON, Connection, Engine, Table, delete, insert, select, update
+from sqlalchemy import JSON, Connection, Engine, Table, delete, insert, or_, select, update
 from sqlalchemy.exc import DataError, IntegrityError
 
 from frontend import db, reading, state
@@ -180,17 +180,17 @@ def _keep_network(connection: Connection, data: Mapping[str, Any], order: list[A
     removed = locked(connection, db.removed_network, db.removed_network.c.name == new["name"])
     if removed is not None and removed["order"] >= order:
         return
-    row = locked(connection, db.network, db.network.c.id == new["id"])
-    if row is not None and (row["read_order"] or []) >= order:
+    # Another network of its name that is told of earlier is gone, or Ganeti would not have let it have the name.
+    same = or_(db.network.c.id == new["id"], db.network.c.name == new["name"])
+    known = list(connection.execute(select(db.network).where(same).with_for_update()).mappings())
+    if any((row["read_order"] or []) >= order for row in known):
         return
-    # Another network of that name is gone, or Ganeti would not have let this one have it.
-    connection.execute(delete(db.network).where(db.network.c.name == new["name"], db.network.c.id != new["id"]))
+    connection.execute(delete(db.network).where(same, db.network.c.id != new["id"]))
     columns = checked(db.network, {**new, "updated": now, "read_order": order})
-    if row is None:
-        connection.execute(insert(db.network).values(columns))
-    else:
-        connection.execute(update(db.network).where(db.network.c.id == new["id"]).values(columns))
-    log.info("network %s: %s", new["name"], "updated" if row else "added")
+    there = new["id"] in [row["id"] for row in known]
+    write = update(db.network).where(db.network.c.id == new["id"]) if there else insert(db.network)
+    connection.execute(write.values(columns))
+    log.info("network %s: %s", new["name"], "updated" if there else "added")
 
 
 def _forget_network(connection: Connection, name: str, order: list[Any]) -> None:

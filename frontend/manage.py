@@ -1,0 +1,50 @@
+"""ganeti-ext-manage: the administrator's command: projects, users, flavors, images, and the state of it all."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from frontend import manage_account, manage_flavor, manage_image, manage_state, settings
+from frontend.manage_base import Context, Owner
+from ganeti_ext.errors import ExtError
+
+COMMANDS = (*manage_account.COMMANDS, *manage_flavor.COMMANDS, *manage_image.COMMANDS, *manage_state.COMMANDS)
+PROGRAM = "ganeti-ext-manage"
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line; `--help` stands behind every command."""
+    top = argparse.ArgumentParser(prog=PROGRAM, description="Administer the OpenStack-compatible front of Ganeti.")
+    top.add_argument("--config", default=settings.PATH, metavar="FILE", help="default: %(default)s")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for command in COMMANDS:
+        own = commands.add_parser(command.name, help=command.help, description=f"{command.help}.")
+        command.arguments(own)
+        own.set_defaults(run=command.run)
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; exit code 0, 1 refused or failed, 2 wrong arguments, 3 wrong configuration."""
+    options = parser().parse_args(argv)
+    try:
+        config = settings.read(options.config)
+        with Owner().lowered() as owner:
+            answer: str = options.run(Context(config, owner), options)
+    except ExtError as err:
+        return _complain(str(err), err.exit_code)
+    except SQLAlchemyError as err:
+        return _complain(f"database: {str(err).splitlines()[0]}", 1)
+    except KeyboardInterrupt:
+        return _complain("interrupted", 130)
+    sys.stdout.write(answer)
+    return 0
+
+
+def _complain(words: str, code: int) -> int:
+    sys.stderr.write(f"{PROGRAM}: {words}\n")
+    return code

@@ -1,0 +1,95 @@
+"""The copy of what Ganeti has, and whether the parts that keep it true work."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sqlite3
+from collections.abc import Callable
+
+from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from frontend import db
+from frontend.consume_main import build_rapi, build_reconciler
+from frontend.manage_base import Command, Context, no_arguments, table_of
+from ganeti_ext.errors import ExtError
+
+
+def server_list(context: Context, _: argparse.Namespace) -> str:
+    server = db.server.c
+    joined = db.server.outerjoin(db.project, db.project.c.id == server.project_id)
+    project = func.coalesce(db.project.c.name, server.project_id)
+    columns = (server.instance, server.name, project, server.status, server.task, server.host)
+    query = select(*columns).select_from(joined).where(server.deleted.is_(None)).order_by(server.created, server.id)
+    with context.engine.connect() as connection:
+        found = [tuple(row) for row in connection.execute(query)]
+    return table_of(("INSTANCE", "NAME", "PROJECT", "STATUS", "TASK", "HOST"), found)
+
+
+def _reconcile_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--dry-run", action="store_true", help="only print what differs")
+
+
+def reconcile(context: Context, options: argparse.Namespace) -> str:
+    reconciler = build_reconciler(context.settings, context.engine)
+    found = reconciler.differences()
+    text = "".join(f"{each}\n" for each in found) or "nothing differs\n"
+    if options.dry_run or not found:
+        return text
+    count = reconciler.mend(found)
+    left = f", {len(found) - count} changed meanwhile and left for later" if count < len(found) else ""
+    return f"{text}{count} mended{left}\n"
+
+
+def status(context: Context, _: argparse.Namespace) -> str:
+    checks: dict[str, Callable[[Context], str]] = {"database": _database, "broker": _broker, "rapi": _rapi}
+    lines, failed = [], []
+    for name, check in checks.items():
+        try:
+            lines.append(f"{name}: ok, {check(context)}\n")
+        except ExtError as err:
+            failed.append(f"{name}: {err}")
+        except (SQLAlchemyError, sqlite3.Error) as err:
+            failed.append(f"{name}: {str(err).splitlines()[0]}")
+    if failed:
+        raise ExtError("\n".join([*failed, *(line.rstrip() for line in lines)]))
+    return "".join(lines)
+
+
+def _database(context: Context) -> str:
+    with context.engine.connect() as connection:
+        alive = select(func.count()).select_from(db.server).where(db.server.c.deleted.is_(None))
+        servers = connection.execute(alive).scalar()
+        letters = connection.execute(select(func.count()).select_from(db.dead_letter)).scalar()
+    return f"{servers} servers, {letters} messages that could not be understood"
+
+
+def _broker(context: Context) -> str:
+    url = context.settings.broker.url
+    if not url.startswith("outbox:"):
+        from frontend.amqp import backlog  # noqa: PLC0415 (kombu is not needed without a broker)
+
+        return f"{backlog(url)} messages wait"
+    path = url.removeprefix("outbox:")
+    if not os.path.exists(path):
+        raise ExtError(f"{path} does not exist: neither ganeti-ext-eventd nor ganeti-ext-consumer ran here")
+    # Read only: the file must not be made, or changed in its mode, by who only looks.
+    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    try:
+        count = connection.execute("SELECT count(*) FROM message").fetchone()[0]
+        return f"{count} messages wait"
+    finally:
+        connection.close()
+
+
+def _rapi(context: Context) -> str:
+    info = build_rapi(context.settings).get("info")
+    return f"cluster {info['name']}, Ganeti {info['software_version']}"
+
+
+COMMANDS = (
+    Command("server-list", "List servers", no_arguments, server_list),
+    Command("reconcile", "Print where the database differs from Ganeti, and mend it", _reconcile_arguments, reconcile),
+    Command("status", "Tell whether the database, the broker and the remote API answer", no_arguments, status),
+)

@@ -1,0 +1,323 @@
+"""Messages from a source into the database."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, insert, select
+from sqlalchemy.exc import OperationalError
+
+from frontend import db
+from frontend.consumer import BATCH, Backoff, Delivery, OutboxSource, Pump
+from frontend.mirror import Mirror
+from ganeti_ext import event
+from ganeti_ext.errors import ConfigError
+from ganeti_ext.outbox import Outbox
+from ganeti_ext.service import Loop
+from tests.unit.frontend import updates
+from tests.unit.frontend.updates import BEGIN, create, network, network_data, op, read, row
+
+NOW = BEGIN + 1000.0
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    engine = db.connect_writer(f"sqlite:///{tmp_path}/front.db")
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def mirror(engine: Engine) -> Mirror:
+    return Mirror(engine, "gx-", clock=lambda: NOW)
+
+
+def rows(engine: Engine, table: Any) -> list[dict[str, Any]]:
+    with engine.connect() as connection:
+        return db.rows(connection, select(table))
+
+
+def add(engine: Engine, **columns: Any) -> None:
+    with engine.begin() as connection:
+        connection.execute(insert(db.server).values(row(**columns)))
+
+
+def tell(mirror: Mirror, *messages: dict[str, Any]) -> None:
+    for message in messages:
+        mirror.take(event.encode(message))
+
+
+def test_a_create_from_the_api_to_the_end(mirror: Mirror, engine: Engine) -> None:
+    add(engine)
+    tell(mirror, create("queued"), create("running", at=1), create("success", at=5, **read(True, at=6)))
+    found = rows(engine, db.server)[0]
+    assert (found["status"], found["task"], found["host"]) == ("ACTIVE", None, "n1")
+    assert (found["nics"], found["updated"]) == ([updates.SHOWN_NIC], NOW)
+
+
+def test_a_change_that_nobody_sees_is_no_update(mirror: Mirror, engine: Engine) -> None:
+    add(engine, status="ACTIVE", power="ACTIVE", task=None, job=9)
+    tell(mirror, op("STARTUP", "success", job=11, at=5))
+    found = rows(engine, db.server)[0]
+    assert (found["job"], found["updated"]) == (11, BEGIN)
+
+
+@pytest.mark.parametrize("status", ["queued", "success"])
+def test_a_create_without_a_row_makes_one_from_its_tags(mirror: Mirror, engine: Engine, status: str) -> None:
+    tell(mirror, create(status, at=5))
+    found = rows(engine, db.server)[0]
+    assert found["id"] == updates.IDENT
+    assert found["name"] == "Größe 1"
+    assert [found[f"{name}_id"] for name in ("project", "user", "flavor", "image")] == ["p1", "u1", "f1", "i1"]
+    assert (found["vcpus"], found["ram"], found["disk"], found["created"]) == (2, 512, 3, BEGIN + 5)
+    assert found["status"] == ("BUILD" if status == "queued" else "ACTIVE")
+
+
+def test_a_row_from_tags_has_the_size_of_its_flavor(mirror: Mirror, engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(insert(db.flavor).values(id="f1", name="f", vcpus=7, ram=99, disk=11))
+    tell(mirror, create("queued"))
+    found = rows(engine, db.server)[0]
+    assert (found["vcpus"], found["ram"], found["disk"]) == (7, 99, 11)
+
+
+def test_tags_may_come_from_ganeti_instead_of_the_job(mirror: Mirror, engine: Engine) -> None:
+    tags = create("success")["job_fields"]["tags"]
+    tell(mirror, create("success", at=5, job_fields={}, **read(True, at=6, tags=tags)))
+    assert rows(engine, db.server)[0]["project_id"] == "p1"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"instance": "web.example.com"},
+        {"instance": "gx-not-a-uuid"},
+        {"job_fields": {"tags": ["somebody:else"]}},
+        {"operation": "OP_INSTANCE_STARTUP"},
+        {"job_fields": {**create("success")["job_fields"], "dry_run": True}},
+    ],
+)
+def test_what_is_not_ours_is_ignored(mirror: Mirror, engine: Engine, other: dict[str, Any]) -> None:
+    tell(mirror, {**create("success"), **other})
+    assert rows(engine, db.server) == []
+    assert rows(engine, db.dead_letter) == []
+
+
+def test_a_rehearsal_changes_nothing(mirror: Mirror, engine: Engine) -> None:
+    add(engine)
+    tell(mirror, op("REMOVE", "success", job=11, at=5, job_fields={"dry_run": True}))
+    assert rows(engine, db.server)[0]["deleted"] is None
+
+
+def test_a_failed_removal_is_none(mirror: Mirror, engine: Engine) -> None:
+    add(engine, status="ACTIVE", power="ACTIVE", task="deleting", job=11)
+    tell(mirror, op("REMOVE", "error", job=11, at=5, result="node is down"))
+    found = rows(engine, db.server)[0]
+    assert (found["status"], found["task"], found["deleted"]) == ("ACTIVE", None, None)
+
+
+def test_a_renamed_instance_is_followed(mirror: Mirror, engine: Engine) -> None:
+    add(engine)
+    tell(mirror, create("success", at=1), op("RENAME", "success", job=11, at=5, result="web"))
+    tell(mirror, op("REMOVE", "success", job=12, at=9, instance="web"))
+    found = rows(engine, db.server)
+    assert [(one["instance"], one["deleted"]) for one in found] == [("web", BEGIN + 9)]
+
+
+def test_a_note_tells_the_host(mirror: Mirror, engine: Engine) -> None:
+    add(engine)
+    tell(mirror, updates.note("n2", "n2", at=5), {**updates.note("n3", "n3", at=5), "instance": "web"})
+    assert rows(engine, db.server)[0]["host"] == "n2"
+
+
+BAD: dict[str, str | bytes] = {
+    "no JSON": "{",
+    "not UTF-8": b"\xff\xfe\x00",
+    "another version": json.dumps({**create("success"), "version": 99}),
+    "no type": "[]",
+    "no order": json.dumps({k: v for k, v in create("success").items() if k != "order"}),
+    "an order of words": json.dumps({**create("success"), "order": ["a", "b", "c", "d", "e"]}),
+    "a British status": json.dumps({**create("success"), "status": "cancelled"}),
+    "a number for a name": json.dumps({**create("success"), "instance": 5}),
+    "a state that is a list": json.dumps({**create("success"), "instance_state": [1], "read_at": [1, 2]}),
+    "a reading without a time": json.dumps({**create("success"), "instance_state": {"oper_state": True}}),
+    "a host that is an object": json.dumps({**create("success"), **read(True, at=1, host={"a": 1})}),  # type: ignore[arg-type]
+    "half a character": '{"type": "ganeti-op-status", "version": 1, "x": "\\ud800"}',
+    "very deep": "[" * 100_000,
+    "a network without a UUID": json.dumps(network("ADD", "success", 1, network_data={"name": "a"}, read_at=[1, 2])),
+    "a time that is no list": json.dumps(network("ADD", "success", 1, **{**network_data(2), "read_at": 1})),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_a_message_that_cannot_be_understood_is_laid_aside_once(
+    mirror: Mirror, engine: Engine, what: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    add(engine)
+    before = rows(engine, db.server)
+    mirror.take(BAD[what])
+    mirror.take(BAD[what])
+    found = rows(engine, db.dead_letter)
+    assert len(found) == 1
+    assert found[0]["reason"]
+    assert found[0]["time"] == NOW
+    assert rows(engine, db.server) == before
+    assert "message laid aside" in caplog.text
+
+
+NETWORK_HISTORY = (
+    network("ADD", "success", 1, job=11, **network_data(2)),
+    network("SET_PARAMS", "error", 3, job=12),
+    network("SET_PARAMS", "success", 4, job=13, **network_data(5, gateway="10.0.0.254", subnet6="2001:db8::/64")),
+    network("REMOVE", "success", 6, job=14),
+    network("ADD", "success", 8, job=15, **network_data(9, uuid="u-blue-2")),
+)
+
+
+@pytest.mark.parametrize("length", range(1, 6))
+def test_networks_in_any_order(tmp_path: Path, length: int) -> None:
+    history = NETWORK_HISTORY[:length]
+    ends = []
+    for number, order in enumerate(itertools.permutations(history)):
+        engine = db.connect_writer(f"sqlite:///{tmp_path}/{number}.db")
+        tell(Mirror(engine, "gx-", clock=lambda: NOW), *order, order[0])
+        ends.append(rows(engine, db.network))
+        engine.dispose()
+    assert all(end == ends[0] for end in ends)
+    assert [net["id"] for net in ends[0]] == {4: [], 5: ["u-blue-2"]}.get(length, ["u-blue"])
+    if length == 3:
+        assert ends[0][0]["gateway"] == "10.0.0.254"
+
+
+def test_ipv6_address_from_the_networks_subnet(mirror: Mirror, engine: Engine) -> None:
+    tell(mirror, network("ADD", "success", 1, **network_data(2, subnet6="2001:db8::/64")))
+    tell(mirror, create("success", at=5, **read(True, at=6)))
+    assert rows(engine, db.server)[0]["nics"][0]["ip6"] == "2001:db8::a800:ff:fe12:3456"
+
+
+# From the source to the mirror.
+
+
+class Recorder:
+    """Stands for the mirror; fails as long as `down`."""
+
+    def __init__(self) -> None:
+        self.taken: list[str | bytes] = []
+        self.down = False
+
+    def take(self, body: str | bytes) -> None:
+        if self.down:
+            raise OperationalError("SELECT 1", {}, Exception("connection refused"))
+        self.taken.append(body)
+
+
+@pytest.fixture
+def outbox(tmp_path: Path) -> Iterator[Outbox]:
+    outbox = Outbox(str(tmp_path / "outbox.db"))
+    yield outbox
+    outbox.close()
+
+
+def run(pump: Pump, loop: Loop, until: Callable[[], bool]) -> None:
+    """Turn the loop until something holds."""
+    loop.every(0.01, lambda: loop.stop() if until() else None)
+    loop.run()
+
+
+def put(outbox: Outbox, bodies: Sequence[str]) -> None:
+    outbox.put([("key", body) for body in bodies])
+
+
+def test_a_backlog_and_what_comes_later_arrive_in_order(outbox: Outbox, tmp_path: Path) -> None:
+    bodies = [str(number) for number in range(2 * BATCH + 5)]
+    put(outbox, bodies[:-1])
+    taken, loop = Recorder(), Loop()
+    pump = Pump(OutboxSource(str(tmp_path / "outbox.db")), taken)
+    pump.start(loop)
+    loop.every(0.05, lambda: put(outbox, bodies[-1:]) if len(taken.taken) == len(bodies) - 1 else None)
+    run(pump, loop, lambda: len(taken.taken) == len(bodies))
+    assert taken.taken == bodies
+    assert (len(outbox), pump.idle) == (0, True)
+    pump.close()
+
+
+def test_messages_wait_while_the_database_is_down(
+    outbox: Outbox, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = [0.0]
+    taken = Recorder()
+    pump = Pump(OutboxSource(str(tmp_path / "outbox.db")), taken, Backoff(lambda: now[0]))
+    put(outbox, ["a", "b"])
+    taken.down = True
+    pump.work()
+    pump.work()
+    assert (len(outbox), pump.idle) == (2, False)
+    assert caplog.text.count("next try in 1 s") == 1
+    now[0] = 1.5
+    pump.work()
+    assert "next try in 2 s" in caplog.text
+    taken.down = False
+    now[0] = 4
+    pump.work()
+    assert (taken.taken, len(outbox)) == (["a", "b"], 0)
+    pump.close()
+
+
+def test_what_was_applied_before_a_failure_does_not_come_again(outbox: Outbox, tmp_path: Path) -> None:
+    taken = Recorder()
+    failing = iter([False, True])
+
+    def take(body: str | bytes) -> None:
+        taken.down = next(failing)
+        Recorder.take(taken, body)
+
+    taken.take = take  # type: ignore[method-assign]
+    pump = Pump(OutboxSource(str(tmp_path / "outbox.db")), taken)
+    put(outbox, ["a", "b"])
+    pump.work()
+    assert [message.body for message in outbox.take(9)] == ["b"]
+    pump.close()
+
+
+def test_backoff_doubles_to_half_a_minute_and_forgets() -> None:
+    now = [0.0]
+    backoff = Backoff(lambda: now[0])
+    assert [backoff.failed() for _ in range(7)] == [1, 2, 4, 8, 16, 30, 30]
+    assert backoff.waiting
+    now[0] = 31
+    assert not backoff.waiting
+    backoff.worked()
+    assert backoff.failed() == 1
+
+
+def test_an_outbox_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"none/outbox\.db"):
+        OutboxSource(str(tmp_path / "none" / "outbox.db"))
+
+
+def test_a_locked_database_is_down_and_no_bad_message(engine: Engine, tmp_path: Path) -> None:
+    other = db.connect_writer(f"sqlite:///{tmp_path}/front.db")
+    mirror = Mirror(other, "gx-")
+    with other.connect() as connection:
+        connection.exec_driver_sql("PRAGMA busy_timeout=1")
+    with engine.begin() as holder:
+        holder.execute(select(db.server))
+        with pytest.raises(OperationalError, match="locked"):
+            mirror.take(event.encode(create("queued")))
+    mirror.take(event.encode(create("queued")))
+    assert (len(rows(engine, db.server)), rows(engine, db.dead_letter)) == (1, [])
+    other.dispose()
+
+
+def test_delivery_carries_the_number_of_its_message(outbox: Outbox, tmp_path: Path) -> None:
+    put(outbox, ["a", "b", "c"])
+    source = OutboxSource(str(tmp_path / "outbox.db"))
+    assert source.take(2) == [Delivery(1, "a"), Delivery(2, "b")]
+    source.settle([Delivery(1, "a")])
+    assert source.take(2) == [Delivery(2, "b"), Delivery(3, "c")]
+    source.close()

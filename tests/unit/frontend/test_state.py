@@ -1,0 +1,206 @@
+"""What messages mean for a server's row, in whatever order they come."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from frontend import state
+from ganeti_ext import event, tags
+from tests.unit.frontend import updates
+from tests.unit.frontend.updates import op, read, row
+
+OPCODES = (
+    *("CREATE", "STARTUP", "SHUTDOWN", "REBOOT", "REMOVE", "MIGRATE", "FAILOVER", "SET_PARAMS", "GROW_DISK"),
+    *("REINSTALL", "REPLACE_DISKS", "ACTIVATE_DISKS", "OP_TAGS_SET", "OP_TAGS_DEL"),
+)
+TASKS = {
+    "CREATE": "spawning",
+    "STARTUP": "powering-on",
+    "SHUTDOWN": "powering-off",
+    "REBOOT": "rebooting",
+    "REMOVE": "deleting",
+    "MIGRATE": "migrating",
+    "FAILOVER": "migrating",
+}
+# Status after a final message, from SHUTOFF (and from BUILD for a create); what is not here stays.
+AFTER = {
+    ("CREATE", "success"): "ACTIVE",
+    ("CREATE", "error"): "ERROR",
+    ("CREATE", "canceled"): "ERROR",
+    ("STARTUP", "success"): "ACTIVE",
+    ("REBOOT", "success"): "ACTIVE",
+    ("SHUTDOWN", "success"): "SHUTOFF",
+}
+
+
+def settled(**columns: Any) -> dict[str, Any]:
+    """A server that is off and has nothing to do."""
+    return row(status="SHUTOFF", power="SHUTOFF", task=None, job=9, **columns)
+
+
+def after(start: dict[str, Any], *messages: dict[str, Any]) -> dict[str, Any]:
+    for message in messages:
+        start = {**start, **(state.advance(start, message, {"blue": None}) or {})}
+    return start
+
+
+@pytest.mark.parametrize(("opcode", "status"), list(itertools.product(OPCODES, event.RANKS)))
+def test_every_opcode_in_every_status(opcode: str, status: str) -> None:
+    start = row() if opcode == "CREATE" else settled()
+    found = after(start, op(opcode, status, at=5, result="it broke"))
+    final = status in event.FINAL
+    assert found["status"] == AFTER.get((opcode, status), start["status"])
+    assert found["task"] == (None if final else TASKS.get(opcode))
+    assert found["fault"] == ("it broke" if found["status"] == "ERROR" else None)
+    assert found["deleted"] == (updates.BEGIN + 5 if (opcode, status) == ("REMOVE", "success") else None)
+    untouched = {"id", "instance", "project_id", "name", "host", "nics", "created", "updated"}
+    assert {name: found[name] for name in untouched} == {name: start[name] for name in untouched}
+
+
+def test_a_message_that_says_nothing_new_changes_nothing() -> None:
+    message = op("STARTUP", "success", at=5, **read(True, at=6))
+    assert state.advance(after(settled(), message), message, {"blue": None}) is None
+
+
+def test_a_canceled_create_without_words_names_its_job() -> None:
+    assert after(row(), op("CREATE", "canceled", at=5))["fault"] == "job 10 ended as canceled"
+
+
+def test_a_late_running_does_not_overwrite_the_end_of_its_job() -> None:
+    found = after(settled(), op("STARTUP", "error", at=9), op("STARTUP", "running", at=8))
+    assert (found["status"], found["task"]) == ("SHUTOFF", None)
+
+
+def test_an_older_success_is_not_hidden_by_a_newer_failure() -> None:
+    found = after(settled(), op("REBOOT", "error", job=12, at=20), op("STARTUP", "success", job=11, at=10))
+    assert found["status"] == "ACTIVE"
+
+
+def test_the_end_of_an_older_job_leaves_the_task_of_the_newer_one() -> None:
+    found = after(settled(), op("STARTUP", "running", job=11, at=1), op("REMOVE", "waiting", job=12, at=2),
+                  op("STARTUP", "success", job=11, at=3))  # fmt: skip
+    assert (found["status"], found["task"], found["job"]) == ("ACTIVE", "deleting", 12)
+
+
+def test_a_job_without_a_task_hides_no_task() -> None:
+    found = after(row(), op("CREATE", "running", at=1), op("OP_TAGS_SET", "success", job=11, at=2))
+    assert (found["task"], found["job"]) == ("spawning", 10)
+
+
+def test_the_task_that_the_api_wrote_is_kept_until_its_job_ends() -> None:
+    start = row(status="ACTIVE", power="ACTIVE", task="rebooting_hard", job=12, job_order=[1, 0, 11, 0, 4])
+    running = after(start, op("REBOOT", "running", job=12, at=1))
+    assert running["task"] == "rebooting_hard"
+    assert after(start, op("SHUTDOWN", "success", job=11, at=0))["task"] == "rebooting_hard"
+    assert after(running, op("REBOOT", "success", job=12, at=2))["task"] is None
+
+
+@pytest.mark.parametrize(("running", "status"), [(True, "ACTIVE"), (False, "SHUTOFF"), (None, "SHUTOFF")])
+@pytest.mark.parametrize("final", sorted(event.FINAL))
+def test_what_ganeti_says_counts_whatever_the_job_came_to(running: bool | None, status: str, final: str) -> None:
+    found = after(settled(), op("MIGRATE", final, at=5, **read(running, at=6, host="n2")))
+    assert (found["status"], found["host"], found["nics"]) == (status, "n2", [updates.SHOWN_NIC])
+
+
+def test_what_ganeti_said_later_counts_more_than_what_the_job_came_to() -> None:
+    assert after(settled(), op("STARTUP", "success", at=5, **read(False, at=6)))["status"] == "SHUTOFF"
+
+
+def test_an_older_reading_changes_nothing() -> None:
+    newer = after(settled(), op("MIGRATE", "success", job=12, at=20, **read(True, at=21, host="n2")))
+    assert after(newer, op("OP_TAGS_SET", "success", job=11, at=10, **read(False, at=12))) == newer
+
+
+def test_a_failed_create_is_broken_also_when_something_runs() -> None:
+    found = after(row(), op("CREATE", "error", at=5, result="no memory", **read(True, at=6)))
+    assert (found["status"], found["fault"], found["host"]) == ("ERROR", "no memory", "n1")
+
+
+def test_a_broken_server_stays_broken_until_it_runs() -> None:
+    broken = after(row(), op("CREATE", "error", at=5, result="no memory"))
+    still = after(broken, op("OP_TAGS_SET", "success", job=11, at=7, **read(False, at=8)))
+    assert (still["status"], still["fault"]) == ("ERROR", "no memory")
+    mended = after(still, op("STARTUP", "success", job=12, at=9))
+    assert (mended["status"], mended["fault"]) == ("ACTIVE", None)
+
+
+def test_a_server_restored_from_a_backup_is_there_again() -> None:
+    gone = after(settled(), op("REMOVE", "success", job=11, at=5))
+    assert after(gone, op("CREATE", "success", job=12, at=9))["deleted"] is None
+
+
+def test_address_by_eui_64_only_in_a_64() -> None:
+    message = op("CREATE", "success", at=5, **read(True, at=6))
+    for subnet6, address in (("2001:db8::/64", "2001:db8::a800:ff:fe12:3456"), ("2001:db8::/80", None), (None, None)):
+        changes = state.advance(row(), message, {"blue": subnet6})
+        assert changes is not None
+        assert changes["nics"] == [{**updates.SHOWN_NIC, "ip6": address}]
+
+
+def test_name_and_owner_follow_the_tags() -> None:
+    facts = tags.encode({"name": "new", "project": "p2"})
+    found = after(settled(), op("OP_TAGS_SET", "success", at=5, **read(None, at=6, tags=facts)))
+    assert (found["name"], found["project_id"], found["user_id"]) == ("new", "p2", "u1")
+
+
+def test_size_follows_a_modification() -> None:
+    found = after(settled(), op("SET_PARAMS", "success", at=5, job_fields={"beparams": {"vcpus": 4, "maxmem": 4096}}))
+    assert (found["vcpus"], found["ram"]) == (4, 4096)
+    failed = after(found, op("SET_PARAMS", "error", job=11, at=6, job_fields={"beparams": {"vcpus": 8}}))
+    assert failed["vcpus"] == 4
+
+
+def test_name_of_the_instance_follows_a_rename() -> None:
+    assert after(settled(), op("RENAME", "success", at=5, job_fields={"new_name": "web"}))["instance"] == "web"
+
+
+def test_a_note_is_compared_with_notes_of_its_own_node() -> None:
+    first = {**settled(), **(state.note(settled(), updates.note("n1", "n1", at=100)) or {})}
+    assert first["host"] == "n1"
+    # n2's clock is behind: that says nothing of which came later.
+    second = {**first, **(state.note(first, updates.note("n2", "n2", at=50)) or {})}
+    assert second["host"] == "n2"
+    assert state.note(second, updates.note("n1", "n1", at=100)) is None
+    assert state.note(second, updates.note("n2", "n1", at=49)) is None
+
+
+# Any order of the same messages, some of them twice, ends in the same row.
+
+REST = ("queued", "waiting", "running")
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """The messages of some jobs on one instance, which may wait for each other, in the order they were sent."""
+    messages, clock = [], 0
+    opcodes = draw(st.lists(st.sampled_from((*OPCODES, "RENAME")), max_size=5))
+    for job, opcode in enumerate(("CREATE", *opcodes), 10):
+        received = draw(st.integers(0, clock))  # it may have waited while earlier ones went on
+        end = draw(st.sampled_from(sorted(event.FINAL)))
+        for status in (*REST, end):
+            at = received if status == "queued" else (clock := clock + 1)
+            more: dict[str, Any] = {"result": "broke"} if end == "error" else {}
+            if opcode == "RENAME":
+                more["job_fields"] = {"new_name": f"name{job}"}
+            if status in event.FINAL and draw(st.booleans()):
+                clock += draw(st.integers(1, 3))
+                more |= read(draw(st.sampled_from((True, False, None))), at=clock, host=draw(st.sampled_from("ab")))
+            messages.append(op(opcode, status, job=job, at=at, **more))
+    return messages
+
+
+@given(histories(), st.data())
+def test_order_and_repetition_do_not_matter(messages: list[dict[str, Any]], data: st.DataObject) -> None:
+    again = data.draw(st.lists(st.sampled_from(messages), max_size=6))
+    shuffled = data.draw(st.permutations(messages + again))
+    assert after(row(), *shuffled) == after(row(), *messages)
+
+
+@given(histories())
+def test_no_job_leaves_a_task_behind(messages: list[dict[str, Any]]) -> None:
+    assert after(row(), *messages)["task"] is None
