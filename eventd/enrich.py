@@ -43,16 +43,19 @@ def enrich(
     clock: Callable[[], float] = time.time,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Complete the messages in place; each object is asked for once. What is gone, or unknown, stays without."""
+    """Complete the messages in place; each object is asked for once. What is gone, or unknown, stays without.
+
+    `read_at` is when we asked, not when the answer came: what ends in between must count as newer.
+    """
     instances = [item for item in found if _exists_after(item, OP_STATUS)]
     networks = [item for item in found if _exists_after(item, NETWORK_STATUS)]
     for wanted, ask in ((instances, source.instances), (networks, source.networks)):
         if not wanted:
             continue
-        rows = _ask(wanted, ask, clock, sleep)
+        rows, asked = _ask(wanted, ask, clock, sleep)
         if wanted is instances and rows:
             _add_running(instances, rows, source)
-        _add(wanted, rows, clock())
+        _add(wanted, rows, asked)
 
 
 def subject(message: dict[str, Any]) -> str:
@@ -74,19 +77,18 @@ def _ask(
     ask: Callable[[Iterable[str]], Rows | None],
     clock: Callable[[], float],
     sleep: Callable[[float], None],
-) -> Rows:
+) -> tuple[Rows, float]:
+    """The rows by name, and when they were asked for."""
     names = {subject(item.message) for item in wanted}
-    rows: Rows = {}
+    rows: Rows | None = None
     for attempt in range(_TRIES):
         if attempt:
             sleep(_LAG)
-        answer = ask(names)
-        if answer is None:
+        asked = clock()
+        rows = ask(names)
+        if rows is None or not any(_is_behind(item, rows, asked) for item in wanted):
             break
-        rows = answer
-        if not any(_is_behind(item, rows, clock()) for item in wanted):
-            break
-    return rows
+    return rows or {}, asked
 
 
 def _is_behind(item: News, rows: Rows, now: float) -> bool:
@@ -104,8 +106,8 @@ def _add_running(wanted: Sequence[News], rows: Rows, source: Source) -> None:
             rows[name]["instance_state"]["oper_state"] = running
 
 
-def _add(wanted: Sequence[News], rows: Rows, now: float) -> None:
-    read_at = [int(now), int(now % 1 * 1e6)]
+def _add(wanted: Sequence[News], rows: Rows, asked: float) -> None:
+    read_at = [int(asked), int(asked % 1 * 1e6)]
     for item in wanted:
         row = rows.get(subject(item.message))
         if row:

@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eventd import luxi
+from eventd.ganeti import Ganeti
+
+Answer = Callable[[dict[str, Any]], bytes]
+
+
+class Luxid:
+    """A luxid that answers each connection's request, in small pieces, with what `answer` makes of it."""
+
+    def __init__(self, path: str) -> None:
+        self.requests: list[dict[str, Any]] = []
+        self.answer: Answer = lambda _: b""
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.bind(path)
+        self._socket.listen()
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                peer, _ = self._socket.accept()
+            except OSError:
+                return
+            with peer:
+                data = b""
+                while not data.endswith(b"\x03"):
+                    data += peer.recv(4096)
+                self.requests.append(json.loads(data[:-1]))
+                reply = self.answer(self.requests[-1])
+                for start in range(0, len(reply), 7):
+                    peer.sendall(reply[start : start + 7])
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+def packed(value: object, *, success: bool = True) -> bytes:
+    return json.dumps({"success": success, "result": value}).encode() + b"\x03"
+
+
+def rows(*found: dict[str, Any]) -> Answer:
+    """Answers with these objects; a field that one lacks is unavailable (RS_UNAVAIL)."""
+
+    def answer(request: dict[str, Any]) -> bytes:
+        fields = request["args"][1]
+        data = [[[0, row[name]] if name in row else [3, None] for name in fields] for row in found]
+        return packed({"fields": [{"name": name} for name in fields], "data": data})
+
+    return answer
+
+
+@pytest.fixture
+def luxid(tmp_path: Path) -> Iterator[Luxid]:
+    server = Luxid(str(tmp_path / "query"))
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def ganeti(tmp_path: Path) -> Ganeti:
+    return Ganeti(str(tmp_path), str(tmp_path / "query"), 0.3, "node1.example.org")
+
+
+def test_a_query_leaves_out_what_does_not_exist(tmp_path: Path, luxid: Luxid) -> None:
+    luxid.answer = rows({"name": "gx-1", "oper_state": True}, {"name": "gx-2"})
+    found = luxi.query(str(tmp_path / "query"), "instance", ["name", "oper_state"], ["gx-1", "gx-2", "gone"], 1)
+    assert found == [{"name": "gx-1", "oper_state": True}, {"name": "gx-2", "oper_state": None}]
+    chosen = ["&", ["|", ["=", "name", "gx-1"], ["=", "name", "gx-2"], ["=", "name", "gone"]]]
+    assert luxid.requests == [{"method": "Query", "args": ["instance", ["name", "oper_state"], chosen]}]
+
+
+@pytest.mark.parametrize(
+    ("reply", "message"),
+    [
+        (b"", "closed before the answer's end"),
+        (b'{"success": true', "closed before the answer's end"),
+        (b"{}\x03", "not luxi"),
+        (b"[]\x03", "not luxi"),
+        (b"\xff\x03", "not luxi"),
+        (packed("no rights", success=False), "refused: no rights"),
+        (packed({"data": [[[0, 1], [0, 2]]]}), "unknown shape"),
+        (packed({"data": [5]}), "unknown shape"),
+        (packed([]), "unknown shape"),
+    ],
+)
+def test_bad_answers(tmp_path: Path, luxid: Luxid, reply: bytes, message: str) -> None:
+    luxid.answer = lambda _: reply
+    with pytest.raises(luxi.LuxiError, match=message):
+        luxi.query(str(tmp_path / "query"), "instance", ["name"], ["gx-1"], 1)
+
+
+def test_an_answer_that_does_not_come(tmp_path: Path, luxid: Luxid) -> None:
+    waiting = threading.Event()
+    luxid.answer = lambda _: b"" if waiting.wait(5) else b""
+    with pytest.raises(luxi.LuxiError, match=r"no answer within 0\.1 s"):
+        luxi.query(str(tmp_path / "query"), "instance", ["name"], ["gx-1"], 0.1)
+    waiting.set()
+
+
+def test_instances_as_messages_carry_them(luxid: Luxid, ganeti: Ganeti) -> None:
+    luxid.answer = rows({
+        "name": "gx-1", "mtime": 5.5, "pnode": "node2", "admin_state": "up", "tags": ["a"],
+        "disk.names": [None, "vol"], "disk.sizes": [1024, 2048], "disk.uuids": ["d0", "d1"],
+        "nic.names": ["p"], "nic.networks.names": ["net"], "nic.ips": ["10.0.0.5"], "nic.macs": ["aa:bb"],
+        "nic.modes": ["bridged"], "nic.links": ["br0"], "nic.uuids": ["n0"],
+    })  # fmt: skip
+    assert ganeti.instances({"gx-1"}) == {
+        "gx-1": {
+            "mtime": 5.5,
+            "instance_nics": [{"name": "p", "network": "net", "ip": "10.0.0.5", "mac": "aa:bb", "mode": "bridged",
+                               "link": "br0", "uuid": "n0"}],
+            "instance_disks": [{"name": None, "size": 1024, "uuid": "d0"}, {"name": "vol", "size": 2048, "uuid": "d1"}],
+            "instance_state": {"oper_state": None, "admin_state": "up", "pnode": "node2", "tags": ["a"]},
+        }
+    }  # fmt: skip
+
+
+def test_networks_as_messages_carry_them(luxid: Luxid, ganeti: Ganeti) -> None:
+    luxid.answer = rows({"name": "net", "mtime": 1.0, "uuid": "u", "network": "10.0.0.0/24", "gateway": "10.0.0.1",
+                         "mac_prefix": None, "tags": [], "group_list": [["default", "bridged", "br0", ""]]})  # fmt: skip
+    assert ganeti.networks(["net"]) == {
+        "net": {
+            "mtime": 1.0,
+            "network_data": {"name": "net", "uuid": "u", "subnet": "10.0.0.0/24", "gateway": "10.0.0.1", "subnet6": None,
+                             "gateway6": None, "mac_prefix": None, "tags": [],
+                             "groups": [["default", "bridged", "br0", ""]]},
+        }
+    }  # fmt: skip
+
+
+def test_no_answer_is_said_once(luxid: Luxid, ganeti: Ganeti, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    luxid.close()
+    (tmp_path / "query").unlink()
+    assert ganeti.instances(["gx-1"]) is None
+    assert ganeti.running(["gx-1"]) is None
+    assert ganeti.networks(["net"]) is None
+    assert [record.getMessage() for record in caplog.records] == [
+        f"events go without data of instances and networks: {tmp_path}/query: [Errno 2] No such file or directory"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "master"), [("node1.example.org\n", True), ("node2.example.org\n", False), (None, False), ("", False)]
+)
+def test_who_is_master(tmp_path: Path, ganeti: Ganeti, content: str | None, master: bool) -> None:  # noqa: FBT001
+    if content is not None:
+        (tmp_path / "ssconf_master_node").write_text(content)
+    (tmp_path / "ssconf_cluster_name").write_text("cluster.example.org\n")
+    assert ganeti.is_master() is master
+    assert ganeti.cluster() == "cluster.example.org"
+
+
+def test_the_own_name_is_the_hosts_full_name() -> None:
+    assert Ganeti("/nowhere", "/nowhere", 1).own_name == socket.getfqdn().lower()

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from eventd.jobs import parse
+from eventd.messages import News, news
+from ganeti_ext import event
+
+T0 = 1795200000
+SERVER = "gx-5f0c3a52-8c5e-4c52-9f0a-1d2e3f405162"
+Tell = Callable[..., list[News]]
+
+
+@pytest.fixture
+def tell(job_file: Callable[[str], bytes]) -> Tell:
+    def tell(name: str, told: dict[str, str] | None = None) -> list[News]:
+        return news(parse(job_file(name)), told or {}, "cluster.example.org")
+
+    return tell
+
+
+def test_a_creation_that_succeeded(tell: Tell) -> None:
+    (item,) = tell("create-success")
+    assert (item.cursor, item.status, item.is_final) == ("17/0", "success", True)
+    assert (item.began, item.time) == (T0 + 1.5, T0 + 9.75)
+    assert item.message == {
+        "type": "ganeti-op-status",
+        "version": 1,
+        "cluster": "cluster.example.org",
+        "event_time": [T0 + 9, 750000],
+        "order": [T0 + 9, 750000, 17, 0, 4],
+        "jobId": 17,
+        "op_index": 0,
+        "operation": "OP_INSTANCE_CREATE",
+        "instance": SERVER,
+        "status": "success",
+        "logmsg": "* running the instance OS create scripts...",
+        "result": ["node1.example.org"],
+        "error_code": None,
+        "tags": ["ganeti-ext:project:p1", "ganeti-ext:name:web"],
+        "job_fields": {
+            "instance_name": SERVER,
+            "nics": [{"network": "gx-net1", "ip": "10.20.0.5", "mac": "aa:00:00:fa:3a:3f", "name": "port-1"}],
+            "disks": [{"size": 1024, "provider": "cow", "origin": "debian-13", "name": "vol-root"}],
+            "disk_template": "ext",
+            "beparams": {"vcpus": 2, "minmem": 512, "maxmem": 512},
+            "hvparams": {"boot_order": "disk", "cdrom_image_path": "https://images.example.org/rescue.iso"},
+            "os_type": "ganeti-ext+default",
+            "tags": ["ganeti-ext:project:p1", "ganeti-ext:name:web"],
+            "start": True,
+        },
+    }
+    assert event.routing_key(item.message) == "ganeti.gx.event.op"
+    assert event.decode(event.encode(item.message)) == item.message
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "rank"),
+    [
+        ("create-queued", "queued", 0),
+        ("create-waiting", "waiting", 1),
+        ("modify-canceling", "canceling", 2),
+        ("create-running", "running", 3),
+        ("create-success", "success", 4),
+        ("create-no-room", "error", 4),
+        ("modify-canceled", "canceled", 4),
+        ("create-canceled-in-queue", "canceled", 4),
+        ("create-failed-in-queue", "error", 4),
+    ],
+)
+def test_each_status(tell: Tell, name: str, status: str, rank: int) -> None:
+    (item,) = tell(name)
+    assert (item.message["status"], item.message["order"][-1]) == (status, rank)
+    assert item.is_final == (rank == 4)
+
+
+def test_the_order_rises_with_a_job(tell: Tell) -> None:
+    names = ("create-queued", "create-waiting", "create-running", "create-success")
+    orders = [tell(name)[0].message["order"] for name in names]
+    assert orders == sorted(orders)
+    assert len({tuple(order) for order in orders}) == 4
+
+
+def test_each_opcode_of_a_job_is_told_by_itself(tell: Tell) -> None:
+    found = tell("three-ops-second-failed")
+    assert [(n.message["operation"], n.status, n.message["result"]) for n in found] == [
+        ("OP_INSTANCE_SHUTDOWN", "success", None),
+        ("OP_INSTANCE_RENAME", "error", "Instance 'gx-new' is already in the cluster (already_exists)"),
+        ("OP_INSTANCE_STARTUP", "error", "Preceding opcode failed"),
+    ]
+    assert [n.message["op_index"] for n in found] == [0, 1, 2]
+    assert [n.cursor for n in found] == ["24/0", "24/1", "24/2"]
+
+
+def test_what_was_told_is_not_told_again(tell: Tell) -> None:
+    assert tell("create-success", {"17/0": "success"}) == []
+    assert tell("create-running", {"17/0": "running"}) == []
+    assert len(tell("create-success", {"17/0": "running"})) == 1
+    assert len(tell("three-ops-second-failed", {"24/0": "success", "24/1": "waiting"})) == 2
+
+
+def test_an_opcode_put_back_to_waiting_is_no_news(tell: Tell) -> None:
+    assert tell("create-waiting", {"17/0": "running"}) == []
+
+
+def test_networks(tell: Tell) -> None:
+    add, connect = (item.message for item in tell("network-add-success"))
+    assert (add["type"], add["network"], event.routing_key(add)) == (
+        "ganeti-network-status", "gx-net1", "ganeti.gx.event.network",
+    )  # fmt: skip
+    assert add["job_fields"] == {
+        "subnet": "10.20.0.0/24", "gateway": "10.20.0.1", "subnet6": "fd00:20::/64", "gateway6": "fd00:20::1",
+        "mac_prefix": "aa:00:01", "tags": ["nfdhcpd"],
+    }  # fmt: skip
+    assert connect["job_fields"] == {
+        "group_name": "default", "network_mode": "bridged", "network_link": "br0", "network_vlan": "",
+    }  # fmt: skip
+    assert "tags" not in add
+    assert "instance" not in add
+
+
+def test_tags_of_instances_and_networks_but_not_of_nodes(tell: Tell) -> None:
+    instance, network = (item.message for item in tell("tags-set-success"))
+    assert (instance["type"], instance["instance"], instance["tags"]) == (
+        "ganeti-op-status", SERVER, ["ganeti-ext:name:db"],
+    )  # fmt: skip
+    assert (network["type"], network["network"]) == ("ganeti-network-status", "gx-net1")
+
+
+def test_cluster_parameters_without_their_values(tell: Tell) -> None:
+    (item,) = tell("cluster-modify-success")
+    assert event.routing_key(item.message) == "ganeti.event.cluster"
+    assert item.message["job_fields"] == {}
+    assert "instance" not in item.message
+
+
+def test_other_opcodes_and_mere_questions_are_not_told(tell: Tell) -> None:
+    assert tell("verify-and-info") == []
+
+
+def test_an_instance_opcode_that_nobody_knows_is_told(job_file: Callable[[str], bytes]) -> None:
+    raw = json.loads(job_file("startup-success"))
+    raw["ops"][0]["input"]["OP_ID"] = "OP_INSTANCE_TELEPORT"
+    (item,) = news(parse(json.dumps(raw)), {}, "c")
+    assert item.message["operation"] == "OP_INSTANCE_TELEPORT"
+
+
+@pytest.mark.parametrize("name", [None, "", 5, ["gx-1"]])
+def test_an_opcode_without_the_name_of_its_object_is_passed_over(job_file: Callable[[str], bytes], name: Any) -> None:
+    raw = json.loads(job_file("startup-success"))
+    raw["ops"][0]["input"]["instance_name"] = name
+    assert news(parse(json.dumps(raw)), {}, "c") == []
