@@ -12,7 +12,7 @@ help:  ## this list
 demo: root  ## a real cluster, a tenant's VMs on it, end to end (root)
 	@$(LAB) demo
 
-check: root .venv/stamp  ## every test, with lint and types, on a real cluster (root)
+check: root .venv/stamp deb  ## every test, with lint and types, on a real cluster (root)
 	@CHECK=1 .venv/bin/python -m pytest
 
 check-unit:  ## the pure tests
