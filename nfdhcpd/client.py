@@ -1,0 +1,67 @@
+"""A guest behind its tap: the binding joined with the interfaces it names, and what is answered to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from ganeti_ext.binding import BindingError
+from nfdhcpd import lease, ra, responder
+from nfdhcpd.frame import mac_bytes
+
+if TYPE_CHECKING:
+    from ganeti_ext.binding import Binding
+    from nfdhcpd.settings import Settings
+
+
+class Link(NamedTuple):
+    """An interface of this host: its MAC (empty for one that has none) and its IPv6 addresses, packed."""
+
+    ifindex: int
+    mac: bytes
+    addresses: frozenset[bytes] = frozenset()
+
+
+@dataclass(slots=True)
+class Client:
+    """A guest that is served. `source` is the MAC that answers; `options` and `tails` belong to the responder."""
+
+    tap: str
+    instance: str
+    ifindex: int
+    mac: bytes
+    macspoof: bool
+    source: bytes
+    lease: lease.Lease | None
+    advert: ra.Advert | None
+    options: dict[int, bytes] = field(default_factory=dict)
+    tails: dict[tuple[int, bytes | None, int], bytes] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.tap} ({self.instance or 'unnamed'})"
+
+
+def client(binding: Binding, tap: Link, indev: Link | None, settings: Settings) -> Client:
+    """Prepare to serve a binding; BindingError says what is wrong with it.
+
+    INDEV answers; where it is not named (Open vSwitch), gone or has no MAC, the tap's own MAC does.
+    """
+    uplink = indev if indev is not None and len(indev.mac) == 6 else tap
+    if len(uplink.mac) != 6:
+        raise BindingError(f"binding of {binding.tap}: neither INDEV {binding.indev!r} nor the tap has a MAC")
+    try:
+        terms = lease.lease(binding, settings.dhcp) if settings.dhcp.enable else None
+        facts = ra.Uplink(uplink.mac, uplink.addresses, routed=uplink.ifindex == tap.ifindex)
+        return Client(
+            tap=binding.tap,
+            instance=binding.instance,
+            ifindex=tap.ifindex,
+            mac=mac_bytes(binding.mac),
+            macspoof=binding.macspoof,
+            source=uplink.mac,
+            lease=terms,
+            advert=ra.advertise(binding, facts, settings.ipv6) if settings.ipv6.enable else None,
+            options=responder.encode(terms) if terms else {},
+        )
+    except ValueError as err:
+        raise BindingError(f"binding of {binding.tap}: {err}") from err

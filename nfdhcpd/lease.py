@@ -1,0 +1,66 @@
+"""What DHCPv4 gives to one guest, as its binding and the configuration say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ganeti_ext.binding import Binding
+    from nfdhcpd.settings import Dhcp
+
+# The address of RFC 7600: a valid source that nobody has, for a guest which is alone in its subnet.
+NOBODY = IPv4Address("192.0.0.8")
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Terms of one guest; `router` is None when it is to know none; `seconds` is the lease time."""
+
+    ip: IPv4Address
+    network: IPv4Network
+    server: IPv4Address
+    router: IPv4Address | None
+    hostname: str
+    domain: str
+    search: tuple[str, ...]
+    nameservers: tuple[IPv4Address, ...]
+    mtu: int | None
+    seconds: int
+
+
+def lease(binding: Binding, dhcp: Dhcp) -> Lease | None:
+    """The terms for a binding, None when it has no IPv4; ValueError says what is wrong with it."""
+    if binding.ip is None:
+        return None
+    if binding.subnet is None:
+        raise ValueError(f"IP {binding.ip} without SUBNET")
+    ip, network = IPv4Address(binding.ip), IPv4Network(binding.subnet)
+    edges = (network.network_address, network.broadcast_address) if network.prefixlen < 31 else ()
+    if ip not in network or ip in edges:
+        raise ValueError(f"IP {ip} is no host of SUBNET {network}")
+    if binding.mtu is not None and not 68 <= binding.mtu <= 65535:
+        raise ValueError(f"MTU {binding.mtu} is not from 68 to 65535")  # RFC 2132, 5.1
+    if not binding.hostname.isascii() or len(binding.hostname) > 253:
+        raise ValueError(f"HOSTNAME {binding.hostname!r} is not a host name")
+    gateway = IPv4Address(binding.gateway) if binding.gateway else None
+    if gateway == ip:  # the guest is the router of its network
+        gateway = None
+    return Lease(
+        ip=ip,
+        network=network,
+        server=IPv4Address(dhcp.server_ip) if dhcp.server_ip else gateway or _neighbour(ip, network),
+        router=None if binding.private else gateway,
+        hostname=binding.hostname,
+        domain=dhcp.domain or binding.hostname.partition(".")[2],
+        search=dhcp.search,
+        nameservers=tuple(IPv4Address(text) for text in dhcp.nameservers),
+        mtu=binding.mtu,
+        seconds=dhcp.lease,
+    )
+
+
+def _neighbour(ip: IPv4Address, network: IPv4Network) -> IPv4Address:
+    """The first host that is not the guest itself: a server must not have the client's address."""
+    return next((host for host in network.hosts() if host != ip), NOBODY)

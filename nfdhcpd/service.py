@@ -1,0 +1,167 @@
+"""Packets and changes to the table in, frames out."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from ganeti_ext.binding import BindingError
+from nfdhcpd import ra, responder
+from nfdhcpd.frame import FrameError
+from nfdhcpd.notice import Notices
+from nfdhcpd.responder import Silence
+from nfdhcpd.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from ganeti_ext.binding import Binding
+    from nfdhcpd.client import Client, Link
+    from nfdhcpd.settings import Settings
+    from nfdhcpd.table import Change
+
+log = logging.getLogger(__name__)
+
+
+class Files(Protocol):
+    """bindings.Directory."""
+
+    def taps(self) -> set[str]: ...
+    def read(self, tap: str) -> Binding | None: ...
+    def changed(self) -> set[str] | None: ...
+
+
+class Links(Protocol):
+    """interfaces.Interfaces."""
+
+    def look(self, name: str) -> Link | None: ...
+    def changed(self) -> set[str]: ...
+
+
+class Service:
+    """The daemon without its sockets. `send(tap, frame)` may raise OSError."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        files: Files,
+        links: Links,
+        send: Callable[[str, bytes], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._files = files
+        self._links = links
+        self._send = send
+        self._clock = clock
+        self._schedule = ra.Schedule(settings.ipv6.ra_period, random.random)
+        self._notices = Notices(clock)
+        self.table = Table(settings, links.look)
+        self.resync()
+
+    def dhcp4(self, ifindex: int, hardware: bytes | None, packet: bytes) -> bool:
+        """An IPv4 packet to port 67; whether it ends here."""
+        client = self._client(ifindex)
+        if client is None:
+            return False
+        try:
+            self._out(client, responder.answer(packet, hardware, client))
+        except (Silence, FrameError) as reason:
+            self._notices.say(str(client), "no answer to DHCP: %s", reason)
+        return True
+
+    def solicit(self, ifindex: int, hardware: bytes | None, packet: bytes) -> bool:
+        """An ICMPv6 router solicitation; whether it ends here."""
+        client = self._client(ifindex)
+        if client is None:
+            return False
+        try:
+            ra.check_solicit(packet)
+        except FrameError as reason:
+            self._notices.say(str(client), "no answer to a router solicitation: %s", reason)
+            return True
+        if hardware != client.mac and not client.macspoof:
+            self._notices.say(str(client), "router solicitation from %s: spoofed", (hardware or b"").hex(":"))
+        elif client.advert is not None:
+            self._out(client, client.advert.frame)
+        return True
+
+    def tick(self) -> None:
+        """Send the periodic advertisements that are due."""
+        for ifindex in self._schedule.due(self._clock()):
+            client = self.table.by_index.get(ifindex)
+            if client is not None and client.advert is not None:
+                self._out(client, client.advert.frame)
+
+    def sync(self) -> None:
+        """Take in what the kernel has told of interfaces, then of files: a tap exists before its binding."""
+        self._apply(self.table.changed(self._links.changed()))
+        touched = self._files.changed()
+        if touched is None:
+            log.warning("events of the binding directory were lost: reading all of it")
+            self.resync()
+        else:
+            self._read(touched)
+
+    def resync(self) -> None:
+        """Read every binding, and forget those that are gone."""
+        self._read(self._files.taps() | self.table.taps())
+
+    def reconfigure(self, settings: Settings) -> None:
+        """Serve by other settings from now on."""
+        self._schedule.period = settings.ipv6.ra_period
+        self._apply(self.table.reconfigure(settings))
+        self.resync()
+
+    def dump(self) -> None:
+        """Log the table."""
+        for client in sorted(self.table, key=lambda client: client.tap):
+            ip = client.lease.ip if client.lease else "no IPv4"
+            six = "advertised" if client.advert else "no IPv6"
+            log.info("%s: ifindex %d, %s, %s, %s", client, client.ifindex, client.mac.hex(":"), ip, six)
+        for tap, why in sorted(self.table.stale.items()):
+            log.info("%s: not served: %s", tap, why)
+        log.info("%d taps served, %d bindings not", len(list(self.table)), len(self.table.stale))
+
+    def _client(self, ifindex: int) -> Client | None:
+        client = self.table.by_index.get(ifindex)
+        if client is None:
+            # Its binding may be among the events that the loop has not come to yet.
+            self.sync()
+            client = self.table.by_index.get(ifindex)
+        return client
+
+    def _read(self, taps: Iterable[str]) -> None:
+        for tap in sorted(taps):
+            try:
+                binding = self._files.read(tap)
+            except BindingError as err:
+                log.error("not served: %s", err)
+                binding = None
+            self._apply(self.table.drop(tap) if binding is None else self.table.put(binding))
+
+    def _apply(self, changes: Iterable[Change]) -> None:
+        for before, after in changes:
+            if before is not None and (after is None or before.ifindex != after.ifindex):
+                self._schedule.stop(before.ifindex)
+                self._notices.forget(str(before))
+            if before is not None:
+                self._withdraw(before, after)
+            if after is not None and after.advert is not None:
+                self._schedule.start(after.ifindex, self._clock())
+            log.info("%s: %s", after or before, "served" if after else "no longer served")
+
+    def _withdraw(self, before: Client, after: Client | None) -> None:
+        """Take back a router that is not advertised any more (RFC 4861, 6.2.5), if its tap is still there."""
+        old, new = before.advert, after.advert if after else None
+        if old is None or old.withdrawal is None or self._links.look(before.tap) is None:
+            return
+        if new is None or (new.source != old.source or new.withdrawal is None):
+            self._out(before, old.withdrawal)
+
+    def _out(self, client: Client, frame: bytes) -> None:
+        try:
+            self._send(client.tap, frame)
+        except OSError as err:
+            self._notices.say(str(client), "a frame could not be sent: %s", err)
