@@ -55,7 +55,11 @@ class Loop:
         self._selector = selectors.DefaultSelector()
         self._timers: list[_Timer] = []
         self._stopping = False
-        self._reload: Callable[[], None] | None = None
+        self._on_signal: dict[int, Callable[[], None]] = {
+            signal.SIGTERM: self.stop,
+            signal.SIGINT: self.stop,
+            signal.SIGHUP: lambda: None,
+        }
 
     def add(self, file: HasFileno | int, callback: Callable[[], None]) -> None:
         """Call back whenever the file is readable."""
@@ -70,7 +74,11 @@ class Loop:
 
     def on_reload(self, callback: Callable[[], None]) -> None:
         """Call back on SIGHUP."""
-        self._reload = callback
+        self.on_signal(signal.SIGHUP, callback)
+
+    def on_signal(self, number: int, callback: Callable[[], None]) -> None:
+        """Call back on a signal, between two other callbacks; before `run`."""
+        self._on_signal[number] = callback
 
     def stop(self) -> None:
         self._stopping = True
@@ -102,7 +110,7 @@ class Loop:
         outer.setblocking(False)
         self.add(inner, lambda: self._signalled(inner.recv(64)))
         wakeup = signal.set_wakeup_fd(outer.fileno(), warn_on_full_buffer=False)
-        numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+        numbers = tuple(self._on_signal)
         before = [signal.signal(number, lambda *_: None) for number in numbers]
         try:
             yield
@@ -116,10 +124,7 @@ class Loop:
 
     def _signalled(self, numbers: bytes) -> None:
         for number in numbers:
-            if number in (signal.SIGTERM, signal.SIGINT):
-                self._stopping = True
-            elif number == signal.SIGHUP and self._reload is not None:
-                self._reload()
+            self._on_signal.get(number, lambda: None)()
 
 
 class _Timer:
