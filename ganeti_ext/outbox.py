@@ -34,14 +34,12 @@ class Outbox:
 
     def __init__(self, path: str) -> None:
         self._wake = f"{path}.wake"
+        _create(path)
         self._db = sqlite3.connect(path, isolation_level=None, timeout=30)
         self._db.execute("PRAGMA journal_mode=WAL")
         # FULL: what was put survives the loss of power, not only of the process.
         self._db.execute("PRAGMA synchronous=FULL")
         self._db.executescript(_SCHEMA)
-        # Writer and taker may be different users of one group; SQLite gives -wal and -shm the file's mode.
-        if os.stat(path).st_uid == os.geteuid():
-            os.chmod(path, 0o660)
 
     def put(self, messages: Iterable[tuple[str, str]], cursors: dict[str, str | None] | None = None) -> int:
         """Add (routing key, body) pairs and set cursors (None forgets one), all or nothing.
@@ -104,6 +102,18 @@ class Outbox:
             self._db.execute("ROLLBACK")
             raise
         self._db.execute("COMMIT")
+
+
+def _create(path: str) -> None:
+    """Make the file, if there is none, before SQLite would.
+
+    Writer and taker may be different users of one group, and SQLite gives the files beside it the mode that it
+    has when they are made: with the first connection, which may stay for as long as its process.
+    """
+    with contextlib.suppress(FileExistsError):
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o660)
+        os.fchmod(fd, 0o660)
+        os.close(fd)
 
 
 def drain(wake: socket.socket) -> None:

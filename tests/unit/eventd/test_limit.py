@@ -19,8 +19,8 @@ def outbox(tmp_path: Path) -> Iterator[Outbox]:
 
 
 def put(outbox: Outbox, *statuses: str | None) -> None:
-    kinds = {None: event.NET_STATUS}
-    messages = [{"type": kinds.get(status, event.OP_STATUS), "version": 1, "status": status} for status in statuses]
+    kinds = [event.OP_STATUS if status else event.NET_STATUS for status in statuses]
+    messages = [{"type": kind, "version": 1, "status": status} for kind, status in zip(kinds, statuses, strict=True)]
     outbox.put([("key", json.dumps(message)) for message in messages])
 
 

@@ -102,7 +102,12 @@ def test_bad_answers(tmp_path: Path, luxid: Luxid, reply: bytes, message: str) -
 
 def test_an_answer_that_does_not_come(tmp_path: Path, luxid: Luxid) -> None:
     waiting = threading.Event()
-    luxid.answer = lambda _: b"" if waiting.wait(5) else b""
+
+    def late(_: dict[str, Any]) -> bytes:
+        waiting.wait(5)
+        return b""
+
+    luxid.answer = late
     with pytest.raises(luxi.LuxiError, match=r"no answer within 0\.1 s"):
         luxi.query(str(tmp_path / "query"), "instance", ["name"], ["gx-1"], 0.1)
     waiting.set()
@@ -127,15 +132,16 @@ def test_instances_as_messages_carry_them(luxid: Luxid, ganeti: Ganeti) -> None:
 
 
 def test_networks_as_messages_carry_them(luxid: Luxid, ganeti: Ganeti) -> None:
-    luxid.answer = rows({"name": "net", "mtime": 1.0, "uuid": "u", "network": "10.0.0.0/24", "gateway": "10.0.0.1",
-                         "mac_prefix": None, "tags": [], "group_list": [["default", "bridged", "br0", ""]]})  # fmt: skip
-    assert ganeti.networks(["net"]) == {
-        "net": {
-            "mtime": 1.0,
-            "network_data": {"name": "net", "uuid": "u", "subnet": "10.0.0.0/24", "gateway": "10.0.0.1", "subnet6": None,
-                             "gateway6": None, "mac_prefix": None, "tags": [],
-                             "groups": [["default", "bridged", "br0", ""]]},
-        }
+    luxid.answer = rows({
+        "name": "net", "mtime": 1.0, "uuid": "u", "network": "10.0.0.0/24", "gateway": "10.0.0.1",
+        "mac_prefix": None, "tags": [], "group_list": [["default", "bridged", "br0", ""]],
+    })  # fmt: skip
+    found = ganeti.networks(["net"])
+    assert found is not None
+    assert found["net"]["mtime"] == 1.0
+    assert found["net"]["network_data"] == {
+        "name": "net", "uuid": "u", "subnet": "10.0.0.0/24", "gateway": "10.0.0.1", "subnet6": None, "gateway6": None,
+        "mac_prefix": None, "tags": [], "groups": [["default", "bridged", "br0", ""]],
     }  # fmt: skip
 
 
@@ -153,7 +159,7 @@ def test_no_answer_is_said_once(luxid: Luxid, ganeti: Ganeti, tmp_path: Path, ca
 @pytest.mark.parametrize(
     ("content", "master"), [("node1.example.org\n", True), ("node2.example.org\n", False), (None, False), ("", False)]
 )
-def test_who_is_master(tmp_path: Path, ganeti: Ganeti, content: str | None, master: bool) -> None:  # noqa: FBT001
+def test_who_is_master(tmp_path: Path, ganeti: Ganeti, content: str | None, master: bool) -> None:
     if content is not None:
         (tmp_path / "ssconf_master_node").write_text(content)
     (tmp_path / "ssconf_cluster_name").write_text("cluster.example.org\n")

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ganeti_ext import event
+
+
+@pytest.mark.parametrize(
+    ("message", "key"),
+    [
+        ({"type": event.OP_STATUS, "instance": "gx-5f0c"}, "ganeti.gx.event.op"),
+        ({"type": event.OP_STATUS, "instance": "web1.example.org"}, "ganeti.web1.event.op"),
+        ({"type": event.OP_STATUS, "instance": "gx.example-1"}, "ganeti.gx.event.op"),
+        ({"type": event.NET_STATUS, "instance": "gx-5f0c"}, "ganeti.gx.event.net"),
+        ({"type": event.NETWORK_STATUS, "network": "gx-net-2"}, "ganeti.gx.event.network"),
+        ({"type": event.NETWORK_STATUS, "network": "-odd"}, "ganeti.unknown.event.network"),
+        ({"type": event.CLUSTER_STATUS}, "ganeti.event.cluster"),
+    ],
+)
+def test_routing_keys(message: dict[str, Any], key: str) -> None:
+    assert event.routing_key(message) == key
+
+
+def test_a_message_survives_the_wire() -> None:
+    message = {"type": event.OP_STATUS, "version": event.VERSION, "instance": "gx-1", "logmsg": "é\n", "result": None}
+    body = event.encode(message)
+    assert "\n" not in body
+    assert event.decode(body) == event.decode(body.encode()) == message
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        ("", "Expecting value"),
+        ("[]", "not a message of a known type"),
+        ('{"version": 1}', "not a message of a known type"),
+        ('{"type": "ganeti-op-stat", "version": 1}', "not a message of a known type"),
+        ('{"type": ["ganeti-op-status"], "version": 1}', "not a message of a known type"),
+        ('{"type": "ganeti-op-status"}', "message of version None, this program reads 1"),
+        ('{"type": "ganeti-op-status", "version": 2}', "message of version 2"),
+        (b"\xff", "decode"),
+    ],
+)
+def test_what_is_no_message_is_a_value_error(body: str | bytes, error: str) -> None:
+    with pytest.raises(ValueError, match=error):
+        event.decode(body)
+
+
+def test_the_final_statuses_rank_highest() -> None:
+    highest = max(event.RANKS.values())
+    assert {status for status, rank in event.RANKS.items() if rank == highest} == event.FINAL
+    assert event.RANKS["queued"] < event.RANKS["waiting"] < event.RANKS["canceling"] < event.RANKS["running"]
