@@ -67,9 +67,11 @@ class Host:
             if plan.binding and plan.record.binding:
                 files.replace(plan.record.binding, binding.render(plan.binding))
             self._run(["ip", "-batch", "-"], stdin=plan.ip)
-        except (ExtError, OSError) as err:
+        except BaseException as err:
             self._give_up(plan.record, err)
-            raise ExtError(f"{plan.record.tap} of {plan.record.instance}: {err}") from err
+            if isinstance(err, (ExtError, OSError)):
+                raise ExtError(f"{plan.record.tap} of {plan.record.instance}: {err}") from err
+            raise
 
     def undo(self, record: Record) -> None:
         """Undo what a record tells, last thing first; what is gone already is fine. The caller holds the lock."""
@@ -85,7 +87,7 @@ class Host:
         """Say again what is allowed to these taps, should the rules have been flushed. The caller holds the locks."""
         self._run(["nft", "-f", "-"], stdin=ruleset.skeleton() + "".join(map(allowed, records)))
 
-    def _give_up(self, record: Record, err: Exception) -> None:
+    def _give_up(self, record: Record, err: BaseException) -> None:
         try:
             self.undo(record)
         except (ExtError, OSError) as also:

@@ -1,0 +1,159 @@
+"""A node for kvm_ifup's tests: network and mount namespaces of its own, and taps whose guest is the test."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import fcntl
+import os
+import select
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(os.environ.get("GANETI_EXT_ROOT", Path(__file__).parents[2]))
+PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+PATIENCE = 20
+
+_SETUP = """set -e
+mount -t sysfs sysfs /sys
+mount -t tmpfs tmpfs /run
+mount -t tmpfs tmpfs /var/lib
+mkdir /var/lib/nfdhcpd
+test ! -d /etc/ganeti-ext || mount -t tmpfs tmpfs /etc/ganeti-ext
+ip link add br0 address 02:00:00:00:00:b0 type bridge mcast_snooping 0
+ip link set br0 mtu 1400 up
+echo ready
+exec cat"""
+
+_TUNSETIFF, _IFF_TAP, _IFF_NO_PI = 0x400454CA, 2, 0x1000
+_CLONE_NEWNET = 0x40000000
+
+
+class Node:
+    """`run` runs a program inside, `tap` makes a tap inside."""
+
+    def __init__(self) -> None:
+        unshare = ["unshare", "--mount", "--net", "--propagation", "private", "sh", "-c", _SETUP]
+        self._init = subprocess.Popen(unshare, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self._init.stdout is not None
+        assert self._init.stdout.readline() == "ready\n"
+        self._enter = ["nsenter", f"--target={self._init.pid}", "--mount", "--net", "--wd=/"]
+
+    def close(self) -> None:
+        self._init.communicate()
+
+    def run(self, *argv: str | Path, stdin: str = "") -> str:
+        return subprocess.run(
+            [*self._enter, *argv], input=stdin, capture_output=True, text=True, timeout=PATIENCE, check=True
+        ).stdout
+
+    def kvm_ifup(self, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+        """Run the script as Ganeti does."""
+        return subprocess.run(
+            [*self._enter, "env", "-i", *(f"{key}={value}" for key, value in env.items()), SCRIPT],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+
+    def reaper(self) -> Reaper:
+        return Reaper(self._enter)
+
+    def tap(self, name: str) -> Tap:
+        """Make a tap as Ganeti does; the result is its guest's side."""
+        with self._inside():
+            return Tap(name)
+
+    def file(self, path: str) -> Path:
+        """A path inside, seen from outside."""
+        return Path(f"/proc/{self._init.pid}/root{path}")
+
+    @contextlib.contextmanager
+    def _inside(self):  # type: ignore[no-untyped-def]
+        libc = ctypes.CDLL(None, use_errno=True)
+        with open("/proc/thread-self/ns/net", "rb") as home, open(f"/proc/{self._init.pid}/ns/net", "rb") as there:
+            assert libc.setns(there.fileno(), _CLONE_NEWNET) == 0
+            try:
+                yield
+            finally:
+                assert libc.setns(home.fileno(), _CLONE_NEWNET) == 0
+
+
+class Tap:
+    """A tap, from the guest's end. A frame that is sent has passed through the bridge when `send` returns."""
+
+    def __init__(self, name: str) -> None:
+        self._fd = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
+        fcntl.ioctl(self._fd, _TUNSETIFF, struct.pack("16sH22x", name.encode(), _IFF_TAP | _IFF_NO_PI))
+
+    def close(self) -> None:
+        """The tap vanishes, as it does when QEMU ends."""
+        os.close(self._fd)
+
+    def send(self, frame: bytes) -> None:
+        os.write(self._fd, frame)
+
+    def received(self) -> list[bytes]:
+        """What waits to be received."""
+        frames = []
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                frames.append(os.read(self._fd, 65536))
+        return frames
+
+
+class Reaper:
+    """The daemon, running: made when it says that it is ready."""
+
+    def __init__(self, enter: list[str]) -> None:
+        with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready:
+            ready.bind(f"{folder}/notify")
+            ready.settimeout(PATIENCE)
+            env = [f"PATH={PATH}", f"NOTIFY_SOCKET={folder}/notify"]
+            argv = [*enter, "env", "-i", *env, str(ROOT / "kvm_ifup" / "ganeti-ext-reaper")]
+            self._process = subprocess.Popen(argv, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+            assert ready.recv(64) == b"READY=1"
+
+    def says(self, words: str) -> None:
+        """Wait for these words in its log."""
+        assert self._process.stderr is not None
+        seen = b""
+        while words.encode() not in seen:
+            ready, _, _ = select.select([self._process.stderr], [], [], PATIENCE)
+            chunk = os.read(self._process.stderr.fileno(), 65536) if ready else b""
+            assert chunk, f"expected {words!r}, the log says {seen.decode()!r}"
+            seen += chunk
+
+    def hang_up(self) -> None:
+        self._process.send_signal(signal.SIGHUP)
+
+    def close(self) -> int:
+        self._process.terminate()
+        self._process.communicate(timeout=PATIENCE)
+        return self._process.returncode
+
+
+SCRIPT = ROOT / "kvm_ifup" / "kvm-vif-bridge"
+
+
+def missing() -> str:
+    """Why there can be no node here, or nothing."""
+    if os.geteuid() != 0:
+        return "needs root"
+    if not shutil.which("nft"):
+        return "needs nft (package nftables)"
+    if not os.path.exists("/dev/net/tun"):
+        return "needs /dev/net/tun"
+    return ""
+
+
+needs_node = pytest.mark.skipif(bool(missing()), reason=missing())
