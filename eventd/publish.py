@@ -191,7 +191,7 @@ def _tls(url: str) -> dict[str, object] | None:
 
 def _without_password(url: str) -> str:
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.hostname}:{parts.port or 5672}{parts.path}"
+    return f"{parts.scheme}://{parts.hostname}:{parts.port or (5671 if parts.scheme == 'amqps' else 5672)}{parts.path}"
 
 
 def _words(err: Exception) -> str:

@@ -1,0 +1,321 @@
+"""The real ganeti-ext-eventd on directories of our own, with this host as the master and no luxid."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import kombu
+import pytest
+
+from ganeti_ext.outbox import Outbox, drain
+
+HERE = Path(__file__).parents[1]
+ROOT = Path(os.environ.get("GANETI_EXT_ROOT", HERE.parent))
+OWN_NAME = "node1.example.org"
+
+
+class Node:
+    """The directories of one node, and eventd on it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        for name in ("queue/archive", "data", "notes", "state"):
+            (path / name).mkdir(parents=True)
+        self.data("ssconf_cluster_name", "cluster.example.org")
+        self.master(OWN_NAME)
+        self.configure()
+        self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._notify.bind(str(path / "notify"))
+        self._notify.settimeout(20)
+        self._processes: list[subprocess.Popen[bytes]] = []
+
+    def configure(self, **more: str) -> None:
+        keys = {
+            "outbox": self.path / "state/outbox.db", "job_queue": self.path / "queue", "spool": self.path / "notes",
+            "data_directory": self.path / "data", "query_socket": self.path / "no-luxid", "node_name": OWN_NAME,
+            "recent_hours": "100000000", **more,
+        }  # fmt: skip
+        lines = ["[eventd]", *(f"{key} = {value}" for key, value in keys.items())]
+        (self.path / "eventd.conf").write_text("\n".join(lines))
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """eventd, once it is READY."""
+        with open(self.path / "log", "ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-I", ROOT / "eventd/ganeti-ext-eventd", "--config", self.path / "eventd.conf"],
+                env={"NOTIFY_SOCKET": str(self.path / "notify")}, stdin=subprocess.DEVNULL, stderr=log,
+            )  # fmt: skip
+        self._processes.append(process)
+        assert self._notify.recv(64) == b"READY=1", self.log()
+        return process
+
+    def log(self) -> str:
+        return (self.path / "log").read_text()
+
+    def data(self, name: str, text: str) -> None:
+        self._replace(self.path / "data" / name, f"{text}\n")
+
+    def master(self, name: str) -> None:
+        self.data("ssconf_master_node", name)
+
+    def job(self, name: str, job_id: int) -> None:
+        """A recorded job under another id, as Ganeti writes it."""
+        job = json.loads((HERE / f"data/jobs/{name}.json").read_text())
+        self._replace(self.path / f"queue/job-{job_id}", json.dumps({**job, "id": job_id}))
+
+    def note(self, name: str) -> None:
+        note = {"type": "ganeti-net-status", "version": 1, "event_time": [1, 2], "instance": name, "nics": []}
+        self._replace(self.path / f"notes/{time.time_ns()}-7.json", json.dumps(note))
+
+    def outbox(self) -> Outbox:
+        return Outbox(str(self.path / "state/outbox.db"))
+
+    def close(self) -> None:
+        for process in self._processes:
+            process.kill()
+            process.wait()
+        self._notify.close()
+
+    @staticmethod
+    def _replace(path: Path, text: str) -> None:
+        draft = path.with_name(f"{path.name}abc.new")
+        draft.write_text(text)
+        draft.rename(path)
+
+
+class Front:
+    """Takes from the outbox when the wake-up tells."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+        self._wake = outbox.listen()
+        self.taken: list[dict[str, Any]] = []
+
+    def until(self, done: Callable[[], bool], seconds: float = 15) -> None:
+        end = time.monotonic() + seconds
+        while True:
+            drain(self._wake)
+            while messages := self._outbox.take(100):
+                self.taken += [json.loads(message.body) for message in messages]
+                self._outbox.drop(message.seq for message in messages)
+            if done():
+                return
+            assert select.select([self._wake], [], [], max(0, end - time.monotonic()))[0], f"only {self.states()}"
+
+    def states(self) -> list[tuple[int, int, str]]:
+        return [(m["jobId"], m["op_index"], m["status"]) for m in self.taken if "jobId" in m]
+
+    def close(self) -> None:
+        self._wake.close()
+        self._outbox.close()
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[Node]:
+    made = Node(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def front(node: Node) -> Iterator[Front]:
+    made = Front(node.outbox())
+    yield made
+    made.close()
+
+
+def test_a_job_is_told_while_it_goes_on(node: Node, front: Front) -> None:
+    node.start()
+    for name in ("create-queued", "create-running", "create-success"):
+        node.job(name, 17)
+        front.until(lambda name=name: (17, 0, name.removeprefix("create-")) in front.states())  # type: ignore[misc]
+    assert front.states() == [(17, 0, "queued"), (17, 0, "running"), (17, 0, "success")]
+    last = front.taken[-1]
+    assert (last["cluster"], last["type"]) == ("cluster.example.org", "ganeti-op-status")
+    assert "read_at" not in last  # nobody answers for Ganeti here
+    assert "Passw0rd" not in json.dumps(front.taken) + node.log()
+
+
+def test_killed_at_any_moment_it_loses_and_repeats_nothing(node: Node, front: Front) -> None:
+    chance = random.Random(20261121)
+    last = 0
+    for _ in range(5):
+        eventd = node.start()
+        for _ in range(20):
+            last += 1
+            for name in ("startup-success", "three-ops-second-failed")[last % 2 :][:1]:
+                node.job(name, last)
+        time.sleep(chance.uniform(0, 0.03))
+        eventd.send_signal(signal.SIGKILL)
+        eventd.wait()
+        for _ in range(5):
+            last += 1
+            node.job("startup-success", last)
+    node.start()
+    front.until(lambda: {job for job, _, _ in front.states()} == set(range(1, last + 1)))
+    states = front.states()
+    assert len(states) == len(set(states))
+    assert sum(1 for _, index, _ in states if index == 2) == 50
+
+
+def test_archived_before_it_was_read(node: Node, front: Front) -> None:
+    node.job("startup-success", 5)
+    (node.path / "queue/archive/0").mkdir()
+    (node.path / "queue/job-5").rename(node.path / "queue/archive/0/job-5")
+    node.start()
+    front.until(lambda: front.states() == [(5, 0, "success")])
+
+
+def test_only_the_master_tells_of_jobs_but_every_node_of_notes(node: Node, front: Front) -> None:
+    node.master("node2.example.org")
+    node.note("gx-before")
+    node.job("startup-success", 5)
+    node.start()
+    node.job("startup-success", 6)
+    node.note("gx-after")
+    front.until(lambda: len(front.taken) == 2)
+    assert [(m["type"], m["instance"], m["node"]) for m in front.taken] == [
+        ("ganeti-net-status", "gx-before", OWN_NAME),
+        ("ganeti-net-status", "gx-after", OWN_NAME),
+    ]
+    node.master(OWN_NAME)
+    front.until(lambda: set(front.states()) == {(5, 0, "success"), (6, 0, "success")})
+    node.master("node2.example.org")
+    node.job("startup-success", 7)
+    node.note("gx-last")
+    front.until(lambda: front.taken[-1].get("instance") == "gx-last")
+    assert len(front.states()) == 2
+    assert f"{OWN_NAME} is not the master" in node.log()
+
+
+def test_bad_files_are_one_line_and_it_goes_on(node: Node, front: Front) -> None:
+    eventd = node.start()
+    (node.path / "queue/job-5").write_text('{"id": 5, "ops": [{"in')
+    (node.path / "queue/job-6").write_bytes(b"\xff\x00")
+    (node.path / "notes/1-1.json").write_text("{")
+    node.job("startup-success", 7)
+    front.until(lambda: front.states() == [(7, 0, "success")])
+    assert eventd.poll() is None
+    log = node.log()
+    assert [log.count(f"job-{number} is skipped") for number in (5, 6)] == [1, 1]
+    assert log.count("note 1-1.json is no note") == 1
+    assert "Traceback" not in log
+
+
+def test_a_queue_that_is_set_up_later(node: Node, front: Front) -> None:
+    (node.path / "queue/archive").rmdir()
+    (node.path / "queue").rmdir()
+    node.start()
+    (node.path / "queue").mkdir()
+    node.job("startup-success", 1)
+    front.until(lambda: front.states() == [(1, 0, "success")])
+
+
+def test_a_full_disk_only_delays(node: Node) -> None:
+    state = node.path / "state"
+    mount = ["mount", "-t", "tmpfs", "-o", "size=400k", "none", str(state)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("mounting takes root")
+    try:
+        eventd = node.start()
+        front = Front(node.outbox())
+        with contextlib.suppress(OSError), open(state / "filler", "wb", buffering=0) as filler:
+            while filler.write(b"x" * 4096):
+                pass
+        for number in range(1, 41):
+            node.job("network-add-success", number)
+        while "trying again" not in node.log():
+            time.sleep(0.05)
+        (state / "filler").unlink()
+        front.until(lambda: len(front.states()) == 80)
+        assert len(set(front.states())) == 80
+        assert eventd.poll() is None
+        front.close()
+        node.close()
+    finally:
+        subprocess.run(["umount", "-l", state], check=True)
+
+
+def test_no_broker_holds_nothing_up_and_its_password_stays_hidden(node: Node) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+        node.configure(broker=f"amqp://front:Passw0rd@127.0.0.1:{port}/, amqp://front:Passw0rd@127.0.0.1:{port}/two")
+        eventd = node.start()
+        node.job("create-success", 17)
+        outbox = node.outbox()
+        end = time.monotonic() + 10
+        while not len(outbox):
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        while "next try" not in node.log():
+            time.sleep(0.01)
+        assert len(outbox) == 1
+        command = Path(f"/proc/{eventd.pid}/cmdline").read_bytes()
+        eventd.terminate()
+        assert eventd.wait(10) == 0
+    assert b"eventd.conf" in command
+    assert b"Passw0rd" not in command
+    assert f"amqp://127.0.0.1:{port}/" in node.log()
+    assert "Passw0rd" not in node.log()
+    outbox.close()
+
+
+def test_a_wrong_configuration(node: Node) -> None:
+    node.configure(brokre="x")
+    done = subprocess.run(
+        [sys.executable, "-I", ROOT / "eventd/ganeti-ext-eventd", "--config", node.path / "eventd.conf"],
+        capture_output=True, text=True, timeout=20, check=False,
+    )  # fmt: skip
+    assert done.returncode == 3
+    assert done.stderr.startswith(f"ganeti-ext-eventd: {node.path}/eventd.conf: [eventd] unknown key 'brokre'")
+
+
+def test_help() -> None:
+    done = subprocess.run(
+        [sys.executable, "-I", ROOT / "eventd/ganeti-ext-eventd", "--help"],
+        capture_output=True, text=True, timeout=20, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0
+    assert "/etc/ganeti-ext/eventd.conf" in done.stdout
+
+
+@pytest.mark.skipif(
+    "GANETI_EXT_TEST_BROKER" not in os.environ, reason="needs a RabbitMQ: GANETI_EXT_TEST_BROKER=amqp://..."
+)
+def test_rabbitmq_gets_every_message_confirmed_and_in_order(node: Node) -> None:
+    url = os.environ["GANETI_EXT_TEST_BROKER"]
+    queue_name = f"test-{time.time_ns()}"
+    node.configure(broker=url, queue=queue_name)
+    node.start()
+    for number in range(1, 201):
+        node.job("three-ops-second-failed", number)
+    outbox = node.outbox()
+    end = time.monotonic() + 20
+    while len(outbox) or "delivering to" not in node.log():
+        assert time.monotonic() < end, node.log()
+        time.sleep(0.05)
+    outbox.close()
+    found = []
+    with kombu.Connection(url) as connection:
+        queue = connection.SimpleQueue(queue_name)
+        while queue.qsize():
+            message = queue.get(timeout=2)
+            found.append((message.payload["jobId"], message.payload["op_index"]))
+            assert message.properties["delivery_mode"] == 2
+            assert message.delivery_info["routing_key"] == "ganeti.gx.event.op"
+            message.ack()
+        queue.queue(connection.channel()).delete()
+    assert sorted(set(found)) == sorted(found) == [(number, index) for number in range(1, 201) for index in range(3)]
