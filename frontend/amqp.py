@@ -61,9 +61,9 @@ def backlog(urls: str) -> int:
         broker = connection(url)
         try:
             with broker:
-                count: int = QUEUE(broker.default_channel).queue_declare(passive=True).message_count
+                count: int = QUEUE(_channel(broker)).queue_declare(passive=True).message_count
                 return count
-        except (*broker.connection_errors, *broker.channel_errors) as err:
+        except _errors(broker) as err:
             why.append(f"{shown(url)}: {err}")
     raise ExtError("; ".join(why))
 
@@ -107,14 +107,13 @@ class AmqpSource:
         url = self._urls[0]
         broker = self._connect(url)
         try:
-            broker.connect()
-            channel = broker.default_channel
+            channel = _channel(broker)
             channel.basic_qos(0, PREFETCH, False)
             QUEUE(channel).declare()
             consumer = kombu.Consumer(channel, [QUEUE], accept=None, auto_declare=False)
             consumer.on_message = self._waiting.append
             consumer.consume()
-        except (*broker.connection_errors, *broker.channel_errors) as err:
+        except _errors(broker) as err:
             broker.collect(socket_timeout=1)
             self._urls.rotate(-1)
             log.error("broker %s: %s; next try in %.0f s", shown(url), err, self._backoff.failed())
@@ -142,7 +141,7 @@ class AmqpSource:
     def _guarded(self, action: Callable[[], object]) -> None:
         try:
             action()
-        except (*self._broker.connection_errors, *self._broker.channel_errors) as err:
+        except _errors(self._broker) as err:
             log.error("broker %s: %s; connecting again", shown(self._urls[0]), err)
             self._urls.rotate(-1)
             self._drop()
@@ -155,3 +154,13 @@ class AmqpSource:
         self._loop.remove(self._fd)
         broker, self._broker = self._broker, None
         broker.collect(socket_timeout=1)
+
+
+def _channel(broker: Any) -> Any:
+    """A channel, of one attempt to connect: kombu's own pauses would keep a signal waiting."""
+    broker.ensure_connection(max_retries=0)
+    return broker.channel()
+
+
+def _errors(broker: Any) -> tuple[type[Exception], ...]:
+    return (*broker.connection_errors, *broker.channel_errors, kombu.exceptions.OperationalError)

@@ -37,15 +37,16 @@ def store(source: str, target: str, progress: Callable[[int, int], None]) -> Sto
     try:
         # Not blocked by a FIFO, which is refused below.
         fd = os.open(source, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(fd, "rb", buffering=0) as reader, contextlib.ExitStack() as undo:
+        with contextlib.ExitStack() as opened, contextlib.ExitStack() as undo:
+            opened.callback(os.close, fd)
             before = _checked(source, fd)
             out = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            opened.callback(os.close, out)
             undo.callback(os.unlink, draft)
-            with open(out, "r+b", buffering=0) as writer:
-                digest = _copy(reader.fileno(), writer.fileno(), before.st_size, progress)
-                _check_unchanged(source, before, os.fstat(fd))
-                os.fchmod(out, 0o444)
-                os.fsync(out)
+            digest = _copy(fd, out, before.st_size, progress)
+            _check_unchanged(source, before, os.fstat(fd))
+            os.fchmod(out, 0o444)
+            os.fsync(out)
             os.rename(draft, target)
             undo.pop_all()
         _sync_folder(folder)

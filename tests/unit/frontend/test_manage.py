@@ -1,0 +1,376 @@
+"""ganeti-ext-manage, run as an administrator runs it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pty
+import pwd
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine, select
+from werkzeug.security import check_password_hash
+
+from frontend import db, imagefile
+from frontend.manage import COMMANDS
+from frontend.manage_base import Owner
+from ganeti_ext.errors import ExtError
+from ganeti_ext.outbox import Outbox
+from tests.unit.frontend import remote, updates
+
+ROOT = Path(__file__).parents[3]
+MANAGE = ROOT / "frontend" / "ganeti-ext-manage"
+ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+
+needs_openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="makes certificates with openssl")
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="changes user, which root alone may")
+
+
+class Manage:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.config = remote.configure(folder)
+        (folder / "store" / "images").mkdir(parents=True)
+
+    def argv(self, *args: str) -> list[str]:
+        return [sys.executable, "-I", str(MANAGE), "--config", str(self.config), *args]
+
+    def run(self, *args: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.argv(*args),
+            input=stdin, env=ENVIRONMENT, capture_output=True, text=True, timeout=30, check=False,
+        )  # fmt: skip
+
+    def ok(self, *args: str, stdin: str = "") -> str:
+        done = self.run(*args, stdin=stdin)
+        assert (done.returncode, done.stderr) == (0, ""), done
+        return done.stdout
+
+    def refused(self, *args: str, code: int = 1, stdin: str = "") -> str:
+        done = self.run(*args, stdin=stdin)
+        assert (done.returncode, done.stdout) == (code, ""), done
+        assert "Traceback" not in done.stderr
+        return done.stderr
+
+    def rows(self, table: Any) -> list[dict[str, Any]]:
+        engine = create_engine(f"sqlite:///{self.folder}/front.db")
+        with engine.connect() as connection:
+            found = db.rows(connection, select(table))
+        engine.dispose()
+        return found
+
+    def stored(self) -> list[str]:
+        return sorted(path.name for path in (self.folder / "store" / "images").iterdir())
+
+
+@pytest.fixture
+def manage(tmp_path: Path) -> Manage:
+    return Manage(tmp_path)
+
+
+@pytest.mark.parametrize("name", [command.name for command in COMMANDS])
+def test_every_command_explains_itself(manage: Manage, name: str) -> None:
+    assert f"ganeti-ext-manage {name}" in manage.ok(name, "--help")
+
+
+def test_no_command_and_an_unknown_one(manage: Manage) -> None:
+    assert "COMMAND" in manage.refused(code=2)
+    assert "invalid choice" in manage.refused("make-coffee", code=2)
+
+
+def test_a_wrong_configuration_is_named(manage: Manage) -> None:
+    manage.config.write_text("[front]\ndata base = x\n")
+    assert f"{manage.config}: [front] unknown key 'data base'" in manage.refused("project-list", code=3)
+    manage.config.write_text("[front]\ndatabase = not a url\n")
+    assert "[front] database: not an SQLAlchemy URL" in manage.refused("project-list", code=3)
+    manage.config.write_text("[front]\ndatabase = sqlite:////nonexistent/front.db\n")
+    assert "cannot write in /nonexistent" in manage.refused("project-list")
+
+
+def test_projects(manage: Manage) -> None:
+    ident = manage.ok("project-create", "blue", "--servers", "3", "--cores", "4", "--ram", "512").strip()
+    assert manage.rows(db.project) == [
+        {"id": ident, "name": "blue", "max_servers": 3, "max_cores": 4, "max_ram": 512}
+    ]  # fmt: skip
+    assert "project 'blue' exists already" in manage.refused("project-create", "blue")
+    assert manage.ok("project-create", "blue", "--if-missing").strip() == ident
+    assert manage.ok("project-list").splitlines()[1].split() == [ident, "blue", "0", "3", "4", "512"]
+    assert "below 0" in manage.refused("project-create", "red", "--ram", "-1", code=2)
+    assert "is no name" in manage.refused("project-create", "a\nb", code=2)
+
+
+def test_users(manage: Manage) -> None:
+    project = manage.ok("project-create", "blue").strip()
+    ident = manage.ok("user-create", "ann", "--project", "blue", "--role", "member", stdin="pass word\n").strip()
+    user = manage.rows(db.user)[0]
+    assert (user["id"], user["enabled"]) == (ident, True)
+    assert check_password_hash(user["password_hash"], "pass word")
+    assert manage.rows(db.membership) == [{"user_id": ident, "project_id": project, "role": "member"}]
+    again = ("user-create", "ann", "--project", project, "--role", "member")
+    assert "user 'ann' exists already" in manage.refused(*again, stdin="x\n")
+    assert manage.ok(*again, "--if-missing").strip() == ident
+    assert check_password_hash(manage.rows(db.user)[0]["password_hash"], "pass word")
+    assert manage.ok("user-list").splitlines()[1].split() == [ident, "ann", "blue", "member", "yes"]
+
+
+def test_a_user_of_two_projects(manage: Manage) -> None:
+    manage.ok("project-create", "blue")
+    manage.ok("project-create", "red")
+    manage.ok("user-create", "ann", "--project", "blue", "--role", "member", stdin="x\n")
+    grant = ("user-grant", "ann", "--project", "red", "--role", "reader")
+    manage.ok(*grant)
+    assert "is reader of project 'red' already" in manage.refused(*grant)
+    manage.ok(*grant, "--if-missing")
+    assert [line.split()[2:4] for line in manage.ok("user-list").splitlines()[1:]] == [
+        ["blue", "member"],
+        ["red", "reader"],
+    ]
+
+
+def test_a_user_that_cannot_be_made(manage: Manage) -> None:
+    manage.ok("project-create", "blue")
+    assert "project 'red': there is none" in manage.refused("user-create", "a", "--project", "red", "--role", "admin")
+    assert "the password is empty" in manage.refused("user-create", "a", "--project", "blue", "--role", "admin")
+    assert "invalid choice: 'boss'" in manage.refused("user-create", "a", "--project", "b", "--role", "boss", code=2)
+    missing = ("user-create", "a", "--project", "blue", "--role", "admin", "--password-file", "/nonexistent")
+    assert "password file /nonexistent" in manage.refused(*missing)
+    assert manage.rows(db.user) == []
+
+
+def test_a_new_password_from_a_file(manage: Manage) -> None:
+    manage.ok("project-create", "blue")
+    manage.ok("user-create", "ann", "--project", "blue", "--role", "member", stdin="old\n")
+    secret = manage.folder / "secret"
+    secret.write_text("new\nmore\n")
+    manage.ok("user-password", "ann", "--password-file", str(secret))
+    assert check_password_hash(manage.rows(db.user)[0]["password_hash"], "new")
+    assert "user 'bob': there is none" in manage.refused("user-password", "bob", stdin="x\n")
+
+
+def test_a_password_that_is_typed(manage: Manage) -> None:
+    manage.ok("project-create", "blue")
+    for answers, code in ((b"typed\ntyped\n", 0), (b"typed\nother\n", 1)):
+        main, other = pty.openpty()
+        process = subprocess.Popen(
+            manage.argv("user-create", f"ann{code}", "--project", "blue", "--role", "member"),
+            stdin=other, stdout=other, stderr=other, env=ENVIRONMENT, start_new_session=True,
+        )  # fmt: skip
+        os.close(other)
+        shown = b""
+        for line in answers.splitlines(keepends=True):
+            while not shown.rstrip().endswith((b"word:", b"more:")):
+                shown += os.read(main, 1000)
+            time.sleep(0.05)
+            shown = b""
+            os.write(main, line)
+        assert process.wait(20) == code
+        os.close(main)
+    assert [user["name"] for user in manage.rows(db.user)] == ["ann0"]
+
+
+def test_flavors(manage: Manage) -> None:
+    size = ("--vcpus", "1", "--ram", "512", "--disk", "0")
+    assert manage.ok("flavor-create", "m1.tiny", *size, "--id", "1") == "1\n"
+    assert "flavor 'm1.tiny' exists already" in manage.refused("flavor-create", "m1.tiny", *size)
+    assert manage.ok("flavor-create", "m1.tiny", *size, "--if-missing") == "1\n"
+    assert "flavor 'other': id 1 exists already" in manage.refused("flavor-create", "other", *size, "--id", "1")
+    assert "longer than 36" in manage.refused("flavor-create", "other", *size, "--id", "x" * 37)
+    assert "--vcpus" in manage.refused("flavor-create", "other", "--ram", "1", "--disk", "1", code=2)
+    assert manage.ok("flavor-list").splitlines()[1].split() == ["1", "m1.tiny", "1", "512", "0"]
+    manage.ok("flavor-delete", "m1.tiny")
+    assert "flavor 'm1.tiny': there is none" in manage.refused("flavor-delete", "m1.tiny")
+    assert manage.rows(db.flavor) == []
+
+
+@pytest.fixture
+def sparse(tmp_path: Path) -> Path:
+    """64 MiB, of which two blocks and an odd end are not holes."""
+    path = tmp_path / "disk.raw"
+    with path.open("wb") as file:
+        file.write(b"boot" * 1024)
+        file.seek(33 << 20)
+        file.write(b"data" * 1024)
+        file.truncate((64 << 20) + 512)
+    return path
+
+
+def test_an_image(manage: Manage, sparse: Path) -> None:
+    ident = manage.ok("image-create", "--name", "debian", "--file", str(sparse), "--public").strip()
+    row = manage.rows(db.image)[0]
+    assert (row["id"], row["name"], row["visibility"], row["owner_id"]) == (ident, "debian", "public", None)
+    assert (row["size"], row["min_disk"], row["min_ram"]) == ((64 << 20) + 512, 1, 0)
+    assert row["sha256"] == hashlib.sha256(sparse.read_bytes()).hexdigest()
+    copy = manage.folder / "store" / "images" / f"{ident}.raw"
+    assert manage.stored() == [copy.name]
+    assert copy.read_bytes() == sparse.read_bytes()
+    assert copy.stat().st_blocks * 512 < 1 << 20
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o444
+    again = ("image-create", "--name", "debian", "--file", str(sparse), "--public")
+    assert "image 'debian' exists already" in manage.refused(*again)
+    assert manage.ok(*again, "--if-missing").strip() == ident
+    assert manage.ok("image-list").splitlines()[1].split()[:4] == [ident, "debian", "public", "-"]
+    manage.ok("image-delete", "debian")
+    assert (manage.stored(), manage.rows(db.image)) == ([], [])
+
+
+def test_a_private_image(manage: Manage, sparse: Path) -> None:
+    project = manage.ok("project-create", "blue").strip()
+    options = ("--name", "own", "--file", str(sparse), "--min-disk", "7", "--min-ram", "99")
+    assert "say --public or --project" in manage.refused("image-create", *options)
+    assert "project 'red': there is none" in manage.refused("image-create", *options, "--project", "red")
+    manage.ok("image-create", *options, "--project", "blue")
+    row = manage.rows(db.image)[0]
+    assert (row["visibility"], row["owner_id"], row["min_disk"], row["min_ram"]) == ("private", project, 7, 99)
+
+
+@pytest.mark.parametrize(
+    ("what", "words"),
+    [
+        ("a directory", "not a regular file"),
+        ("a FIFO", "not a regular file"),
+        ("an empty file", "the file is empty"),
+        ("a qcow2 image", "a qcow2 file, and only raw ones"),
+        ("nothing", "No such file"),
+    ],
+)
+def test_what_is_no_image(manage: Manage, what: str, words: str) -> None:
+    path = manage.folder / "file"
+    if what == "a directory":
+        path.mkdir()
+    elif what == "a FIFO":
+        os.mkfifo(path)
+    elif what == "an empty file":
+        path.touch()
+    elif what == "a qcow2 image":
+        path.write_bytes(b"QFI\xfb\x00\x00\x00\x03" + bytes(512))
+    assert words in manage.refused("image-create", "--name", "x", "--file", str(path), "--public")
+    assert (manage.stored(), manage.rows(db.image)) == ([], [])
+
+
+def test_a_store_that_is_not_mounted(manage: Manage, sparse: Path) -> None:
+    shutil.rmtree(manage.folder / "store" / "images")
+    said = manage.refused("image-create", "--name", "x", "--file", str(sparse), "--public")
+    assert "is the image store not mounted?" in said
+    assert manage.rows(db.image) == []
+
+
+def test_a_file_that_is_written_to_while_it_is_copied(sparse: Path, tmp_path: Path) -> None:
+    def meddle(*_: int) -> None:
+        with sparse.open("r+b") as file:
+            file.write(b"x")
+
+    with pytest.raises(ExtError, match="written to while it was copied"):
+        imagefile.store(str(sparse), str(tmp_path / "copy"), meddle)
+    assert list(tmp_path.iterdir()) == [sparse]
+
+
+@pytest.mark.parametrize("size", [1, 4096, (1 << 20) - 1, (1 << 20) + 1, 3 << 20])
+def test_copies_of_any_size(tmp_path: Path, size: int) -> None:
+    source, copy = tmp_path / "source", tmp_path / "copy"
+    source.write_bytes(os.urandom(size))
+    heard: list[tuple[int, int]] = []
+    found = imagefile.store(str(source), str(copy), lambda done, total: heard.append((done, total)))
+    assert copy.read_bytes() == source.read_bytes()
+    assert found == (size, hashlib.sha256(source.read_bytes()).hexdigest())
+    assert heard[-1] == (size, size)
+
+
+def test_a_file_that_is_one_hole(tmp_path: Path) -> None:
+    source, copy = tmp_path / "source", tmp_path / "copy"
+    source.touch()
+    os.truncate(source, 5 << 20)
+    found = imagefile.store(str(source), str(copy), lambda *_: None)
+    assert found == (5 << 20, hashlib.sha256(bytes(5 << 20)).hexdigest())
+    assert copy.stat().st_blocks == 0
+
+
+@needs_root
+def test_a_clone_on_a_file_system_that_can(tmp_path: Path, sparse: Path) -> None:
+    if shutil.which("mkfs.xfs") is None:
+        pytest.skip("makes a file system with mkfs.xfs")
+    disk, point = tmp_path / "xfs", tmp_path / "mnt"
+    disk.touch()
+    os.truncate(disk, 400 << 20)
+    point.mkdir()
+    subprocess.run(["mkfs.xfs", "-q", "-m", "reflink=1", disk], check=True)
+    if subprocess.run(["mount", "-o", "loop", disk, point], check=False, capture_output=True).returncode:
+        pytest.skip("no XFS or no loop device here")
+    try:
+        source, copy = point / "source", point / "copy"
+        shutil.copy(sparse, source)
+        with source.open("r+b") as file:
+            file.write(os.urandom(20 << 20))
+        before = shutil.disk_usage(point).free
+        found = imagefile.store(str(source), str(copy), lambda *_: None)
+        assert found.sha256 == hashlib.sha256(source.read_bytes()).hexdigest()
+        assert before - shutil.disk_usage(point).free < 2 << 20
+    finally:
+        subprocess.run(["umount", point], check=True)
+
+
+@needs_root
+def test_root_works_as_the_user_of_the_services() -> None:
+    nobody = pwd.getpwnam("nobody")
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own are closed to others
+        path = Path(folder)
+        path.chmod(0o777)
+        with Owner("nobody").lowered() as owner:
+            (path / "theirs").touch()
+            with owner.raised():
+                (path / "roots").touch()
+            assert os.geteuid() == nobody.pw_uid
+        assert (os.geteuid(), os.getegid()) == (0, 0)
+        assert (path / "theirs").stat().st_uid == nobody.pw_uid
+        assert (path / "roots").stat().st_uid == 0
+
+
+@needs_openssl
+def test_servers_and_what_differs(manage: Manage) -> None:
+    answers: dict[str, Any] = {
+        "info": {"name": "cluster.lab", "software_version": "3.1.0"},
+        "instances": [updates.instance()],
+        "networks": [],
+    }
+    Outbox(str(manage.folder / "outbox.db")).close()
+    with remote.serving(manage.folder, answers) as url:
+        remote.configure(manage.folder, url, "grace = 0")
+        said = f"server {updates.NAME}: in Ganeti only, row made\n"
+        assert manage.ok("reconcile", "--dry-run") == said
+        assert manage.rows(db.server) == []
+        assert manage.ok("reconcile") == f"{said}1 mended\n"
+        assert manage.ok("reconcile") == "nothing differs\n"
+        shown = manage.ok("server-list").splitlines()[1]
+        assert shown.split() == [updates.NAME, "Größe", "1", "p1", "ACTIVE", "-", "n1"]
+        assert manage.ok("status").splitlines() == [
+            "database: ok, 1 servers, 0 messages that could not be understood",
+            "broker: ok, 0 messages wait",
+            "rapi: ok, cluster cluster.lab, Ganeti 3.1.0",
+        ]
+
+
+@needs_openssl
+def test_what_does_not_answer_is_told(manage: Manage) -> None:
+    remote.certificate(manage.folder)
+    said = manage.refused("status")
+    assert "rapi: RAPI 127.0.0.1:1: [Errno 111]" in said
+    assert f"broker: {manage.folder}/outbox.db does not exist" in said
+    assert "database: ok, 0 servers" in said
+    assert "the-secret" not in said
+    assert "RAPI 127.0.0.1:1" in manage.refused("reconcile")
+    assert not (manage.folder / "outbox.db").exists()
+
+
+def test_a_broker_that_does_not_answer_is_told_without_its_password(manage: Manage) -> None:
+    text = manage.config.read_text()
+    manage.config.write_text(text.replace(f"outbox:{manage.folder}/outbox.db", "amqp://front:s3cret@127.0.0.1:1/v"))
+    said = manage.refused("status")
+    assert "broker: amqp://127.0.0.1:1/v: [Errno 111]" in said
+    assert "s3cret" not in said
