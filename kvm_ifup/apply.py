@@ -55,9 +55,9 @@ class Host:
         self._run = run
         self._index = index
 
-    def stale(self, record: Record) -> bool:
-        """Whether the tap of a record is gone; another tap of its name does not count."""
-        return self._index(record.tap) != record.ifindex
+    def gone(self, tap: str, ifindex: int) -> bool:
+        """Whether the tap that had this index is gone; another tap of its name does not count."""
+        return self._index(tap) != ifindex
 
     def set_up(self, plan: Plan) -> None:
         """Do all of a plan or none of it. The caller holds the tap's lock and has undone what stood before."""
@@ -75,7 +75,7 @@ class Host:
 
     def undo(self, record: Record) -> None:
         """Undo what a record tells, last thing first; what is gone already is fine. The caller holds the lock."""
-        if not self.stale(record):
+        if not self.gone(record.tap, record.ifindex):  # set up again, or given up
             self._run(["ip", "-batch", "-"], stdin=take_down(record.tap))
         if record.binding:
             files.remove(record.binding)

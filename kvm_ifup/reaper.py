@@ -54,22 +54,22 @@ class Reaper:
                     chunks += [[tap] for tap in chunk]
 
     def _sweep(self, tap: str) -> None:
-        if not self._gone(tap):
+        if not self._stale(tap):
             return
         with self._records.lock(tap):
-            gone = self._gone(tap)  # a new guest may have come under the same name
-            if isinstance(gone, Record):
-                self._host.undo(gone)
-                log.info("tap %s of %s: gone, removed what it had", tap, gone.instance)
-            elif gone:
+            stale = self._stale(tap)  # a new guest may have come under the same name
+            if isinstance(stale, Record):
+                self._host.undo(stale)
+                log.info("tap %s of %s: gone, removed what it had", tap, stale.instance)
+            elif stale:
                 binding.remove(tap, self._directory)
-                log.info("tap %s of %s: gone, removed its binding", tap, gone.instance)
+                log.info("tap %s of %s: gone, removed its binding", tap, stale.instance)
 
-    def _gone(self, tap: str) -> Record | binding.Binding | None:
+    def _stale(self, tap: str) -> Record | binding.Binding | None:
         """The record of a tap that is gone, or its binding if it has no record (from before a reboot)."""
         record = self._records.read(tap)
         if record:
-            return record if self._host.stale(record) else None
+            return record if self._host.gone(tap, record.ifindex) else None
         return self._left_binding(tap)
 
     def _left_binding(self, tap: str) -> binding.Binding | None:
@@ -78,7 +78,7 @@ class Reaper:
         except binding.BindingError:
             return None  # nfdhcpd tells of it
         # Without an ifindex it is an administrator's own file.
-        return found if found.ifindex is not None and links.ifindex(tap) != found.ifindex else None
+        return found if found.ifindex is not None and self._host.gone(tap, found.ifindex) else None
 
     def _bound(self) -> set[str]:
         try:
@@ -92,7 +92,7 @@ class Reaper:
             for tap in taps:
                 locks.enter_context(self._records.lock(tap))
                 record = self._records.read(tap)
-                if record and not self._host.stale(record):
+                if record and not self._host.gone(tap, record.ifindex):
                     alive.append(record)
             if alive:
                 self._host.restore(alive)

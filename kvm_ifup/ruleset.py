@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 TABLE = "bridge ganeti_ext"
 
 # What a tap may say. A tap that is not in `taps` is not judged at all. Addresses inside neighbour discovery have
-# to be raw 128-bit numbers: the nft of Debian 12 has no name for the target field.
+# to be raw 128-bit numbers: the nft of Debian 12 has no name for the target field. A set that changes its type
+# needs a new name: the old one stands while the package is upgraded, and cannot be said again otherwise.
 _SETS = {
     "taps": "type ifname",
     "macs": "type ifname . ether_addr",

@@ -6,6 +6,7 @@ import sys
 
 from ganeti_ext import binding
 from ganeti_ext.config import load
+from ganeti_ext.errors import ExtError
 from ganeti_ext.nicenv import Nic
 from kvm_ifup.apply import Host, link
 from kvm_ifup.plan import communication, lower, plan
@@ -24,7 +25,11 @@ def main(verb: str, env: Mapping[str, str]) -> None:
         # kvm-ifup has run kvm-ifup-os for it before it called us, and would do no more without us.
         return
     settings = load(PATH, "network", Settings)
-    for warning in set_up(nic, settings.binding_directory, Records()):
+    try:
+        warnings = set_up(nic, settings.binding_directory, Records())
+    except OSError as err:
+        raise ExtError(f"{nic.tap} of {nic.instance}: {err}") from err
+    for warning in warnings:
         sys.stderr.write(f"{verb}: {warning}\n")
 
 

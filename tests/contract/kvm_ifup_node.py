@@ -13,6 +13,7 @@ import socket
 import struct
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,10 @@ mount -t sysfs sysfs /sys
 mount -t tmpfs tmpfs /run
 mount -t tmpfs tmpfs /var/lib
 mkdir /var/lib/nfdhcpd
-test ! -d /etc/ganeti-ext || mount -t tmpfs tmpfs /etc/ganeti-ext
+mkdir /run/etc /run/work
+mount -t overlay overlay -o lowerdir=/etc,upperdir=/run/etc,workdir=/run/work /etc
+rm -rf /etc/ganeti-ext
+mkdir /etc/ganeti-ext
 ip link add br0 address 02:00:00:00:00:b0 type bridge mcast_snooping 0
 ip link set br0 mtu 1400 up
 echo ready
@@ -77,8 +81,11 @@ class Node:
         """A path inside, seen from outside."""
         return Path(f"/proc/{self._init.pid}/root{path}")
 
+    def write(self, path: str, text: str) -> None:
+        self.run("tee", path, stdin=text)
+
     @contextlib.contextmanager
-    def _inside(self):  # type: ignore[no-untyped-def]
+    def _inside(self) -> Iterator[None]:
         libc = ctypes.CDLL(None, use_errno=True)
         with open("/proc/thread-self/ns/net", "rb") as home, open(f"/proc/{self._init.pid}/ns/net", "rb") as there:
             assert libc.setns(there.fileno(), _CLONE_NEWNET) == 0

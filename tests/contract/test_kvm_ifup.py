@@ -272,6 +272,23 @@ class TestUp:
         assert f"interface {words}" in done.stderr
         assert net.left() == []
 
+    def test_a_place_that_cannot_be_written_is_named(self, net: Net) -> None:
+        net.node.file("/run/ganeti-ext").write_text("a file")
+        done = net.node.kvm_ifup(ENV)
+        assert done.returncode == 1
+        assert "tap0 of gx-0001.example.org: " in done.stderr
+        assert "/run/ganeti-ext" in done.stderr
+
+    def test_settings_are_read(self, net: Net) -> None:
+        net.node.run("mkdir", "/run/b")
+        net.node.write("/etc/ganeti-ext/network.conf", "[network]\nbinding_directory = /run/b\n")
+        net.up()
+        assert net.node.file("/run/b/tap0").exists()
+        net.node.write("/etc/ganeti-ext/network.conf", "[network]\nbindings = /run/b\n")
+        done = net.node.kvm_ifup(ENV)
+        assert done.returncode == 3
+        assert "unknown key 'bindings'" in done.stderr
+
 
 @pytest.mark.lab
 @needs_node

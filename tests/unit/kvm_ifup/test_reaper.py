@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ganeti_ext.errors import CommandError
-from kvm_ifup import links, ruleset
+from kvm_ifup import ruleset
 from kvm_ifup.apply import Host
 from kvm_ifup.reaper import Reaper
 from kvm_ifup.state import Record, Records
@@ -33,10 +33,8 @@ class Node:
 
 
 @pytest.fixture
-def node(records: Records, bindings: Path, monkeypatch: pytest.MonkeyPatch) -> Node:
-    made = Node(records, bindings)
-    monkeypatch.setattr(links, "ifindex", made.there.get)
-    return made
+def node(records: Records, bindings: Path) -> Node:
+    return Node(records, bindings)
 
 
 def forgotten(record: Record) -> str:
