@@ -15,6 +15,7 @@ HOST = [
     "systemd-container",
     "debian-archive-keyring",
     "iproute2",
+    "iputils-ping",
     "xfsprogs",
     "e2fsprogs",
     "extlinux",

@@ -131,9 +131,9 @@ def ping(story: Story) -> None:
     other4, other6 = story.tenant.addresses("beta", NETWORK)
     with story.console("alpha") as console:
         for target in (wires.GATEWAY, wires.GATEWAY6, wires.ROUTER6 + "%eth0", other4, other6):
-            console.ask(f"ping -c 3 -W 5 {target}")
+            console.ask(f"ping -c 3 -i 0.2 -W 5 {target}")
     for target in story.tenant.addresses("alpha", NETWORK):
-        run(["ip", "netns", "exec", SWITCHES, "ping", "-c", "3", "-W", "5", target])
+        run(["ip", "netns", "exec", SWITCHES, "ping", "-c", "3", "-i", "0.2", "-W", "5", target])
 
 
 def migrate(story: Story) -> None:
@@ -172,16 +172,13 @@ def shutdown_and_start(story: Story) -> None:
     assert told["boots"] == "2", f"the disk lost what the guest wrote: {told}"
 
 
-def tenant_acts(story: Story) -> None:
-    """The tenant stops, starts and reboots beta"""
-    story.tenant.run("server", "stop", "beta")
-    story.status("beta", "SHUTOFF")
-    story.tenant.run("server", "start", "beta")
+def tenant_reboots(story: Story) -> None:
+    """The tenant reboots beta"""
+    story.tenant.run("server", "reboot", "--hard", "beta")
     story.status("beta", "ACTIVE")
-    story.tenant.run("server", "reboot", "--hard", "--wait", "beta")
     with story.console("beta") as console:
         told = console.report()
-    assert told["boots"] == "3", told
+    assert told["boots"] == "2", told
 
 
 def reads_without_ganeti(story: Story) -> None:
@@ -251,7 +248,7 @@ STEPS: tuple[Callable[[Story], None], ...] = (
     ping,
     migrate,
     shutdown_and_start,
-    tenant_acts,
+    tenant_reboots,
     reads_without_ganeti,
     delete,
 )
