@@ -67,18 +67,22 @@ class Publisher:
         outbox = Outbox(self._path)
         wake = outbox.listen()
         failures = 0
+        trouble: dict[str, str] = {}
         for url in itertools.cycle(self._urls):
             name = _without_password(url)
             link = Link(url, self._queue)
             try:
                 with link:
                     log.info("delivering to %s", name)
+                    trouble.clear()
                     self._deliver(link, outbox, wake)
                 break
             except _FAILURES as err:
                 failures = 0 if link.delivered else failures + 1
                 pause = _BACK_OFF[min(failures // len(self._urls), len(_BACK_OFF) - 1)]
-                log.warning("%s: %s; next try in %g s, %d messages wait", name, _words(err), pause, len(outbox))
+                if trouble.get(name) != str(err):  # once for an outage, however long
+                    log.warning("%s: %s; trying again, %d messages wait", name, _words(err), len(outbox))
+                trouble[name] = str(err)
             if self._is_stopped([], pause):
                 break
         wake.close()
