@@ -5,6 +5,7 @@ It acts when the kernel tells of a link that went away, and looks over all recor
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import logging
 
@@ -101,6 +102,7 @@ class Reaper:
 
 def main() -> int:
     """Run until SIGTERM; SIGHUP heals the rules. Returns the exit code."""
+    argparse.ArgumentParser(prog="ganeti-ext-reaper", description=__doc__).parse_args()
     log_to_journal()
     try:
         settings = load(PATH, "network", Settings)

@@ -48,9 +48,13 @@ class Node:
         self._init = subprocess.Popen(unshare, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self._init.stdout is not None
         assert self._init.stdout.readline() == "ready\n"
+        self._reapers: list[Reaper] = []
         self._enter = ["nsenter", f"--target={self._init.pid}", "--mount", "--net", "--wd=/"]
 
     def close(self) -> None:
+        """End what runs inside, whatever became of the test."""
+        for reaper in self._reapers:
+            reaper.close()
         self._init.communicate()
 
     def run(self, *argv: str | Path, stdin: str = "") -> str:
@@ -70,7 +74,8 @@ class Node:
         )
 
     def reaper(self) -> Reaper:
-        return Reaper(self._enter)
+        self._reapers.append(Reaper(self._enter))
+        return self._reapers[-1]
 
     def tap(self, name: str) -> Tap:
         """Make a tap as Ganeti does; the result is its guest's side."""
@@ -144,8 +149,10 @@ class Reaper:
         self._process.send_signal(signal.SIGHUP)
 
     def close(self) -> int:
-        self._process.terminate()
-        self._process.communicate(timeout=PATIENCE)
+        """End it, if it still runs; the exit code."""
+        if self._process.poll() is None:
+            self._process.terminate()
+            self._process.communicate(timeout=PATIENCE)
         return self._process.returncode
 
 

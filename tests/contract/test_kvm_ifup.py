@@ -68,6 +68,14 @@ def test_a_communication_tap_is_left_to_ganeti() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
+@pytest.mark.parametrize(("argument", "code"), [("--help", 0), ("--no-such-option", 2)])
+def test_the_reaper_does_not_start_for_a_question(argument: str, code: int) -> None:
+    argv = [SCRIPT.with_name("ganeti-ext-reaper"), argument]
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == code
+    assert "ganeti-ext-reaper" in done.stdout + done.stderr
+
+
 class Net:
     """A node whose bridge has a tap of ours and two foreign ports: one speaks unjudged, one sees what is flooded."""
 
