@@ -70,7 +70,7 @@ def test_a_communication_tap_is_left_to_ganeti() -> None:
 
 @pytest.mark.parametrize(("argument", "code"), [("--help", 0), ("--no-such-option", 2)])
 def test_the_reaper_does_not_start_for_a_question(argument: str, code: int) -> None:
-    argv = [SCRIPT.with_name("ganeti-ext-reaper"), argument]
+    argv = [str(SCRIPT.with_name("ganeti-ext-reaper")), argument]
     done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20, check=False)
     assert done.returncode == code
     assert "ganeti-ext-reaper" in done.stdout + done.stderr
