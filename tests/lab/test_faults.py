@@ -50,13 +50,16 @@ def test_unknown_things_are_named(story: Story, words: tuple[str, ...], told: st
         story.tenant.run("server", "create", *words, f"--network={NETWORK}", "never")
 
 
-def test_the_tenant_stops_and_starts(story: Story, server: str) -> None:
+def test_the_tenant_stops_starts_and_reboots(story: Story, server: str) -> None:
     story.tenant.run("server", "stop", server)
     story.status(server, "SHUTOFF")
     with pytest.raises(CommandError, match="409"):
         story.tenant.run("server", "stop", server)
     story.tenant.run("server", "start", server)
     story.status(server, "ACTIVE")
+    story.tenant.run("server", "reboot", "--hard", "--wait", server)
+    with story.console(server) as console:
+        assert console.report()["boots"] == "3"
 
 
 def test_what_happened_while_the_broker_was_down_arrives(story: Story, server: str) -> None:
