@@ -50,6 +50,8 @@ def client(binding: Binding, tap: Link, indev: Link | None, settings: Settings) 
     if len(uplink.mac) != 6:
         raise BindingError(f"binding of {binding.tap}: neither INDEV {binding.indev!r} nor the tap has a MAC")
     try:
+        if binding.mtu is not None and not 68 <= binding.mtu <= 65535:
+            raise ValueError(f"MTU {binding.mtu} is not from 68 to 65535")  # RFC 2132, 5.1
         terms = lease.lease(binding, settings.dhcp) if settings.dhcp.enable else None
         facts = ra.Uplink(uplink.mac, uplink.addresses, routed=uplink.ifindex == tap.ifindex)
         return Client(

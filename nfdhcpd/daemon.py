@@ -12,9 +12,9 @@ from ganeti_ext.service import Loop
 from nfdhcpd import divert
 from nfdhcpd import settings as settings_of
 from nfdhcpd.bindings import Directory
-from nfdhcpd.interfaces import Interfaces
 from nfdhcpd.link import Sender
 from nfdhcpd.nfqueue import Queue
+from nfdhcpd.rtnetlink import Watch
 from nfdhcpd.service import Service
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def serve(settings: Settings, config: str) -> None:
     if settings.general.bridged:
         divert.check_bridge(settings)
     with contextlib.ExitStack() as undo:
-        links, files = Interfaces(), Directory(settings.general.directory)
+        links, files = Watch(), Directory(settings.general.directory)
         undo.callback(links.close)
         undo.callback(files.close)
         service = Service(settings, files, links, Sender().send)

@@ -37,6 +37,9 @@ class Kind(IntEnum):
     INFORM = 8
 
 
+_KINDS = {bytes((kind,)): kind for kind in Kind}
+
+
 class Code(IntEnum):
     """Options that are named here."""
 
@@ -81,10 +84,10 @@ class Dhcp4(NamedTuple):
     def kind(self) -> Kind:
         """What option 53 says; FrameError without one, as BOOTP has none."""
         value = self.options.get(Code.KIND, b"")
-        try:
-            return Kind(value[0]) if len(value) == 1 else Kind(0)
-        except ValueError:
-            raise FrameError(f"DHCP message type {value.hex() or 'missing'}") from None
+        kind = _KINDS.get(value)
+        if kind is None:
+            raise FrameError(f"DHCP message type {value.hex() or 'missing'}")
+        return kind
 
 
 def parse(payload: bytes) -> Dhcp4:

