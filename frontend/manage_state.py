@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sqlite3
 from collections.abc import Callable
+from urllib.parse import quote
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
@@ -50,7 +52,7 @@ def status(context: Context, _: argparse.Namespace) -> str:
             lines.append(f"{name}: ok, {check(context)}\n")
         except ExtError as err:
             failed.append(f"{name}: {err}")
-        except (SQLAlchemyError, sqlite3.Error) as err:
+        except SQLAlchemyError as err:
             failed.append(f"{name}: {str(err).splitlines()[0]}")
     if failed:
         raise ExtError("\n".join([*failed, *(line.rstrip() for line in lines)]))
@@ -74,13 +76,13 @@ def _broker(context: Context) -> str:
     path = url.removeprefix("outbox:")
     if not os.path.exists(path):
         raise ExtError(f"{path} does not exist: neither ganeti-ext-eventd nor ganeti-ext-consumer ran here")
-    # Read only: the file must not be made, or changed in its mode, by who only looks.
-    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
     try:
-        count = connection.execute("SELECT count(*) FROM message").fetchone()[0]
-        return f"{count} messages wait"
-    finally:
-        connection.close()
+        # Read only: the file must not be made, or changed in its mode, by who only looks.
+        with contextlib.closing(sqlite3.connect(f"file:{quote(path)}?mode=ro", uri=True)) as connection:
+            count = connection.execute("SELECT count(*) FROM message").fetchone()[0]
+    except sqlite3.Error as err:
+        raise ExtError(f"{path}: {err}") from err
+    return f"{count} messages wait"
 
 
 def _rapi(context: Context) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import pty
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from werkzeug.security import check_password_hash
 
 from frontend import db, imagefile
 from frontend.manage import COMMANDS
-from frontend.manage_base import Owner
+from frontend.manage_base import SERVICE_USER, Owner
 from ganeti_ext.errors import ExtError
 from ganeti_ext.outbox import Outbox
 from tests.unit.frontend import remote, updates
@@ -72,8 +74,15 @@ class Manage:
 
 
 @pytest.fixture
-def manage(tmp_path: Path) -> Manage:
-    return Manage(tmp_path)
+def manage() -> Iterator[Manage]:
+    """In a folder of the services' user, where there is one: what root makes must be that user's."""
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own are closed to others
+        made = Manage(Path(folder))
+        if os.geteuid() == 0:
+            with contextlib.suppress(LookupError):
+                shutil.chown(folder, SERVICE_USER, SERVICE_USER)
+                made.folder.chmod(0o2750)  # as the package makes the outbox's directory
+        yield made
 
 
 @pytest.mark.parametrize("name", [command.name for command in COMMANDS])
@@ -213,6 +222,8 @@ def test_an_image(manage: Manage, sparse: Path) -> None:
     assert copy.read_bytes() == sparse.read_bytes()
     assert copy.stat().st_blocks * 512 < 1 << 20
     assert stat.S_IMODE(copy.stat().st_mode) == 0o444
+    assert copy.stat().st_uid == os.geteuid()
+    assert (manage.folder / "front.db").stat().st_uid == manage.folder.stat().st_uid
     again = ("image-create", "--name", "debian", "--file", str(sparse), "--public")
     assert "image 'debian' exists already" in manage.refused(*again)
     assert manage.ok(*again, "--if-missing").strip() == ident
@@ -319,7 +330,7 @@ def test_a_clone_on_a_file_system_that_can(tmp_path: Path, sparse: Path) -> None
 @needs_root
 def test_root_works_as_the_user_of_the_services() -> None:
     nobody = pwd.getpwnam("nobody")
-    with tempfile.TemporaryDirectory() as folder:  # pytest's own are closed to others
+    with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)
         path.chmod(0o777)
         with Owner("nobody").lowered() as owner:

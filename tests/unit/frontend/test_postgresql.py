@@ -1,0 +1,162 @@
+"""The update path on PostgreSQL: row locks, and what it refuses that SQLite takes."""
+
+from __future__ import annotations
+
+import glob
+import importlib.util
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, insert, select, text
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+
+from frontend import db
+from frontend.mirror import Mirror
+from ganeti_ext import event
+from tests.unit.frontend import updates
+from tests.unit.frontend.updates import create, op, read, row
+
+BINARIES = sorted(glob.glob("/usr/lib/postgresql/*/bin"))
+
+
+def _why_not() -> str:
+    if importlib.util.find_spec("psycopg2") is None:
+        return "no psycopg2 here"
+    if not BINARIES or os.geteuid() != 0:
+        return "no PostgreSQL here" if not BINARIES else "starts PostgreSQL as its user, which root alone may"
+    return ""
+
+
+pytestmark = pytest.mark.skipif(bool(_why_not()), reason=_why_not() or "-")
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    """A PostgreSQL of this module's own, that listens on a socket in its directory alone."""
+    postgres = pwd.getpwnam("postgres")
+    folder = tempfile.mkdtemp()
+    os.chown(folder, postgres.pw_uid, postgres.pw_gid)
+
+    def control(program: str, *args: str) -> None:
+        command = [f"{BINARIES[-1]}/{program}", "-D", f"{folder}/data", *args]
+        subprocess.run(command, check=True, user=postgres.pw_uid, group=postgres.pw_gid, capture_output=True, cwd="/")
+
+    control("initdb", "--auth=trust", "--no-sync")
+    control("pg_ctl", "-w", "-l", f"{folder}/log", "-o", f"-c listen_addresses= -k {folder}", "start")
+    try:
+        yield f"postgresql+psycopg2://postgres@/postgres?host={folder}"
+    finally:
+        control("pg_ctl", "-w", "-m", "immediate", "stop")
+        shutil.rmtree(folder)
+
+
+@pytest.fixture
+def engine(url: str) -> Iterator[Engine]:
+    engine = db.connect_writer(url)
+    yield engine
+    db.metadata.drop_all(engine)
+    engine.dispose()
+
+
+def rows(engine: Engine, table: Any) -> list[dict[str, Any]]:
+    with engine.connect() as connection:
+        return db.rows(connection, select(table))
+
+
+def test_a_server_from_its_create_to_its_end(engine: Engine) -> None:
+    mirror = Mirror(engine, "gx-")
+    history = [
+        create("queued"),
+        create("success", at=5, **read(True, at=6)),
+        updates.network("ADD", "success", 7, **updates.network_data(8)),
+        op("SHUTDOWN", "success", job=11, at=9),
+        op("REMOVE", "success", job=12, at=12),
+    ]
+    for message in [*history, *reversed(history)]:
+        mirror.take(event.encode(message))
+    found = rows(engine, db.server)
+    assert [(one["status"], one["task"], one["deleted"]) for one in found] == [("SHUTOFF", None, updates.BEGIN + 12)]
+    assert (found[0]["name"], found[0]["nics"]) == ("Größe 1", [updates.SHOWN_NIC])
+    assert [one["name"] for one in rows(engine, db.network)] == ["blue"]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {**create("success"), "job_fields": {"tags": ["ganeti-ext:project:p", "ganeti-ext:name:a*00b"]}},
+        {**create("success"), **read(True, at=1, pnode="n" * 300)},
+        {**create("success"), "order": [1, 0, 2**40, 0, 4]},
+    ],
+    ids=["NUL in a text", "text too long", "number too large"],
+)
+def test_what_the_database_refuses_is_laid_aside(engine: Engine, bad: dict[str, Any]) -> None:
+    mirror = Mirror(engine, "gx-")
+    mirror.take(event.encode(bad))
+    mirror.take(b"garbage \0 \xff")
+    assert len(rows(engine, db.dead_letter)) == 2
+    assert rows(engine, db.server) == []
+
+
+def test_a_row_that_the_api_inserts_at_the_same_moment(engine: Engine, url: str) -> None:
+    mirror = Mirror(engine, "gx-")
+    original, again = mirror._size, False
+
+    def size(*args: Any) -> dict[str, int]:
+        # Called between the look for the row and its insertion.
+        nonlocal again
+        if not again:
+            again = True
+            other = db.connect(url)
+            with other.begin() as connection:
+                connection.execute(insert(db.server).values(row(name="by the API")))
+            other.dispose()
+        return original(*args)
+
+    mirror._size = size  # type: ignore[method-assign, assignment]
+    mirror.take(event.encode(create("success", at=5)))
+    found = rows(engine, db.server)
+    assert [(one["name"], one["status"]) for one in found] == [("by the API", "ACTIVE")]
+    assert rows(engine, db.dead_letter) == []
+
+
+def test_two_consumers_of_one_queue(engine: Engine, url: str) -> None:
+    """Each message goes to one of them, in any order; the row is as if one had had them all."""
+    messages = [create("queued"), create("success", at=5)]
+    for job in range(11, 31):
+        opcode = "SHUTDOWN" if job % 2 else "STARTUP"
+        messages += [op(opcode, status, job=job, at=job) for status in ("running", "success")]
+    Mirror(engine, "gx-").take(event.encode(messages[0]))
+
+    def consume(part: list[dict[str, Any]]) -> None:
+        own = db.connect_writer(url)
+        for message in part:
+            Mirror(own, "gx-").take(event.encode(message))
+        own.dispose()
+
+    threads = [threading.Thread(target=consume, args=(messages[start::2],)) for start in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    found = rows(engine, db.server)
+    assert [(one["status"], one["task"], one["job"]) for one in found] == [("ACTIVE", None, 30)]
+    assert set(found[0]["clocks"]) == {"deleted", "power", "fault"}
+
+
+def test_a_database_that_goes_away_is_not_the_messages_fault(engine: Engine, url: str) -> None:
+    mirror = Mirror(engine, "gx-")
+    with engine.begin() as connection:
+        connection.execute(text("DROP TABLE dead_letter"))
+    with pytest.raises(SQLAlchemyError) as err:
+        mirror.take("garbage")
+    assert not isinstance(err.value, IntegrityError)
+    db.connect(url).dispose()  # makes the table again
+    mirror.take("garbage")
+    assert len(rows(engine, db.dead_letter)) == 1
