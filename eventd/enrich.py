@@ -43,9 +43,10 @@ def enrich(
     clock: Callable[[], float] = time.time,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Complete the messages in place; each object is asked for once. What is gone, or unknown, stays without.
+    """Complete the messages in place; each object is asked for once.
 
-    `read_at` is when we asked, not when the answer came: what ends in between must count as newer.
+    `read_at` is when we asked, not when the answer came: what ends in between must count as newer. Alone it
+    says that Ganeti knows no such object.
     """
     instances = [item for item in found if _exists_after(item, OP_STATUS)]
     networks = [item for item in found if _exists_after(item, NETWORK_STATUS)]
@@ -53,7 +54,9 @@ def enrich(
         if not wanted:
             continue
         rows, asked = _ask(wanted, ask, clock, sleep)
-        if wanted is instances and rows:
+        if rows is None:
+            continue
+        if wanted is instances:
             _add_running(instances, rows, source)
         _add(wanted, rows, asked)
 
@@ -77,8 +80,8 @@ def _ask(
     ask: Callable[[Iterable[str]], Rows | None],
     clock: Callable[[], float],
     sleep: Callable[[float], None],
-) -> tuple[Rows, float]:
-    """The rows by name, and when they were asked for."""
+) -> tuple[Rows | None, float]:
+    """The rows by name, None without an answer, and when they were asked for."""
     names = {subject(item.message) for item in wanted}
     rows: Rows | None = None
     for attempt in range(_TRIES):
@@ -88,7 +91,7 @@ def _ask(
         rows = ask(names)
         if rows is None or not any(_is_behind(item, rows, asked) for item in wanted):
             break
-    return rows or {}, asked
+    return rows, asked
 
 
 def _is_behind(item: News, rows: Rows, now: float) -> bool:
@@ -109,6 +112,5 @@ def _add_running(wanted: Sequence[News], rows: Rows, source: Source) -> None:
 def _add(wanted: Sequence[News], rows: Rows, asked: float) -> None:
     read_at = [int(asked), int(asked % 1 * 1e6)]
     for item in wanted:
-        row = rows.get(subject(item.message))
-        if row:
-            item.message.update({key: value for key, value in row.items() if key != "mtime"}, read_at=read_at)
+        row = rows.get(subject(item.message), {})
+        item.message.update({key: value for key, value in row.items() if key != "mtime"}, read_at=read_at)

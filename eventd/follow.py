@@ -124,9 +124,7 @@ class Follower:
     def _settle(self, unknown: Iterable[int]) -> None:
         """Raise the floor, and forget what is below it and what is gone."""
         gone = {job_id for job_id in unknown if job_id not in self._received}
-        changes = self._cursors.raise_floor(self._received, self._clock()) | self._cursors.forget(gone)
-        self._outbox.put([], changes)
-        self._cursors.update(changes)
+        self._change(self._cursors.raise_floor(self._received, self._clock()) | self._cursors.forget(gone))
         floor = self._cursors.floor or 0
         self._received = {job_id: when for job_id, when in self._received.items() if job_id > floor}
         self._done = {job_id for job_id in self._done if job_id > floor}
@@ -138,7 +136,9 @@ class Follower:
         if serial is None or serial >= known:
             return
         log.warning("the queue's serial %d is below the known job %d: a new cluster, starting anew", serial, known)
-        changes = self._cursors.reset()
-        self._outbox.put([], changes)
-        self._cursors.update(changes)
+        self._change(self._cursors.reset())
         self._received, self._done, self._complaints = {}, set(), {}
+
+    def _change(self, cursors: dict[str, str | None]) -> None:
+        self._outbox.put([], cursors)
+        self._cursors.update(cursors)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator
 
@@ -44,4 +45,4 @@ def _all(outbox: Outbox) -> Iterator[Message]:
 
 
 def _is_final(message: Message) -> bool:
-    return event.decode(message.body).get("status") in event.FINAL
+    return json.loads(message.body).get("status") in event.FINAL

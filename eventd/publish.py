@@ -27,7 +27,7 @@ from ganeti_ext.service import HasFileno
 log = logging.getLogger(__name__)
 
 _BATCH = 64
-_CONFIRM = 5.0  # seconds to wait for the broker's word
+_CONFIRM = 5  # seconds to wait for the broker's word
 _HEARTBEAT = 20  # seconds
 _BACK_OFF = (0.5, 1, 2, 4)  # seconds, by how often all brokers failed
 # All that a broker, the way to it or a full disk may do to us.
@@ -107,7 +107,11 @@ class Link:
 
     def __init__(self, url: str, queue: str) -> None:
         self.delivered = 0
-        self._kombu = Connection(url, heartbeat=_HEARTBEAT, connect_timeout=5, ssl=_tls(url))
+        # write_timeout: a broker that stopped reading must not hold us for as long as TCP would.
+        patience = {"write_timeout": _CONFIRM}
+        self._kombu = Connection(
+            url, heartbeat=_HEARTBEAT, connect_timeout=_CONFIRM, ssl=_tls(url), transport_options=patience
+        )
         self._exchange = Exchange(EXCHANGE, "topic", durable=True)
         self._queue = queue
         self._sent = 0  # delivery tag of the last message: the broker counts them so, too

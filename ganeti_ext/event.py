@@ -16,13 +16,16 @@ OP_STATUS, NETWORK_STATUS and CLUSTER_STATUS tell of one status of one opcode of
     order             [seconds, microseconds, jobId, op_index, rank of the status]: all from the job file, so
                       of the master's clock alone; compare as a list
     logmsg            text of the last log entry, or null
-    result            the opcode's result, or null; for a failure a readable text
+    result            node names of a creation, new name of a renaming, else null; for a failure a readable line
+    error_code        Ganeti's code of a refused opcode (temp_insufficient_resources, ...), or null
     job_fields        the part of the opcode's input that a consumer needs, without secrets
     instance / network   the object's name
 
-and OP_STATUS, where eventd asked Ganeti: instance_nics[] {name, network, ip, mac, mode, link, uuid},
-instance_disks[] {name, size (MiB), uuid}, instance_state {oper_state, admin_state, pnode, tags[]}, read_at.
-NETWORK_STATUS likewise network_data {name, uuid, subnet, gateway, subnet6, gateway6, mac_prefix, tags[]}.
+and OP_STATUS: tags[] of the opcode's input; and in a final status, where Ganeti answered: read_at [seconds,
+microseconds], when it was asked, and unless it knows no such instance: instance_nics[] {name, network, ip, mac,
+mode, link, uuid}, instance_disks[] {name, size (MiB), uuid}, instance_state {oper_state, admin_state, pnode,
+tags[]}; oper_state is null when the node was not asked or is silent. NETWORK_STATUS likewise read_at and
+network_data {name, uuid, subnet, gateway, subnet6, gateway6, mac_prefix, tags[], groups[] [name, mode, link, vlan]}.
 
 NET_STATUS is a hook's note from a node: event_time is that node's clock and must not be compared with others.
     instance, operation, node (who wrote it), primary, nics[] {name, uuid, ip, mac, mode, link, network}

@@ -113,10 +113,11 @@ def test_without_an_answer_the_message_goes_as_it_is(found: Callable[..., list[N
     assert clock.slept == []
 
 
-def test_an_instance_that_is_gone_is_without(found: Callable[..., list[News]]) -> None:
-    (item,) = items = found("startup-success")
-    clock = run(items, Ganeti([{}]), T0 + 42)
-    assert "read_at" not in item.message
+def test_an_instance_that_ganeti_does_not_know(found: Callable[..., list[News]]) -> None:
+    (item,) = items = found("remove-failed")
+    clock = run(items, Ganeti([{}]), T0 + 61)
+    assert item.message["read_at"] == [T0 + 61, 0]
+    assert "instance_state" not in item.message
     assert clock.slept == []
 
 
