@@ -77,6 +77,7 @@ def check_bridge(settings: Settings, run: Callable[..., str] = command.run, brid
     switches = {"bridge-nf-call-iptables": settings.dhcp.enable, "bridge-nf-call-ip6tables": settings.ipv6.enable}
     for name in (name for name, wanted in switches.items() if wanted):
         path, key = f"{bridge}/{name}", f"net.bridge.{name}"
+        value = "unreadable"
         try:
             try:
                 value = _read(path)

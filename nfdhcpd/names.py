@@ -6,7 +6,7 @@ from __future__ import annotations
 def encode(name: str) -> bytes:
     """A name in wire form; ValueError says which label is bad."""
     wire = b""
-    for label in name.rstrip(".").split("."):
+    for label in name.removesuffix(".").split("."):
         try:
             raw = label.encode("ascii")
         except UnicodeEncodeError:

@@ -1,0 +1,246 @@
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+import pytest
+
+from ganeti_ext.binding import Binding, BindingError
+from nfdhcpd.client import Link
+from nfdhcpd.service import Service
+from tests.unit.nfdhcpd.guest import BRIDGE, MAC, SETTINGS, TAP, Answer, binding, packet, solicitation
+
+DISCOVER = packet(1)
+OTHER_MAC = b"\x52\x54\0\0\0\x11"
+
+
+class World:
+    """Files, interfaces, a wire and a clock for a service."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, Binding | None] = {"tap0": binding()}
+        self.links: dict[str, Link] = {"br0": BRIDGE, "tap0": TAP}
+        self.touched: set[str] | None = set()
+        self.moved: set[str] = set()
+        self.sent: list[tuple[str, bytes]] = []
+        self.broken: OSError | None = None
+        self.now = 0.0
+        self.service = Service(SETTINGS, Files(self), Links(self), self.send, lambda: self.now)
+
+    def send(self, tap: str, frame: bytes) -> None:
+        if self.broken:
+            raise self.broken
+        self.sent.append((tap, frame))
+
+    def lifetimes(self) -> list[int]:
+        """Router lifetimes of the advertisements sent so far."""
+        return [int.from_bytes(frame[60:62], "big") for _, frame in self.sent if frame[12:14] == b"\x86\xdd"]
+
+
+class Files:
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def taps(self) -> set[str]:
+        return set(self.world.files)
+
+    def read(self, tap: str) -> Binding | None:
+        if tap in self.world.files and self.world.files[tap] is None:
+            raise BindingError(f"binding of {tap}: bad")
+        return self.world.files.get(tap)
+
+    def changed(self) -> set[str] | None:
+        found, self.world.touched = self.world.touched, set()
+        return found
+
+
+class Links:
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def look(self, name: str) -> Link | None:
+        return self.world.links.get(name)
+
+    def changed(self) -> set[str]:
+        found, self.world.moved = self.world.moved, set()
+        return found
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_a_guest_is_answered_by_its_own_tap_and_its_packet_ends_here(world: World) -> None:
+    assert world.service.dhcp4(7, MAC, DISCOVER) is True
+    ((tap, frame),) = world.sent
+    assert (tap, Answer(frame).kind) == ("tap0", 2)
+
+
+def test_without_a_binding_the_kernel_goes_on(world: World) -> None:
+    assert world.service.dhcp4(99, MAC, DISCOVER) is False
+    assert world.service.solicit(99, MAC, solicitation()) is False
+    assert world.sent == []
+
+
+@pytest.mark.parametrize("raw", [b"", b"\x45", DISCOVER[:100], packet(None), packet(1, op=2), packet(7)])
+def test_what_gets_no_answer_ends_here_too(world: World, raw: bytes) -> None:
+    assert world.service.dhcp4(7, MAC, raw) is True
+    assert world.sent == []
+
+
+def test_spoofed_packets_end_here(world: World) -> None:
+    assert world.service.dhcp4(7, OTHER_MAC, DISCOVER) is True
+    assert world.service.solicit(7, OTHER_MAC, solicitation()) is True
+    assert world.service.solicit(7, None, solicitation()) is True
+    assert world.sent == []
+
+
+@pytest.mark.parametrize("src", ["::", "fe80::dead:beef"])
+def test_a_solicitation_is_answered_on_its_tap(world: World, src: str) -> None:
+    assert world.service.solicit(7, MAC, solicitation(src)) is True
+    assert [tap for tap, _ in world.sent] == ["tap0"]
+    assert world.lifetimes() == [1800]
+
+
+@pytest.mark.parametrize("raw", [b"", solicitation(hops=1), solicitation()[:47]])
+def test_a_bad_solicitation_ends_here(world: World, raw: bytes) -> None:
+    assert world.service.solicit(7, MAC, raw) is True
+    assert world.sent == []
+
+
+def test_a_guest_with_macspoof_may_solicit_from_any_mac(world: World) -> None:
+    world.files["tap0"] = binding(macspoof=True)
+    world.service.resync()
+    assert world.service.solicit(7, OTHER_MAC, solicitation()) is True
+    assert world.lifetimes() == [1800]
+
+
+def test_a_binding_that_the_loop_has_not_come_to_yet(world: World) -> None:
+    world.links["tap1"] = Link(8, b"\xfe\0\0\0\0\1")
+    world.files["tap1"] = binding(tap="tap1")
+    world.touched, world.moved = {"tap1"}, {"tap1"}
+    assert world.service.dhcp4(8, MAC, DISCOVER) is True
+    assert [tap for tap, _ in world.sent] == ["tap1"]
+
+
+def test_lost_events_bring_all_files_and_take_those_that_are_gone(world: World) -> None:
+    world.links["tap1"] = Link(8, b"\xfe\0\0\0\0\1")
+    world.files = {"tap1": binding(tap="tap1")}
+    world.touched = None
+    world.service.sync()
+    assert [client.tap for client in world.service.table] == ["tap1"]
+
+
+def test_a_bad_file_ends_the_service_of_its_tap_alone(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    world.files |= {"tap0": None, "tap1": binding(tap="tap1")}
+    world.links["tap1"] = Link(8, b"\xfe\0\0\0\0\1")
+    world.service.resync()
+    assert [client.tap for client in world.service.table] == ["tap1"]
+    assert "binding of tap0: bad" in caplog.text
+
+
+def test_periodic_advertisements(world: World) -> None:
+    for second in range(3600):
+        world.now = float(second)
+        world.service.tick()
+    assert 7 <= len(world.lifetimes()) <= 12
+    assert set(world.lifetimes()) == {1800}
+
+
+def test_one_guest_without_ipv6_or_a_broken_tap_does_not_stop_the_others(world: World) -> None:
+    world.files["tap1"] = binding(tap="tap1", subnet6=None, gateway6=None)
+    world.files["tap2"] = binding(tap="tap2")
+    world.links |= {"tap1": Link(8, b"\xfe\0\0\0\0\1"), "tap2": Link(9, b"\xfe\0\0\0\0\2")}
+    world.service.resync()
+    world.now = 3.0
+    world.service.tick()
+    assert sorted(tap for tap, _ in world.sent) == ["tap0", "tap2"]
+    world.broken = OSError(100, "Network is down")
+    world.now = 20.0
+    world.service.tick()
+    world.broken = None
+    world.now = 40.0
+    world.service.tick()
+    assert len(world.sent) == 4
+
+
+def test_a_frame_that_cannot_be_sent_changes_no_verdict(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    world.broken = OSError(19, "No such device")
+    with caplog.at_level(logging.INFO):
+        assert world.service.dhcp4(7, MAC, DISCOVER) is True
+    assert "tap0 (gx-web): a frame could not be sent" in caplog.text
+
+
+def test_the_router_is_withdrawn_when_the_binding_goes(world: World) -> None:
+    del world.files["tap0"]
+    world.touched = {"tap0"}
+    world.service.sync()
+    assert world.lifetimes() == [0]
+    world.now = 3600.0
+    world.service.tick()
+    assert world.lifetimes() == [0]
+
+
+def test_no_withdrawal_where_there_was_no_router_or_there_is_no_tap(world: World) -> None:
+    world.files["tap0"] = binding(private=True)
+    world.touched = {"tap0"}
+    world.service.sync()
+    assert world.lifetimes() == [0]  # the router of before
+    del world.files["tap0"]
+    world.touched = {"tap0"}
+    world.service.sync()
+    assert world.lifetimes() == [0]
+
+
+@pytest.mark.parametrize("ifindex", [None, 9])
+def test_no_withdrawal_to_a_tap_that_is_not_the_guests(world: World, ifindex: int | None) -> None:
+    world.files["tap0"] = binding(ifindex=7)
+    world.service.resync()
+    del world.links["tap0"]
+    if ifindex:
+        world.links["tap0"] = Link(ifindex, TAP.mac)
+    world.moved = {"tap0"}
+    world.service.sync()
+    assert list(world.service.table) == []
+    assert world.sent == []
+
+
+def test_another_router_takes_the_old_one_back(world: World) -> None:
+    world.files["tap0"] = binding(gateway6="fe80::2")
+    world.touched = {"tap0"}
+    world.service.sync()
+    assert world.lifetimes() == [0]
+    world.now = 2.0
+    world.service.tick()
+    assert world.lifetimes() == [0, 1800]
+
+
+def test_a_changed_host_name_takes_no_router_back(world: World) -> None:
+    world.files["tap0"] = binding(hostname="db")
+    world.touched = {"tap0"}
+    world.service.sync()
+    assert world.lifetimes() == []
+
+
+def test_other_settings(world: World) -> None:
+    world.service.reconfigure(SETTINGS._replace(dhcp=replace(SETTINGS.dhcp, lease=120)))
+    world.service.dhcp4(7, MAC, DISCOVER)
+    assert Answer(world.sent[-1][1])["lease_time"] == 120
+
+
+def test_dump_says_who_is_served_and_who_is_not(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    world.files["tap5"] = binding(tap="tap5")
+    world.service.resync()
+    with caplog.at_level(logging.INFO):
+        world.service.dump()
+    assert "tap0 (gx-web): ifindex 7, 52:54:00:00:00:10, 10.77.0.10, advertised" in caplog.text
+    assert "tap5: not served: the tap does not exist" in caplog.text
+    assert "1 taps served, 1 bindings not" in caplog.text
+
+
+def test_a_guest_cannot_fill_the_journal(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        for _ in range(1000):
+            world.service.dhcp4(7, OTHER_MAC, DISCOVER)
+    assert len([line for line in caplog.messages if "spoofed" in line]) == 5
