@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -41,6 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain(f"database: {str(err).splitlines()[0]}", 1)
     except KeyboardInterrupt:
         return _complain("interrupted", 130)
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` is no failure to be told of
     sys.stdout.write(answer)
     return 0
 

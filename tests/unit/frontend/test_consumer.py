@@ -224,8 +224,9 @@ def outbox(tmp_path: Path) -> Iterator[Outbox]:
 
 
 def run(pump: Pump, loop: Loop, until: Callable[[], bool]) -> None:
-    """Turn the loop until something holds."""
+    """Turn the loop until something holds, for no longer than 20 seconds."""
     loop.every(0.01, lambda: loop.stop() if until() else None)
+    loop.every(20, loop.stop)
     loop.run()
 
 

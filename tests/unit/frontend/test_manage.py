@@ -95,6 +95,14 @@ def test_no_command_and_an_unknown_one(manage: Manage) -> None:
     assert "invalid choice" in manage.refused("make-coffee", code=2)
 
 
+def test_a_reader_that_goes_away_is_no_failure(manage: Manage) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as out:
+        done = subprocess.run(manage.argv("project-list"), stdout=out, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.stderr == ""
+
+
 def test_a_wrong_configuration_is_named(manage: Manage) -> None:
     manage.config.write_text("[front]\ndata base = x\n")
     assert f"{manage.config}: [front] unknown key 'data base'" in manage.refused("project-list", code=3)

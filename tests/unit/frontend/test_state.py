@@ -111,6 +111,13 @@ def test_what_ganeti_said_later_counts_more_than_what_the_job_came_to() -> None:
     assert after(settled(), op("STARTUP", "success", at=5, **read(False, at=6)))["status"] == "SHUTOFF"
 
 
+def test_a_late_reading_counts_also_when_its_job_was_an_old_one() -> None:
+    # eventd was behind: it told of job 11 after it had asked Ganeti, long after job 12.
+    late = op("OP_TAGS_SET", "success", job=11, at=5, **read(False, at=20))
+    assert after(settled(), op("STARTUP", "success", job=12, at=10), late)["status"] == "SHUTOFF"
+    assert after(settled(), late, op("STARTUP", "success", job=12, at=10))["status"] == "SHUTOFF"
+
+
 def test_an_older_reading_changes_nothing() -> None:
     newer = after(settled(), op("MIGRATE", "success", job=12, at=20, **read(True, at=21, host="n2")))
     assert after(newer, op("OP_TAGS_SET", "success", job=11, at=10, **read(False, at=12))) == newer
