@@ -107,11 +107,7 @@ class Link:
 
     def __init__(self, url: str, queue: str) -> None:
         self.delivered = 0
-        # write_timeout: a broker that stopped reading must not hold us for as long as TCP would.
-        patience = {"write_timeout": _CONFIRM}
-        self._kombu = Connection(
-            url, heartbeat=_HEARTBEAT, connect_timeout=_CONFIRM, ssl=_tls(url), transport_options=patience
-        )
+        self._kombu = Connection(url, heartbeat=_HEARTBEAT, connect_timeout=_CONFIRM, ssl=_tls(url))
         self._exchange = Exchange(EXCHANGE, "topic", durable=True)
         self._queue = queue
         self._sent = 0  # delivery tag of the last message: the broker counts them so, too
@@ -119,24 +115,27 @@ class Link:
         self._refused = False
 
     def __enter__(self) -> Link:
-        self._kombu.connect()
+        self._kombu.ensure_connection(max_retries=1, interval_start=0, interval_step=0)  # by itself it would sleep 2 s
         # Beneath kombu, which would connect again by itself and forget what was not confirmed.
         self._amqp = self._kombu.connection
-        channel = self._kombu.channel()
-        self._exchange.declare(channel=channel)
-        if self._queue and not self._has_queue():
-            Queue(self._queue, self._exchange, routing_key="ganeti.#", durable=True).declare(channel=channel)
-        channel.confirm_select()
-        channel.events["basic_ack"].add(self._on_ack)
-        channel.events["basic_nack"].add(self._on_nack)
-        self._producer = Producer(channel, self._exchange, auto_declare=False)
+        self._socket = self._amqp.sock
+        # A broker that stands still must not hold us, whatever we wait for.
+        self._socket.settimeout(_CONFIRM)
+        try:
+            self._open()
+        except _FAILURES:
+            self._abandon()
+            raise
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._kombu.release()
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is None:
+            self._kombu.release()
+        else:
+            self._abandon()
 
     def fileno(self) -> int:
-        number: int = self._amqp.sock.fileno()
+        number: int = self._socket.fileno()
         if number < 0:
             raise ConnectionResetError("connection closed")
         return number
@@ -153,6 +152,21 @@ class Link:
             self.delivered += len(messages)
         self._keep_alive()
         return len(messages)
+
+    def _open(self) -> None:
+        channel = self._kombu.channel()
+        self._exchange.declare(channel=channel)
+        if self._queue and not self._has_queue():
+            Queue(self._queue, self._exchange, routing_key="ganeti.#", durable=True).declare(channel=channel)
+        channel.confirm_select()
+        channel.events["basic_ack"].add(self._on_ack)
+        channel.events["basic_nack"].add(self._on_nack)
+        self._producer = Producer(channel, self._exchange, auto_declare=False)
+
+    def _abandon(self) -> None:
+        """Close without asking the broker, who may be past answering."""
+        self._amqp.collect()
+        self._kombu.collect()
 
     def _has_queue(self) -> bool:
         """Who declared it may have chosen other properties; declaring it again with ours would fail."""

@@ -207,6 +207,8 @@ def test_bad_files_are_one_line_and_it_goes_on(node: Node, front: Front) -> None
     (node.path / "notes/1-1.json").write_text("{")
     node.job("startup-success", 7)
     front.until(lambda: front.states() == [(7, 0, "success")])
+    node.note("gx-after")
+    front.until(lambda: front.taken[-1].get("instance") == "gx-after")
     assert eventd.poll() is None
     log = node.log()
     assert [log.count(f"job-{number} is skipped") for number in (5, 6)] == [1, 1]
@@ -318,5 +320,6 @@ def test_rabbitmq_gets_every_message_confirmed_and_in_order(node: Node) -> None:
             assert message.delivery_info["routing_key"] == "ganeti.gx.event.op"
             message.ack()
         assert queue.qsize() == 0
-        queue.queue(connection.channel()).delete()
+        queue.close()
+        connection.channel().queue_delete(queue_name)
     assert found == {number: [0, 1, 2] for number in range(1, 201)}
