@@ -15,8 +15,8 @@ demo: root  ## a real cluster, a tenant's VMs on it, end to end (root)
 check: root .venv/stamp deb  ## every test, with lint and types, on a real cluster (root)
 	@CHECK=1 .venv/bin/python -m pytest
 
-check-unit:  ## the pure tests
-	@$(PYTHON) -m pytest -q tests/unit
+check-unit:  ## the tests that need neither root nor lab; PYTHON=python3 to choose one
+	@$(PYTHON) -m pytest -q -m "not lab" tests/unit
 
 lab-up: root  ## bring the cluster up, with this tree's packages (root)
 	@$(LAB) up
