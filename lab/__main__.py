@@ -10,14 +10,14 @@ import time
 from ganeti_ext.errors import ExtError
 from lab import base, cluster, services
 from lab.step import step
-from lab.story import STEPS, Story
+from lab.story import PREFIX, STEPS, Story, clear, create_words
 
 SUMMARY = """
 The cluster stays up.
   OpenStack API      http://127.0.0.1:{port}/identity/v3
   rc file            . {openrc}     (on the nodes: . /root/openrc)
   a node's shell     make lab-shell NODE=node1     (then gnt-instance list, openstack server list, ...)
-  a VM's console     make lab-shell NODE=node1, then: gnt-instance console INSTANCE     (leave with Ctrl-])
+  a VM's console     make lab-shell NODE=node1, then: gnt-instance console {instance}     (leave with Ctrl-])
   stop it all        make lab-down
 """
 
@@ -27,11 +27,15 @@ def demo() -> None:
     start = time.monotonic()
     cluster.up()
     story = Story(cluster.nodes())
+    clear(story)
     for tell in STEPS:
         with step((tell.__doc__ or tell.__name__).strip()):
             tell(story)
+    with step("One more server, for you: hello"):
+        server = story.tenant.openstack(*create_words("hello"), "--wait")
     print(f"\nAll of it took {time.monotonic() - start:.0f} s.")
-    print(SUMMARY.format(port=services.LOOPBACK_PORT, openrc=services.OPENRC))
+    places = {"port": services.LOOPBACK_PORT, "openrc": services.OPENRC, "instance": PREFIX + server["id"]}
+    print(SUMMARY.format(**places))
 
 
 def shell(name: str) -> None:

@@ -38,38 +38,35 @@ class Console:
         self._socket.close()
 
     def ask(self, command: str, timeout: float = 60) -> str:
-        """Run a shell command in the guest and return what it prints.
+        """Run a shell command in the guest, once, and return what it prints.
 
-        A guest that is still booting is asked again until its shell answers. AssertionError when the command
-        fails, TimeoutError with the console's last words when there is no answer.
+        A guest that is still booting is waited for. AssertionError when the command fails, TimeoutError with the
+        console's last words when there is no answer.
         """
+        end = time.monotonic() + timeout
         self._asked += 1
         mark = f"{os.getpid()}-{self._asked}"
         # The terminal echoes what is typed: split marks are only whole in what the command prints.
-        line = f'\necho BEG"IN"{mark}; {command}; echo EN"D"{mark}:$?\n'.encode()
+        while not self._hear(f'\necho RE"A"DY{mark}\n', re.compile(f"READY{mark}"), min(end, time.monotonic() + 3)):
+            if time.monotonic() > end:
+                raise TimeoutError(f"{self._instance} has no shell after {timeout:g} s: {self.log[-2000:]}")
         answer = re.compile(rf"BEGIN{mark}\r?\n(.*?)END{mark}:(\d+)", re.DOTALL)
-        end = time.monotonic() + timeout
-        received = ""
-        while time.monotonic() < end:
-            self._socket.sendall(line)
-            # Silence of this length means that the shell was not there to hear, unless it is at work.
-            received = self._listen(received, answer, end if "BEGIN" in received else min(end, time.monotonic() + 3))
-            if found := answer.search(received):
-                assert found[2] == "0", f"in the guest: {command}: exit code {found[2]}: {found[1]}"
-                return found[1].replace("\r", "")
-            if f"BEGIN{mark}" in received:
-                received = self._listen(received, answer, end)
-        raise TimeoutError(
-            f"{self._instance} did not answer {command!r} in {timeout:g} s; its console: {self.log[-2000:]}"
-        )
+        found = self._hear(f'echo BEG"IN"{mark}; {command}; echo EN"D"{mark}:$?\n', answer, end)
+        if not found:
+            raise TimeoutError(f"{self._instance} did not answer {command!r} in {timeout:g} s: {self.log[-2000:]}")
+        assert found[2] == "0", f"in the guest: {command}: exit code {found[2]}: {found[1]}"
+        return found[1].replace("\r", "")
 
     def report(self, timeout: float = 90) -> dict[str, str]:
         """What the guest was told (see guest.py): mark boots address router dns hostname mtu address6 router6."""
         line = next(line for line in self.ask("report", timeout).splitlines() if line.startswith("GUEST "))
         return dict(word.split("=", 1) for word in line.split()[1:])
 
-    def _listen(self, received: str, wanted: re.Pattern[str], end: float) -> str:
-        while not wanted.search(received) and (left := end - time.monotonic()) > 0:
+    def _hear(self, said: str, wanted: re.Pattern[str], end: float) -> re.Match[str] | None:
+        """Type something and listen for an answer until `end`."""
+        self._socket.sendall(said.encode())
+        received = ""
+        while not (found := wanted.search(received)) and (left := end - time.monotonic()) > 0:
             self._socket.settimeout(left)
             with contextlib.suppress(TimeoutError):
                 piece = self._socket.recv(4096).decode(errors="replace")
@@ -77,4 +74,4 @@ class Console:
                     raise ConnectionError(f"{self._instance}: its console was closed; last words: {self.log[-500:]}")
                 received += piece
                 self.log += piece
-        return received
+        return found

@@ -88,7 +88,7 @@ def _tenant(front: Node, nodes: Sequence[Node]) -> None:
         front.run("ganeti-ext-manage", *words, stdin=stdin)
 
     password = secrets.token_urlsafe(16)
-    manage("project-create", PROJECT, "--servers=10", "--cores=10", "--ram=4096")
+    manage("project-create", PROJECT, "--servers=10", "--cores=10", "--ram=2097152")
     manage("user-create", PROJECT, f"--project={PROJECT}", "--role=member", stdin=password + "\n")
     manage("flavor-create", FLAVOR, "--vcpus=1", "--ram=128", "--disk=1")
     manage("flavor-create", "small", "--vcpus=1", "--ram=256", "--disk=2")

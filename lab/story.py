@@ -203,6 +203,12 @@ def delete(story: Story) -> None:
     assert "reserved" not in reservations(story), reservations(story)
 
 
+def clear(story: Story) -> None:
+    """Delete what servers an earlier run left."""
+    if left := [server["ID"] for server in story.tenant.openstack("server", "list")]:
+        story.tenant.run("server", "delete", "--wait", *left)
+
+
 def volume_of(story: Story, server: str) -> str:
     """The name of a server's volume in the store."""
     config = json.loads(story.master.read("/var/lib/ganeti/config.data"))

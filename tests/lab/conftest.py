@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from lab import ROOT, cluster, logs
-from lab.story import Story
+from lab.story import Story, clear
 
 LOGS = ROOT / "build/lab-logs"
 
@@ -31,7 +31,9 @@ def story() -> Iterator[Story]:
     """The story on a lab that is up; a lab that was up before is left up."""
     before = cluster.running()
     cluster.up()
-    yield Story(cluster.nodes())
+    story = Story(cluster.nodes())
+    clear(story)
+    yield story
     if not before:
         cluster.down()
 

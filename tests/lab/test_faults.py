@@ -15,11 +15,13 @@ from lab.step import until
 from lab.story import Story, create_words
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def server(story: Story) -> Iterator[str]:
-    """A running server, deleted afterwards."""
+    """A server that the tests share, running between them; deleted afterwards."""
     name = "fault"
     story.ids[name] = story.tenant.openstack(*create_words(name), "--wait")["id"]
+    with story.console(name) as console:
+        assert console.report()["address"]
     yield name
     story.tenant.run("server", "delete", "--wait", story.ids.pop(name))
 
@@ -108,7 +110,7 @@ def test_discovery_stays_on_the_node_when_nfdhcpd_is_dead(story: Story, server: 
 
 def test_a_frozen_nfdhcpd_answers_when_it_wakes(story: Story, server: str) -> None:
     with frozen(story.node_of(server), "nfdhcpd"), story.console(server) as console:
-        console.ask("(udhcpc -i eth0 -f -q -n -t 60 -T 1 -s /bin/true && touch /tmp/woken) >/dev/null 2>&1 &")
+        console.ask("((udhcpc -i eth0 -f -q -n -t 60 -T 1 -s /bin/true && touch /tmp/woken) >/dev/null 2>&1 &)")
     with story.console(server) as console:
         console.ask("until [ -e /tmp/woken ]; do usleep 100000; done")
 
