@@ -114,12 +114,15 @@ def _evidence(message: Message, subnets6: Mapping[str, str | None]) -> Iterator[
         return
     operation, order = message["operation"], message["order"]
     failed = operation == CREATE and message["status"] != "success"
+    at = [*message["read_at"], *order[2:]] if message.get("read_at") else order
     if message.get("instance_state"):
-        at = [*message["read_at"], *order[2:]]
         for facet, values in reading.facets(message, subnets6):
             # What a failed create left behind may run or not: the server is broken either way.
             if not (failed and facet in ("power", "fault")):
                 yield facet, at, values
+    elif message.get("read_at") and operation == REMOVE:
+        # It failed because there is nothing to remove, or only after all was removed.
+        yield "deleted", at, {"deleted": seconds(at)}
     conclude = CONCLUSIONS.get((operation, message["status"]))
     for facet, values in conclude(message) if conclude else ():
         yield facet, order, values
@@ -161,7 +164,8 @@ def _resized(message: Message) -> Conclusions:
     yield from reading.size((message.get("job_fields") or {}).get("beparams") or {})
 
 
-# A failed REMOVE concludes nothing: what Ganeti still has, it still has. So does every pair not named here.
+# A failed REMOVE concludes nothing: only Ganeti can say whether it still has the instance. So with every pair
+# that is not named here.
 CONCLUSIONS: Mapping[tuple[str, str], Callable[[Message], Conclusions]] = {
     (CREATE, "success"): _created,
     (CREATE, "error"): _broken,

@@ -134,6 +134,11 @@ def test_a_young_row_is_left_alone(reconciler: Reconciler, engine: Engine, rapi:
     assert reconciler.differences() == []
 
 
+def test_a_row_of_the_future_is_compared(reconciler: Reconciler, engine: Engine) -> None:
+    add(engine, **running(updated=NOW + 10 * GRACE))  # the clock was set back; young it would be for hours
+    assert len(reconciler.differences()) == 1
+
+
 def test_a_row_whose_job_goes_on_is_left_alone(reconciler: Reconciler, engine: Engine, rapi: FakeRapi) -> None:
     add(engine, **running(task="powering-off", job=12))
     rapi.instances = [instance(running=False)]

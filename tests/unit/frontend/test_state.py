@@ -118,6 +118,13 @@ def test_a_late_reading_counts_also_when_its_job_was_an_old_one() -> None:
     assert after(settled(), late, op("STARTUP", "success", job=12, at=10))["status"] == "SHUTOFF"
 
 
+def test_a_failed_removal_of_what_ganeti_does_not_have() -> None:
+    gone: dict[str, Any] = {"read_at": [updates.BEGIN + 6, 0]}
+    assert after(settled(), op("REMOVE", "error", at=5, **gone))["deleted"] == updates.BEGIN + 6
+    assert after(settled(), op("REMOVE", "error", at=5, **read(False, at=6)))["deleted"] is None
+    assert after(settled(), op("STARTUP", "error", at=5, **gone))["deleted"] is None
+
+
 def test_an_older_reading_changes_nothing() -> None:
     newer = after(settled(), op("MIGRATE", "success", job=12, at=20, **read(True, at=21, host="n2")))
     assert after(newer, op("OP_TAGS_SET", "success", job=11, at=10, **read(False, at=12))) == newer
@@ -196,7 +203,8 @@ def histories(draw: st.DrawFn) -> list[dict[str, Any]]:
                 more["job_fields"] = {"new_name": f"name{job}"}
             if status in event.FINAL and draw(st.booleans()):
                 clock += draw(st.integers(1, 3))
-                more |= read(draw(st.sampled_from((True, False, None))), at=clock, host=draw(st.sampled_from("ab")))
+                known = read(draw(st.sampled_from((True, False, None))), at=clock, host=draw(st.sampled_from("ab")))
+                more |= known if draw(st.booleans()) else {"read_at": known["read_at"]}
             messages.append(op(opcode, status, job=job, at=at, **more))
     return messages
 
