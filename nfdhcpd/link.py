@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import socket
 
+from ganeti_ext.errors import ExtError
+
 
 class Sender:
     """One packet socket for all taps: it receives nothing (protocol 0) and never blocks."""
 
     def __init__(self) -> None:
-        self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
+        try:
+            self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
+        except PermissionError as err:
+            raise ExtError(f"packet socket: {err.strerror} (is CAP_NET_RAW missing?)") from err
         self._socket.setblocking(False)
 
     def send(self, tap: str, frame: bytes) -> None:

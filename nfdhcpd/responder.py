@@ -46,9 +46,9 @@ OPTIONS: Mapping[int, Callable[[Lease], bytes | None]] = {
     Code.NAMESERVER: lambda lease: b"".join(server.packed for server in lease.nameservers),
     Code.MTU: lambda lease: lease.mtu.to_bytes(2, "big") if lease.mtu else None,
     Code.HOSTNAME: lambda lease: lease.hostname.encode("ascii"),
+    Code.BROADCAST: lambda lease: lease.network.broadcast_address.packed if lease.network.prefixlen < 31 else None,
     Code.DOMAIN: lambda lease: lease.domain.encode("ascii"),
     Code.SEARCH: lambda lease: b"".join(map(names.encode, lease.search)),
-    Code.BROADCAST: lambda lease: lease.network.broadcast_address.packed if lease.network.prefixlen < 31 else None,
 }
 # Told to a client that did not ask, too; the others only when asked for, or when it asked for nothing by name.
 ALWAYS = frozenset(
@@ -91,7 +91,7 @@ def respond(query: Dhcp4, lease: Lease) -> Dhcp4:
     """The reply, with the message type for its only option; Silence when there is none."""
     kind = query.kind
     if kind not in RULES:
-        raise Silence(f"{kind.name}")
+        raise Silence(WORDS.get(kind, f"a {kind.name} is no request"))
     answered = RULES[kind](query, lease)
     flags = query.flags
     if answered is Kind.NAK and query.giaddr != UNSET:
@@ -127,6 +127,12 @@ RULES: Mapping[Kind, Callable[[Dhcp4, Lease], Kind]] = {
     Kind.DISCOVER: lambda _query, _lease: Kind.OFFER,
     Kind.REQUEST: _request,
     Kind.INFORM: lambda _query, _lease: Kind.ACK,
+}
+
+# What a client says without asking.
+WORDS = {
+    Kind.DECLINE: "DECLINE: the guest found its address in use by another host",
+    Kind.RELEASE: "RELEASE: the address stays the guest's",
 }
 
 

@@ -88,7 +88,11 @@ class Service:
         return True
 
     def tick(self) -> None:
-        """Send the periodic advertisements that are due."""
+        """Send the periodic advertisements that are due.
+
+        Syncs first: what broke while a packet was handled, such as a directory that went away, ends the daemon here.
+        """
+        self.sync()
         for ifindex in self._schedule.due(self._clock()):
             client = self.table.by_index.get(ifindex)
             if client is not None and client.advert is not None:
@@ -143,11 +147,11 @@ class Service:
 
     def _apply(self, changes: Iterable[Change]) -> None:
         for before, after in changes:
-            if before is not None and (after is None or before.ifindex != after.ifindex):
-                self._schedule.stop(before.ifindex)
-                self._notices.forget(str(before))
             if before is not None:
+                self._schedule.stop(before.ifindex)
                 self._withdraw(before, after)
+                if after is None:
+                    self._notices.forget(str(before))
             if after is not None and after.advert is not None:
                 self._schedule.start(after.ifindex, self._clock())
             if before is None or after is None:

@@ -129,6 +129,17 @@ def test_sighup_reloads_and_goes_on() -> None:
     assert len(reloaded) == 3
 
 
+def test_any_signal_can_call_back() -> None:
+    loop = Loop()
+    called: list[str] = []
+    loop.on_signal(signal.SIGUSR1, lambda: called.append("one"))
+    loop.on_signal(signal.SIGUSR2, loop.stop)
+    later(0.02, send(signal.SIGUSR1))
+    later(0.1, send(signal.SIGUSR2))
+    loop.run()
+    assert called == ["one"]
+
+
 def test_sighup_without_a_reload_is_ignored() -> None:
     loop = Loop()
     later(0.02, send(signal.SIGHUP))

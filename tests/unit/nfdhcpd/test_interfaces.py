@@ -8,7 +8,6 @@ import pytest
 from nfdhcpd import interfaces
 from nfdhcpd.client import Link
 from nfdhcpd.interfaces import DELADDR, DELLINK, NEWADDR, NEWLINK, Interfaces
-from nfdhcpd.rtnetlink import Watch
 
 MAC = b"\xfe\0\0\0\0\1"
 ADDRESS = bytes.fromhex("fe80000000000000fc00000000000001")
@@ -87,13 +86,3 @@ def test_messages_of_one_read() -> None:
     data = b"".join(struct.pack("=IHHII", 16 + len(body), 16, 0, 0, 0) + body for body in (one, two))
     assert [(kind, body) for kind, body in interfaces.messages(data)] == [(16, one), (16, two)]
     assert list(interfaces.messages(bytes(16))) == []
-
-
-def test_what_the_kernel_says_of_loopback() -> None:
-    watch = Watch()
-    found = watch.look("lo")
-    assert found is not None
-    assert (found.ifindex, found.mac) == (socket.if_nametoindex("lo"), bytes(6))
-    assert watch.changed() >= set()
-    assert watch.fileno() > 0
-    watch.close()
