@@ -114,18 +114,23 @@ def _evidence(message: Message, subnets6: Mapping[str, str | None]) -> Iterator[
         return
     operation, order = message["operation"], message["order"]
     failed = operation == CREATE and message["status"] != "success"
-    at = [*message["read_at"], *order[2:]] if message.get("read_at") else order
     if message.get("instance_state"):
+        at = _asked(message)
         for facet, values in reading.facets(message, subnets6):
             # What a failed create left behind may run or not: the server is broken either way.
             if not (failed and facet in ("power", "fault")):
                 yield facet, at, values
     elif message.get("read_at") and operation == REMOVE:
         # It failed because there is nothing to remove, or only after all was removed.
-        yield "deleted", at, {"deleted": seconds(at)}
+        yield "deleted", _asked(message), {"deleted": seconds(message["read_at"])}
     conclude = CONCLUSIONS.get((operation, message["status"]))
     for facet, values in conclude(message) if conclude else ():
         yield facet, order, values
+
+
+def _asked(message: Message) -> list[Any]:
+    """The order of a reading; messages that were completed by one question differ in the rest."""
+    return [*message["read_at"], *message["order"][2:]]
 
 
 Conclusions = Iterator[tuple[str, Columns]]
