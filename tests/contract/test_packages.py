@@ -263,3 +263,9 @@ inside ls /etc/ganeti/hooks/instance-stop-post.d /etc/ganeti/hooks/instance-star
         "50-ganeti-ext-note",
         "/etc/ganeti/hooks/instance-stop-post.d:",
     ]
+
+
+def test_systemd_understands_every_unit(debs: dict[str, Path], tmp_path: Path) -> None:
+    units = [f"/usr/lib/systemd/system/{unit}.service" for found in UNITS.values() for unit in sorted(found)]
+    script = f"{INSTALL} >&2\ninside systemd-analyze verify --man=no {shlex.join(units)} 2>&1\n"
+    assert on_a_node(debs, tmp_path, script) == ""
