@@ -33,4 +33,4 @@ class Capture:
     ) -> None:
         self._tcpdump.terminate()
         said, _ = self._tcpdump.communicate(timeout=10)
-        self.lines = said.splitlines()
+        self.lines = [line for line in said.splitlines() if line]
