@@ -52,7 +52,7 @@ def test_ruff_format() -> None:
     passes(*tool("ruff"), "format", "--check")
 
 
-@pytest.mark.skipif(not REQUIRED, reason="a cold run takes a minute: set CHECK=1")
+@pytest.mark.skipif(not REQUIRED, reason="ten seconds of processor time: set CHECK=1")
 def test_mypy_strict() -> None:
     passes(*tool("mypy"), "--no-error-summary", ".")
 

@@ -8,6 +8,7 @@ import socket
 import ssl
 import subprocess
 import threading
+import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -185,6 +186,36 @@ def test_a_server_that_breaks_off(cluster: Cluster) -> None:
         with pytest.raises(RapiUnavailable):
             cluster.rapi(url=f"https://127.0.0.1:{rude.getsockname()[1]}").get("info")
         thread.join()
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "ca"),
+    [
+        (401, b'{"message": "Unauthorized"}', "cluster.pem"),
+        (404, b'{"explain": "not known"}', "cluster.pem"),
+        (503, b'{"message": "try again"}', "cluster.pem"),
+        (200, b"<html>", "cluster.pem"),
+        (200, b"null", "cluster.pem"),
+        (200, b"1", "other.pem"),
+    ],
+)
+def test_no_failure_tells_the_password(cluster: Cluster, pki: Path, status: int, answer: bytes, ca: str) -> None:
+    cluster.status, cluster.answer = status, answer
+    with pytest.raises((RapiError, RapiUnavailable)) as caught:
+        cluster.rapi(ca=str(pki / ca)).submit("POST", "instances", {"name": "gx-1"})
+    words = "".join(traceback.format_exception(caught.value))  # its causes and contexts too, as a log shows them
+    assert "s3cret" not in words
+    assert "ZnJvbnQ6czNjcmV0" not in words
+
+
+def test_an_unreachable_server_does_not_make_us_tell_the_password(cluster: Cluster) -> None:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        with pytest.raises(RapiUnavailable) as caught:
+            cluster.rapi(url=f"https://127.0.0.1:{bound.getsockname()[1]}").get("info")
+    words = "".join(traceback.format_exception(caught.value))
+    assert "s3cret" not in words
+    assert "ZnJvbnQ6czNjcmV0" not in words
 
 
 @pytest.mark.parametrize(
