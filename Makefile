@@ -4,7 +4,7 @@ PYTHON ?= $(firstword $(wildcard .venv/bin/python) python3)
 LAB = /usr/bin/python3 -m lab
 NODE ?= node1
 
-.PHONY: help demo check check-unit lab-up lab-down lab-shell deb clean root
+.PHONY: help demo check check-all check-unit lab-up lab-down lab-shell deb clean root
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -12,7 +12,11 @@ help:  ## this list
 demo: root  ## a real cluster, a tenant's VMs on it, end to end (root)
 	@$(LAB) demo
 
-check: root .venv/stamp deb  ## every test, with lint and types, on a real cluster (root)
+check:  ## every test, with lint and types, on a real cluster (without root: check-unit)
+	@if [ "$$(id -u)" = 0 ]; then $(MAKE) --no-print-directory check-all; else \
+		echo "Not root: the pure tests alone. All of them: sudo make check"; $(MAKE) --no-print-directory check-unit; fi
+
+check-all: root .venv/stamp deb
 	@CHECK=1 .venv/bin/python -m pytest
 
 check-unit:  ## the tests that need neither root nor lab; PYTHON=python3 to choose one
