@@ -28,7 +28,7 @@ from ganeti_ext.errors import ExtError
 from ganeti_ext.outbox import Outbox
 from tests.unit.frontend import remote, updates
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 MANAGE = ROOT / "frontend" / "ganeti-ext-manage"
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
 
