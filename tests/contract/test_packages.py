@@ -64,6 +64,8 @@ UNITS = {
     "eventd": {"ganeti-ext-eventd"},
     "frontend": {"ganeti-ext-api", "ganeti-ext-consumer"},
 }
+# ganeti-extstorage-interface(7): seven that must be there, and three that may.
+VERBS = ("create", "attach", "detach", "remove", "grow", "setinfo", "verify", "snapshot", "open", "close")
 SECRET = {"etc/ganeti-ext/eventd.conf", "etc/ganeti-ext/frontend.conf"}
 
 
@@ -111,6 +113,25 @@ def test_a_package_holds_its_folders_as_they_are_here(
             assert there[path].linkname == os.readlink(source)
         else:
             assert bool(there[path].mode & 0o111) == os.access(source, os.X_OK), path
+
+
+def test_the_provider_has_ganetis_ten_verbs(contents: dict[str, dict[str, tarfile.TarInfo]]) -> None:
+    folder = f"{TREE}/extstorage/cow"
+    for verb in VERBS:
+        assert contents["extstorage"][f"{folder}/{verb}"].linkname == "_run", verb
+    assert contents["extstorage"][f"{folder}/_run"].mode == 0o755
+    assert contents["extstorage"][f"{folder}/parameters.list"].mode == 0o644
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_nothing_of_the_developers_is_in_a_package(contents: dict[str, dict[str, tarfile.TarInfo]], name: str) -> None:
+    strange = {"__pycache__", "tests", "lab", "bench", "conftest.py", "pyproject.toml", "Makefile", ".git"}
+    assert not {path for path in contents[name] if strange & set(path.split("/")) or path.endswith(".pyc")}
+
+
+def test_no_two_packages_hold_the_same_file(contents: dict[str, dict[str, tarfile.TarInfo]]) -> None:
+    files = [path for inside in contents.values() for path, member in inside.items() if not member.isdir()]
+    assert len(files) == len(set(files))
 
 
 @pytest.mark.parametrize("name", LINKS)
