@@ -59,6 +59,7 @@ NODE = [
     "python3-psycopg2",
     "gunicorn",
     "rabbitmq-server",
+    "postgresql",
     "python3-openstackclient",
     "kmod",
     "e2fsprogs",
@@ -72,7 +73,7 @@ MIRROR = "http://deb.debian.org/debian"
 SUITE = "trixie"
 
 # Servers that only one node is to run; node services start them where they belong.
-_OFF = ("rabbitmq-server", "nftables", "systemd-resolved", "systemd-networkd", "cron", "epmd.socket")
+_OFF = ("rabbitmq-server", "postgresql", "nftables", "systemd-resolved", "systemd-networkd", "cron", "epmd.socket")
 
 
 def setup() -> None:

@@ -1,6 +1,7 @@
 """Our packages' settings on the nodes, RabbitMQ, and the front with its first tenant.
 
-The front, its consumer and RabbitMQ run on the last node, apart from Ganeti's master.
+The front, its consumer, PostgreSQL and RabbitMQ run on the last node, apart from Ganeti's master: what a large site
+would choose. tests/lab/test_single.py tries what needs neither.
 """
 
 from __future__ import annotations
@@ -25,6 +26,12 @@ IMAGE, FLAVOR, PROJECT = "lab-guest", "tiny", "demo"
 DNS = "10.99.0.1"
 _EVERYWHERE = ("common", "nfdhcpd", "network", "extstorage", "eventd")
 _FRONT_NODE = 3
+_PRODUCTION = """\
+database = postgresql+psycopg2:///ganeti-ext?host=/run/postgresql
+
+[broker]
+url = {broker}
+"""
 _PROXY = RUN / "proxy.pid"
 
 
@@ -42,42 +49,43 @@ def prepare(nodes: Sequence[Node]) -> None:
     # RabbitMQ makes this user at its first start; no password passes a command line.
     front.write("/etc/rabbitmq/rabbitmq.conf", f"default_user = ganeti-ext\ndefault_pass = {password}\n", "640")
     front.run("chgrp", "rabbitmq", "/etc/rabbitmq/rabbitmq.conf")
-    front.run("systemctl", "start", "--no-block", "rabbitmq-server")
+    front.run("systemctl", "start", "--no-block", "rabbitmq-server", "postgresql")
 
 
 def up(nodes: Sequence[Node]) -> None:
     """Configure and start everything of ours; make a tenant, flavors and an image."""
     master, front = nodes[0], nodes[_FRONT_NODE - 1]
     broker = f"amqp://ganeti-ext:{front.read('/root/broker-password').strip()}@{front.address}:5672//"
-    with step("Starting RabbitMQ"):
-        front.run("systemctl", "start", "rabbitmq-server", timeout=180)
+    with step("Starting RabbitMQ and PostgreSQL"):
+        front.run("systemctl", "start", "rabbitmq-server", "postgresql@17-main", timeout=180)
+        # The front's system user is let in by name over the unix socket: no password.
+        for command in (["createuser", "ganeti-ext"], ["createdb", "--owner=ganeti-ext", "ganeti-ext"]):
+            front.run("setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", *command)
     with step("Configuring our daemons"):
         for node in nodes:
             node.write("/etc/ganeti-ext/nfdhcpd.conf", f"[dhcp]\nnameservers = {DNS}\ndomain = lab.example\n")
             node.write("/etc/ganeti-ext/eventd.conf", f"[eventd]\nbroker = {broker}\n", "640")
             node.run("systemctl", "restart", "nfdhcpd", "ganeti-ext-reaper", "ganeti-ext-eventd")
-        _front(master, front, broker)
+        configure_front(master, front, _PRODUCTION.format(broker=broker))
     with step("Making a tenant, flavors and an image"):
         _tenant(front, nodes)
     _forward()
 
 
-def _front(master: Node, front: Node, broker: str) -> None:
+def configure_front(master: Node, front: Node, more: str) -> None:
+    """Point the front on a node to the cluster; `more` is the end of its configuration file, from [front] on."""
     front.write("/etc/ganeti-ext/rapi-ca.pem", master.run("openssl", "x509", "-in", "/var/lib/ganeti/rapi.pem"))
     text = f"""\
-[front]
-listen = 0.0.0.0:{PORT}
-shutdown_timeout = 2
-
 [rapi]
 url = https://{wires.address(0)}:5080
 user = ganeti-ext
 password = {ganeti.rapi_password(master)}
 ca = /etc/ganeti-ext/rapi-ca.pem
 
-[broker]
-url = {broker}
-"""
+[front]
+listen = 0.0.0.0:{PORT}
+shutdown_timeout = 2
+{more}"""
     front.write("/etc/ganeti-ext/frontend.conf", text, "640")
     front.run("chgrp", "ganeti-ext", "/etc/ganeti-ext/frontend.conf")
     front.run("systemctl", "restart", "ganeti-ext-consumer", "ganeti-ext-api")
