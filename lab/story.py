@@ -30,6 +30,7 @@ class Story:
         self.master = nodes[0]
         self.tenant = Tenant(nodes[1])
         self.ids: dict[str, str] = {}
+        self.free = 0
 
     def node_of(self, server: str) -> Node:
         """The node that Ganeti says runs a server."""
@@ -78,6 +79,7 @@ def read_only(story: Story) -> None:
 
 def create(story: Story) -> None:
     """openstack server create --wait: two servers, and the front was told by Ganeti's jobs alone"""
+    story.free = free_addresses(story)
     names = ("alpha", "beta")
     with ThreadPoolExecutor() as pool:
         made = pool.map(lambda name: story.tenant.openstack(*create_words(name), "--wait"), names)
@@ -200,7 +202,7 @@ def delete(story: Story) -> None:
     until("the servers are gone", lambda: story.tenant.openstack("server", "list") == [], 60)
     for name, (node, tap, volume) in traces.items():
         until(f"nothing of {name} is left", lambda: not leftovers(story, node, tap, volume), 20)  # noqa: B023
-    assert "reserved" not in reservations(story), reservations(story)
+    assert free_addresses(story) == story.free, f"{free_addresses(story)} addresses are free, {story.free} were"
 
 
 def clear(story: Story) -> None:
@@ -218,9 +220,9 @@ def volume_of(story: Story, server: str) -> str:
     return name
 
 
-def reservations(story: Story) -> str:
-    """The addresses of the network that Ganeti holds for instances."""
-    return story.gnt("network", "list", "--no-headers", "-o", "name,inst_list,free_count,reserved_count")
+def free_addresses(story: Story) -> int:
+    """How many addresses of the network Ganeti has left to give."""
+    return int(story.gnt("network", "list", "--no-headers", "-o", "free_count", NETWORK))
 
 
 def leftovers(story: Story, node: Node, tap: str, volume: str) -> list[str]:
