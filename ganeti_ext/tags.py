@@ -76,6 +76,6 @@ def _fact(key: str, value: str) -> list[str]:
     plain = f"{PREFIX}:{key}:{value}"
     if len(plain) <= _MAX:
         return [plain]
-    room = _MAX - len(f"{PREFIX}:{key}.99:")
+    room = _MAX - len(f"{PREFIX}:{key}.{len(value)}:")  # no part has a longer number
     pieces = [value[start : start + room] for start in range(0, len(value), room)]
     return [f"{PREFIX}:{key}.{number}:{piece}" for number, piece in enumerate(pieces)]
