@@ -236,7 +236,7 @@ def leftovers(story: Story, node: Node, tap: str, volume: str) -> list[str]:
     ]
     found += [f"binding {name}" for name in node.listing("/var/lib/nfdhcpd") if name == tap]
     found += [f"record {name}" for name in node.listing("/run/ganeti-ext/taps") if name == tap]
-    rules = node.run("nft", "list", "table", "bridge", "ganeti_ext")
+    rules = node.run("nft", "list", "ruleset")
     found += [f"rule {line.strip()}" for line in rules.splitlines() if f'"{tap}"' in line]
     found += [f"interface {tap}"] if tap in node.listing("/sys/class/net") else []
     return found

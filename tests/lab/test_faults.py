@@ -131,7 +131,7 @@ def test_a_guest_that_dies_leaves_nothing_on_its_node(story: Story, server: str)
     node.run("sh", "-c", f"kill -9 $(cat /run/ganeti/kvm-hypervisor/pid/{story.instance(server)})")
 
     def traces() -> list[str]:
-        rules = node.run("nft", "list", "table", "bridge", "ganeti_ext").splitlines()
+        rules = node.run("nft", "list", "ruleset").splitlines()
         found = [line for line in rules if f'"{tap}"' in line]
         return found + [name for name in node.listing("/var/lib/nfdhcpd") if name == tap]
 
