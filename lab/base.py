@@ -47,7 +47,6 @@ NODE = [
     "udev",
     "iproute2",
     "iputils-ping",
-    "mount",
     "procps",
     "tcpdump",
     "ca-certificates",
