@@ -37,7 +37,7 @@ def loops() -> list[str]:
     """Loop devices whose file lies on the shared directory (told by its device: each node has its own paths)."""
     shared = os.stat(SHARED).st_dev
     wanted = f"{os.major(shared)}:{os.minor(shared)}"
-    table = run(["losetup", "--list", "--noheadings", "--raw", "--output", "NAME,BACK-MAJ:MIN"])
+    table = run(["losetup", "--list", "--noheadings", "--output", "NAME,BACK-MAJ:MIN"])
     return [line.split()[0] for line in table.splitlines() if line.split()[1:] == [wanted]]
 
 
