@@ -15,11 +15,10 @@ from lab.node import Node
 from lab.step import step
 
 NODES = 3
-NODES_RANGE = range(1, NODES + 1)
 
 
 def nodes() -> list[Node]:
-    return [Node(number) for number in NODES_RANGE]
+    return [Node(number) for number in range(1, NODES + 1)]
 
 
 def running() -> bool:
@@ -81,7 +80,6 @@ def install() -> None:
 def _refill(built: list[Path]) -> None:
     # The nodes hold a bind mount of this very directory: fill it, never replace it.
     folder = STATE / "debs"
-    folder.mkdir(parents=True, exist_ok=True)
     for old in folder.iterdir():
         old.unlink()
     for deb in built:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import subprocess
 from collections.abc import Mapping
@@ -124,10 +123,6 @@ class Node:
             os.kill(leader, signal.SIGKILL)
             until(f"{self.name} is gone", lambda: self.leader() is None, 10)
         self._pidfile.unlink(missing_ok=True)
-
-    def discard(self) -> None:
-        """Delete the node's disk."""
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _booted(self) -> bool:
         # The exit code is only 0 for "running"; a failed unit is for those to report who need it.
