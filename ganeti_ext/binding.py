@@ -10,6 +10,8 @@ original nfdhcpd's, plus IFINDEX and INSTANCE:
     TAGS       for people
     IFINDEX    the tap's index when the file was written: a file left from another tap of that name is stale
     INSTANCE   the instance's name in Ganeti, for logs
+
+and each of TERMS in upper case: what this guest is told, in place of what nfdhcpd.conf says.
 """
 
 from __future__ import annotations
@@ -26,6 +28,13 @@ if TYPE_CHECKING:
 
 DIRECTORY = "/var/lib/nfdhcpd"
 
+# What a guest can be told beside its addresses; nfdhcpd/terms.py gives their meaning and form.
+TERMS = (
+    *("lease", "nameservers", "domain", "search", "ntp", "routes", "options", "ipv6_only"),
+    *("boot_server", "boot_file", "boot_efi", "boot_http", "boot_ipxe"),
+    *("ipv6_mode", "router_preference", "pref64", "prefix6", "options6"),
+)
+
 _TEXT = ("indev", "ip", "subnet", "gateway", "subnet6", "gateway6", "eui64")
 _NUMBER = ("mtu", "ifindex")
 _FLAG = ("macspoof", "private")
@@ -38,11 +47,12 @@ class BindingError(ExtError):
 class Binding(
     namedtuple(
         "Binding",
-        "tap mac hostname instance indev ip subnet gateway subnet6 gateway6 eui64 mtu ifindex macspoof private tags",
-        defaults=("", None, None, None, None, None, None, None, None, None, False, False, ()),
+        "tap mac hostname instance indev ip subnet gateway subnet6 gateway6 eui64 mtu ifindex macspoof private tags "
+        "terms",
+        defaults=("", None, None, None, None, None, None, None, None, None, False, False, (), ()),
     )
 ):
-    """What one NIC is to be told. Subnets are CIDR texts, addresses texts."""
+    """What one NIC is to be told. Subnets are CIDR texts, addresses texts; `terms` are pairs of a name and its text."""
 
     __slots__ = ()
     tap: str
@@ -61,6 +71,7 @@ class Binding(
     macspoof: bool
     private: bool
     tags: tuple[str, ...]
+    terms: tuple[tuple[str, str], ...]
 
 
 def path(tap: str, directory: str = DIRECTORY) -> str:
@@ -102,6 +113,7 @@ def render(binding: Binding) -> str:
         lines.append(f"{name.upper()}={'' if value is None else value}")
     lines += [f"{name.upper()}={'yes' if getattr(binding, name) else ''}" for name in _FLAG]
     lines.append(f"TAGS={' '.join(binding.tags)}")
+    lines += [f"{name.upper()}={value}" for name, value in binding.terms]
     return "\n".join(lines) + "\n"
 
 
@@ -123,6 +135,7 @@ def parse(tap: str, text: str) -> Binding:
         **{name: _number(tap, name, found.get(name.upper(), "")) for name in _NUMBER},
         **{name: bool(found.get(name.upper())) for name in _FLAG},
         tags=tuple(found.get("TAGS", "").split()),
+        terms=tuple((name, found[name.upper()]) for name in TERMS if found.get(name.upper())),
     )
 
 

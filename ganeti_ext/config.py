@@ -15,7 +15,7 @@ from ganeti_ext.errors import ConfigError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Container, Iterable, Mapping
     from typing import Any, TypeVar
 
     T = TypeVar("T")
@@ -33,29 +33,39 @@ def load(path: str, section: str, kind: Callable[..., T]) -> T:
 
 def load_all(path: str, kinds: Mapping[str, Callable[..., Any]]) -> dict[str, Any]:
     """Read every section of a file; the result has one object for each of `kinds`."""
+    found = sections(path)
+    refuse_unknown(path, found, kinds)
+    return {name: build(path, name, kind, found.get(name, {})) for name, kind in kinds.items()}
+
+
+def sections(path: str) -> dict[str, dict[str, str]]:
+    """The sections of a file as texts; none when there is no such file."""
     try:
         with open(path, encoding="utf-8") as file:
-            found = parse(file.read(), path)
+            return parse(file.read(), path)
     except FileNotFoundError:
-        found = {}
+        return {}
     except (OSError, UnicodeDecodeError) as err:
         raise ConfigError(f"{path}: {err}") from err
-    unknown = sorted(set(found) - set(kinds))
-    if unknown:
-        raise ConfigError(f"{path}: unknown section [{unknown[0]}]")
-    return {name: _build(path, name, kind, found.get(name, {})) for name, kind in kinds.items()}
+
+
+def refuse_unknown(path: str, found: Iterable[str], known: Container[str]) -> None:
+    """ConfigError for the first section that is not known."""
+    for name in sorted(found):
+        if name not in known:
+            raise ConfigError(f"{path}: unknown section [{name}]")
 
 
 def parse(text: str, path: str) -> dict[str, dict[str, str]]:
     """Sections of keys and values, all text."""
-    sections: dict[str, dict[str, str]] = {}
+    found: dict[str, dict[str, str]] = {}
     current: dict[str, str] | None = None
     for number, raw in enumerate(text.splitlines(), 1):
         line = raw.strip()
         if not line or line.startswith("#"):
             continue
         if line.startswith("[") and line.endswith("]"):
-            current = sections.setdefault(line[1:-1].strip(), {})
+            current = found.setdefault(line[1:-1].strip(), {})
             continue
         key, equals, value = line.partition("=")
         key = key.strip()
@@ -64,23 +74,29 @@ def parse(text: str, path: str) -> dict[str, dict[str, str]]:
         if key in current:
             raise ConfigError(f"{path}:{number}: key {key!r} is set twice")
         current[key] = value.strip()
-    return sections
+    return found
 
 
-def _build(path: str, section: str, kind: Callable[..., T], values: Mapping[str, str]) -> T:
-    fields: Mapping[str, str] = kind.__annotations__
-    typed: dict[str, object] = {}
+def build(path: str, section: str, kind: Callable[..., T], values: Mapping[str, str]) -> T:
+    """A section's object: the keys that are not set keep their defaults."""
+    found = typed(path, section, kind.__annotations__, values)
+    try:
+        return kind(**found)
+    except TypeError as err:
+        raise ConfigError(f"{path}: [{section}] {err}") from err
+
+
+def typed(path: str, section: str, fields: Mapping[str, str], values: Mapping[str, str]) -> dict[str, object]:
+    """The values of a section that are set, as the annotations of `fields` say."""
+    found: dict[str, object] = {}
     for key, text in values.items():
         if key not in fields:
             raise ConfigError(f"{path}: [{section}] unknown key {key!r}; known: {', '.join(sorted(fields))}")
         try:
-            typed[key] = CASTS[fields[key]](text)
+            found[key] = CASTS[fields[key]](text)
         except ValueError as err:
             raise ConfigError(f"{path}: [{section}] {key} has a bad value {text!r}: {err}") from err
-    try:
-        return kind(**typed)
-    except TypeError as err:
-        raise ConfigError(f"{path}: [{section}] {err}") from err
+    return found
 
 
 def boolean(text: str) -> bool:

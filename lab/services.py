@@ -63,7 +63,7 @@ def up(nodes: Sequence[Node]) -> None:
             front.run("setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", *command)
     with step("Configuring our daemons"):
         for node in nodes:
-            node.write("/etc/ganeti-ext/nfdhcpd.conf", f"[dhcp]\nnameservers = {DNS}\ndomain = lab.example\n")
+            node.write("/etc/ganeti-ext/nfdhcpd.conf", f"[guests]\nnameservers = {DNS}\ndomain = lab.example\n")
             node.write("/etc/ganeti-ext/eventd.conf", f"[eventd]\nbroker = {broker}\n", "640")
             node.run("systemctl", "restart", "nfdhcpd", "ganeti-ext-reaper", "ganeti-ext-eventd")
         configure_front(master, front, _PRODUCTION.format(broker=broker))

@@ -52,7 +52,8 @@ def client(binding: Binding, tap: Link, indev: Link | None, settings: Settings) 
     try:
         if binding.mtu is not None and not 68 <= binding.mtu <= 65535:
             raise ValueError(f"MTU {binding.mtu} is not from 68 to 65535")  # RFC 2132, 5.1
-        terms = lease.lease(binding, settings.dhcp) if settings.dhcp.enable else None
+        terms = settings.guests.of(binding.tags, binding.terms)
+        four = lease.lease(binding, settings.dhcp, terms) if settings.dhcp.enable else None
         facts = ra.Uplink(uplink.mac, uplink.addresses, routed=uplink.ifindex == tap.ifindex)
         return Client(
             tap=binding.tap,
@@ -61,9 +62,9 @@ def client(binding: Binding, tap: Link, indev: Link | None, settings: Settings) 
             mac=mac_bytes(binding.mac),
             macspoof=binding.macspoof,
             source=uplink.mac,
-            lease=terms,
-            advert=ra.advertise(binding, facts, settings.ipv6) if settings.ipv6.enable else None,
-            options=responder.encode(terms) if terms else {},
+            lease=four,
+            advert=ra.advertise(binding, facts, settings.ipv6, terms) if settings.ipv6.enable else None,
+            options=responder.encode(four) if four else {},
         )
     except ValueError as err:
         raise BindingError(f"binding of {binding.tap}: {err}") from err

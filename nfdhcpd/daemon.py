@@ -37,7 +37,7 @@ def serve(settings: Settings, config: str) -> None:
         loop = Loop()
         loop.add(links, service.sync)
         loop.add(files, service.sync)
-        for section, take in ((settings.dhcp, service.dhcp4), (settings.ipv6, service.solicit)):
+        for section, take in ((settings.dhcp, service.dhcp4), (settings.ipv6, service.ipv6)):
             if section.enable:
                 queue = Queue(section.queue, take)
                 undo.callback(queue.close)
@@ -64,5 +64,5 @@ def reload(service: Service, config: str) -> None:
 
 def _fixed(settings: Settings) -> tuple[object, ...]:
     """What sockets and rules were made from."""
-    general, dhcp, ipv6 = settings
+    general, dhcp, ipv6, *_ = settings
     return (general.directory, general.tap_prefix, general.bridged, dhcp.enable, dhcp.queue, ipv6.enable, ipv6.queue)

@@ -29,7 +29,7 @@ class DivertError(ExtError):
 
 def divert(settings: Settings, run: Callable[..., str] = command.run, bridge: str = BRIDGE) -> None:
     """Put the rules in place, whatever stood there before; needs root."""
-    general, dhcp, ipv6 = settings
+    general, dhcp, ipv6, *_ = settings
     if general.bridged:
         check_bridge(settings, run, bridge)
     for tool, wanted, match, queue in (

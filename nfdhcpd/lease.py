@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ganeti_ext.binding import Binding
     from nfdhcpd.settings import Dhcp
+    from nfdhcpd.terms import Terms
 
 # The address of RFC 7600: a valid source that nobody has, for a guest which is alone in its subnet.
 NOBODY = IPv4Address("192.0.0.8")
@@ -35,7 +36,7 @@ class Lease:
     seconds: int
 
 
-def lease(binding: Binding, dhcp: Dhcp) -> Lease | None:
+def lease(binding: Binding, dhcp: Dhcp, terms: Terms) -> Lease | None:
     """The terms for a binding, None when it has no IPv4; ValueError says what is wrong with it."""
     if binding.ip is None:
         return None
@@ -56,11 +57,11 @@ def lease(binding: Binding, dhcp: Dhcp) -> Lease | None:
         server=_address(dhcp.server_ip) if dhcp.server_ip else gateway or _neighbour(ip, network),
         router=None if binding.private else gateway,
         hostname=binding.hostname,
-        domain=dhcp.domain or binding.hostname.partition(".")[2],
-        search=dhcp.search,
-        nameservers=tuple(_address(text) for text in dhcp.nameservers),
-        mtu=binding.mtu,
-        seconds=dhcp.lease,
+        domain=terms.domain or binding.hostname.partition(".")[2],
+        search=terms.search,
+        nameservers=tuple(_address(text) for text in terms.nameservers if ":" not in text),
+        mtu=binding.mtu or terms.mtu or None,
+        seconds=terms.lease,
     )
 
 

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ganeti_ext.address import link_local
 from nfdhcpd import frame, names
+from nfdhcpd.answer import Answer, Silence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ganeti_ext.binding import Binding
+    from nfdhcpd.client import Client
     from nfdhcpd.settings import Ipv6
+    from nfdhcpd.terms import Terms
 
 SOLICIT, ADVERT = 133, 134
 ALL_NODES = IPv6Address("ff02::1").packed
@@ -38,12 +41,11 @@ class Uplink(NamedTuple):
     routed: bool
 
 
-class Terms(NamedTuple):
+class Network(NamedTuple):
     """What a binding says of IPv6."""
 
     subnet6: str | None
     gateway6: str | None
-    mtu: int | None
     private: bool
 
 
@@ -55,26 +57,26 @@ class Advert(NamedTuple):
     withdrawal: bytes | None
 
 
-def advertise(binding: Binding, uplink: Uplink, ipv6: Ipv6) -> Advert | None:
+def advertise(binding: Binding, uplink: Uplink, ipv6: Ipv6, terms: Terms) -> Advert | None:
     """What a binding's guest is told, None when it has no IPv6; ValueError says what is wrong with the binding."""
     if binding.subnet6 is None and binding.gateway6 is None:
         return None
-    terms = Terms(binding.subnet6, binding.gateway6, binding.mtu, binding.private)
-    return _advert(terms, uplink, ipv6)
+    network = Network(binding.subnet6, binding.gateway6, binding.private)
+    return _advert(network, uplink, ipv6, binding.mtu or terms.mtu, terms)
 
 
 @lru_cache(maxsize=1024)
-def _advert(terms: Terms, uplink: Uplink, ipv6: Ipv6) -> Advert:
+def _advert(network: Network, uplink: Uplink, ipv6: Ipv6, mtu: int, terms: Terms) -> Advert:
     """Guests of one bridge and network are told the same."""
-    gateway = IPv6Address(terms.gateway6) if terms.gateway6 else None
-    prefix = IPv6Network(terms.subnet6, strict=False) if terms.subnet6 else None
+    gateway = IPv6Address(network.gateway6) if network.gateway6 else None
+    prefix = IPv6Network(network.subnet6, strict=False) if network.subnet6 else None
     if gateway is not None and gateway in _LINK_LOCAL:
         # The real router has this address and answers for it: its MAC is not ours to tell.
         source, options = gateway.packed, b""
     else:
         source, options = _source(uplink), _option(SLLA, uplink.mac)
-    options += b"".join(_options(terms.mtu, prefix, ipv6))
-    lifetime = max(LIFETIME, 3 * ipv6.ra_period) if _is_router(terms.private, gateway, uplink) else 0
+    options += b"".join(_options(mtu, prefix, ipv6, terms))
+    lifetime = max(LIFETIME, 3 * ipv6.ra_period) if _is_router(network.private, gateway, uplink) else 0
     told = _frame(uplink, source, lifetime, options)
     return Advert(told, source, _frame(uplink, source, 0, b"") if lifetime else None)
 
@@ -93,8 +95,8 @@ def _source(uplink: Uplink) -> bytes:
     return held[0] if held and usual not in held else usual
 
 
-def _options(mtu: int | None, prefix: IPv6Network | None, ipv6: Ipv6) -> Iterator[bytes]:
-    if mtu is not None and mtu >= 1280:  # with less there is no IPv6, and hosts ignore it (RFC 4861, 6.3.4)
+def _options(mtu: int, prefix: IPv6Network | None, ipv6: Ipv6, terms: Terms) -> Iterator[bytes]:
+    if mtu >= 1280:  # with less there is no IPv6, and hosts ignore it (RFC 4861, 6.3.4)
         yield _option(MTU, struct.pack("!2xI", mtu))
     if prefix is not None:
         # Hosts make addresses in a /64 only (RFC 4862, 5.5.3 d; RFC 2464, 4).
@@ -102,10 +104,11 @@ def _options(mtu: int | None, prefix: IPv6Network | None, ipv6: Ipv6) -> Iterato
         head = struct.pack("!BBII4x", prefix.prefixlen, flags, VALID, PREFERRED)
         yield _option(PREFIX, head + prefix.network_address.packed)
     lifetime = struct.pack("!2xI", 3 * ipv6.ra_period)  # RFC 8106, 5.1
-    if ipv6.nameservers:
-        yield _option(RDNSS, lifetime + b"".join(IPv6Address(server).packed for server in ipv6.nameservers))
-    if ipv6.domains:
-        yield _option(DNSSL, lifetime + b"".join(map(names.encode, ipv6.domains)))
+    servers = [IPv6Address(server).packed for server in terms.nameservers if ":" in server]
+    if servers:
+        yield _option(RDNSS, lifetime + b"".join(servers))
+    if terms.search:
+        yield _option(DNSSL, lifetime + b"".join(map(names.encode, terms.search)))
 
 
 def _option(kind: int, value: bytes) -> bytes:
@@ -119,6 +122,16 @@ def _frame(uplink: Uplink, source: bytes, lifetime: int, options: bytes) -> byte
     body = struct.pack("!BBHII", 0, 0, lifetime, 0, 0) + options
     packet = frame.build_icmp6(frame.Icmp6(source, ALL_NODES, 255, ADVERT, 0, body))
     return ALL_NODES_MAC + uplink.mac + frame.IPV6 + packet
+
+
+def answer(packet: bytes, hardware: bytes | None, client: Client) -> Answer:
+    """The answer to a router solicitation; `hardware` is the source MAC of its frame. Silence or FrameError else."""
+    check_solicit(packet)
+    if hardware != client.mac and not client.macspoof:
+        raise Silence("spoofed", f"spoofed: frame from {(hardware or b'').hex(':')}", "RS")
+    if client.advert is None:
+        raise Silence("nothing", "no IPv6 to advertise", "RS")
+    return Answer("RS", "RA", client.advert.frame)
 
 
 def check_solicit(packet: bytes) -> None:

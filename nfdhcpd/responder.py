@@ -6,6 +6,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from nfdhcpd import dhcp4, frame, names
+from nfdhcpd.answer import Answer, Silence
 from nfdhcpd.dhcp4 import UNSET, Code, Dhcp4, Kind
 
 if TYPE_CHECKING:
@@ -16,10 +17,6 @@ if TYPE_CHECKING:
 
 ANYWHERE = b"\xff" * 4
 DEFAULT_ROUTE = b"\0"  # a prefix of 0 bits, as option 121 writes it
-
-
-class Silence(Exception):
-    """A packet that gets no answer; the text says why."""
 
 
 def _seconds(value: int) -> bytes:
@@ -66,32 +63,34 @@ def encode(lease: Lease) -> dict[int, bytes]:
     return {int(code): dhcp4.option(code, value) for code, value in values.items() if value}
 
 
-def answer(packet: bytes, hardware: bytes | None, client: Client) -> bytes:
-    """The Ethernet frame that answers an IPv4 packet to port 67.
+def answer(packet: bytes, hardware: bytes | None, client: Client) -> Answer:
+    """The answer to an IPv4 packet to port 67.
 
     `hardware` is the source MAC of the packet's frame. Raises Silence or FrameError when there is no answer.
     """
     datagram = frame.parse_datagram(packet)
     query = dhcp4.parse(datagram.payload)
     if query.op != 1:
-        raise Silence("a reply, not a request")
+        raise Silence("ignored", "a reply, not a request")
     if not client.macspoof and (query.chaddr != client.mac or hardware != client.mac):
-        raise Silence(f"spoofed: chaddr {query.chaddr.hex(':')}, frame from {(hardware or b'').hex(':')}")
+        raise Silence("spoofed", f"spoofed: chaddr {query.chaddr.hex(':')}, frame from {(hardware or b'').hex(':')}")
     lease = client.lease
     if lease is None:
-        raise Silence("no IPv4 address to give")
+        raise Silence("nothing", "no IPv4 address to give")
     reply = respond(query, lease)
     payload = dhcp4.assemble(reply, tail(reply, query, client))
     mac, ip, port = _destination(reply, query, datagram, hardware)
     out = frame.Datagram(lease.server.packed, ip, dhcp4.SERVER_PORT, port, payload)
-    return mac + client.source + frame.IPV4 + frame.build_datagram(out)
+    told = reply.kind.name if reply.kind is Kind.NAK else f"{reply.kind.name} {lease.ip}"
+    return Answer(query.kind.name, told, mac + client.source + frame.IPV4 + frame.build_datagram(out))
 
 
 def respond(query: Dhcp4, lease: Lease) -> Dhcp4:
     """The reply, with the message type for its only option; Silence when there is none."""
     kind = query.kind
     if kind not in RULES:
-        raise Silence(WORDS.get(kind, f"a {kind.name} is no request"))
+        reason, text = WORDS.get(kind, ("ignored", f"a {kind.name} is no request"))
+        raise Silence(reason, text, kind.name)
     answered = RULES[kind](query, lease)
     flags = query.flags
     if answered is Kind.NAK and query.giaddr != UNSET:
@@ -115,11 +114,11 @@ def _request(query: Dhcp4, lease: Lease) -> Kind:
     """
     server = query.options.get(Code.SERVER)
     if server is not None and server != lease.server.packed:
-        raise Silence(f"REQUEST to another server, {server.hex()}")
+        raise Silence("other", f"REQUEST to another server, {server.hex()}", "REQUEST")
     named = query.options.get(Code.REQUESTED)
     asked = [address for address in (named, query.ciaddr) if address not in (None, UNSET)]
     if not asked:
-        raise Silence("REQUEST without an address")
+        raise Silence("malformed", "REQUEST without an address", "REQUEST")
     return Kind.ACK if all(address == lease.ip.packed for address in asked) else Kind.NAK
 
 
@@ -131,8 +130,8 @@ RULES: Mapping[Kind, Callable[[Dhcp4, Lease], Kind]] = {
 
 # What a client says without asking.
 WORDS = {
-    Kind.DECLINE: "DECLINE: the guest found its address in use by another host",
-    Kind.RELEASE: "RELEASE: the address stays the guest's",
+    Kind.DECLINE: ("noted", "DECLINE: the guest found its address in use by another host"),
+    Kind.RELEASE: ("noted", "RELEASE: the address stays the guest's"),
 }
 
 

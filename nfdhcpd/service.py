@@ -5,17 +5,18 @@ from __future__ import annotations
 import logging
 import random
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from ganeti_ext.binding import BindingError
 from nfdhcpd import ra, responder
+from nfdhcpd.answer import Answer, Silence
 from nfdhcpd.frame import FrameError
 from nfdhcpd.notice import Notices
-from nfdhcpd.responder import Silence
 from nfdhcpd.table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from ganeti_ext.binding import Binding
     from nfdhcpd.client import Client, Link
@@ -40,6 +41,9 @@ class Links(Protocol):
     def changed(self) -> set[str]: ...
 
 
+Handler = Callable[[bytes, "bytes | None", "Client"], Answer]
+
+
 class Service:
     """The daemon without its sockets. `send(tap, frame)` may raise OSError."""
 
@@ -62,29 +66,20 @@ class Service:
 
     def dhcp4(self, ifindex: int, hardware: bytes | None, packet: bytes) -> bool:
         """An IPv4 packet to port 67; whether it ends here."""
-        client = self._client(ifindex)
-        if client is None:
-            return False
-        try:
-            self._out(client, responder.answer(packet, hardware, client))
-        except (Silence, FrameError) as reason:
-            self._notices.say(str(client), "no answer to DHCP: %s", reason)
-        return True
+        return self._take(responder.answer, ifindex, hardware, packet)
 
-    def solicit(self, ifindex: int, hardware: bytes | None, packet: bytes) -> bool:
-        """An ICMPv6 router solicitation; whether it ends here."""
+    def ipv6(self, ifindex: int, hardware: bytes | None, packet: bytes) -> bool:
+        """An IPv6 packet of discovery; whether it ends here."""
+        return self._take(ra.answer, ifindex, hardware, packet)
+
+    def _take(self, answer: Handler, ifindex: int, hardware: bytes | None, packet: bytes) -> bool:
         client = self._client(ifindex)
         if client is None:
             return False
         try:
-            ra.check_solicit(packet)
-        except FrameError as reason:
-            self._notices.say(str(client), "no answer to a router solicitation: %s", reason)
-            return True
-        if hardware != client.mac and not client.macspoof:
-            self._notices.say(str(client), "router solicitation from %s: spoofed", (hardware or b"").hex(":"))
-        elif client.advert is not None:
-            self._out(client, client.advert.frame)
+            self._out(client, answer(packet, hardware, client).frame)
+        except (Silence, FrameError) as reason:
+            self._notices.say(str(client), "no answer: %s", reason)
         return True
 
     def tick(self) -> None:

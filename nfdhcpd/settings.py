@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
-from typing import TYPE_CHECKING, NamedTuple
+from functools import partial
+from ipaddress import IPv4Address
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ganeti_ext import binding, config
 from ganeti_ext.errors import ConfigError
-from nfdhcpd import names
+from nfdhcpd import terms
+from nfdhcpd.duid import DEFAULT_DUID
+from nfdhcpd.terms import Guests
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterator, Mapping
 
 PATH = "/etc/ganeti-ext/nfdhcpd.conf"
 COMMUNICATION = "gnt.com."  # taps of Ganeti's own instance communication are not ours to answer
@@ -30,15 +33,11 @@ class General:
 
 @dataclass(frozen=True, slots=True)
 class Dhcp:
-    """Section [dhcp]; `lease` in seconds."""
+    """Section [dhcp]."""
 
     enable: bool = True
     queue: int = 42
-    lease: int = 7 * 24 * 3600
     server_ip: str = ""
-    nameservers: tuple[str, ...] = ()
-    domain: str = ""
-    search: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,48 +47,54 @@ class Ipv6:
     enable: bool = True
     queue: int = 43
     ra_period: int = 600
-    nameservers: tuple[str, ...] = ()
-    domains: tuple[str, ...] = ()
 
 
 class Settings(NamedTuple):
-    """The whole file."""
+    """The whole file. `guests` are the sections [guests] and [guests TAG]; `duid` is the server's (duid.py)."""
 
     general: General = General()
     dhcp: Dhcp = Dhcp()
     ipv6: Ipv6 = Ipv6()
+    guests: Guests = Guests({})
+    duid: bytes = DEFAULT_DUID
 
 
 def load(path: str = PATH) -> Settings:
     """Read and check the file; ConfigError names the key."""
-    sections = {"general": General, "dhcp": Dhcp, "ipv6": Ipv6}
-    settings = Settings(**config.load_all(path, sections))
+    found = config.sections(path)
+    config.refuse_unknown(path, found, _Known())
+    kinds: dict[str, Callable[..., Any]] = {"general": General, "dhcp": Dhcp, "ipv6": Ipv6}
+    made = {name: config.build(path, name, kind, found.get(name, {})) for name, kind in kinds.items()}
+    settings = Settings(**made, guests=Guests(dict(_guests(path, found))))
     for name, check in CHECKS.items():
         section, _, key = name.partition(".")
-        value = getattr(getattr(settings, section), key)
-        try:
-            check(value)
-        except ValueError as err:
-            raise ConfigError(f"{path}: [{section}] {key} has a bad value {value!r}: {err}") from err
+        _checked(path, section, key, getattr(getattr(settings, section), key), check)
     if settings.dhcp.queue == settings.ipv6.queue:
         raise ConfigError(f"{path}: [dhcp] queue and [ipv6] queue are both {settings.dhcp.queue}")
     return settings
 
 
-def _between(least: int, most: int) -> Callable[[int], None]:
-    def check(value: int) -> None:
-        if not least <= value <= most:
-            raise ValueError(f"from {least} to {most}")
+class _Known:
+    """Names of sections."""
 
-    return check
+    def __contains__(self, name: object) -> bool:
+        return name in ("general", "dhcp", "ipv6", "guests") or str(name).startswith("guests ")
 
 
-def _each(check: Callable[[str], object]) -> Callable[[Iterable[str]], None]:
-    def check_all(values: Iterable[str]) -> None:
-        for value in values:
-            check(value)
+def _guests(path: str, found: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[str, dict[str, object]]]:
+    for section in found:
+        if section.partition(" ")[0] == "guests":
+            values = config.typed(path, section, terms.FIELDS, found[section])
+            for key, value in values.items():
+                _checked(path, section, key, value, partial(terms.check, key))
+            yield section.removeprefix("guests").strip(), values
 
-    return check_all
+
+def _checked(path: str, section: str, key: str, value: object, check: Callable[..., object]) -> None:
+    try:
+        check(value)
+    except ValueError as err:
+        raise ConfigError(f"{path}: [{section}] {key} has a bad value {value!r}: {err}") from err
 
 
 def _prefix(text: str) -> None:
@@ -113,18 +118,11 @@ def _maybe(check: Callable[[str], object]) -> Callable[[str], None]:
     return check_set
 
 
-CHECKS: dict[str, Callable[..., None]] = {
+CHECKS: Mapping[str, Callable[..., object]] = {
     "general.tap_prefix": _prefix,
     "general.log_level": _level,
-    "dhcp.queue": _between(0, 65535),
-    # T1 < T2 < lease needs room; above is "infinite" (RFC 2131, 3.3), which would never bring a change to a guest.
-    "dhcp.lease": _between(60, 0xFFFFFFFE),
+    "dhcp.queue": terms.between(0, 65535),
     "dhcp.server_ip": _maybe(IPv4Address),
-    "dhcp.nameservers": _each(IPv4Address),
-    "dhcp.domain": _maybe(names.encode),
-    "dhcp.search": _each(names.encode),
-    "ipv6.queue": _between(0, 65535),
-    "ipv6.ra_period": _between(4, 1800),  # MaxRtrAdvInterval, RFC 4861, 6.2.1
-    "ipv6.nameservers": _each(IPv6Address),
-    "ipv6.domains": _each(names.encode),
+    "ipv6.queue": terms.between(0, 65535),
+    "ipv6.ra_period": terms.between(4, 1800),  # MaxRtrAdvInterval, RFC 4861, 6.2.1
 }

@@ -47,11 +47,13 @@ CORES = (
     "frontend/translate.py",
     "kvm_ifup/addresses.py",
     "kvm_ifup/ruleset.py",
+    "nfdhcpd/answer.py",
     "nfdhcpd/dhcp4.py",
     "nfdhcpd/frame.py",
     "nfdhcpd/lease.py",
     "nfdhcpd/ra.py",
     "nfdhcpd/responder.py",
+    "nfdhcpd/terms.py",
 )
 # Where all that nobody expected ends: once per process, at its edge.
 BROAD = {"ganeti_ext/entry.py", "nfdhcpd/nfqueue.py"}

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ganeti_ext import binding
-from ganeti_ext.binding import Binding, BindingError
+from ganeti_ext.binding import TERMS, Binding, BindingError
 
 FULL = Binding(
     tap="tap0",
@@ -51,6 +51,9 @@ _bindings = st.builds(
     macspoof=st.booleans(),
     private=st.booleans(),
     tags=st.lists(_value).map(tuple),
+    terms=st.fixed_dictionaries({}, optional=dict.fromkeys(TERMS, _value)).map(
+        lambda said: tuple((name, said[name]) for name in TERMS if name in said)
+    ),
 )
 
 

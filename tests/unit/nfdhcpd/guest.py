@@ -13,7 +13,8 @@ from scapy.layers.l2 import Ether
 from ganeti_ext.binding import Binding
 from nfdhcpd import client, responder
 from nfdhcpd.client import Client, Link
-from nfdhcpd.settings import Dhcp, General, Ipv6, Settings
+from nfdhcpd.settings import Settings
+from nfdhcpd.terms import Guests
 
 MAC_TEXT = "52:54:00:00:00:10"
 MAC = bytes.fromhex("525400000010")
@@ -24,11 +25,15 @@ IP4 = "10.77.0.10"
 XID = b"\x12\x34\x56\x78"
 # What most clients ask for.
 COMMON = bytes((1, 3, 6, 12, 15, 26, 28, 119, 121))
-SETTINGS = Settings(
-    General(),
-    Dhcp(nameservers=("9.9.9.9", "1.1.1.1"), domain="lab.example", search=("lab.example", "corp.example")),
-    Ipv6(nameservers=("2620:fe::fe", "2620:fe::9"), domains=("lab.example", "corp.example")),
-)
+SERVERS = ("9.9.9.9", "1.1.1.1", "2620:fe::fe", "2620:fe::9")
+
+
+def guests(**terms: Any) -> Settings:
+    """A configuration that says these terms in [guests]."""
+    return Settings(guests=Guests({"": terms}))
+
+
+SETTINGS = guests(nameservers=SERVERS, domain="lab.example", search=("lab.example", "corp.example"))
 
 
 def binding(**changes: Any) -> Binding:
@@ -104,7 +109,7 @@ class Answer:
 
 def ask(kind: int | None, served: Client | None = None, *, hardware: bytes | None = MAC, **about: Any) -> Answer:
     """What the guest is answered; Silence or FrameError pass through."""
-    return Answer(responder.answer(packet(kind, **about), hardware, served or guest()))
+    return Answer(responder.answer(packet(kind, **about), hardware, served or guest()).frame)
 
 
 def solicitation(src: str = "::", *, hops: int = 255, code: int = 0, slla: str | None = None) -> bytes:

@@ -68,7 +68,7 @@ def config(tmp_path: Path) -> Path:
     # Loopback stands for a tap: it is there wherever the tests run.
     file_of.write(binding(tap="lo", indev=None), str(tmp_path / "bindings"))
     path = tmp_path / "nfdhcpd.conf"
-    path.write_text(f"[general]\ndirectory = {tmp_path}/bindings\n[dhcp]\nlease = 100\n")
+    path.write_text(f"[general]\ndirectory = {tmp_path}/bindings\n[guests]\nlease = 100\n")
     return path
 
 
@@ -116,7 +116,7 @@ def test_a_bad_configuration_is_not_taken(daemon: Any, config: Path, caplog: pyt
         def reconfigure(self, _settings: object) -> None:
             pytest.fail("taken")
 
-    config.write_text("[dhcp]\nlease = soon\n")
+    config.write_text("[guests]\nlease = soon\n")
     daemon.reload(Service(), str(config))
     assert "not reloaded" in caplog.text
 
@@ -132,7 +132,7 @@ def test_what_a_reload_cannot_change_is_said(daemon: Any, config: Path, caplog: 
         def reconfigure(self, settings: object) -> None:
             self.taken = settings
 
-    config.write_text(config.read_text() + "queue = 7\n")
+    config.write_text(config.read_text() + "[dhcp]\nqueue = 7\n")
     service = Service()
     daemon.reload(service, str(config))
     assert service.taken.dhcp.queue == 7

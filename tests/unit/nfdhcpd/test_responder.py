@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nfdhcpd import responder
+from nfdhcpd.answer import Silence
 from nfdhcpd.dhcp4 import Code
 from nfdhcpd.frame import FrameError
-from nfdhcpd.responder import Silence
 from nfdhcpd.settings import Dhcp, Settings
-from tests.unit.nfdhcpd.guest import BRIDGE_MAC, COMMON, IP4, MAC, MAC_TEXT, TAP, XID, ask, guest, packet
+from tests.unit.nfdhcpd.guest import BRIDGE_MAC, COMMON, IP4, MAC, MAC_TEXT, TAP, XID, ask, guest, guests, packet
 
 DISCOVER, OFFER, REQUEST, DECLINE, ACK, NAK, RELEASE, INFORM = range(1, 9)
 SERVER = bytes((10, 77, 0, 1))
@@ -53,7 +53,7 @@ def test_times_grow() -> None:
 
 @pytest.mark.parametrize("lease", [60, 61, 63, 0xFFFFFFFE])
 def test_times_grow_for_any_lease(lease: int) -> None:
-    offer = ask(DISCOVER, guest(settings=Settings(dhcp=Dhcp(lease=lease))))
+    offer = ask(DISCOVER, guest(settings=guests(lease=lease)))
     assert 0 < offer["renewal_time"] < offer["rebinding_time"] < offer["lease_time"] == lease
 
 
@@ -276,7 +276,7 @@ def test_source_is_the_tap_where_no_indev_is_named() -> None:
     assert ask(DISCOVER, guest(indev=None)).ether.src == TAP.mac.hex(":")
 
 
-LONG = Settings(dhcp=Dhcp(domain="d" * 60 + ".example", search=tuple(f"{n}.{'s' * 60}.example" for n in range(4))))
+LONG = guests(domain="d" * 60 + ".example", search=tuple(f"{n}.{'s' * 60}.example" for n in range(4)))
 
 
 @pytest.mark.parametrize(("size", "fits"), [(None, False), (200, False), (576, False), (1500, True), (65535, True)])

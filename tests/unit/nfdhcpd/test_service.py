@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 
 import pytest
 
 from ganeti_ext.binding import Binding, BindingError
 from nfdhcpd.client import Link
 from nfdhcpd.service import Service
-from tests.unit.nfdhcpd.guest import BRIDGE, MAC, SETTINGS, TAP, Answer, binding, packet, solicitation
+from tests.unit.nfdhcpd.guest import BRIDGE, MAC, SETTINGS, TAP, Answer, binding, guests, packet, solicitation
 
 DISCOVER = packet(1)
 OTHER_MAC = b"\x52\x54\0\0\0\x11"
@@ -79,7 +78,7 @@ def test_a_guest_is_answered_by_its_own_tap_and_its_packet_ends_here(world: Worl
 
 def test_without_a_binding_the_kernel_goes_on(world: World) -> None:
     assert world.service.dhcp4(99, MAC, DISCOVER) is False
-    assert world.service.solicit(99, MAC, solicitation()) is False
+    assert world.service.ipv6(99, MAC, solicitation()) is False
     assert world.sent == []
 
 
@@ -91,28 +90,28 @@ def test_what_gets_no_answer_ends_here_too(world: World, raw: bytes) -> None:
 
 def test_spoofed_packets_end_here(world: World) -> None:
     assert world.service.dhcp4(7, OTHER_MAC, DISCOVER) is True
-    assert world.service.solicit(7, OTHER_MAC, solicitation()) is True
-    assert world.service.solicit(7, None, solicitation()) is True
+    assert world.service.ipv6(7, OTHER_MAC, solicitation()) is True
+    assert world.service.ipv6(7, None, solicitation()) is True
     assert world.sent == []
 
 
 @pytest.mark.parametrize("src", ["::", "fe80::dead:beef"])
 def test_a_solicitation_is_answered_on_its_tap(world: World, src: str) -> None:
-    assert world.service.solicit(7, MAC, solicitation(src)) is True
+    assert world.service.ipv6(7, MAC, solicitation(src)) is True
     assert [tap for tap, _ in world.sent] == ["tap0"]
     assert world.lifetimes() == [1800]
 
 
 @pytest.mark.parametrize("raw", [b"", solicitation(hops=1), solicitation()[:47]])
 def test_a_bad_solicitation_ends_here(world: World, raw: bytes) -> None:
-    assert world.service.solicit(7, MAC, raw) is True
+    assert world.service.ipv6(7, MAC, raw) is True
     assert world.sent == []
 
 
 def test_a_guest_with_macspoof_may_solicit_from_any_mac(world: World) -> None:
     world.files["tap0"] = binding(macspoof=True)
     world.service.resync()
-    assert world.service.solicit(7, OTHER_MAC, solicitation()) is True
+    assert world.service.ipv6(7, OTHER_MAC, solicitation()) is True
     assert world.lifetimes() == [1800]
 
 
@@ -224,7 +223,7 @@ def test_a_changed_host_name_takes_no_router_back(world: World) -> None:
 
 
 def test_other_settings(world: World) -> None:
-    world.service.reconfigure(SETTINGS._replace(dhcp=replace(SETTINGS.dhcp, lease=120)))
+    world.service.reconfigure(guests(lease=120))
     world.service.dhcp4(7, MAC, DISCOVER)
     assert Answer(world.sent[-1][1])["lease_time"] == 120
 

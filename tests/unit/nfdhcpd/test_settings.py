@@ -7,7 +7,8 @@ import pytest
 
 from ganeti_ext.errors import ConfigError
 from nfdhcpd import settings
-from nfdhcpd.settings import Settings
+from nfdhcpd.settings import Dhcp, General, Ipv6, Settings
+from nfdhcpd.terms import Terms
 
 CONF = Path(__file__).parents[3] / "debian" / "conf" / "nfdhcpd.conf"
 
@@ -18,12 +19,26 @@ def write(path: Path, text: str) -> str:
 
 
 def test_no_file_is_all_defaults(tmp_path: Path) -> None:
-    assert settings.load(str(tmp_path / "none")) == Settings()
+    found = settings.load(str(tmp_path / "none"))
+    assert (found[:3], found.guests.of()) == (Settings()[:3], Terms())
 
 
 def test_a_file(tmp_path: Path) -> None:
-    found = settings.load(write(tmp_path, "[dhcp]\nqueue = 0\nnameservers = 9.9.9.9, 1.1.1.1\n[ipv6]\nenable = no\n"))
-    assert (found.dhcp.queue, found.dhcp.nameservers, found.ipv6.enable) == (0, ("9.9.9.9", "1.1.1.1"), False)
+    found = settings.load(
+        write(tmp_path, "[dhcp]\nqueue = 0\n[guests]\nnameservers = 9.9.9.9, ::1\n[ipv6]\nenable = no\n")
+    )
+    assert (found.dhcp.queue, found.guests.of().nameservers, found.ipv6.enable) == (0, ("9.9.9.9", "::1"), False)
+
+
+def test_a_network_tag_speaks_louder_than_all_guests_and_a_binding_louder_than_a_tag(tmp_path: Path) -> None:
+    text = (
+        "[guests]\nlease = 100\ndomain = all\nntp = ::1\n[guests a]\nlease = 200\ndomain = a\n[guests b]\nlease = 300\n"
+    )
+    guests = settings.load(write(tmp_path, text)).guests
+    found = guests.of(("x", "a", "b"), (("lease", "400"),))
+    assert (found.lease, found.domain, found.ntp) == (400, "a", ("::1",))
+    assert guests.of(("b", "a")).lease == 200
+    assert guests.of().lease == 100
 
 
 @pytest.mark.parametrize(
@@ -40,16 +55,30 @@ def test_a_file(tmp_path: Path) -> None:
         ("[general]\nuser = nobody", "unknown key"),
         ("[dhcp]\nqueue = 65536", "65536"),
         ("[dhcp]\nqueue = 43", r"are both 43"),
-        ("[dhcp]\nlease = 59", "59"),
-        ("[dhcp]\nlease = 4294967295", "4294967295"),
+        ("[guests]\nlease = 59", "59"),
+        ("[guests x]\nlease = 4294967295", r"\[guests x\] lease .*4294967295"),
+        ("[guests]\nmtu = 67", "mtu"),
+        ("[guests]\nntp = here", "ntp"),
+        ("[guests]\nroutes = 192.0.2.0/24", "routes"),
+        ("[guests]\nroutes = 192.0.2.0/24@::1", "one family"),
+        ("[guests]\noptions = 43", "CODE:HEX"),
+        ("[guests]\noptions = 255:00", "254"),
+        ("[guests]\noptions = 43:xx", "options"),
+        ("[guests]\noptions6 = 65536:00", "65535"),
+        ("[guests]\nipv6_only = 299", "ipv6_only"),
+        ("[guests]\nboot_server = ::1", "boot_server"),
+        ("[guests]\nboot_file = \u03b1", "ASCII"),
+        ("[guests]\nipv6_mode = slac", "slaac"),
+        ("[guests]\nrouter_preference = best", "low, medium or high"),
+        ("[guests]\npref64 = 64:ff9b::/95", "96"),
+        ("[guests]\nprefix6 = 192.0.2.0/24", "prefix6"),
+        ("[guestsx]\nlease = 60", "unknown section"),
         ("[dhcp]\nserver_ip = ::1", "server_ip"),
-        ("[dhcp]\nnameservers = 9.9.9.9 ::1", "nameservers"),
-        ("[dhcp]\ndomain = a..b", "domain"),
-        ("[dhcp]\nsearch = a..b", "search"),
+        ("[guests]\nnameservers = 9.9.9.9 ::g", "nameservers"),
+        ("[guests]\ndomain = a..b", "domain"),
+        ("[guests]\nsearch = a..b", "search"),
         ("[ipv6]\nra_period = 3", "ra_period"),
         ("[ipv6]\nra_period = 1801", "ra_period"),
-        ("[ipv6]\nnameservers = 9.9.9.9", "nameservers"),
-        ("[ipv6]\ndomains = a..", "domains"),
     ],
 )
 def test_a_bad_value_names_its_key(tmp_path: Path, text: str, why: str) -> None:
@@ -59,8 +88,9 @@ def test_a_bad_value_names_its_key(tmp_path: Path, text: str, why: str) -> None:
 
 def test_the_shipped_file_documents_every_key_with_its_default(tmp_path: Path) -> None:
     shipped = CONF.read_text()
-    assert settings.load(str(CONF)) == Settings()
     plain = re.sub(r"(?m)^#(\w+ *=)", r"\1", shipped)
-    assert settings.load(write(tmp_path, plain)) == Settings()
+    for found in (settings.load(str(CONF)), settings.load(write(tmp_path, plain))):
+        assert found[:3] == Settings()[:3]
+        assert found.guests.of() == Terms()
     keys = set(re.findall(r"(?m)^#(\w+) *=", shipped))
-    assert keys == {key for section in Settings() for key in section.__annotations__}
+    assert keys == {key for kind in (General, Dhcp, Ipv6, Terms) for key in kind.__annotations__}

@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 
 import pytest
 
 from nfdhcpd.client import Link
-from nfdhcpd.settings import Dhcp, Settings
 from nfdhcpd.table import Change, Table
-from tests.unit.nfdhcpd.guest import BRIDGE, SETTINGS, TAP, binding
+from nfdhcpd.terms import Terms
+from tests.unit.nfdhcpd.guest import BRIDGE, SETTINGS, TAP, binding, guests
 
 
 @pytest.fixture
@@ -132,7 +131,7 @@ def test_one_without_a_mac_does_not_stop_the_others(table: Table, links: dict[st
 
 def test_other_settings(table: Table) -> None:
     list(table.put(binding()))
-    settings = Settings(dhcp=replace(SETTINGS.dhcp, lease=120))
+    settings = guests(lease=120)
     assert len(list(table.reconfigure(settings))) == 1
     assert table.by_index[7].lease is not None
-    assert (table.by_index[7].lease.seconds, Dhcp().lease) == (120, 604800)
+    assert (table.by_index[7].lease.seconds, Terms().lease) == (120, 604800)
