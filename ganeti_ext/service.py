@@ -1,4 +1,4 @@
-"""What every daemon needs: one poll loop, signals, and word to systemd (sd_notify(3))."""
+"""What every daemon needs: one poll loop, signals, and word to systemd (sd_notify(3), sd_watchdog_enabled(3))."""
 
 from __future__ import annotations
 
@@ -44,17 +44,28 @@ def notify(state: str) -> None:
         sock.sendto(state.encode(), address)
 
 
+def watchdog_period() -> float | None:
+    """Seconds between two signs of life that systemd wants, None when it wants none of this process."""
+    span, pid = os.environ.get("WATCHDOG_USEC", ""), os.environ.get("WATCHDOG_PID", "")
+    if not span.isdecimal() or int(span) == 0 or pid not in ("", str(os.getpid())):
+        return None
+    return int(span) / 2e6
+
+
 class Loop:
     """Calls back on readable files and due timers until SIGTERM or SIGINT.
 
     A callback that raises ends the loop: systemd restarts the daemon, and what it does at start is made to
-    catch up. Callbacks that must survive bad input catch what they expect themselves.
+    catch up. Callbacks that must survive bad input catch what they expect themselves. One that never returns
+    is the watchdog's: the loop itself gives the signs of life.
     """
 
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
         self._timers: list[_Timer] = []
         self._stopping = False
+        self._status: Callable[[], str] = str
+        self._told = ""
         self._on_signal: dict[int, Callable[[], None]] = {
             signal.SIGTERM: self.stop,
             signal.SIGINT: self.stop,
@@ -73,8 +84,21 @@ class Loop:
         self._timers.append(_Timer(seconds, callback))
 
     def on_reload(self, callback: Callable[[], None]) -> None:
-        """Call back on SIGHUP."""
-        self.on_signal(signal.SIGHUP, callback)
+        """Call back on SIGHUP, between RELOADING and READY."""
+
+        def reload() -> None:
+            now = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+            notify(f"RELOADING=1\nMONOTONIC_USEC={now}")
+            callback()
+            notify("READY=1")
+            self._tell()
+
+        self.on_signal(signal.SIGHUP, reload)
+
+    def on_status(self, status: Callable[[], str], seconds: float = 5.0) -> None:
+        """What `systemctl status` shows: asked for at this pace, told when it changed."""
+        self._status = status
+        self.every(seconds, self._tell)
 
     def on_signal(self, number: int, callback: Callable[[], None]) -> None:
         """Call back on a signal, between two other callbacks; before `run`."""
@@ -85,11 +109,21 @@ class Loop:
 
     def run(self) -> None:
         """Send READY, work, send STOPPING."""
+        period = watchdog_period()
+        if period is not None:
+            self.every(period, lambda: notify("WATCHDOG=1"))
         with self._signals():
             notify("READY=1")
+            self._tell()
             while not self._stopping:
                 self._turn()
             notify("STOPPING=1")
+
+    def _tell(self) -> None:
+        text = self._status()
+        if text != self._told:
+            notify(f"STATUS={text}")
+            self._told = text
 
     def _turn(self) -> None:
         due = min((timer.due for timer in self._timers), default=None)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from ganeti_ext.errors import ConfigError
-from ganeti_ext.service import Loop, log_to_journal, notify
+from ganeti_ext.service import Loop, log_to_journal, notify, watchdog_period
 
 ROOT = Path(__file__).parents[3]
 
@@ -183,3 +183,85 @@ def test_log_lines_go_to_stderr_with_level_and_name() -> None:
 def test_an_unknown_level_is_refused_by_name(level: str) -> None:
     with pytest.raises(ConfigError, match=f"^log level '{level}': expected DEBUG"):
         log_to_journal(level)
+
+
+def test_systemd_gets_its_signs_of_life_from_the_loop(systemd: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WATCHDOG_USEC", "40000")
+    monkeypatch.setenv("WATCHDOG_PID", str(os.getpid()))
+    loop = Loop()
+    start = time.monotonic()
+    loop.every(0.11, loop.stop)
+    loop.run()
+    lasted = time.monotonic() - start
+    heard = []
+    while (message := systemd.recv(64)) != b"STOPPING=1":
+        heard.append(message)
+    assert heard[0] == b"READY=1"
+    assert set(heard[1:]) == {b"WATCHDOG=1"}
+    assert 3 <= len(heard[1:]) <= lasted / 0.02
+
+
+def test_a_loop_that_is_stuck_gives_no_sign_of_life(systemd: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WATCHDOG_USEC", "200000")
+    loop = Loop()
+
+    def hang() -> None:
+        time.sleep(0.3)
+        loop.stop()
+
+    loop.every(0, hang)
+    loop.run()
+    assert [systemd.recv(64) for _ in range(2)] == [b"READY=1", b"STOPPING=1"]
+
+
+@pytest.mark.parametrize(
+    ("span", "pid", "period"),
+    [
+        ("30000000", "", 15.0),
+        ("30000000", "1", None),
+        ("30000000", "me", 15.0),
+        ("0", "", None),
+        ("", "", None),
+        ("soon", "", None),
+    ],
+)
+def test_whether_systemd_wants_signs_of_life(
+    span: str, pid: str, period: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WATCHDOG_USEC", span)
+    monkeypatch.setenv("WATCHDOG_PID", str(os.getpid()) if pid == "me" else pid)
+    assert watchdog_period() == period
+
+
+def test_systemd_hears_when_a_reload_begins_and_ends(systemd: socket.socket) -> None:
+    loop = Loop()
+    during: list[bytes] = []
+
+    def reload() -> None:
+        during.extend(systemd.recv(64) for _ in range(2))
+        loop.stop()
+
+    loop.on_reload(reload)
+    later(0.02, send(signal.SIGHUP))
+    before = time.monotonic_ns() // 1000
+    loop.run()
+    ready, reloading = during
+    first, _, second = reloading.decode().partition("\n")
+    assert (ready, first) == (b"READY=1", "RELOADING=1")
+    assert before <= int(second.removeprefix("MONOTONIC_USEC=")) <= time.monotonic_ns() // 1000
+    assert [systemd.recv(64) for _ in range(2)] == [b"READY=1", b"STOPPING=1"]
+
+
+def test_the_status_is_told_when_it_changes(systemd: socket.socket) -> None:
+    texts = ["one", "one", "two", "two", "two"]
+    loop = Loop()
+
+    def status() -> str:
+        if len(texts) == 1:
+            loop.stop()
+        return texts.pop(0)
+
+    loop.on_status(status, 0.01)
+    loop.run()
+    heard = [systemd.recv(64) for _ in range(4)]
+    assert heard == [b"READY=1", b"STATUS=one", b"STATUS=two", b"STOPPING=1"]
