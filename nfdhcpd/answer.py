@@ -22,10 +22,16 @@ class Silence(Exception):
         self.asked = asked
 
 
+class Pass(Exception):
+    """A packet that is not ours after all: the kernel goes on with it."""
+
+
 # malformed   it breaks its protocol's rules
 # spoofed     another MAC than the binding's
 # other       it is for another server or another host
 # nothing     the binding has nothing of the kind to give
 # noted       the client tells and does not ask: RELEASE, DECLINE
 # ignored     no answer is due: a reply, an unknown type
-REASONS = ("malformed", "spoofed", "other", "nothing", "noted", "ignored")
+# unsent      the tap did not take the answer
+# refused     the tap's binding is bad
+REASONS = ("malformed", "spoofed", "other", "nothing", "noted", "ignored", "unsent", "refused")

@@ -11,6 +11,7 @@ from nfdhcpd.frame import mac_bytes
 
 if TYPE_CHECKING:
     from ganeti_ext.binding import Binding
+    from nfdhcpd.memory import Remembered
     from nfdhcpd.settings import Settings
 
 
@@ -34,6 +35,7 @@ class Client:
     source: bytes
     lease: lease.Lease | None
     advert: ra.Advert | None
+    memory: dict[tuple[bytes | None, ...], Remembered] = field(default_factory=dict)
     options: dict[int, bytes] = field(default_factory=dict)
     tails: dict[tuple[int, bytes | None, int], bytes] = field(default_factory=dict)
 

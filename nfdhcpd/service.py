@@ -9,10 +9,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from ganeti_ext.binding import BindingError
-from nfdhcpd import ra, responder
-from nfdhcpd.answer import Answer, Silence
+from nfdhcpd import discovery, memory, ra
+from nfdhcpd.answer import Answer, Pass, Silence
 from nfdhcpd.frame import FrameError
 from nfdhcpd.notice import Notices
+from nfdhcpd.stats import Stats
 from nfdhcpd.table import Table
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class Links(Protocol):
 
 
 Handler = Callable[[bytes, "bytes | None", "Client"], Answer]
+# Tap, instance, what was asked, what was told or why nothing, seconds that it took.
+Watcher = Callable[[str, str, str, str, float], None]
 
 
 class Service:
@@ -61,26 +64,65 @@ class Service:
         self._clock = clock
         self._schedule = ra.Schedule(settings.ipv6.ra_period, random.random)
         self._notices = Notices(clock)
+        self.stats = Stats()
+        self.watchers: list[Watcher] = []
         self.table = Table(settings, links.look)
         self.resync()
 
     def dhcp4(self, ifindex: int, hardware: bytes | None, packet: bytes) -> bool:
         """An IPv4 packet to port 67; whether it ends here."""
-        return self._take(responder.answer, ifindex, hardware, packet)
+        return self._take(memory.answer, ifindex, hardware, packet)
 
     def ipv6(self, ifindex: int, hardware: bytes | None, packet: bytes) -> bool:
         """An IPv6 packet of discovery; whether it ends here."""
-        return self._take(ra.answer, ifindex, hardware, packet)
+        return self._take(discovery.answer, ifindex, hardware, packet)
 
     def _take(self, answer: Handler, ifindex: int, hardware: bytes | None, packet: bytes) -> bool:
-        client = self._client(ifindex)
+        client = self.table.by_index.get(ifindex) or self._missing(ifindex)
         if client is None:
-            return False
+            return self._foreign(ifindex)
+        start = self._clock()
         try:
-            self._out(client, answer(packet, hardware, client).frame)
-        except (Silence, FrameError) as reason:
-            self._notices.say(str(client), "no answer: %s", reason)
+            asked, told, frame = answer(packet, hardware, client)
+            self._send(client.tap, frame)
+        except Pass:
+            return False
+        except (Silence, FrameError, OSError) as err:
+            asked, told = self._unanswered(client, err)
+        else:
+            self.stats.count(client.tap, asked)
+        seconds = self._clock() - start
+        self.stats.time(seconds)
+        for watcher in self.watchers:
+            watcher(client.tap, client.instance, asked, told, seconds)
         return True
+
+    def _missing(self, ifindex: int) -> Client | None:
+        """The client whose binding may be among the events that the loop has not come to yet."""
+        self.sync()
+        return self.table.by_index.get(ifindex)
+
+    def _foreign(self, ifindex: int) -> bool:
+        """Whether a packet ends here that is of no client: only if its tap was to be one, and its binding is bad."""
+        tap = self.table.refused.get(ifindex)
+        if tap is None:
+            self.stats.foreign += 1
+            return False
+        self.stats.drop(tap, "refused")
+        self._notices.say(tap, "dropped: its binding is bad")
+        return True
+
+    def _unanswered(self, client: Client, err: Exception) -> tuple[str, str]:
+        """Count and say why; what was asked, and the reason in words."""
+        if isinstance(err, Silence):
+            asked, reason, text = err.asked, err.reason, "no answer: %s"
+        elif isinstance(err, OSError):
+            asked, reason, text = "", "unsent", "a frame could not be sent: %s"
+        else:
+            asked, reason, text = "", "malformed", "no answer: %s"
+        self.stats.drop(client.tap, reason)
+        self._notices.say(str(client), text, err)
+        return asked, text % err
 
     def tick(self) -> None:
         """Send the periodic advertisements that are due.
@@ -123,22 +165,16 @@ class Service:
             log.info("%s: not served: %s", tap, why)
         log.info("%d taps served, %d bindings not", len(list(self.table)), len(self.table.stale))
 
-    def _client(self, ifindex: int) -> Client | None:
-        client = self.table.by_index.get(ifindex)
-        if client is None:
-            # Its binding may be among the events that the loop has not come to yet.
-            self.sync()
-            client = self.table.by_index.get(ifindex)
-        return client
-
     def _read(self, taps: Iterable[str]) -> None:
         for tap in sorted(taps):
+            found: Binding | BindingError | None
             try:
-                binding = self._files.read(tap)
+                found = self._files.read(tap)
             except BindingError as err:
-                log.error("not served: %s", err)
-                binding = None
-            self._apply(self.table.drop(tap) if binding is None else self.table.put(binding))
+                found = err
+            self._apply(self.table.drop(tap) if found is None else self.table.put(tap, found))
+            if found is None:
+                self.stats.forget(tap)
 
     def _apply(self, changes: Iterable[Change]) -> None:
         for before, after in changes:
@@ -147,6 +183,7 @@ class Service:
                 self._withdraw(before, after)
                 if after is None:
                     self._notices.forget(str(before))
+                    self.stats.forget(before.tap)
             if after is not None and after.advert is not None:
                 self._schedule.start(after.ifindex, self._clock())
             if before is None or after is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass, field
 
 # Upper bounds in seconds of the classes of a handling time; what is above the last has a class of its own.
@@ -28,11 +29,21 @@ class Stats:
         self.times = [0] * (len(BOUNDS) + 1)
         self.seconds = 0.0
         self.foreign = 0
-        self.bugs = 0
 
-    def of(self, tap: str) -> Counts:
-        """The counts of a tap, for whoever adds to them."""
-        return self.taps.setdefault(tap, Counts())
+    def count(self, tap: str, asked: str) -> None:
+        """A message was answered."""
+        counts = self.taps.get(tap) or self.taps.setdefault(tap, Counts())
+        counts.answered[asked] = counts.answered.get(asked, 0) + 1
+
+    def drop(self, tap: str, reason: str) -> None:
+        """A message was not."""
+        counts = self.taps.setdefault(tap, Counts())
+        counts.dropped[reason] = counts.dropped.get(reason, 0) + 1
+
+    def time(self, seconds: float) -> None:
+        """A message was handled in so many seconds."""
+        self.times[bisect_left(BOUNDS, seconds)] += 1
+        self.seconds += seconds
 
     def forget(self, tap: str) -> None:
         """The tap is gone."""

@@ -29,15 +29,17 @@ class Table:
     """The join. `look` gives the interface of a name as it is now, None when there is none.
 
     A binding waits as long as its tap is missing, and is stale when it was written for another tap of that name:
-    its IFINDEX tells. Every method yields what it changed, after it has changed it.
+    its IFINDEX tells. A tap whose binding is bad is refused: what it asks is not for the wire either. Every method
+    yields what it changed, after it has changed it.
     """
 
     def __init__(self, settings: Settings, look: Callable[[str], Link | None]) -> None:
         self.settings = settings
         self.by_index: dict[int, Client] = {}
+        self.refused: dict[int, str] = {}  # ifindex → tap, of those that have a bad binding
         self.stale: dict[str, str] = {}  # tap → why its binding is not served
         self._look = look
-        self._bindings: dict[str, Binding] = {}
+        self._bindings: dict[str, Binding | BindingError] = {}
         self._served: dict[str, Client] = {}
         self._used_by: dict[str, set[str]] = {}  # interface → taps whose bindings name it
         self._seen: dict[str, tuple[Link | None, Link | None]] = {}  # tap → what it was joined with
@@ -49,19 +51,20 @@ class Table:
         """Every tap that has a binding, served or not."""
         return set(self._bindings)
 
-    def put(self, binding: Binding) -> Iterator[Change]:
-        """Take a new or changed binding."""
-        if self._bindings.get(binding.tap) == binding:
+    def put(self, tap: str, binding: Binding | BindingError) -> Iterator[Change]:
+        """Take a new or changed binding, or what is wrong with its file."""
+        if self._bindings.get(tap) == binding:
             return
-        self._forget(binding.tap)
-        self._bindings[binding.tap] = binding
-        for name in {binding.tap, binding.indev or binding.tap}:
-            self._used_by.setdefault(name, set()).add(binding.tap)
-        yield from self._join(binding.tap)
+        self._forget(tap)
+        self._bindings[tap] = binding
+        for name in _names(tap, binding):
+            self._used_by.setdefault(name, set()).add(tap)
+        yield from self._join(tap)
 
     def drop(self, tap: str) -> Iterator[Change]:
         """The binding is gone."""
         self._forget(tap)
+        self.refused = {index: name for index, name in self.refused.items() if name != tap}
         yield from self._serve(tap, None)
 
     def changed(self, interfaces: Iterable[str]) -> Iterator[Change]:
@@ -77,7 +80,8 @@ class Table:
             yield from self._join(tap)
 
     def _links(self, tap: str) -> tuple[Link | None, Link | None]:
-        indev = self._bindings[tap].indev
+        binding = self._bindings[tap]
+        indev = None if isinstance(binding, BindingError) else binding.indev
         return self._look(tap), self._look(indev) if indev else None
 
     def _forget(self, tap: str) -> None:
@@ -85,30 +89,50 @@ class Table:
         self._seen.pop(tap, None)
         self.stale.pop(tap, None)
         if binding is not None:
-            for name in {tap, binding.indev or tap}:
+            for name in _names(tap, binding):
                 self._used_by[name].discard(tap)
                 if not self._used_by[name]:
                     del self._used_by[name]
 
     def _join(self, tap: str) -> Iterator[Change]:
-        binding = self._bindings[tap]
-        link, indev = self._seen[tap] = self._links(tap)
-        made, why = None, ""
-        if link is None:
-            why = "the tap does not exist"
-        elif binding.ifindex not in (None, link.ifindex):
-            why = f"it was written for ifindex {binding.ifindex}, the tap of that name has {link.ifindex} now"
-        else:
+        self.refused = {index: name for index, name in self.refused.items() if name != tap}
+        self._seen[tap] = self._links(tap)
+        made, why = None, self._waits(tap)
+        if not why:
             try:
-                made = client(binding, link, indev, self.settings)
+                made = self._client(tap)
             except BindingError as err:
                 why = str(err)
                 log.error("not served: %s", err)
+                self._refuse(tap)
         if why:
             self.stale[tap] = why
         else:
             self.stale.pop(tap, None)
         yield from self._serve(tap, made)
+
+    def _waits(self, tap: str) -> str:
+        """Why a good binding is not for the interfaces that there are; nothing when it is."""
+        binding, link = self._bindings[tap], self._seen[tap][0]
+        if isinstance(binding, BindingError):
+            return ""
+        if link is None:
+            return "the tap does not exist"
+        if binding.ifindex not in (None, link.ifindex):
+            return f"it was written for ifindex {binding.ifindex}, the tap of that name has {link.ifindex} now"
+        return ""
+
+    def _client(self, tap: str) -> Client:
+        binding, (link, indev) = self._bindings[tap], self._seen[tap]
+        if isinstance(binding, BindingError):
+            raise binding
+        assert link is not None
+        return client(binding, link, indev, self.settings)
+
+    def _refuse(self, tap: str) -> None:
+        link = self._seen[tap][0]
+        if link is not None:
+            self.refused[link.ifindex] = tap
 
     def _serve(self, tap: str, after: Client | None) -> Iterator[Change]:
         before = self._served.pop(tap, None)
@@ -118,3 +142,8 @@ class Table:
             self._served[tap] = self.by_index[after.ifindex] = after
         if before is not None or after is not None:
             yield Change(before, after)
+
+
+def _names(tap: str, binding: Binding | BindingError) -> set[str]:
+    """Interfaces that a binding names."""
+    return {tap} if isinstance(binding, BindingError) else {tap, binding.indev or tap}

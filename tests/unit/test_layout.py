@@ -50,9 +50,12 @@ CORES = (
     "nfdhcpd/answer.py",
     "nfdhcpd/dhcp4.py",
     "nfdhcpd/frame.py",
+    "nfdhcpd/discovery.py",
     "nfdhcpd/lease.py",
+    "nfdhcpd/memory.py",
     "nfdhcpd/ra.py",
     "nfdhcpd/responder.py",
+    "nfdhcpd/stats.py",
     "nfdhcpd/terms.py",
 )
 # Where all that nobody expected ends: once per process, at its edge.

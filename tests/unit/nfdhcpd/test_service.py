@@ -243,3 +243,51 @@ def test_a_guest_cannot_fill_the_journal(world: World, caplog: pytest.LogCapture
         for _ in range(1000):
             world.service.dhcp4(7, OTHER_MAC, DISCOVER)
     assert len([line for line in caplog.messages if "spoofed" in line]) == 5
+
+
+def test_a_tap_with_a_bad_binding_asks_nobody_else(world: World) -> None:
+    world.files["tap0"] = None
+    world.touched = {"tap0"}
+    world.service.sync()
+    world.sent.clear()
+    assert world.service.dhcp4(7, MAC, DISCOVER) is True
+    assert world.service.ipv6(7, MAC, solicitation()) is True
+    assert world.sent == []
+    assert world.service.stats.taps["tap0"].dropped == {"refused": 2}
+    del world.files["tap0"]
+    world.touched = {"tap0"}
+    assert world.service.dhcp4(7, MAC, DISCOVER) is False
+    assert world.service.stats.taps == {}
+
+
+def test_every_message_is_counted(world: World) -> None:
+    world.service.dhcp4(7, MAC, DISCOVER)
+    world.service.dhcp4(7, MAC, packet(7))
+    world.service.dhcp4(7, OTHER_MAC, DISCOVER)
+    world.service.dhcp4(7, MAC, b"")
+    world.service.ipv6(7, MAC, solicitation())
+    world.service.dhcp4(99, MAC, DISCOVER)
+    world.broken = OSError("no buffer")
+    world.service.dhcp4(7, MAC, DISCOVER)
+    counts = world.service.stats.taps["tap0"]
+    assert counts.answered == {"DISCOVER": 1, "RS": 1}
+    assert counts.dropped == {"noted": 1, "spoofed": 1, "malformed": 1, "unsent": 1}
+    assert world.service.stats.foreign == 1
+    assert sum(world.service.stats.times) == 6
+
+
+def test_counts_end_with_the_service_of_a_tap(world: World) -> None:
+    world.service.dhcp4(7, MAC, DISCOVER)
+    del world.files["tap0"]
+    world.touched = {"tap0"}
+    world.service.sync()
+    assert world.service.stats.taps == {}
+
+
+def test_watchers_are_told_what_was_asked_and_what_was_said(world: World) -> None:
+    seen: list[tuple[str, ...]] = []
+    world.service.watchers.append(lambda *told: seen.append(tuple(map(str, told[:4]))))
+    world.service.dhcp4(7, MAC, DISCOVER)
+    world.service.dhcp4(7, OTHER_MAC, DISCOVER)
+    assert seen[0] == ("tap0", "gx-web", "DISCOVER", "OFFER 10.77.0.10")
+    assert "spoofed" in seen[1][3]
