@@ -1,4 +1,4 @@
-"""Ethernet, IPv4/UDP and IPv6/ICMPv6 as bytes. Addresses are packed: 6, 4 and 16 bytes."""
+"""Ethernet, UDP over IPv4 and IPv6, and ICMPv6 as bytes. Addresses are packed: 6, 4 and 16 bytes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class FrameError(ValueError):
 
 
 class Datagram(NamedTuple):
-    """A UDP datagram over IPv4."""
+    """A UDP datagram; the addresses are of IPv4 or of IPv6."""
 
     src: bytes
     dst: bytes
@@ -87,6 +87,32 @@ def build_datagram(datagram: Datagram) -> bytes:
     return _IP4.pack(0x45, 0, size, 0, 0, 64, UDP, header, src, dst) + _UDP.pack(sport, dport, length, total) + payload
 
 
+def parse_datagram6(packet: bytes) -> Datagram:
+    """A UDP datagram that follows its IPv6 header at once; its checksum is not verified, as above.
+
+    Fragments and extension headers are refused: what a guest asks fits into one packet.
+    """
+    if len(packet) < _IP6.size + _UDP.size:
+        raise FrameError(f"UDP packet of {len(packet)} bytes over IPv6")
+    first, length, following, _, src, dst = _IP6.unpack_from(packet)
+    if first >> 28 != 6 or not _UDP.size <= length <= len(packet) - _IP6.size:
+        raise FrameError(f"IPv6 header says {first >> 28}, {length} bytes, in a packet of {len(packet)}")
+    if following != UDP:
+        raise FrameError(f"IPv6 next header {following}")
+    sport, dport, size, _ = _UDP.unpack_from(packet, _IP6.size)
+    if not _UDP.size <= size <= length:
+        raise FrameError(f"UDP length {size} in {length} bytes")
+    return Datagram(src, dst, sport, dport, packet[_IP6.size + _UDP.size : _IP6.size + size])
+
+
+def build_datagram6(datagram: Datagram) -> bytes:
+    """The IPv6 packet of a datagram, with the checksum, which UDP needs here (RFC 8200, 8.1)."""
+    src, dst, sport, dport, payload = datagram
+    length = _UDP.size + len(payload)
+    total = checksum(_pseudo6(src, dst, length, UDP) + _UDP.pack(sport, dport, length, 0) + payload)
+    return _IP6.pack(6 << 28, length, UDP, 64, src, dst) + _UDP.pack(sport, dport, length, total) + payload
+
+
 def parse_icmp6(packet: bytes) -> Icmp6:
     """An ICMPv6 message that follows its IPv6 header at once; its checksum is verified (RFC 4861, 6.1)."""
     if len(packet) < _IP6.size + _ICMP.size:
@@ -97,7 +123,7 @@ def parse_icmp6(packet: bytes) -> Icmp6:
     if following != ICMP6:
         raise FrameError(f"IPv6 next header {following}")
     message = packet[_IP6.size : _IP6.size + length]
-    if checksum(_pseudo6(src, dst, length) + message) != 0xFFFF:
+    if checksum(_pseudo6(src, dst, length, ICMP6) + message) != 0xFFFF:
         raise FrameError("ICMPv6 checksum is wrong")
     kind, code, _ = _ICMP.unpack_from(message)
     return Icmp6(src, dst, hops, kind, code, message[_ICMP.size :])
@@ -107,7 +133,7 @@ def build_icmp6(message: Icmp6) -> bytes:
     """The IPv6 packet of an ICMPv6 message, with its checksum."""
     src, dst, hops, kind, code, body = message
     length = _ICMP.size + len(body)
-    total = checksum(_pseudo6(src, dst, length) + _ICMP.pack(kind, code, 0) + body)
+    total = checksum(_pseudo6(src, dst, length, ICMP6) + _ICMP.pack(kind, code, 0) + body)
     return _IP6.pack(6 << 28, length, ICMP6, hops, src, dst) + _ICMP.pack(kind, code, total) + body
 
 
@@ -119,5 +145,5 @@ def mac_bytes(text: str) -> bytes:
     return raw
 
 
-def _pseudo6(src: bytes, dst: bytes, length: int) -> bytes:
-    return src + dst + struct.pack("!II", length, ICMP6)
+def _pseudo6(src: bytes, dst: bytes, length: int, protocol: int) -> bytes:
+    return src + dst + struct.pack("!II", length, protocol)
