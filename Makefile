@@ -4,7 +4,7 @@ PYTHON ?= $(firstword $(wildcard .venv/bin/python) python3)
 LAB = /usr/bin/python3 -m lab
 NODE ?= node1
 
-.PHONY: help demo check check-all check-unit lab-up lab-down lab-shell deb clean root
+.PHONY: help demo check check-all check-unit lab-up lab-down lab-shell deb clean root bench-dhcp
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -30,6 +30,9 @@ lab-down: root  ## take it away without a trace (root)
 
 lab-shell: root  ## a shell on NODE=node1 (root)
 	@$(LAB) shell $(NODE)
+
+bench-dhcp: root  ## measure nfdhcpd beside dnsmasq and Kea, 10 minutes; ARGS=--quick for 2 (root)
+	@/usr/bin/python3 -m bench.dhcp $(ARGS)
 
 deb:  ## build the packages into build/deb
 	@debian/build

@@ -1,0 +1,1 @@
+"""nfdhcpd beside dnsmasq and Kea: the same guests, the same client, in turns."""

@@ -1,0 +1,103 @@
+"""The command: python3 -m bench.dhcp."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from bench import OUT
+from bench.dhcp import exchange
+from bench.dhcp.bench import Bench, bench, setup
+from bench.dhcp.servers import NFDHCPD
+from bench.result import Result
+from ganeti_ext.errors import ExtError
+
+PARTS: Mapping[str, Callable[[Bench], None]] = {
+    "exchange": exchange.measure,
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = _arguments(argv)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    try:
+        with _alone():
+            _run(arguments)
+    except (ExtError, TimeoutError) as err:
+        print(f"bench: {err}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("bench: interrupted; everything is taken away", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    setup()
+    result = Result("dhcp", NFDHCPD.name, arguments={name: str(value) for name, value in vars(arguments).items()})
+    try:
+        with bench(tuple(arguments.bindings), arguments.rounds, arguments.seconds, result) as place:
+            for part in arguments.part:
+                PARTS[part](place)
+    finally:
+        # What was measured before a failure is told as well.
+        if text := result.text():
+            print(f"\n{text}\n{result.save()}")
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        "python3 -m bench.dhcp",
+        description="nfdhcpd beside dnsmasq and Kea on this machine, in turns. Needs root and two cores.",
+        epilog="Figures of one machine in one minute: only the ratios say something about another.",
+    )
+    parser.add_argument("part", nargs="*", metavar="PART", help=f"{', '.join(PARTS)} (default: all)")
+    parser.add_argument("--bindings", type=int, nargs="+", metavar="N", help="numbers of guests (default: 1000 5000)")
+    parser.add_argument("--rounds", type=int, help="turns of each server (default: 3)")
+    parser.add_argument("--seconds", type=float, help="length of one probe (default: 2)")
+    parser.add_argument("--quick", action="store_true", help="1,000 guests, two rounds, one second")
+    arguments = parser.parse_args(argv)
+    arguments.part = arguments.part or list(PARTS)
+    if unknown := set(arguments.part) - set(PARTS):
+        parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    quick = arguments.quick
+    arguments.bindings = arguments.bindings or ([1000] if quick else [1000, 5000])
+    arguments.rounds = arguments.rounds or (2 if quick else 3)
+    arguments.seconds = arguments.seconds or (1.0 if quick else 2.0)
+    if not all(100 <= guests <= 20_000 for guests in arguments.bindings):
+        parser.error(f"--bindings {arguments.bindings}: from 100 to 20000")
+    if os.geteuid() != 0:
+        parser.error("this needs root: sudo make bench-dhcp")
+    return arguments
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """One run at a time: two would measure each other."""
+    OUT.mkdir(exist_ok=True)
+    fd = os.open(OUT, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as err:
+        raise ExtError("another run is under way") from err
+    else:
+        yield
+    finally:
+        os.close(fd)
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    """Go, once: another signal must not end the taking away."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,102 @@
+"""The place of a run: a Debian 13 root with all servers, the namespaces, the cores."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import PLACE, ROOT
+from bench.dhcp import topology
+from bench.process import Where
+from bench.result import Result
+from ganeti_ext.command import run
+from ganeti_ext.errors import ExtError
+from lab import base, layer
+from lab.step import step
+
+PACKAGES = ["dnsmasq-base", "kea-admin", "kea-dhcp4-server"]
+OURS = "/opt/ganeti-ext"  # in the root
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What every part measures with. `seconds` is the length of one probe."""
+
+    root: Path
+    sizes: tuple[int, ...]
+    server: Where
+    client: Where
+    demux: Where
+    rounds: int
+    seconds: float
+    result: Result
+
+    @property
+    def guests(self) -> int:
+        """Taps of guests that there are; from there on they are spare."""
+        return max(self.sizes)
+
+    def log(self, name: str) -> Path:
+        return self.root / f"var/log/bench-{name}.log"
+
+
+@contextlib.contextmanager
+def bench(sizes: tuple[int, ...], rounds: int, seconds: float, result: Result) -> Iterator[Bench]:
+    """Make the place for these numbers of guests, and take it away."""
+    server, client = cores()
+    with contextlib.ExitStack() as undo:
+        root = undo.enter_context(layer.mounted(_lower(), _empty(PLACE)))
+        _copy(root)
+        with step(f"Making {max(sizes):,} taps"):
+            undo.enter_context(topology.topology(max(sizes)))
+        yield Bench(
+            root=root,
+            sizes=sizes,
+            server=Where(topology.SERVER, server, root),
+            client=Where(topology.CLIENT, client, root),
+            demux=Where(topology.DEMUX, client),
+            rounds=rounds,
+            seconds=seconds,
+            result=result,
+        )
+
+
+def cores() -> tuple[int, int]:
+    """One for the server, another for all that plays the guests."""
+    mine = sorted(os.sched_getaffinity(0))
+    if len(mine) < 2:
+        raise ExtError(f"two processor cores are needed, one for the server: there is {len(mine)}")
+    return mine[0], mine[1]
+
+
+def setup() -> None:
+    """Install what this machine lacks."""
+    base.setup()
+    if not os.path.exists("/proc/sys/net/bridge"):
+        run(["modprobe", "br_netfilter"])
+
+
+def _lower() -> str:
+    return layer.lower("bench-dhcp", PACKAGES)
+
+
+def _empty(place: Path) -> Path:
+    """Clear what a run that was killed left mounted there."""
+    for line in reversed(Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()):
+        target = line.split()[1]
+        if target.startswith(f"{place}/"):
+            run(["umount", "--lazy", target])
+    shutil.rmtree(place, ignore_errors=True)
+    return place
+
+
+def _copy(root: Path) -> None:
+    """Our code as packages install it, compiled; an editor at work on the checkout does not reach into the run."""
+    for part in ("ganeti_ext", "nfdhcpd"):
+        target = root / OURS[1:] / part
+        shutil.copytree(ROOT / part, target, ignore=shutil.ignore_patterns("__pycache__"))
+    run(["chroot", str(root), "python3", "-m", "compileall", "-q", OURS], timeout=120)
