@@ -57,7 +57,7 @@ def reload(service: Service, config: str) -> None:
         return
     before = service.table.settings
     if _fixed(settings) != _fixed(before):
-        log.warning("directory, tap_prefix, bridged, enable and queue change with the next restart")
+        log.warning("directory, tap_prefix, bridged, rate, burst, enable and queue change with the next restart")
     service.reconfigure(settings)
     log.info("reloaded")
 
@@ -65,4 +65,5 @@ def reload(service: Service, config: str) -> None:
 def _fixed(settings: Settings) -> tuple[object, ...]:
     """What sockets and rules were made from."""
     general, dhcp, ipv6, *_ = settings
-    return (general.directory, general.tap_prefix, general.bridged, dhcp.enable, dhcp.queue, ipv6.enable, ipv6.queue)
+    rules = (general.tap_prefix, general.bridged, general.rate, general.burst)
+    return (general.directory, *rules, dhcp.enable, dhcp.queue, ipv6.enable, ipv6.queue)

@@ -1,8 +1,4 @@
-"""The rules that divert the guests' discovery to the daemon, and nothing else of their traffic.
-
-They stand in a chain of their own behind a jump that looks at the protocol first: every packet of the host passes
-mangle PREROUTING. No --queue-bypass: while no daemon listens, the kernel drops what is diverted.
-"""
+"""Puts the rules in place that divert the guests' discovery to the daemon (chains.py) and limit it (limit.py)."""
 
 from __future__ import annotations
 
@@ -11,16 +7,14 @@ from typing import TYPE_CHECKING
 
 from ganeti_ext import command
 from ganeti_ext.errors import CommandError, ExtError
+from nfdhcpd import chains, limit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nfdhcpd.settings import General, Settings
+    from nfdhcpd.settings import Settings
 
-CHAIN = "nfdhcpd"
 BRIDGE = "/proc/sys/net/bridge"
-_DHCP = "-p udp -m udp --dport 67"
-_SOLICIT = "-p ipv6-icmp -m icmp6 --icmpv6-type 133"
 
 
 class DivertError(ExtError):
@@ -29,47 +23,43 @@ class DivertError(ExtError):
 
 def divert(settings: Settings, run: Callable[..., str] = command.run, bridge: str = BRIDGE) -> None:
     """Put the rules in place, whatever stood there before; needs root."""
-    general, dhcp, ipv6, *_ = settings
-    if general.bridged:
+    if settings.general.bridged:
         check_bridge(settings, run, bridge)
-    for tool, wanted, match, queue in (
-        ("iptables", dhcp.enable, _DHCP, dhcp.queue),
-        ("ip6tables", ipv6.enable, _SOLICIT, ipv6.queue),
-    ):
-        rules = chain(general, queue) if wanted else []
-        _restore(tool, plan(_listing(tool, run), match, rules), run)
+    run(["nft", "-f", "-"], stdin=limit.rules(settings))
+    for tool, family in chains.FAMILIES.items():
+        _restore(tool, chains.plan(_listing(tool, run), family(settings)), run)
 
 
 def undivert(run: Callable[..., str] = command.run) -> None:
-    """Take the rules away; done already is well too. Both families are tried before an error is raised."""
+    """Take the rules away; done already is well too. Everything is tried before an error is raised."""
     with contextlib.ExitStack() as later:
-        for tool in ("ip6tables", "iptables"):
+        later.callback(run, ["nft", "-f", "-"], stdin=limit.forget())
+        for tool in reversed(tuple(chains.FAMILIES)):
             later.callback(_clear, tool, run)
 
 
-def chain(general: General, queue: int) -> list[str]:
-    """What follows the jump: a tap as the port of a bridge, and a routed one."""
-    target = f"-j NFQUEUE --queue-num {queue}"
-    rules = [f"-m physdev --physdev-in {general.tap_prefix}+ {target}"] if general.bridged else []
-    return [*rules, f"-i {general.tap_prefix}+ {target}"]
+def missing(settings: Settings, run: Callable[..., str] = command.run) -> list[str]:
+    """The rules that are not in place, as texts for an operator; CommandError when that cannot be seen."""
+    found = []
+    for tool, family in chains.FAMILIES.items():
+        wanted = family(settings)
+        lines = chains.missing(_listing(tool, run), wanted) if wanted else []
+        found += [f"{tool} -t mangle {line}" for line in lines]
+    wanted_tables = limit.tables(settings)
+    if wanted_tables:
+        there = run(["nft", "list", "tables"]).splitlines()
+        found += [f"nft {table}" for table in wanted_tables if table not in there]
+    return found
 
 
-def plan(listing: str, match: str, rules: list[str]) -> str:
-    """The text for iptables-restore --noflush: out of `iptables -S`, one transaction to the wanted state.
-
-    No rules means that the chain goes; an empty text that there is nothing to do.
-    """
-    lines = [line.strip() for line in listing.splitlines()]
-    exists = f"-N {CHAIN}" in lines
-    # Every jump goes, whichever version or configuration of ours put it there.
-    steps = ["-D" + line[2:] for line in lines if line.startswith("-A ") and line.endswith(f"-j {CHAIN}")]
-    if rules:
-        # Naming a chain empties it.
-        steps = [f":{CHAIN} - [0:0]", *steps, *(f"-A {CHAIN} {rule}" for rule in rules)]
-        steps.append(f"-I PREROUTING {match} -j {CHAIN}")
-    elif exists:
-        steps += [f"-F {CHAIN}", f"-X {CHAIN}"]
-    return "\n".join(["*mangle", *steps, "COMMIT", ""]) if steps else ""
+def dropped(settings: Settings, run: Callable[..., str] = command.run) -> dict[str, int]:
+    """Packets that were too many, by tap, since the rules were set; CommandError when that cannot be seen."""
+    counts: dict[str, int] = {}
+    for table in limit.tables(settings):
+        listing = run(["nft", "-j", "list", "set", *table.split()[1:], limit.COUNTERS])
+        for tap, packets in limit.dropped(listing).items():
+            counts[tap] = counts.get(tap, 0) + packets
+    return counts
 
 
 def check_bridge(settings: Settings, run: Callable[..., str] = command.run, bridge: str = BRIDGE) -> None:
@@ -101,7 +91,7 @@ def _read(path: str) -> str:
 
 
 def _clear(tool: str, run: Callable[..., str]) -> None:
-    _restore(tool, plan(_listing(tool, run), "", []), run)
+    _restore(tool, chains.plan(_listing(tool, run), []), run)
 
 
 def _listing(tool: str, run: Callable[..., str]) -> str:

@@ -23,11 +23,13 @@ COMMUNICATION = "gnt.com."  # taps of Ganeti's own instance communication are no
 
 @dataclass(frozen=True, slots=True)
 class General:
-    """Section [general]."""
+    """Section [general]; `rate` and `burst` in packets, by tap."""
 
     directory: str = binding.DIRECTORY
     tap_prefix: str = "tap"
     bridged: bool = True
+    rate: int = 50
+    burst: int = 200
     log_level: str = "INFO"
 
 
@@ -120,6 +122,8 @@ def _maybe(check: Callable[[str], object]) -> Callable[[str], None]:
 
 CHECKS: Mapping[str, Callable[..., object]] = {
     "general.tap_prefix": _prefix,
+    "general.rate": terms.between(0, 1_000_000),
+    "general.burst": terms.between(1, 1_000_000),
     "general.log_level": _level,
     "dhcp.queue": terms.between(0, 65535),
     "dhcp.server_ip": _maybe(IPv4Address),

@@ -7,24 +7,22 @@ from pathlib import Path
 import pytest
 
 from ganeti_ext.errors import CommandError, ExtError
-from nfdhcpd import divert
+from nfdhcpd import chains, divert, limit
 from nfdhcpd.divert import DivertError
-from nfdhcpd.settings import Dhcp, General, Ipv6, Settings
+from nfdhcpd.settings import General, Ipv6, Settings
+from tests.unit.nfdhcpd.test_chains import FOUR, SIX, listing
+from tests.unit.nfdhcpd.test_limit import LISTING
 
-EMPTY = "-P PREROUTING ACCEPT\n-P FORWARD ACCEPT\n"
-FOREIGN = "-A PREROUTING -i eth0 -j MARK --set-xmark 0x1/0xffffffff\n"
-OURS = (
-    "-P PREROUTING ACCEPT\n-N nfdhcpd\n"
-    "-A PREROUTING -p udp -m udp --dport 67 -j nfdhcpd\n" + FOREIGN + "-A nfdhcpd -i tap+ -j NFQUEUE --queue-num 42\n"
-)
+TABLES = "table bridge nfdhcpd\ntable inet nfdhcpd\ntable bridge ganeti_ext\n"
+IN_PLACE = {"iptables": listing(*FOUR), "ip6tables": listing(*SIX), "nft list tables": TABLES}
 
 
 class Runner:
-    """Records what is run; listings are answered from `tables`."""
+    """Records what is run; listings are answered from `answers`, by the command or its first word."""
 
-    def __init__(self, **tables: str) -> None:
-        self.tables = tables
-        self.restored: dict[str, str] = {}
+    def __init__(self, answers: dict[str, str] | None = None) -> None:
+        self.answers = {"iptables": listing(), "ip6tables": listing(), **(answers or {})}
+        self.fed: dict[str, str] = {}
         self.ran: list[list[str]] = []
         self.broken: set[str] = set()
 
@@ -32,11 +30,11 @@ class Runner:
         self.ran.append(list(argv))
         if argv[0] in self.broken:
             raise CommandError(f"{argv[0]}: failed")
-        if argv[0].endswith("-restore"):
-            assert "--noflush" in argv
-            self.restored[argv[0].removesuffix("-restore")] = stdin
+        if stdin:
+            assert "--noflush" in argv or argv == ["nft", "-f", "-"]
+            self.fed[argv[0]] = stdin
             return ""
-        return self.tables.get(argv[0], EMPTY)
+        return self.answers.get(" ".join(argv), self.answers.get(argv[0], ""))
 
 
 @pytest.fixture
@@ -46,63 +44,79 @@ def bridge(tmp_path: Path) -> str:
     return str(tmp_path)
 
 
-def test_rules_look_at_the_protocol_first_and_at_taps_alone(bridge: str) -> None:
+def test_all_rules_are_set(bridge: str) -> None:
     runner = Runner()
     divert.divert(Settings(), runner, bridge)
-    assert runner.restored == {
-        "iptables": "*mangle\n:nfdhcpd - [0:0]\n"
-        "-A nfdhcpd -m physdev --physdev-in tap+ -j NFQUEUE --queue-num 42\n"
-        "-A nfdhcpd -i tap+ -j NFQUEUE --queue-num 42\n"
-        "-I PREROUTING -p udp -m udp --dport 67 -j nfdhcpd\nCOMMIT\n",
-        "ip6tables": "*mangle\n:nfdhcpd - [0:0]\n"
-        "-A nfdhcpd -m physdev --physdev-in tap+ -j NFQUEUE --queue-num 43\n"
-        "-A nfdhcpd -i tap+ -j NFQUEUE --queue-num 43\n"
-        "-I PREROUTING -p ipv6-icmp -m icmp6 --icmpv6-type 133 -j nfdhcpd\nCOMMIT\n",
+    assert runner.fed == {
+        "nft": limit.rules(Settings()),
+        "iptables-restore": chains.plan(listing(), chains.ipv4(Settings())),
+        "ip6tables-restore": chains.plan(listing(), chains.ipv6(Settings())),
     }
 
 
-def test_a_dead_daemon_lets_nothing_through(bridge: str) -> None:
+def test_packets_are_limited_before_they_are_diverted(bridge: str) -> None:
     runner = Runner()
     divert.divert(Settings(), runner, bridge)
-    assert "bypass" not in "".join(runner.restored.values())
-
-
-def test_again_is_one_jump_still() -> None:
-    rules = divert.chain(General(), 42)
-    text = divert.plan(OURS + "-A PREROUTING -p udp -m udp --dport 67 -j nfdhcpd\n", divert._DHCP, rules)
-    assert text.count("-D PREROUTING -p udp -m udp --dport 67 -j nfdhcpd\n") == 2
-    assert text.count("-I PREROUTING") == 1
-    assert "eth0" not in text
-
-
-def test_undivert_takes_our_own_alone() -> None:
-    runner = Runner(iptables=OURS)
-    divert.undivert(runner)
-    assert runner.restored == {
-        "iptables": "*mangle\n-D PREROUTING -p udp -m udp --dport 67 -j nfdhcpd\n-F nfdhcpd\n-X nfdhcpd\nCOMMIT\n"
-    }
-
-
-def test_undivert_tries_both_families() -> None:
-    runner = Runner(ip6tables=OURS)
-    runner.broken = {"iptables"}
-    with pytest.raises(CommandError, match="iptables: failed"):
-        divert.undivert(runner)
-    assert "ip6tables" in runner.restored
-
-
-def test_other_queues_and_another_prefix(bridge: str) -> None:
-    runner = Runner()
-    divert.divert(Settings(General(tap_prefix="vm"), Dhcp(queue=0), Ipv6(queue=7)), runner, bridge)
-    assert "--physdev-in vm+ -j NFQUEUE --queue-num 0\n" in runner.restored["iptables"]
-    assert "-i vm+ -j NFQUEUE --queue-num 7\n" in runner.restored["ip6tables"]
+    writers = [argv[0] for argv in runner.ran if argv[0] in runner.fed]
+    assert writers[0] == "nft"
 
 
 def test_a_family_that_is_off_is_taken_away(bridge: str) -> None:
-    runner = Runner(ip6tables=OURS)
+    runner = Runner(IN_PLACE)
     divert.divert(Settings(ipv6=Ipv6(enable=False)), runner, bridge)
-    assert runner.restored["ip6tables"].endswith("-X nfdhcpd\nCOMMIT\n")
+    assert runner.fed["ip6tables-restore"].endswith("-X nfdhcpd-ns\nCOMMIT\n")
     assert Path(bridge, "bridge-nf-call-ip6tables").read_text().strip() == "0"
+
+
+def test_undivert_takes_our_own_alone() -> None:
+    runner = Runner(IN_PLACE)
+    divert.undivert(runner)
+    assert runner.fed == {
+        "iptables-restore": chains.plan(listing(*FOUR), []),
+        "ip6tables-restore": chains.plan(listing(*SIX), []),
+        "nft": limit.forget(),
+    }
+
+
+@pytest.mark.parametrize("broken", ["iptables", "ip6tables", "nft"])
+def test_undivert_tries_everything(broken: str) -> None:
+    runner = Runner(IN_PLACE)
+    runner.broken = {broken}
+    with pytest.raises(CommandError, match=f"{broken}: failed"):
+        divert.undivert(runner)
+    assert {name.removesuffix("-restore") for name in runner.fed} == {"iptables", "ip6tables", "nft"} - {broken}
+
+
+def test_nothing_is_missing() -> None:
+    assert divert.missing(Settings(), Runner(IN_PLACE)) == []
+
+
+def test_what_is_missing_is_named() -> None:
+    answers = {
+        "iptables": listing(*FOUR[:3]),
+        "ip6tables": listing(*SIX[1:]),
+        "nft list tables": TABLES.replace("bridge nfdhcpd", "bridge x"),
+    }
+    assert divert.missing(Settings(), Runner({**IN_PLACE, **answers})) == [
+        f"iptables -t mangle {FOUR[3]}",
+        f"ip6tables -t mangle {SIX[0]}",
+        "nft table bridge nfdhcpd",
+    ]
+
+
+def test_what_is_off_is_not_missed() -> None:
+    runner = Runner({"iptables": listing(*FOUR)})
+    assert divert.missing(Settings(General(rate=0), ipv6=Ipv6(enable=False)), runner) == []
+    assert [argv[0] for argv in runner.ran] == ["iptables"]
+
+
+def test_dropped_packets_of_both_kinds_of_taps() -> None:
+    routed = LISTING.replace("bridge", "inet").replace("tap0", "tap7")
+    runner = Runner(
+        {f"nft -j list set {table} nfdhcpd dropped": text for table, text in (("bridge", LISTING), ("inet", routed))}
+    )
+    assert divert.dropped(Settings(), runner) == {"tap0": 3690, "tap7": 3690, "tap12": 2}
+    assert divert.dropped(Settings(General(rate=0)), runner) == {}
 
 
 def test_switches_are_set(bridge: str) -> None:
@@ -146,8 +160,8 @@ def test_br_netfilter_is_loaded(tmp_path: Path, bridge: str) -> None:
 def test_a_host_without_bridged_taps_needs_no_br_netfilter(tmp_path: Path) -> None:
     runner = Runner()
     divert.divert(Settings(General(bridged=False)), runner, str(tmp_path / "none"))
-    assert "physdev" not in "".join(runner.restored.values())
-    assert "-i tap+" in runner.restored["iptables"]
+    assert "physdev" not in "".join(runner.fed.values())
+    assert "-i tap+" in runner.fed["iptables-restore"]
 
 
 def test_errors_have_an_exit_code() -> None:
