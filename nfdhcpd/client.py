@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from ganeti_ext.binding import BindingError
-from nfdhcpd import lease, ra, responder
+from nfdhcpd import lease, options4, ra
 from nfdhcpd.frame import mac_bytes
 
 if TYPE_CHECKING:
     from ganeti_ext.binding import Binding
+    from nfdhcpd.layout4 import Layout
+    from nfdhcpd.lease6 import Lease6
     from nfdhcpd.memory import Remembered
     from nfdhcpd.settings import Settings
 
@@ -25,7 +27,10 @@ class Link(NamedTuple):
 
 @dataclass(slots=True)
 class Client:
-    """A guest that is served. `source` is the MAC that answers; `options` and `tails` belong to the responder."""
+    """A guest that is served. `source` is the MAC that answers, `source6` the packed address of its link.
+
+    `options` and `tails` belong to the responder; `six` is None for a guest that DHCPv6 has nothing to say to.
+    """
 
     tap: str
     instance: str
@@ -37,7 +42,9 @@ class Client:
     advert: ra.Advert | None
     memory: dict[tuple[bytes | None, ...], Remembered] = field(default_factory=dict)
     options: dict[int, bytes] = field(default_factory=dict)
-    tails: dict[tuple[int, bytes | None, int], bytes] = field(default_factory=dict)
+    tails: dict[tuple[object, ...], Layout] = field(default_factory=dict)
+    six: Lease6 | None = None
+    source6: bytes = b""
 
     def __str__(self) -> str:
         return f"{self.tap} ({self.instance or 'unnamed'})"
@@ -66,7 +73,7 @@ def client(binding: Binding, tap: Link, indev: Link | None, settings: Settings) 
             source=uplink.mac,
             lease=four,
             advert=ra.advertise(binding, facts, settings.ipv6, terms) if settings.ipv6.enable else None,
-            options=responder.encode(four) if four else {},
+            options=options4.encode(four) if four else options4.without_address(settings.dhcp, terms),
         )
     except ValueError as err:
         raise BindingError(f"binding of {binding.tap}: {err}") from err
