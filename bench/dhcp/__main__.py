@@ -9,9 +9,10 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 
-from bench import OUT
-from bench.dhcp import exchange
+from bench import OUT, ROOT
+from bench.dhcp import boot, exchange, flood
 from bench.dhcp.bench import Bench, bench, setup
 from bench.dhcp.servers import NFDHCPD
 from bench.result import Result
@@ -19,6 +20,9 @@ from ganeti_ext.errors import ExtError
 
 PARTS: Mapping[str, Callable[[Bench], None]] = {
     "exchange": exchange.measure,
+    "burst": boot.burst,
+    "start": boot.start,
+    "flood": flood.flood,
 }
 
 
@@ -42,7 +46,8 @@ def _run(arguments: argparse.Namespace) -> None:
     setup()
     result = Result("dhcp", NFDHCPD.name, arguments={name: str(value) for name, value in vars(arguments).items()})
     try:
-        with bench(tuple(arguments.bindings), arguments.rounds, arguments.seconds, result) as place:
+        sizes = tuple(arguments.bindings)
+        with bench(sizes, arguments.rounds, arguments.seconds, result, arguments.tree) as place:
             for part in arguments.part:
                 PARTS[part](place)
     finally:
@@ -61,6 +66,9 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--bindings", type=int, nargs="+", metavar="N", help="numbers of guests (default: 1000 5000)")
     parser.add_argument("--rounds", type=int, help="turns of each server (default: 3)")
     parser.add_argument("--seconds", type=float, help="length of one probe (default: 2)")
+    parser.add_argument(
+        "--tree", type=Path, default=ROOT, metavar="DIR", help="measure the nfdhcpd of another checkout"
+    )
     parser.add_argument("--quick", action="store_true", help="1,000 guests, two rounds, one second")
     arguments = parser.parse_args(argv)
     arguments.part = arguments.part or list(PARTS)

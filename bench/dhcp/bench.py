@@ -45,12 +45,12 @@ class Bench:
 
 
 @contextlib.contextmanager
-def bench(sizes: tuple[int, ...], rounds: int, seconds: float, result: Result) -> Iterator[Bench]:
-    """Make the place for these numbers of guests, and take it away."""
+def bench(sizes: tuple[int, ...], rounds: int, seconds: float, result: Result, tree: Path = ROOT) -> Iterator[Bench]:
+    """Make the place for these numbers of guests and the nfdhcpd of this tree, and take it away."""
     server, client = cores()
     with contextlib.ExitStack() as undo:
         root = undo.enter_context(layer.mounted(_lower(), _empty(PLACE)))
-        _copy(root)
+        _copy(tree, root)
         with step(f"Making {max(sizes):,} taps"):
             undo.enter_context(topology.topology(max(sizes)))
         yield Bench(
@@ -94,9 +94,9 @@ def _empty(place: Path) -> Path:
     return place
 
 
-def _copy(root: Path) -> None:
+def _copy(tree: Path, root: Path) -> None:
     """Our code as packages install it, compiled; an editor at work on the checkout does not reach into the run."""
     for part in ("ganeti_ext", "nfdhcpd"):
         target = root / OURS[1:] / part
-        shutil.copytree(ROOT / part, target, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(tree / part, target, ignore=shutil.ignore_patterns("__pycache__"))
     run(["chroot", str(root), "python3", "-m", "compileall", "-q", OURS], timeout=120)
