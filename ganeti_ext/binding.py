@@ -34,6 +34,8 @@ TERMS = (
     *("boot_server", "boot_file", "boot_efi", "boot_http", "boot_ipxe"),
     *("ipv6_mode", "router_preference", "pref64", "prefix6", "options6"),
 )
+# Those that may have several values, separated by blanks.
+LISTS = ("nameservers", "search", "ntp", "routes", "options", "options6")
 
 _TEXT = ("indev", "ip", "subnet", "gateway", "subnet6", "gateway6", "eui64")
 _NUMBER = ("mtu", "ifindex")

@@ -5,7 +5,11 @@ On instances made by the front (the facts that Ganeti has no field for):
     ganeti-ext:KEY:VALUE          VALUE escaped, see `escape`
     ganeti-ext:KEY.N:PART         part N (from 0) of a value that is too long for one tag
 
-KEY is one of FACTS. Ganeti allows the characters [A-Za-z0-9_.+*/:@-] and 128 of them in a tag.
+KEY is one of FACTS. On networks and instances, what nfdhcpd tells the guests (kvm_ifup/terms.py):
+
+    nfdhcpd:KEY:VALUE             VALUE may be escaped, and must be where Ganeti does not allow a character
+
+Ganeti allows the characters [A-Za-z0-9_.+*/:@-] and 128 of them in a tag.
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ FACTS = ("project", "user", "name", "flavor", "image")
 
 # On networks: hand its NICs to nfdhcpd (the original's tag).
 NFDHCPD = "nfdhcpd"
+TERM = NFDHCPD + ":"
 # On instances: no IPv4 or IPv6 for them from nfdhcpd (the original's tags).
 DISABLE_IPV4 = "disable_ipv4"
 DISABLE_IPV6 = "disable_ipv6"
@@ -70,6 +75,15 @@ def decode(tags: Iterable[str]) -> dict[str, str]:
         except (ValueError, KeyError):
             continue
     return facts
+
+
+def term(tag: str) -> tuple[str, str]:
+    """Key and value of a tag that starts with TERM; ValueError when the value cannot be read or shown."""
+    key, _, value = tag[len(TERM) :].partition(":")
+    text = unescape(value)
+    if not text.isprintable():
+        raise ValueError(f"{text!r} has characters that cannot be printed")
+    return key, text
 
 
 def _fact(key: str, value: str) -> list[str]:

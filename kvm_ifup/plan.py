@@ -14,7 +14,7 @@ from ganeti_ext import tags
 from ganeti_ext.address import link_local
 from ganeti_ext.binding import Binding
 from ganeti_ext.errors import ContractError
-from kvm_ifup import addresses, ruleset
+from kvm_ifup import addresses, ruleset, terms
 from kvm_ifup.state import Record
 
 TYPE_CHECKING = False
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from ganeti_ext.nicenv import Nic
     from kvm_ifup.addresses import Addresses
+    from kvm_ifup.terms import Told
 
 # nft and ip read our text with grammars of their own; names outside this need quoting that they do not have.
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
@@ -65,8 +66,9 @@ def lower(nic: Nic) -> str:
 def plan(nic: Nic, tap: Link, below: Link, directory: str) -> Plan:
     """All that is done for a NIC; `below` is the interface called `lower(nic)`, `directory` that of the bindings."""
     found = addresses.of(nic)
+    told = terms.of(nic)
     wanted = tags.NFDHCPD in (nic.network.tags if nic.network else ()) and (found.ip or found.eui64)
-    elements = () if spoof_allowed(nic) else tuple(_elements(nic, found, below))
+    elements = () if spoof_allowed(nic) else tuple(_elements(nic, found, told, below))
     record = Record(
         tap=nic.tap,
         ifindex=tap.ifindex,
@@ -79,8 +81,8 @@ def plan(nic: Nic, tap: Link, below: Link, directory: str) -> Plan:
         record=record,
         nft=ruleset.skeleton() + allowed(record),
         ip="".join(f"link set dev {line}\n" for line in MODES[nic.mode].lines(nic, tap, below)),
-        binding=_binding(nic, found, tap, below) if wanted else None,
-        warnings=found.warnings,
+        binding=_binding(nic, found, told, tap, below) if wanted else None,
+        warnings=found.warnings + told.warnings,
     )
 
 
@@ -98,7 +100,7 @@ def spoof_allowed(nic: Nic) -> bool:
     return tags.SPOOF_ALLOWED in nic.tags or (nic.network is not None and tags.SPOOF_ALLOWED in nic.network.tags)
 
 
-def _elements(nic: Nic, found: Addresses, below: Link) -> Iterator[tuple[str, str]]:
+def _elements(nic: Nic, found: Addresses, told: Told, below: Link) -> Iterator[tuple[str, str]]:
     """What the tap may say (ruleset.py); a family that it lacks has no element and so is dropped."""
     yield "taps", ""
     yield "macs", nic.mac
@@ -110,6 +112,8 @@ def _elements(nic: Nic, found: Addresses, below: Link) -> Iterator[tuple[str, st
     if found.eui64:
         yield "ip6_source", found.eui64
         yield "ip6_target", _number(found.eui64)
+    if told.prefix6:
+        yield "ip6_prefix", told.prefix6
     # nfdhcpd advertises from the link-local address of the interface below.
     routers = {link_local(below.mac)}
     if found.gateway6 and ipaddress.IPv6Address(found.gateway6).is_link_local:
@@ -118,7 +122,7 @@ def _elements(nic: Nic, found: Addresses, below: Link) -> Iterator[tuple[str, st
         yield "ip6_router", _number(router)
 
 
-def _binding(nic: Nic, found: Addresses, tap: Link, below: Link) -> Binding:
+def _binding(nic: Nic, found: Addresses, told: Told, tap: Link, below: Link) -> Binding:
     return Binding(
         tap=nic.tap,
         mac=nic.mac,
@@ -131,10 +135,11 @@ def _binding(nic: Nic, found: Addresses, tap: Link, below: Link) -> Binding:
         subnet6=found.subnet6,
         gateway6=found.gateway6,
         eui64=found.eui64,
-        mtu=below.mtu,
+        mtu=told.mtu or below.mtu,
         ifindex=tap.ifindex,
         macspoof=spoof_allowed(nic),
         tags=nic.network.tags if nic.network else (),
+        terms=told.terms,
     )
 
 

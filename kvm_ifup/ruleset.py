@@ -23,6 +23,7 @@ _SETS = {
     "macs": "type ifname . ether_addr",
     "ip4": "type ifname . ipv4_addr",
     "ip6_source": "type ifname . ipv6_addr",
+    "ip6_prefix": "type ifname . ipv6_addr; flags interval",  # delegated; used behind the guest, so never claimed
     "ip6_target": "typeof iifname . @th,64,128",
     "ip6_taps": "type ifname",  # those that may use IPv6 at all, hence link-local addresses
     "ip6_router": "typeof iifname . @th,64,128",  # link-local addresses that are a router's
@@ -75,6 +76,7 @@ _RULES = {
         # Ganeti knows the MAC only, and guests choose their link-local addresses by RFC 7217: any is allowed, as
         # it leads nowhere off the link, but for those that routers are known by, lest a guest pose as the router.
         "ip6 saddr fe80::/64 iifname . @nh,64,128 != @ip6_router goto upper_ip6",
+        "iifname . ip6 saddr @ip6_prefix goto upper_ip6",
         "drop",
     ),
     "from_unspecified": (

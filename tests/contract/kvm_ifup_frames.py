@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from scapy.layers import inet
 from scapy.layers.dhcp import BOOTP, DHCP
-from scapy.layers.dhcp6 import DHCP6_Advertise, DHCP6_Solicit
+from scapy.layers.dhcp6 import DHCP6_Advertise, DHCP6_Reply, DHCP6_Request, DHCP6_Solicit
 from scapy.layers.inet import ICMP, TCP, UDP
 from scapy.layers.inet6 import (
     ICMPv6EchoRequest,
@@ -30,6 +30,7 @@ from scapy.packet import Packet, Raw
 
 MAC, IP, IP6 = "52:54:00:00:00:01", "10.0.0.5", "2001:db8::5054:ff:fe00:1"
 OTHER_MAC, OTHER_IP, OTHER_IP6 = "52:54:00:00:00:02", "10.0.0.6", "2001:db8::5054:ff:fe00:2"
+PREFIX6 = "2001:db8:77::/56"  # delegated to the guest
 OWN_LL, PRIVATE_LL, BRIDGE_LL = "fe80::5054:ff:fe00:1", "fe80::1234:5678:9abc:def0", "fe80::ff:fe00:b0"
 BROADCAST, UNKNOWN, ALL_NODES = "ff:ff:ff:ff:ff:ff", "02:00:00:00:00:99", "33:33:00:00:00:01"
 
@@ -63,6 +64,10 @@ def _dhcp(kind: str, src: str, sport: int, dport: int) -> bytes:
     return _frame(inet.IP(src=src, dst="255.255.255.255") / UDP(sport=sport, dport=dport) / message, dst=BROADCAST)
 
 
+def _dhcp6(message: Packet, src: str, dst: str = "ff02::1:2", sport: int = 546) -> bytes:
+    return _ip6(UDP(sport=sport, dport=547) / message, src, dst)
+
+
 _RA = ICMPv6ND_RA(routerlifetime=1800)
 _TEXT = Raw(b"0123456789abcdef")
 
@@ -85,7 +90,11 @@ PASS = {
     "ipv6 echo behind options": _ip6(IPv6ExtHdrHopByHop() / IPv6ExtHdrDestOpt() / ICMPv6EchoRequest()),
     "ipv6 echo, link-local of the mac": _ip6(ICMPv6EchoRequest(), OWN_LL),
     "ipv6 echo, link-local of rfc 7217": _ip6(ICMPv6EchoRequest(), PRIVATE_LL),
-    "dhcpv6 solicit": _ip6(UDP(sport=546, dport=547) / DHCP6_Solicit(), OWN_LL, "ff02::1:2"),
+    "dhcpv6 solicit": _dhcp6(DHCP6_Solicit(), OWN_LL),
+    "dhcpv6 solicit, link-local of rfc 7217": _dhcp6(DHCP6_Solicit(), PRIVATE_LL),
+    "dhcpv6 request": _dhcp6(DHCP6_Request(), OWN_LL),
+    "dhcpv6 renewal to the server itself": _dhcp6(DHCP6_Request(), IP6, dst=BRIDGE_LL),
+    "ipv6 echo, delegated prefix": _ip6(ICMPv6EchoRequest(), "2001:db8:77:ff::1"),
     "neighbour solicitation": _ip6(ICMPv6ND_NS(tgt="2001:db8::99"), dst="ff02::1:ff00:99"),
     "neighbour advertisement": _na(IP6),
     "neighbour advertisement, link-local": _na(PRIVATE_LL, PRIVATE_LL),
@@ -125,6 +134,12 @@ DROP = {
     "ipv6 udp without address": _ip6(UDP(sport=1, dport=2), "::"),
     "mld query without address": _ip6(ICMPv6MLQuery(), "::", "ff02::1"),
     "dhcpv6 advertise": _ip6(UDP(sport=547, dport=546) / DHCP6_Advertise(), OWN_LL),
+    "dhcpv6 reply to all": _ip6(UDP(sport=547, dport=546) / DHCP6_Reply(), IP6, "ff02::1"),
+    "dhcpv6 from a relay": _dhcp6(DHCP6_Solicit(), OWN_LL, sport=547),
+    "dhcpv6 solicit without address": _dhcp6(DHCP6_Solicit(), "::"),
+    "dhcpv6 solicit, link-local of the bridge": _dhcp6(DHCP6_Solicit(), BRIDGE_LL),
+    "ipv6, beside the delegated prefix": _ip6(ICMPv6EchoRequest(), "2001:db8:77:100::1"),
+    "dhcpv6 reply, delegated prefix": _ip6(UDP(sport=547, dport=546) / DHCP6_Reply(), "2001:db8:77::1"),
     "router advertisement": _ip6(_RA, OWN_LL, "ff02::1"),
     "router advertisement, global source": _ip6(_RA, IP6, "ff02::1"),
     "router advertisement without address": _ip6(_RA, "::", "ff02::1"),

@@ -10,7 +10,7 @@ import pytest
 
 from ganeti_ext import binding, tags
 from kvm_ifup import ruleset
-from tests.contract.kvm_ifup_frames import DROP, IP, MAC, OTHER_IP, OTHER_MAC, PASS
+from tests.contract.kvm_ifup_frames import DROP, IP, MAC, OTHER_IP, OTHER_MAC, PASS, PREFIX6
 from tests.contract.kvm_ifup_node import PATH, SCRIPT, Node, Tap, needs_node
 
 ENV = {
@@ -24,14 +24,14 @@ ENV = {
     "MODE": "bridged",
     "LINK": "br0",
     "BRIDGE": "br0",
-    "TAGS": "ganeti-ext:name:Web*20Server ganeti-ext:project:p1",
+    "TAGS": f"ganeti-ext:name:Web*20Server ganeti-ext:project:p1 nfdhcpd:prefix6:{PREFIX6} nfdhcpd:mtu:1280",
     "NETWORK_NAME": "net1",
     "NETWORK_UUID": "9b1c1f0e-2a43-4d6c-8b0a-57a5a8a3f1c2",
     "NETWORK_SUBNET": "10.0.0.0/24",
     "NETWORK_GATEWAY": "10.0.0.1",
     "NETWORK_SUBNET6": "2001:db8::/64",
     "NETWORK_GATEWAY6": "fe80::1",
-    "NETWORK_TAGS": "nfdhcpd public",
+    "NETWORK_TAGS": "nfdhcpd public nfdhcpd:lease:600",
 }
 MARK = bytes.fromhex("0200000000aa0200000000bb88b5") + b"all before this has passed"
 NO_IP6 = {**ENV, "NETWORK_SUBNET6": "", "NETWORK_GATEWAY6": ""}
@@ -225,10 +225,17 @@ class TestUp:
             subnet6="2001:db8::/64",
             gateway6="fe80::1",
             eui64="2001:db8::5054:ff:fe00:1",
-            mtu=1400,
+            mtu=1280,
             ifindex=int(net.node.run("cat", "/sys/class/net/tap0/ifindex")),
-            tags=("nfdhcpd", "public"),
+            tags=("nfdhcpd", "nfdhcpd:lease:600", "public"),
+            terms=(("lease", "600"), ("prefix6", PREFIX6)),
         )
+
+    def test_a_tag_that_makes_no_sense_is_told(self, net: Net) -> None:
+        done = net.node.kvm_ifup({**ENV, "NETWORK_TAGS": "nfdhcpd nfdhcpd:leese:600"})
+        assert done.returncode == 0
+        assert done.stderr == "kvm-vif-bridge: tag nfdhcpd:leese:600 is passed over: no such key\n"
+        assert net.verdicts() == EXPECTED
 
     def test_an_odd_ipv6_subnet_is_told(self, net: Net) -> None:
         done = net.node.kvm_ifup({**ENV, "NETWORK_SUBNET6": "2001:db8::/56"})

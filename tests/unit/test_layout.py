@@ -47,6 +47,7 @@ CORES = (
     "frontend/translate.py",
     "kvm_ifup/addresses.py",
     "kvm_ifup/ruleset.py",
+    "kvm_ifup/terms.py",
     "nfdhcpd/answer.py",
     "nfdhcpd/chains.py",
     "nfdhcpd/dhcp4.py",
