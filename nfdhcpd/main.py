@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from typing import TYPE_CHECKING
 
 from ganeti_ext import binding
-from ganeti_ext.errors import ExtError
+from ganeti_ext.errors import CommandError, ExtError
 from ganeti_ext.service import log_to_journal
-from nfdhcpd import client, divert
+from nfdhcpd import client, divert, duid
 from nfdhcpd import settings as settings_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from nfdhcpd.settings import Settings
+
+log = logging.getLogger(__name__)
 
 # What --check assumes of a tap: all that a binding says of it.
 _TAP = client.Link(1, b"\2\0\0\0\0\1")
@@ -34,7 +37,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             return check(settings)
         if arguments.divert:
             divert.divert(settings)
+            duid.ensure()
             return 0
+        warn(settings)
         # Not before: --divert and --check work where this one's libraries are missing.
         from nfdhcpd import daemon  # noqa: PLC0415
 
@@ -46,16 +51,34 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def check(settings: Settings) -> int:
-    """Say what is wrong with the bindings, as far as their text tells; 0 when nothing is."""
-    bad = 0
+    """Say what is wrong with the bindings, as far as their text tells, and with the rules; 0 when nothing is."""
+    wrong = [*bindings(settings), *rules(settings)]
+    sys.stdout.writelines(f"{line}\n" for line in wrong)
+    return 1 if wrong else 0
+
+
+def bindings(settings: Settings) -> Iterator[str]:
+    """What is wrong with them, a line each."""
     for tap in sorted(binding.taps(settings.general.directory)):
         try:
             found = binding.read(tap, settings.general.directory)
             client.client(found, _TAP._replace(ifindex=found.ifindex or 1), None, settings)
         except binding.BindingError as err:
-            sys.stdout.write(f"{err}\n")
-            bad += 1
-    return 1 if bad else 0
+            yield str(err)
+
+
+def rules(settings: Settings) -> Iterator[str]:
+    """Those that divert the guests' packets and are not there, a line each; only root can tell."""
+    try:
+        yield from (f"not in place: {rule} (nfdhcpd --divert sets it)" for rule in divert.missing(settings))
+    except CommandError as err:
+        sys.stderr.write(f"nfdhcpd: whether the rules are in place cannot be seen: {err}\n")
+
+
+def warn(settings: Settings) -> None:
+    """Log what is wrong with the rules. Not fatal: they can be set at any time, and some may be there."""
+    for line in rules(settings):
+        log.error("%s", line)
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:

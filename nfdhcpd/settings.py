@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ganeti_ext import binding, config
 from ganeti_ext.errors import ConfigError
+from nfdhcpd import duid as identifier
 from nfdhcpd import terms
 from nfdhcpd.duid import DEFAULT_DUID
 from nfdhcpd.terms import Guests
@@ -62,12 +63,12 @@ class Settings(NamedTuple):
 
 
 def load(path: str = PATH) -> Settings:
-    """Read and check the file; ConfigError names the key."""
+    """Read and check the file, and the server's identifier; ConfigError names the key or the file."""
     found = config.sections(path)
     config.refuse_unknown(path, found, _Known())
     kinds: dict[str, Callable[..., Any]] = {"general": General, "dhcp": Dhcp, "ipv6": Ipv6}
     made = {name: config.build(path, name, kind, found.get(name, {})) for name, kind in kinds.items()}
-    settings = Settings(**made, guests=Guests(dict(_guests(path, found))))
+    settings = Settings(**made, guests=Guests(dict(_guests(path, found))), duid=identifier.load())
     for name, check in CHECKS.items():
         section, _, key = name.partition(".")
         _checked(path, section, key, getattr(getattr(settings, section), key), check)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ganeti_ext.errors import ConfigError
-from nfdhcpd import settings
+from nfdhcpd import duid, settings
 from nfdhcpd.settings import Dhcp, General, Ipv6, Settings
 from nfdhcpd.terms import Terms
 
@@ -28,6 +28,11 @@ def test_a_file(tmp_path: Path) -> None:
         write(tmp_path, "[dhcp]\nqueue = 0\n[guests]\nnameservers = 9.9.9.9, ::1\n[ipv6]\nenable = no\n")
     )
     assert (found.dhcp.queue, found.guests.of().nameservers, found.ipv6.enable) == (0, ("9.9.9.9", "::1"), False)
+
+
+def test_the_servers_identifier_is_read_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(duid, "load", lambda: b"\0\4identifier")
+    assert settings.load(str(tmp_path / "none")).duid == b"\0\4identifier"
 
 
 def test_a_network_tag_speaks_louder_than_all_guests_and_a_binding_louder_than_a_tag(tmp_path: Path) -> None:
