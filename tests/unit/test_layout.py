@@ -50,6 +50,13 @@ CORES = (
     "kvm_ifup/terms.py",
     "nfdhcpd/answer.py",
     "nfdhcpd/chains.py",
+    "nfdhcpd/describe.py",
+    "nfdhcpd/describe4.py",
+    "nfdhcpd/describe6.py",
+    "nfdhcpd/feed.py",
+    "nfdhcpd/probe.py",
+    "nfdhcpd/questions.py",
+    "nfdhcpd/session.py",
     "nfdhcpd/dhcp4.py",
     "nfdhcpd/frame.py",
     "nfdhcpd/discovery.py",
@@ -62,7 +69,8 @@ CORES = (
     "nfdhcpd/terms.py",
 )
 # Where all that nobody expected ends: once per process, at its edge.
-BROAD = {"ganeti_ext/entry.py", "nfdhcpd/nfqueue.py"}
+# In nfdhcpd a packet, and a question, must not end the service of all.
+BROAD = {"ganeti_ext/entry.py", "nfdhcpd/control.py", "nfdhcpd/nfqueue.py"}
 VAGUE = {"utils", "util", "helpers", "helper", "manager", "common", "misc"}
 # Paths of a developer's machine and words that are not the project's, in pieces: this file is searched too.
 _PIECES = (
