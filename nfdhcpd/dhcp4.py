@@ -16,16 +16,17 @@ CLIENT_PORT = 68
 BROADCAST_FLAG = 0x8000
 COOKIE = b"\x63\x82\x53\x63"
 UNSET = bytes(4)
+ETHERNET = b"\1\6"  # hardware type and length of address
 # RFC 1542, 2.1: a BOOTP message has 300 bytes at least, and some relays and clients drop a shorter one.
 LEAST = 300
+HEADER = 240  # bytes before the options, the cookie among them
 
-_FIXED = struct.Struct("!BBBB4sHH4s4s4s4s6s10x64s128s4s")
-_REPLY = struct.Struct("!BBBB4sHH4s4s4s4s6s202x4s")
+_FIXED = struct.Struct("!B2sB4sHH4s4s4s4s6s10x64s128s4s")
 _PAD, _END = 0, 255
 
 
 class Kind(IntEnum):
-    """Values of option 53."""
+    """Values of option 53: RFC 2132, 9.6, and RFC 4388, 6.1."""
 
     DISCOVER = 1
     OFFER = 2
@@ -35,6 +36,10 @@ class Kind(IntEnum):
     NAK = 6
     RELEASE = 7
     INFORM = 8
+    LEASEQUERY = 10
+    LEASEUNASSIGNED = 11
+    LEASEUNKNOWN = 12
+    LEASEACTIVE = 13
 
 
 _KINDS = {bytes((kind,)): kind for kind in Kind}
@@ -50,6 +55,8 @@ class Code(IntEnum):
     DOMAIN = 15
     MTU = 26
     BROADCAST = 28
+    NTP = 42
+    VENDOR = 43
     REQUESTED = 50
     LEASE = 51
     OVERLOAD = 52
@@ -60,13 +67,25 @@ class Code(IntEnum):
     SIZE = 57
     RENEWAL = 58
     REBINDING = 59
+    CLASS = 60
     CLIENT = 61
+    BOOT_SERVER = 66
+    BOOT_FILE = 67
+    USER_CLASS = 77
+    RAPID = 80
+    FQDN = 81
+    RELAY = 82
+    ARCHITECTURE = 93
+    IPV6_ONLY = 108
+    AUTOCONF = 116
     SEARCH = 119
     ROUTES = 121
+    IPXE = 175
+    ROUTES_MS = 249
 
 
 class Dhcp4(NamedTuple):
-    """One message; addresses are 4 packed bytes, `chaddr` the 6 of an Ethernet card."""
+    """One message; addresses are 4 packed bytes, `chaddr` the 6 of an Ethernet card, `link` its type and length."""
 
     op: int
     xid: bytes
@@ -79,6 +98,7 @@ class Dhcp4(NamedTuple):
     yiaddr: bytes = UNSET
     siaddr: bytes = UNSET
     giaddr: bytes = UNSET
+    link: bytes = ETHERNET
 
     @property
     def kind(self) -> Kind:
@@ -92,24 +112,26 @@ class Dhcp4(NamedTuple):
 
 def parse(payload: bytes) -> Dhcp4:
     """A message out of a UDP payload; FrameError when it is malformed or not of Ethernet."""
-    if len(payload) < _FIXED.size:
+    if len(payload) < HEADER:
         raise FrameError(f"DHCP message of {len(payload)} bytes")
-    (op, htype, hlen, hops, xid, secs, flags, ciaddr, yiaddr, siaddr, giaddr, chaddr, sname, file, cookie) = (
-        _FIXED.unpack_from(payload)
+    op, link, hops, xid, secs, flags, ciaddr, yiaddr, siaddr, giaddr, chaddr, sname, file, cookie = _FIXED.unpack_from(
+        payload
     )
     if cookie != COOKIE:
         raise FrameError("no DHCP cookie: BOOTP")
-    if (htype, hlen) != (1, 6):
-        raise FrameError(f"hardware type {htype} of {hlen} bytes")
     options: dict[int, bytes] = {}
-    _read(payload[_FIXED.size :], options)
+    _read(payload, HEADER, options)
     # Options may go on in the fields of network boot (RFC 2132, 9.3); the order is that of RFC 3396, 5.
-    overload = options.get(Code.OVERLOAD, b"\0")[-1:]
-    if overload in (b"\1", b"\3"):
-        _read(file, options)
-    if overload in (b"\2", b"\3"):
-        _read(sname, options)
-    return Dhcp4(op, xid, chaddr, options, hops, secs, flags, ciaddr, yiaddr, siaddr, giaddr)
+    if Code.OVERLOAD in options:
+        overload = options[Code.OVERLOAD][-1:]
+        if overload in (b"\1", b"\3"):
+            _read(file, 0, options)
+        if overload in (b"\2", b"\3"):
+            _read(sname, 0, options)
+    # A query about an address or an identifier names no hardware (RFC 4388, 6.2).
+    if link != ETHERNET and (any(link) or options.get(Code.KIND) != bytes((Kind.LEASEQUERY,))):
+        raise FrameError(f"hardware type {link[0]} of {link[1]} bytes")
+    return Dhcp4(op, xid, chaddr, options, hops, secs, flags, ciaddr, yiaddr, siaddr, giaddr, link)
 
 
 def build(message: Dhcp4) -> bytes:
@@ -117,11 +139,11 @@ def build(message: Dhcp4) -> bytes:
     return assemble(message, b"".join(option(code, value) for code, value in message.options.items()))
 
 
-def assemble(message: Dhcp4, tail: bytes) -> bytes:
-    """The UDP payload of a message whose options stand ready in `tail`; its own are not looked at."""
-    op, xid, chaddr, _, hops, secs, flags, ciaddr, yiaddr, siaddr, giaddr = message
-    head = _REPLY.pack(op, 1, 6, hops, xid, secs, flags, ciaddr, yiaddr, siaddr, giaddr, chaddr, COOKIE)
-    return (head + tail + b"\xff").ljust(LEAST, b"\0")
+def assemble(message: Dhcp4, options: bytes, file: bytes = b"", sname: bytes = b"") -> bytes:
+    """The UDP payload of a message whose options stand ready, without the end mark; its own are not looked at."""
+    op, xid, chaddr, _, hops, secs, flags, ciaddr, yiaddr, siaddr, giaddr, link = message
+    head = _FIXED.pack(op, link, hops, xid, secs, flags, ciaddr, yiaddr, siaddr, giaddr, chaddr, sname, file, COOKIE)
+    return (head + options + b"\xff").ljust(LEAST, b"\0")
 
 
 def option(code: int, value: bytes) -> bytes:
@@ -131,18 +153,19 @@ def option(code: int, value: bytes) -> bytes:
     return b"".join(option(code, value[at : at + 255]) for at in range(0, len(value), 255))
 
 
-def _read(area: bytes, options: dict[int, bytes]) -> None:
-    """Add the options of one field; what comes twice is one value in pieces (RFC 3396)."""
-    at = 0
-    while at < len(area):
+def _read(area: bytes, at: int, options: dict[int, bytes]) -> None:
+    """Add the options of one field from `at` on; what comes twice is one value in pieces (RFC 3396)."""
+    size = len(area)
+    while at < size:
         code = area[at]
         if code == _END:
             return
-        at += 1
         if code == _PAD:
+            at += 1
             continue
-        if at >= len(area) or at + 1 + area[at] > len(area):
+        start = at + 2
+        at = start + area[at + 1] if start <= size else size + 1
+        if at > size:
             raise FrameError(f"DHCP option {code} is cut short")
-        end = at + 1 + area[at]
-        options[code] = options.get(code, b"") + area[at + 1 : end]
-        at = end
+        value = area[start:at]
+        options[code] = options[code] + value if code in options else value

@@ -7,6 +7,9 @@ from functools import lru_cache, partial
 from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING
 
+from nfdhcpd import names, terms
+from nfdhcpd.boot import Boot
+
 if TYPE_CHECKING:
     from ganeti_ext.binding import Binding
     from nfdhcpd.settings import Dhcp
@@ -15,28 +18,51 @@ if TYPE_CHECKING:
 # The address of RFC 7600: a valid source that nobody has, for a guest which is alone in its subnet.
 NOBODY = IPv4Address("192.0.0.8")
 
+# Not to be said as raw options: what the protocol itself says, and what follows from a guest's addresses.
+PROTOCOL = frozenset((50, 51, 52, 53, 54, 55, 57, 58, 59, 61, 80, 81, 82, 108, 116))
+ADDRESSING = frozenset((1, 3, 28, 33, 121, 249))
+
 # Guests share networks and servers, and to parse them takes longer than to answer a packet.
 _network = lru_cache(maxsize=1024)(partial(IPv4Network, strict=False))
 _address = lru_cache(maxsize=1024)(IPv4Address)
 
 
 @dataclass(frozen=True, slots=True)
+class Shared:
+    """What every guest of the same terms is told; `options` are raw."""
+
+    seconds: int
+    search: tuple[str, ...]
+    nameservers: tuple[IPv4Address, ...]
+    ntp: tuple[IPv4Address, ...]
+    routes: tuple[tuple[IPv4Network, IPv4Address], ...]
+    options: tuple[tuple[int, bytes], ...]
+    ipv6_only: int
+    boot: Boot | None
+
+
+@dataclass(frozen=True, slots=True)
 class Lease:
-    """Terms of one guest; `router` is None when it is to know none; `seconds` is the lease time."""
+    """Terms of one guest; `router` is None when it is to know none; `own` is its address packed, `text` in words."""
 
     ip: IPv4Address
+    own: bytes
+    text: str
     network: IPv4Network
     server: IPv4Address
     router: IPv4Address | None
     hostname: str
     domain: str
-    search: tuple[str, ...]
-    nameservers: tuple[IPv4Address, ...]
     mtu: int | None
-    seconds: int
+    shared: Shared
+
+    @property
+    def seconds(self) -> int:
+        """The lease time."""
+        return self.shared.seconds
 
 
-def lease(binding: Binding, dhcp: Dhcp, terms: Terms) -> Lease | None:
+def lease(binding: Binding, dhcp: Dhcp, said: Terms) -> Lease | None:
     """The terms for a binding, None when it has no IPv4; ValueError says what is wrong with it."""
     if binding.ip is None:
         return None
@@ -46,23 +72,57 @@ def lease(binding: Binding, dhcp: Dhcp, terms: Terms) -> Lease | None:
     edges = (network.network_address, network.broadcast_address) if network.prefixlen < 31 else ()
     if ip not in network or ip in edges:
         raise ValueError(f"IP {ip} is no host of SUBNET {network}")
-    if not binding.hostname.isascii() or len(binding.hostname) > 253:
-        raise ValueError(f"HOSTNAME {binding.hostname!r} is not a host name")
+    try:
+        names.encode(binding.hostname)
+    except ValueError as err:
+        raise ValueError(f"HOSTNAME {binding.hostname!r} is not a host name: {err}") from err
     gateway = _address(binding.gateway) if binding.gateway else None
     if gateway == ip:  # the guest is the router of its network
         gateway = None
     return Lease(
         ip=ip,
+        own=ip.packed,
+        text=str(ip),
         network=network,
         server=_address(dhcp.server_ip) if dhcp.server_ip else gateway or _neighbour(ip, network),
         router=None if binding.private else gateway,
         hostname=binding.hostname,
-        domain=terms.domain or binding.hostname.partition(".")[2],
-        search=terms.search,
-        nameservers=tuple(_address(text) for text in terms.nameservers if ":" not in text),
-        mtu=binding.mtu or terms.mtu or None,
-        seconds=terms.lease,
+        domain=said.domain or binding.hostname.partition(".")[2],
+        mtu=binding.mtu or said.mtu or None,
+        shared=shared(said),
     )
+
+
+@lru_cache(maxsize=1024)
+def shared(said: Terms) -> Shared:
+    """The terms' own part, made once; ValueError names a raw option that cannot be."""
+    routes = (terms.route(text) for text in said.routes)
+    return Shared(
+        seconds=said.lease,
+        search=said.search,
+        nameservers=_fours(said.nameservers),
+        ntp=_fours(said.ntp),
+        routes=tuple((to, by) for to, by in routes if isinstance(to, IPv4Network) and isinstance(by, IPv4Address)),
+        options=tuple(_raw(said.options)),
+        ipv6_only=said.ipv6_only,
+        boot=Boot.of(said),
+    )
+
+
+def _fours(texts: tuple[str, ...]) -> tuple[IPv4Address, ...]:
+    return tuple(_address(text) for text in texts if ":" not in text)
+
+
+def _raw(texts: tuple[str, ...]) -> list[tuple[int, bytes]]:
+    found = [terms.raw_option(text) for text in texts]
+    for code, _ in found:
+        if code in PROTOCOL:
+            raise ValueError(f"option {code} cannot be raw: it is the protocol's own")
+        if code in ADDRESSING:
+            raise ValueError(f"option {code} cannot be raw: it follows from the addresses and routes of a guest")
+        if sum(code == other for other, _ in found) > 1:
+            raise ValueError(f"option {code} is raw more than once")
+    return found
 
 
 def _neighbour(ip: IPv4Address, network: IPv4Network) -> IPv4Address:

@@ -49,6 +49,7 @@ CORES = (
     "kvm_ifup/ruleset.py",
     "kvm_ifup/terms.py",
     "nfdhcpd/answer.py",
+    "nfdhcpd/boot.py",
     "nfdhcpd/chains.py",
     "nfdhcpd/describe.py",
     "nfdhcpd/describe4.py",
@@ -60,13 +61,16 @@ CORES = (
     "nfdhcpd/dhcp4.py",
     "nfdhcpd/frame.py",
     "nfdhcpd/discovery.py",
+    "nfdhcpd/layout4.py",
     "nfdhcpd/lease.py",
     "nfdhcpd/limit.py",
     "nfdhcpd/memory.py",
+    "nfdhcpd/options4.py",
     "nfdhcpd/ra.py",
     "nfdhcpd/responder.py",
     "nfdhcpd/stats.py",
     "nfdhcpd/terms.py",
+    "nfdhcpd/told4.py",
 )
 # Where all that nobody expected ends: once per process, at its edge.
 # In nfdhcpd a packet, and a question, must not end the service of all.
