@@ -12,6 +12,7 @@ from ganeti_ext.service import Loop
 from nfdhcpd import divert
 from nfdhcpd import settings as settings_of
 from nfdhcpd.bindings import Directory
+from nfdhcpd.control import Control
 from nfdhcpd.link import Sender
 from nfdhcpd.nfqueue import Queue
 from nfdhcpd.rtnetlink import Watch
@@ -42,7 +43,10 @@ def serve(settings: Settings, config: str) -> None:
                 queue = Queue(section.queue, take)
                 undo.callback(queue.close)
                 loop.add(queue, queue.ready)
+        if settings.general.control:
+            undo.callback(Control(settings.general.control, service, loop).close)
         loop.every(TICK, service.tick)
+        loop.on_status(lambda: f"{len(list(service.table))} taps served, {len(service.table.stale)} bindings not")
         loop.on_reload(lambda: reload(service, config))
         loop.on_signal(signal.SIGUSR1, service.dump)
         loop.run()
@@ -57,7 +61,7 @@ def reload(service: Service, config: str) -> None:
         return
     before = service.table.settings
     if _fixed(settings) != _fixed(before):
-        log.warning("directory, tap_prefix, bridged, rate, burst, enable and queue change with the next restart")
+        log.warning("directory, tap_prefix, bridged, rate, burst, control, enable, queue change with the next restart")
     service.reconfigure(settings)
     log.info("reloaded")
 
@@ -66,4 +70,4 @@ def _fixed(settings: Settings) -> tuple[object, ...]:
     """What sockets and rules were made from."""
     general, dhcp, ipv6, *_ = settings
     rules = (general.tap_prefix, general.bridged, general.rate, general.burst)
-    return (general.directory, *rules, dhcp.enable, dhcp.queue, ipv6.enable, ipv6.queue)
+    return (general.directory, general.control, *rules, dhcp.enable, dhcp.queue, ipv6.enable, ipv6.queue)

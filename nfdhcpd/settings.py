@@ -31,6 +31,7 @@ class General:
     bridged: bool = True
     rate: int = 50
     burst: int = 200
+    control: str = "/run/nfdhcpd/control"
     log_level: str = "INFO"
 
 

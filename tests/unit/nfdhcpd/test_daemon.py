@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import json
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -68,7 +70,9 @@ def config(tmp_path: Path) -> Path:
     # Loopback stands for a tap: it is there wherever the tests run.
     file_of.write(binding(tap="lo", indev=None), str(tmp_path / "bindings"))
     path = tmp_path / "nfdhcpd.conf"
-    path.write_text(f"[general]\ndirectory = {tmp_path}/bindings\n[guests]\nlease = 100\n")
+    path.write_text(
+        f"[general]\ndirectory = {tmp_path}/bindings\ncontrol = {tmp_path}/control\n[guests]\nlease = 100\n"
+    )
     return path
 
 
@@ -94,6 +98,41 @@ def test_serves_until_it_is_told_to_stop(daemon: Any, config: Path, caplog: pyte
     assert set() == Queue.bound
     wanted = ["lo (gx-web): served", "1 taps served, 0 bindings not", "reloaded", "lo (gx-web): no longer served"]
     assert [line for line in caplog.messages if line in wanted] == wanted
+
+
+def test_the_control_socket_is_there_while_it_serves(daemon: Any, config: Path) -> None:
+    answers: list[Any] = []
+
+    def ask() -> None:
+        with socket.socket(socket.AF_UNIX) as sock, sock.makefile("rwb") as file:
+            sock.settimeout(5)
+            sock.connect(str(config.parent / "control"))
+            file.write(b'{"do":"list"}\n')
+            file.flush()
+            answers.append(json.loads(file.readline()))
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    later(0.2, ask)
+    daemon.serve(settings.load(str(config)), str(config))
+    assert [answer["tap"] for answer in answers] == ["lo"]
+    assert not (config.parent / "control").exists()
+
+
+def test_without_a_control_socket(daemon: Any, config: Path) -> None:
+    config.write_text(config.read_text().replace(f"control = {config.parent}/control", "control ="))
+    later(0.2, send(signal.SIGTERM))
+    daemon.serve(settings.load(str(config)), str(config))
+
+
+def test_systemd_is_told_how_many_are_served(daemon: Any, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
+        heard.bind(str(config.parent / "notify"))
+        heard.settimeout(5)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(config.parent / "notify"))
+        later(0.2, send(signal.SIGTERM))
+        daemon.serve(settings.load(str(config)), str(config))
+        told = [heard.recv(100).decode() for _ in range(3)]
+    assert told == ["READY=1", "STATUS=1 taps served, 0 bindings not", "STOPPING=1"]
 
 
 def test_a_family_that_is_off_has_no_queue(daemon: Any, config: Path) -> None:
