@@ -25,6 +25,7 @@ messages = st.builds(
     yiaddr=four,
     siaddr=four,
     giaddr=four,
+    link=st.just(b"\1\6"),
 )
 QUERY = Dhcp4(1, b"abcd", b"\x52\x54\0\0\0\1", {53: b"\1", 55: b"\1\3\6", 61: b"\1RT\0\0\0\1"})
 
@@ -79,6 +80,30 @@ def test_options_in_file_and_sname() -> None:
     raw[108:117] = b"\x32\4\x0a\0\0\1\xff\0\0"  # file: requested address
     raw[44:52] = b"\x37\1\6\x0c\2vm\xff"  # sname: more of option 55, a host name
     assert dhcp4.parse(bytes(raw)).options == {52: b"\3", 55: b"\1\6", 50: b"\x0a\0\0\1", 12: b"vm"}
+
+
+def test_a_value_in_pieces_over_all_fields() -> None:
+    """RFC 3396, 5 to 7: the pieces follow each other by field, whatever stands between them."""
+    raw = bytearray(dhcp4.build(Dhcp4(1, b"abcd", bytes(6), {52: b"\3", 119: b"one", 12: b"vm"})))
+    raw[108:116] = b"\x77\3two\0\x77\0"  # file, in which a pad and an empty piece do no harm
+    raw[44:52] = b"\x77\5three\xff"  # sname
+    assert dhcp4.parse(bytes(raw)).options == {52: b"\3", 119: b"onetwothree", 12: b"vm"}
+
+
+@pytest.mark.parametrize(("overload", "found"), [(0, set()), (1, {12}), (2, {15}), (3, {12, 15}), (4, set())])
+def test_only_the_fields_that_are_named(overload: int, found: set[int]) -> None:
+    raw = bytearray(dhcp4.build(Dhcp4(1, b"abcd", bytes(6), {52: bytes((overload,))})))
+    raw[108:113], raw[44:49] = b"\x0c\2vm\xff", b"\x0f\2de\xff"
+    assert set(dhcp4.parse(bytes(raw)).options) == {52, *found}
+
+
+def test_fields_of_boot_as_scapy_reads_them() -> None:
+    read = BOOTP(dhcp4.assemble(QUERY._replace(siaddr=b"\x0a\0\0\2"), b"", b"pxelinux.0", b"server"))
+    assert (read.siaddr, read.file, read.sname) == (
+        "10.0.0.2",
+        b"pxelinux.0".ljust(128, b"\0"),
+        b"server".ljust(64, b"\0"),
+    )
 
 
 def test_bootp_has_no_cookie() -> None:
