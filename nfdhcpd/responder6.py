@@ -70,13 +70,13 @@ def answer(packet: bytes, hardware: bytes | None, client: Client) -> Answer:
         raise Pass
     kind = dhcp6.kind(payload)
     asked = NAMES.get(kind, f"DHCPv6 type {kind}")
+    if hardware != client.mac and not client.macspoof:
+        raise Silence("spoofed", f"spoofed: frame from {(hardware or b'').hex(':')}", asked)
     unicast = dst != dhcp6.SERVERS
     if unicast and dst[0] == 0xFF:
         raise Silence("ignored", f"{asked} to {dst.hex()}, which is for relays", asked)
     if unicast and dst != client.source6:
         raise Pass  # to another host: of a guest that relays for others, or routes
-    if hardware != client.mac and not client.macspoof:
-        raise Silence("spoofed", f"spoofed: frame from {(hardware or b'').hex(':')}", asked)
     rule = RULES.get(kind)
     if rule is None:
         raise Silence("ignored", f"a {asked} is no request of a client", asked)

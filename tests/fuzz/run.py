@@ -1,0 +1,23 @@
+"""Fuzz the answers of nfdhcpd, guided by coverage: python -m tests.fuzz.run CORPUS... [libFuzzer's options].
+
+python -m tests.fuzz.run -max_total_time=600 build/corpus tests/data/nfdhcpd/corpus     for ten minutes
+python -m tests.fuzz.run -merge=1 tests/data/nfdhcpd/corpus build/corpus                keep what adds coverage
+"""
+
+from __future__ import annotations
+
+import sys
+
+import atheris
+
+with atheris.instrument_imports(include=["nfdhcpd"]):
+    from tests.fuzz.discovery import one
+
+
+def target(data: bytes) -> None:
+    one(data)
+
+
+if __name__ == "__main__":
+    atheris.Setup(sys.argv, target)
+    atheris.Fuzz()
