@@ -10,7 +10,6 @@ from nfdhcpd.settings import Dhcp
 from nfdhcpd.terms import Terms
 from tests.unit.nfdhcpd.guest import IP4, binding, guest, guests
 
-
 NONE = Terms()
 
 
