@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PARTS = ("hooks", "extstorage", "kvm_ifup", "nfdhcpd", "eventd", "frontend")
 LIBRARIES = {
-    "nfdhcpd": {"netfilterqueue", "pyinotify"},
+    "nfdhcpd": {"netfilterqueue", "prometheus_client", "pyinotify"},
     "eventd": {"amqp", "kombu", "pyinotify"},
     "frontend": {"flask", "gunicorn", "itsdangerous", "kombu", "sqlalchemy", "werkzeug"},
 }
@@ -25,6 +25,7 @@ SOLE_USERS = {
     "amqp": {"eventd/publish.py"},
     "kombu": {"eventd/publish.py", "frontend/amqp.py"},
     "netfilterqueue": {"nfdhcpd/nfqueue.py"},
+    "prometheus_client": {"nfdhcpd/exporter.py"},
     "pyinotify": {"eventd/watch.py", "nfdhcpd/bindings.py"},
 }
 # Ganeti starts the scripts many times per operation, and each of these costs milliseconds.
@@ -55,6 +56,7 @@ CORES = (
     "nfdhcpd/describe4.py",
     "nfdhcpd/describe6.py",
     "nfdhcpd/feed.py",
+    "nfdhcpd/metrics.py",
     "nfdhcpd/probe.py",
     "nfdhcpd/questions.py",
     "nfdhcpd/session.py",
