@@ -35,20 +35,23 @@ class Result:
             notes.append(text)
 
     def text(self) -> str:
-        """All tables, each with its notes."""
-        parts = []
+        """All tables, each with its notes; nothing when there are none."""
+        if not self._samples:
+            return ""
+        facts = ", ".join(f"{name} {self._facts[name]}" for name in ("processor", "cores", "kernel", "load before"))
+        parts = [f"{facts}\n"]
         for heading, samples in self._samples.items():
             notes = "".join(f"\n  * {note}" for note in self._notes.get(heading, ()))
             parts.append(f"{heading}\n{table.render(table.compare(samples, self._ours))}{notes}\n")
         return "\n".join(parts)
 
-    def save(self) -> Path:
-        """Write bench/out/NAME-TIME.json, and the same as NAME.json."""
+    def save(self, *, whole: bool) -> Path:
+        """Write bench/out/NAME-TIME.json, and of a run that came to its end the same as NAME.json."""
         OUT.mkdir(exist_ok=True)
-        self._facts["load at the end"] = os.getloadavg()
+        self._facts["load after"] = os.getloadavg()[0]
         content = {"facts": self._facts, "samples": self._samples, "notes": self._notes}
         path = OUT / f"{self._name}-{time.strftime('%Y%m%dT%H%M%S')}.json"
-        for place in (path, OUT / f"{self._name}.json"):
+        for place in (path, OUT / f"{self._name}.json") if whole else (path,):
             place.write_text(json.dumps(content, indent=1) + "\n")
         return path
 
@@ -61,5 +64,5 @@ def _machine() -> dict[str, object]:
         "kernel": platform.release(),
         "processor": models[0] if models else platform.machine(),
         "cores": len(os.sched_getaffinity(0)),
-        "load at the start": os.getloadavg(),
+        "load before": os.getloadavg()[0],
     }

@@ -40,23 +40,24 @@ def ratios(ours: Sequence[Sample], theirs: Sequence[Sample]) -> list[Sample]:
     return [a / b if a is not None and b else None for a, b in zip(ours, theirs, strict=False)]
 
 
-def highest(passes: Callable[[float], bool], start: float, *, least: float, most: float, halvings: int) -> float | None:
-    """The highest value that passes, looked for from `start` in steps of 1.5 and then between the last two.
+def highest(
+    passes: Callable[[float], bool], start: float, *, step: float, halvings: int, least: float, most: float
+) -> float | None:
+    """The highest value that passes, looked for from `start` in steps of a factor and then between the last two.
 
-    Stops at `most`; None when not even `least` passes. `halvings` is how often the last step is divided:
-    1 leaves an uncertainty of about 22 %, 2 of 11 %.
+    Stops at `most`; None when not even `least` passes. What is left uncertain is the factor's 2 ** `halvings`-th root.
     """
     low, high = (start, None) if passes(start) else (None, start)
     while low is None or high is None:
         if low is not None:
             if low >= most:
                 return low
-            value = min(low * 1.5, most)
+            value = min(low * step, most)
         else:
             assert high is not None
             if high <= least:
                 return None
-            value = max(high / 1.5, least)
+            value = max(high / step, least)
         low, high = (value, high) if passes(value) else (low, value)
     for _ in range(halvings):
         value = math.sqrt(low * high)

@@ -45,15 +45,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: argparse.Namespace) -> None:
     setup()
     result = Result("dhcp", NFDHCPD.name, arguments={name: str(value) for name, value in vars(arguments).items()})
+    whole = False
     try:
         sizes = tuple(arguments.bindings)
         with bench(sizes, arguments.rounds, arguments.seconds, result, arguments.tree) as place:
             for part in arguments.part:
                 PARTS[part](place)
+        whole = True
     finally:
         # What was measured before a failure is told as well.
         if text := result.text():
-            print(f"\n{text}\n{result.save()}")
+            print(f"\n{text}\n{result.save(whole=whole)}")
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -65,7 +67,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("part", nargs="*", metavar="PART", help=f"{', '.join(PARTS)} (default: all)")
     parser.add_argument("--bindings", type=int, nargs="+", metavar="N", help="numbers of guests (default: 1000 5000)")
     parser.add_argument("--rounds", type=int, help="turns of each server (default: 3)")
-    parser.add_argument("--seconds", type=float, help="length of one probe (default: 2)")
+    parser.add_argument("--seconds", type=float, help="length of one probe (default: 1.5)")
     parser.add_argument(
         "--tree", type=Path, default=ROOT, metavar="DIR", help="measure the nfdhcpd of another checkout"
     )
@@ -77,7 +79,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     quick = arguments.quick
     arguments.bindings = arguments.bindings or ([1000] if quick else [1000, 5000])
     arguments.rounds = arguments.rounds or (2 if quick else 3)
-    arguments.seconds = arguments.seconds or (1.0 if quick else 2.0)
+    arguments.seconds = arguments.seconds or (1.0 if quick else 1.5)
     if not all(100 <= guests <= 20_000 for guests in arguments.bindings):
         parser.error(f"--bindings {arguments.bindings}: from 100 to 20000")
     if os.geteuid() != 0:

@@ -36,7 +36,7 @@ def test_the_highest_value_is_found_from_either_side(start: float) -> None:
         asked.append(value)
         return value <= 1000
 
-    found = highest(passes, start, least=1, most=40_000, halvings=2)
+    found = highest(passes, start, step=1.5, halvings=2, least=1, most=40_000)
     assert found is not None
     assert 1000 / 1.5**0.25 < found <= 1000
     assert found in asked
@@ -50,6 +50,6 @@ def test_the_search_stays_within_its_limits(answer: bool, found: float | None, l
         asked.append(value)
         return answer
 
-    assert highest(passes, 100, least=10, most=1000, halvings=3) == found
+    assert highest(passes, 100, step=2, halvings=3, least=10, most=1000) == found
     assert asked[-1] == last
     assert all(10 <= value <= 1000 for value in asked)
