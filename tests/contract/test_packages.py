@@ -32,7 +32,10 @@ FOLDERS = {
     "frontend": ["frontend"],
 }
 LINKS = {
-    "nfdhcpd": {"usr/sbin/nfdhcpd": "../share/ganeti-ext/nfdhcpd/nfdhcpd"},
+    "nfdhcpd": {
+        "usr/sbin/nfdhcpd": "../share/ganeti-ext/nfdhcpd/nfdhcpd",
+        "usr/sbin/nfdhcpdctl": "../share/ganeti-ext/nfdhcpd/nfdhcpdctl",
+    },
     "network": {"usr/sbin/ganeti-ext-reaper": "../share/ganeti-ext/kvm_ifup/ganeti-ext-reaper"},
     "extstorage": {
         "usr/share/ganeti/extstorage/cow": "../../ganeti-ext/extstorage/cow",
@@ -58,7 +61,7 @@ CONFFILES = {
 }
 UNITS = {
     "common": set(),
-    "nfdhcpd": {"nfdhcpd"},
+    "nfdhcpd": {"nfdhcpd", "nfdhcpd-exporter"},
     "network": {"ganeti-ext-reaper"},
     "extstorage": set(),
     "eventd": {"ganeti-ext-eventd"},
@@ -206,6 +209,7 @@ files() {
 INSTALL = "inside sh -c 'apt-get install --yes --quiet --reinstall /srv/debs/*.deb'"
 WORK = """
 inside nfdhcpd --help >/dev/null
+inside nfdhcpdctl --help >/dev/null
 inside ganeti-ext-eventd --help >/dev/null
 inside ganeti-ext-manage --help >/dev/null
 inside ganeti-ext-consumer --help >/dev/null
