@@ -1,0 +1,48 @@
+"""ISC dhclient, with Debian's script and hooks."""
+
+from __future__ import annotations
+
+from tests.lab.clients.guest import NIC, Guest
+from tests.lab.clients.lease import TELL, Lease, in_effect, told
+
+_CONFIG = "/etc/dhcp/dhclient.conf"
+
+
+class Dhclient:
+    """It has no signal for a renewal: what the server says of times is overruled."""
+
+    name = "dhclient"
+    remembers = True
+    rapid = False
+
+    def __init__(self, guest: Guest) -> None:
+        self.guest = guest
+        self._env: dict[str, str] = {}
+        guest.write("/etc/dhcp/dhclient-exit-hooks.d/told", TELL)
+
+    def start(self, *arguments: str) -> None:
+        self._client = self.guest.start("dhclient", "-4", "-d", "-v", *arguments, NIC)
+
+    def bound(self) -> None:
+        self._env = told(self._client, "BOUND|RENEW|REBIND|REBOOT")
+
+    def renew(self) -> None:
+        """Begin again, and renew after a second, rebind after two."""
+        config = self.guest.path(_CONFIG).read_text()
+        times = "supersede dhcp-renewal-time 1;\nsupersede dhcp-rebinding-time 2;\n"
+        self.guest.write(_CONFIG, config + times)
+        self.guest.reboot()
+        self.guest.wire.skip()
+        self.start()
+
+    def release(self) -> None:
+        self.guest.run("dhclient", "-4", "-r", NIC)
+
+    def lease(self) -> Lease:
+        env = self._env
+        return in_effect(
+            self.guest,
+            hostname=env["new_host_name"],
+            mtu=int(env["new_interface_mtu"]),
+            ntp=env.get("new_ntp_servers", "").split(),
+        )
