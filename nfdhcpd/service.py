@@ -13,6 +13,7 @@ from nfdhcpd import discovery, memory, ra
 from nfdhcpd.answer import Answer, Pass, Silence
 from nfdhcpd.frame import FrameError
 from nfdhcpd.notice import Notices
+from nfdhcpd.schedule import Schedule
 from nfdhcpd.stats import Stats
 from nfdhcpd.table import Table
 
@@ -62,7 +63,7 @@ class Service:
         self._links = links
         self._send = send
         self._clock = clock
-        self._schedule = ra.Schedule(settings.ipv6.ra_period, random.random)
+        self._schedule = Schedule(settings.ipv6.ra_period, random.random)
         self._notices = Notices(clock)
         self.stats = Stats()
         self.watchers: list[Watcher] = []
@@ -190,13 +191,13 @@ class Service:
                 log.info("%s: %s", after or before, "served" if after else "no longer served")
 
     def _withdraw(self, before: Client, after: Client | None) -> None:
-        """Take back a router that is not advertised any more (RFC 4861, 6.2.5), if its tap is still there."""
-        old, new = before.advert, after.advert if after else None
+        """Take back what is not advertised any more (RFC 4861, 6.2.5), if its tap is still there."""
         link = self._links.look(before.tap)
-        if old is None or old.withdrawal is None or link is None or link.ifindex != before.ifindex:
+        if before.advert is None or link is None or link.ifindex != before.ifindex:
             return
-        if new is None or (new.source != old.source or new.withdrawal is None):
-            self._out(before, old.withdrawal)
+        frame = ra.withdraw(before.advert, after.advert if after else None)
+        if frame is not None:
+            self._out(before, frame)
 
     def _out(self, client: Client, frame: bytes) -> None:
         try:

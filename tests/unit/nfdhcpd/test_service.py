@@ -164,6 +164,21 @@ def test_one_guest_without_ipv6_or_a_broken_tap_does_not_stop_the_others(world: 
     assert len(world.sent) == 4
 
 
+def test_one_interface_without_a_mac_does_not_stop_the_others(world: World) -> None:
+    for tap, ifindex in (("tap00", 6), ("tap1", 8)):
+        world.links[tap] = Link(ifindex, b"\xfe\0\0\0\0" + bytes((ifindex,)))
+        world.files[tap] = binding(tap=tap)
+    world.files["tap00"] = binding(tap="tap00", indev="tun0")
+    world.links["tun0"] = world.links["tap00"] = Link(6, b"")
+    world.service.resync()
+    world.now = 3.0
+    world.service.tick()
+    assert sorted(tap for tap, _ in world.sent) == ["tap0", "tap1"]
+    world.now = 4000.0
+    world.service.tick()
+    assert sorted(tap for tap, _ in world.sent) == ["tap0", "tap0", "tap1", "tap1"]
+
+
 def test_a_frame_that_cannot_be_sent_changes_no_verdict(world: World, caplog: pytest.LogCaptureFixture) -> None:
     world.broken = OSError(19, "No such device")
     with caplog.at_level(logging.INFO):
@@ -181,15 +196,19 @@ def test_the_router_is_withdrawn_when_the_binding_goes(world: World) -> None:
     assert world.lifetimes() == [0]
 
 
-def test_no_withdrawal_where_there_was_no_router_or_there_is_no_tap(world: World) -> None:
+def test_only_what_was_told_is_taken_back(world: World) -> None:
     world.files["tap0"] = binding(private=True)
     world.touched = {"tap0"}
     world.service.sync()
     assert world.lifetimes() == [0]  # the router of before
+    world.files["tap0"] = binding(subnet6=None, gateway6=None)
+    world.touched = {"tap0"}
+    world.service.sync()
+    assert world.lifetimes() == [0, 0]  # the prefix
     del world.files["tap0"]
     world.touched = {"tap0"}
     world.service.sync()
-    assert world.lifetimes() == [0]
+    assert world.lifetimes() == [0, 0]
 
 
 @pytest.mark.parametrize("ifindex", [None, 9])
