@@ -14,7 +14,7 @@ def number(value: float) -> str:
     """Two or three digits that mean something; whole from 100 on."""
     if value == 0 or abs(value) >= 100:
         return f"{value:,.0f}"
-    return f"{value:.{1 if abs(value) >= 1 else 2 if abs(value) >= 0.1 else 3}f}"
+    return f"{value:.1f}" if abs(value) >= 1 else f"{value:.2g}"
 
 
 def cell(samples: Sequence[Sample], unit: str = "") -> str:
@@ -24,7 +24,7 @@ def cell(samples: Sequence[Sample], unit: str = "") -> str:
         return "-"
     text = number(found.median) + unit
     if found.most > found.least:
-        text += f" ({number(found.least)} to {number(found.most)})"
+        text += f" ({number(found.least)}..{number(found.most)})"
     return text if found.turns == found.of else f"{text} [{found.turns} of {found.of}]"
 
 

@@ -80,8 +80,10 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     arguments.bindings = arguments.bindings or ([1000] if quick else [1000, 5000])
     arguments.rounds = arguments.rounds or (2 if quick else 3)
     arguments.seconds = arguments.seconds or (1.0 if quick else 1.5)
-    if not all(100 <= guests <= 20_000 for guests in arguments.bindings):
-        parser.error(f"--bindings {arguments.bindings}: from 100 to 20000")
+    if not all(500 <= guests <= 20_000 for guests in arguments.bindings):
+        parser.error(
+            f"--bindings {arguments.bindings}: from 500 (fewer would be held back by the limit of a tap) to 20000"
+        )
     if os.geteuid() != 0:
         parser.error("this needs root: sudo make bench-dhcp")
     return arguments

@@ -7,7 +7,16 @@ from bench import table
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0, "0"), (0.0123, "0.012"), (0.128, "0.13"), (1.26, "1.3"), (99.94, "99.9"), (123.4, "123"), (12345.6, "12,346")],
+    [
+        (0, "0"),
+        (0.0123, "0.012"),
+        (0.128, "0.13"),
+        (0.00094, "0.00094"),
+        (1.26, "1.3"),
+        (99.94, "99.9"),
+        (123.4, "123"),
+        (12345.6, "12,346"),
+    ],
 )
 def test_a_number_has_the_digits_that_mean_something(value: float, text: str) -> None:
     assert table.number(value) == text
@@ -15,8 +24,8 @@ def test_a_number_has_the_digits_that_mean_something(value: float, text: str) ->
 
 def test_a_cell_is_the_median_with_the_span_and_the_failures() -> None:
     assert table.cell([2.0]) == "2.0"
-    assert table.cell([1.0, 5.0, 2.0]) == "2.0 (1.0 to 5.0)"
-    assert table.cell([1.0, None, 2.0]) == "1.5 (1.0 to 2.0) [2 of 3]"
+    assert table.cell([1.0, 5.0, 2.0]) == "2.0 (1.0..5.0)"
+    assert table.cell([1.0, None, 2.0]) == "1.5 (1.0..2.0) [2 of 3]"
     assert table.cell([None, None]) == "-"
 
 
@@ -27,7 +36,7 @@ def test_ours_is_compared_with_each_other_turn_by_turn() -> None:
     }
     assert table.compare(samples, "ours") == [
         ["", "ours", "theirs", "slow", "ours / theirs", "ours / slow"],
-        ["rate", "400 (200 to 900)", "200 (100 to 300)", "1.0 [1 of 3]", "2.0x (2.0 to 3.0)", "400x [1 of 3]"],
+        ["rate", "400 (200..900)", "200 (100..300)", "1.0 [1 of 3]", "2.0x (2.0..3.0)", "400x [1 of 3]"],
         ["queue", "0", "", "", "", ""],
     ]
 
