@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from ganeti_ext.binding import BindingError
-from nfdhcpd import lease, options4, ra
+from nfdhcpd import lease, lease6, neighbour, options4, ra
 from nfdhcpd.frame import mac_bytes
 
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from nfdhcpd.layout4 import Layout
     from nfdhcpd.lease6 import Lease6
     from nfdhcpd.memory import Remembered
+    from nfdhcpd.neighbour import Neighbours
     from nfdhcpd.settings import Settings
 
 
@@ -29,7 +30,8 @@ class Link(NamedTuple):
 class Client:
     """A guest that is served. `source` is the MAC that answers, `source6` the packed address of its link.
 
-    `options` and `tails` belong to the responder; `six` is None for a guest that DHCPv6 has nothing to say to.
+    What DHCPv4 (`lease`), DHCPv6 (`six`), router advertisements and neighbour discovery have for it may be None;
+    `options` and `tails` belong to the responder, `memory` to memory.py.
     """
 
     tap: str
@@ -45,6 +47,7 @@ class Client:
     tails: dict[tuple[object, ...], Layout] = field(default_factory=dict)
     six: Lease6 | None = None
     source6: bytes = b""
+    neighbours: Neighbours | None = None
 
     def __str__(self) -> str:
         return f"{self.tap} ({self.instance or 'unnamed'})"
@@ -64,6 +67,7 @@ def client(binding: Binding, tap: Link, indev: Link | None, settings: Settings) 
         terms = settings.guests.of(binding.tags, binding.terms)
         four = lease.lease(binding, settings.dhcp, terms) if settings.dhcp.enable else None
         facts = ra.Uplink(uplink.mac, uplink.addresses, routed=uplink.ifindex == tap.ifindex)
+        ipv6 = settings.ipv6.enable
         return Client(
             tap=binding.tap,
             instance=binding.instance,
@@ -72,8 +76,11 @@ def client(binding: Binding, tap: Link, indev: Link | None, settings: Settings) 
             macspoof=binding.macspoof,
             source=uplink.mac,
             lease=four,
-            advert=ra.advertise(binding, facts, settings.ipv6, terms) if settings.ipv6.enable else None,
+            advert=ra.advertise(binding, facts, settings.ipv6, terms) if ipv6 else None,
             options=options4.encode(four) if four else options4.without_address(settings.dhcp, terms),
+            six=lease6.lease6(binding, terms, settings.duid) if ipv6 else None,
+            source6=ra.source(facts),
+            neighbours=neighbour.neighbours(binding, facts, terms) if ipv6 else None,
         )
     except ValueError as err:
         raise BindingError(f"binding of {binding.tap}: {err}") from err

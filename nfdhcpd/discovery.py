@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nfdhcpd import ra
+from nfdhcpd import neighbour, ra, responder6
 from nfdhcpd.answer import Silence
-from nfdhcpd.frame import ICMP6, UDP
+from nfdhcpd.frame import ICMP6, UDP, FrameError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,20 +14,26 @@ if TYPE_CHECKING:
     from nfdhcpd.answer import Answer
     from nfdhcpd.client import Client
 
-_TYPES: dict[int, Callable[[bytes, bytes | None, Client], Answer]] = {
+# By the ICMPv6 type.
+TYPES: dict[int, Callable[[bytes, bytes | None, Client], Answer]] = {
     ra.SOLICIT: ra.answer,
+    neighbour.SOLICIT: neighbour.answer,
 }
 
 
 def answer(packet: bytes, hardware: bytes | None, client: Client) -> Answer:
     """The answer of the protocol that an IPv6 packet is of; Silence, Pass or FrameError when there is none.
 
-    What hides behind extension headers is none: no client has them (RFC 6980, 5; RFC 8415, 7.2 knows none).
+    What hides behind extension headers is of none: no client sends such (RFC 6980, 5 forbids fragments).
     """
-    following = packet[6:7]
-    if following == bytes((ICMP6,)) and len(packet) > 40:
-        found = _TYPES.get(packet[40])
-        if found is not None:
-            return found(packet, hardware, client)
+    if len(packet) <= 40:
+        raise FrameError(f"IPv6 packet of {len(packet)} bytes")
+    following = packet[6]
+    if following == UDP:
+        return responder6.answer(packet, hardware, client)
+    if following != ICMP6:
+        raise FrameError(f"IPv6 next header {following}")
+    found = TYPES.get(packet[40])
+    if found is None:
         raise Silence("ignored", f"ICMPv6 type {packet[40]}")
-    raise Silence("malformed", f"IPv6 next header {following.hex() or 'missing'} in {len(packet)} bytes, not of {UDP}")
+    return found(packet, hardware, client)
