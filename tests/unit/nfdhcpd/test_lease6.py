@@ -86,6 +86,13 @@ def test_prefix() -> None:
     assert prefix == Grant(b"\x38" + IPv6Network(PREFIX).network_address.packed, PREFIX)
 
 
+def test_who_is_given_nothing_need_not_ask_often() -> None:
+    often, seldom = ((82).to_bytes(2, "big") + b"\0\4" + seconds.to_bytes(4, "big") for seconds in (3600, 86400))
+    assert found().options[82] == often
+    assert found(settings=guests(ipv6_mode="slaac+dhcpv6")).options[82] == seldom
+    assert found(settings=guests(ipv6_mode="slaac+dhcpv6", prefix6=PREFIX)).options[82] == often
+
+
 def test_of_the_link() -> None:
     six = found()
     assert six.has(IPv6Address(OTHER).packed)

@@ -328,7 +328,7 @@ def test_the_group_of_servers_is_for_relays() -> None:
         ask6(SOLICIT, own(SOLICIT), dst="ff05::1:3")
 
 
-@pytest.mark.parametrize("src", ["::", FOREIGN, ADDRESS, "fec0::1", "ff02::1"])
+@pytest.mark.parametrize("src", ["::", FOREIGN, "2a80::1", "fec0::1", "ff02::1"])
 def test_only_link_local_sources(src: str) -> None:
     with pytest.raises(Silence, match="not link-local"):
         ask6(SOLICIT, own(SOLICIT), src=src)
@@ -427,7 +427,9 @@ def test_never_larger_than_what_every_link_carries() -> None:
     many = [ia(IA_NA, iaid, ADDRESS, *(f"fd00:77::{last:x}" for last in range(1, 40))) for iaid in range(8)]
     reply = ask6(RENEW, *many, wanted(*range(200, 210), 23), served=served)
     assert len(reply.payload) <= 1232
+    # A few addresses of each IA, so that a few IAs are answered.
     assert reply.ias[0][4][0] == GRANTED
+    assert [len(found[4]) for found in reply.ias] == [8, 8, 8, 8]
     small = ask6(RENEW, own(RENEW), wanted(*range(200, 210), 23), served=served)
     assert small.codes == [2, 1, 3, 200, 201, 202, 23]  # what does not fit is left out, and what follows is not
 
