@@ -176,3 +176,46 @@ def test_fqdn_of_other_names() -> None:
 def test_fqdn_not_asked_or_cut_short() -> None:
     assert 81 not in read(ask(DISCOVER))
     assert 81 not in read(ask(DISCOVER, options={81: b"\0\0"}))
+
+
+ANY = guests(
+    boot_file="pxelinux.0",
+    boot_efi="shim.efi",
+    boot_http="http://boot.example/",
+    boot_ipxe="http://boot.example/menu.ipxe",
+    options=tuple(f"{code}:{bytes(90).hex()}" for code in range(225, 230)),
+)
+DIFFERENT: dict[int, tuple[bytes, bytes]] = {
+    55: (b"\1\3", b"\1\x0c"),
+    57: (b"\2\x58", b"\5\xdc"),
+    60: (b"PXEClient", b"HTTPClient"),
+    77: (b"", b"iPXE"),
+    81: (b"\0\0\0", b"\4\0\0"),
+    93: (b"\0\0", b"\0\7"),
+    175: (b"", b"\1\1\1"),
+    61: (b"\1", bytes(200)),
+}
+
+
+@pytest.mark.parametrize("code", DIFFERENT)
+@pytest.mark.parametrize("kind", [DISCOVER, INFORM])
+def test_what_is_remembered_of_one_message_is_not_told_to_another(code: int, kind: int) -> None:
+    served, wanted = guest(settings=ANY), bytes((1, 3, 12, 66, 67, *range(225, 230)))
+    first: dict[int, bytes] = {code: DIFFERENT[code][0]} if DIFFERENT[code][0] else {}
+    second = {code: DIFFERENT[code][1]}
+    for options in (first, second):
+        about: dict[str, Any] = {"options": options, "ciaddr": IP4, "wanted": None if code == 55 else wanted}
+        ask(DISCOVER, served, **about)
+        assert ask(kind, served, **about).frame == ask(kind, guest(settings=ANY), **about).frame
+    assert len(served.tails) == (4 if kind == INFORM else 2)
+
+
+def test_auto_configure_is_not_told_to_the_next_who_did_not_ask() -> None:
+    served = guest(ip=None, subnet=None, settings=guests(ipv6_only=1800))
+    assert 116 in read(ask(DISCOVER, served, options={116: b"\1"}, wanted=b"\x6c"))
+    assert 116 not in read(ask(DISCOVER, served, wanted=b"\x6c"))
+
+
+def test_a_raw_option_keeps_ours_away_where_it_is_not_asked_for_either() -> None:
+    served = guest(settings=guests(boot_file="pxelinux.0", options=("43:0104c0a80001",)))
+    assert 43 not in read(ask(DISCOVER, served, options={60: b"PXEClient"}, wanted=b"\1\3"))
