@@ -11,11 +11,12 @@ from ganeti_ext.errors import CommandError
 class Capture:
     """tcpdump for the length of a `with` block; `lines` are its words afterwards.
 
-    `namespace` is a name of lab.wires: a node's namespace, or SWITCHES.
+    `namespace` is a name of lab.wires: a node's namespace, or SWITCHES. `options` are more of tcpdump's.
     """
 
-    def __init__(self, namespace: str, interface: str, expression: str) -> None:
-        self._command = ["ip", "netns", "exec", namespace, "tcpdump", "-lenn", "-i", interface, expression]
+    def __init__(self, namespace: str, interface: str, expression: str, *options: str) -> None:
+        command = ["tcpdump", "-lenn", *options, "-i", interface, expression]
+        self._command = ["ip", "netns", "exec", namespace, *command]
         self.lines: list[str] = []
 
     def __enter__(self) -> Capture:
@@ -24,7 +25,7 @@ class Capture:
         assert self._tcpdump.stderr is not None
         # Frames count from when it says so, not from when it is started.
         for line in self._tcpdump.stderr:
-            if line.startswith("listening on"):
+            if "listening on" in line:
                 return self
         raise CommandError(f"{' '.join(self._command)}: exit code {self._tcpdump.wait()}")
 

@@ -41,9 +41,8 @@ mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t tmpfs tmp /tmp
 echo $(($(cat /boots) + 1)) > /boots; sync
 echo "GUEST booted"
 ip link set lo up; ip link set eth0 up
-udhcpc -i eth0 -f -q -n -t 30 -T 1 -s /bin/lease -O mtu -O hostname >/dev/null 2>&1
-# once more in the background, so that renewals are real too
-udhcpc -i eth0 -b -s /bin/lease -O mtu -O hostname >/dev/null 2>&1
+# Goes on in the background with its lease, and renews it.
+udhcpc -i eth0 -b -t 30 -T 1 -p /tmp/udhcpc.pid -s /bin/lease -O mtu -O hostname >/dev/null 2>&1
 report
 while :; do setsid cttyhack sh; done
 """
@@ -63,12 +62,15 @@ echo "GUEST mark=$(cat /mark) boots=$(cat /boots)" \\
   "router6=$(ip -6 route | awk '/^default/ {print $3}' | head -n1) end=yes"
 """
 
+# What udhcpc was told, done; and noted, a line each time. A renewal leaves the address where it is.
 _LEASE = """\
 #!/bin/busybox sh
+echo "$1 $ip" >> /tmp/leases
 case "$1" in
+deconfig) ip -4 addr flush dev eth0;;
 bound|renew)
   [ -n "$mtu" ] && ip link set eth0 mtu "$mtu"
-  ip -4 addr flush dev eth0; ip addr add "$ip/$mask" dev eth0
+  ip addr replace "$ip/$mask" dev eth0
   [ -n "$router" ] && ip route replace default via "$router"
   [ -n "$hostname" ] && hostname "$hostname"
   : > /etc/resolv.conf; for server in $dns; do echo "nameserver $server" >> /etc/resolv.conf; done;;
