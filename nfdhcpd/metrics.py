@@ -50,6 +50,8 @@ def families(records: Iterable[Record], queues: Mapping[int, Queue], limited: Ma
     yield Family("nfdhcpd_dropped_total", "counter", "Messages that were not answered, by reason", dropped)
     foreign = Sample(whole["foreign"])
     yield Family("nfdhcpd_foreign_total", "counter", "Packets of no binding's tap, left to the kernel", [foreign])
+    bugs = Sample(whole["bugs"])
+    yield Family("nfdhcpd_bugs_total", "counter", "Packets dropped because the daemon itself failed", [bugs])
     yield _times(whole)
     yield from _queues({number: queue for number, queue in queues.items() if number in whole["queues"]})
     over = [Sample(count, {"tap": tap, "instance": instances.get(tap, "")}) for tap, count in limited.items()]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import logging
 import os
 import socket
 from typing import TYPE_CHECKING
@@ -14,8 +13,6 @@ from ganeti_ext.errors import ExtError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-log = logging.getLogger(__name__)
 
 # Packets that wait in the kernel, and bytes of the socket: with less of either a storm of boots is lost in part.
 LENGTH = 8192
@@ -30,10 +27,14 @@ class Queue:
     `take(ifindex, hardware, packet)` gets the interface that the guest's packet came in by (the port of a bridge,
     not the bridge), its source MAC and its bytes from the IP header on. True means that the packet is ours and
     ends here, False that the kernel goes on with it. Fail-open is off: what overruns the queue is dropped.
+    `bug(ifindex)` hears, while the exception is handled, of a packet that was dropped because `take` failed.
     """
 
-    def __init__(self, number: int, take: Callable[[int, bytes | None, bytes], bool]) -> None:
+    def __init__(
+        self, number: int, take: Callable[[int, bytes | None, bytes], bool], bug: Callable[[int], None]
+    ) -> None:
         self._take = take
+        self._bug = bug
         self._left = 0
         self._queue = netfilterqueue.NetfilterQueue()
         try:
@@ -64,12 +65,14 @@ class Queue:
         self._socket.close()
 
     def _packet(self, packet: netfilterqueue.Packet) -> None:
-        ours = True
+        ifindex = packet.physindev or packet.indev
         try:
             hardware = packet.get_hw()
-            ours = self._take(packet.physindev or packet.indev, hardware and hardware[:6], packet.get_payload())
-        except Exception:
-            log.exception("bug: a packet of interface %d was dropped", packet.physindev or packet.indev)
+            ours = self._take(ifindex, hardware and hardware[:6], packet.get_payload())
+        except Exception:  # noqa: BLE001 (told below; one packet must not end the service of all)
+            packet.drop()  # first, whatever comes of the rest
+            self._bug(ifindex)
+            return
         if ours:
             packet.drop()
         else:

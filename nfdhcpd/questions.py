@@ -101,6 +101,7 @@ class Questions:
             "times": stats.times,
             "seconds": stats.seconds,
             "foreign": stats.foreign,
+            "bugs": stats.bugs,
         }
         for tap, counts in list(stats.taps.items()):
             client = clients.get(tap)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import time
+import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
@@ -97,6 +98,13 @@ class Service:
         for watcher in self.watchers:
             watcher(client.tap, client.instance, asked, told, seconds)
         return True
+
+    def bug(self, ifindex: int) -> None:
+        """A packet was dropped because of the exception that is being handled."""
+        self.stats.bugs += 1
+        client = self.table.by_index.get(ifindex)
+        key = str(client) if client else f"interface {ifindex}"
+        self._notices.say(key, "bug: a packet was dropped: %s", traceback.format_exc())
 
     def _missing(self, ifindex: int) -> Client | None:
         """The client whose binding may be among the events that the loop has not come to yet."""

@@ -21,7 +21,7 @@ class Stats:
     """Counts by tap since the tap is served, and of the whole daemon since its start.
 
     `times` has one number more than BOUNDS; `seconds` is their sum. Of taps without binding, `foreign` counts what
-    was left to the kernel.
+    was left to the kernel. `bugs` counts packets that were dropped because the daemon itself failed.
     """
 
     def __init__(self) -> None:
@@ -29,6 +29,7 @@ class Stats:
         self.times = [0] * (len(BOUNDS) + 1)
         self.seconds = 0.0
         self.foreign = 0
+        self.bugs = 0
 
     def count(self, tap: str, asked: str) -> None:
         """A message was answered."""

@@ -34,7 +34,7 @@ class Queue:
 
     bound: set[int] = set()
 
-    def __init__(self, number: int, _take: Callable[..., bool]) -> None:
+    def __init__(self, number: int, _take: Callable[..., bool], _bug: Callable[[int], None]) -> None:
         self.number = number
         self.reader, self.writer = os.pipe()
         Queue.bound.add(number)

@@ -22,6 +22,7 @@ WHOLE: dict[str, Any] = {
     "times": [1, 0, 2, 0, 0, 0, 0, 0, 0, 1],
     "seconds": 0.25,
     "foreign": 4,
+    "bugs": 2,
 }
 TAPS = [
     {"tap": "tap0", "instance": "web", "answered": {"DISCOVER": 3, "RS": 1}, "dropped": {}},
@@ -73,6 +74,7 @@ def test_the_daemon_itself() -> None:
     assert found["nfdhcpd_start_time_seconds"] == {("",): 1700000000.5}
     assert found["nfdhcpd_bindings"] == {("", ("state", "served")): 2, ("", ("state", "not_served")): 1}
     assert found["nfdhcpd_foreign"] == {("_total",): 4}
+    assert found["nfdhcpd_bugs"] == {("_total",): 2}
 
 
 def test_our_queues_in_the_kernel_and_no_others() -> None:

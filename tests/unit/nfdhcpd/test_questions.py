@@ -106,6 +106,7 @@ def test_metrics_are_plain_numbers(service: Service) -> None:
     service.stats.drop("tap9", "refused")
     service.stats.time(0.00003)
     service.stats.foreign = 4
+    service.stats.bugs = 5
     whole, *taps = ask(service, do="metrics")
     assert whole == {
         "version": __version__,
@@ -117,6 +118,7 @@ def test_metrics_are_plain_numbers(service: Service) -> None:
         "times": [0, 0, 1, 0, 0, 0, 0, 0, 0, 0],
         "seconds": 0.00003,
         "foreign": 4,
+        "bugs": 5,
     }
     assert taps == [
         {"tap": "tap0", "instance": "gx-web", "answered": {"RS": 1}, "dropped": {}},

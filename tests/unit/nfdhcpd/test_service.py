@@ -310,3 +310,19 @@ def test_watchers_are_told_what_was_asked_and_what_was_said(world: World) -> Non
     world.service.dhcp4(7, OTHER_MAC, DISCOVER)
     assert seen[0] == ("tap0", "gx-web", "DISCOVER", "OFFER 10.77.0.10")
     assert "spoofed" in seen[1][3]
+
+
+@pytest.mark.parametrize(("ifindex", "who"), [(7, "tap0 (gx-web)"), (99, "interface 99")])
+def test_a_bug_that_a_guest_can_cause_is_counted_and_told_a_few_times(
+    world: World, caplog: pytest.LogCaptureFixture, ifindex: int, who: str
+) -> None:
+    with caplog.at_level(logging.INFO):
+        for _ in range(1000):
+            try:
+                raise KeyError("of the responder")
+            except KeyError:
+                world.service.bug(ifindex)
+    assert world.service.stats.bugs == 1000
+    lines = [line for line in caplog.messages if f"{who}: bug: a packet was dropped" in line]
+    assert len(lines) == 5
+    assert "KeyError: 'of the responder'" in lines[0]
