@@ -158,8 +158,11 @@ class Box:
 
     def ip(self, *lines: str) -> None:
         """Lines for ip(8), of the host: it sees all processes, so a line may name another box's by pid."""
-        ip = ["nsenter", f"--target={self.pid}", "--net", "ip", "-batch", "-"]
-        command.run(ip, stdin="\n".join(lines) + "\n")
+        self._batch("ip", lines)
+
+    def tc(self, *lines: str) -> None:
+        """Lines for tc(8)."""
+        self._batch("tc", lines)
 
     @contextlib.contextmanager
     def network(self) -> Iterator[None]:
@@ -175,3 +178,7 @@ class Box:
         namespaces = ["--mount", "--net", "--pid", "--uts", "--ipc", "--root", "--wdns=/"]
         words = [f"PATH={PATH}", "HOME=/root", "LANG=C.UTF-8", "PYTHONDONTWRITEBYTECODE=1", *env]
         return ["nsenter", f"--target={self.pid}", *namespaces, "--", "env", "-i", *words, *argv]
+
+    def _batch(self, tool: str, lines: tuple[str, ...]) -> None:
+        enter = ["nsenter", f"--target={self.pid}", "--net", tool, "-batch", "-"]
+        command.run(enter, stdin="\n".join(lines) + "\n")

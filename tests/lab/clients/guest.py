@@ -36,16 +36,14 @@ class Guest(Box):
             gateway6=site.GATEWAY6,
             mtu=site.MTU,
         )
-        host.ip(
-            f"link add {tap} type veth peer name {NIC} address {self.mac} netns {self.pid}",
-            f"link set {tap} addrgenmode none",
-            *(_routed(tap, str(self.terms.ip)) if routed else [f"link set {tap} master br0 up"]),
-        )
+        host.plug(tap, number, f"{NIC} address {self.mac} netns {self.pid}")
+        host.ip(*(_routed(tap, str(self.terms.ip)) if routed else [f"link set {tap} master br0 up"]))
         self.wire = Wire(host, tap)
 
     def close(self) -> None:
         self.wire.close()
         super().close()
+        self.host.ip(f"link delete {self.terms.tap}")
 
     def reboot(self) -> None:
         """Kill all that runs inside and forget what a reboot forgets; files stay."""

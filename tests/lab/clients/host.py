@@ -54,6 +54,19 @@ class Host(Box):
         self._taps += 1
         return f"tap{self._taps}", self._taps
 
+    def plug(self, tap: str, number: int, nic: str) -> None:
+        """Make a tap whose other end is a guest's NIC.
+
+        A tap has its carrier whatever the guest does to its NIC; a veth has not, so two of them are joined.
+        """
+        one, other = f"plug{number}", f"cable{number}"
+        self.ip(f"link add {tap} type veth peer name {one}", f"link add {other} type veth peer name {nic}")
+        self.ip(*(f"link set {name} addrgenmode none" for name in (tap, one, other)))
+        self.ip(*(f"link set {name} up" for name in (one, other)))
+        self.tc(f"qdisc add dev {one} clsact", f"qdisc add dev {other} clsact")
+        all_to = "u32 match u32 0 0 action mirred egress redirect dev"
+        self.tc(*(f"filter add dev {a} ingress protocol all {all_to} {b}" for a, b in ((one, other), (other, one))))
+
     def bind(self, terms: binding.Binding) -> None:
         """Leave a tap's binding, as the interface script does."""
         index = int(self.run("cat", f"/sys/class/net/{terms.tap}/ifindex"))

@@ -36,6 +36,13 @@ def advertises(packet: Packet) -> bool:
     return ICMPv6ND_RA in packet
 
 
+@pytest.fixture
+def guest(guest: Guest) -> Guest:
+    """One whose first unasked advertisement is gone, with nobody there to take it; the next is far."""
+    guest.wire.expect("router advertisement", advertises, out=True)
+    return guest
+
+
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
 def test_a_guest_makes_its_address(guest: Guest, client: Any) -> None:
     one = client(guest)
