@@ -21,7 +21,7 @@ class Notices:
         self._clock = clock
         self._said: dict[str, tuple[float, int]] = {}  # key → start of its span, lines asked for since
 
-    def say(self, key: str, text: str, *values: object) -> None:
+    def say(self, key: str, text: str, *values: object, level: int = logging.INFO) -> None:
         """Log a line, unless the key has said enough."""
         now = self._clock()
         start, lines = self._said.get(key, (now, 0))
@@ -31,7 +31,7 @@ class Notices:
             start, lines = now, 0
         self._said[key] = start, lines + 1
         if lines < BURST:
-            log.info("%s: %s", key, text % values)
+            log.log(level, "%s: %s", key, text % values)
 
     def forget(self, key: str) -> None:
         """The guest is gone."""

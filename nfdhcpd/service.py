@@ -104,7 +104,7 @@ class Service:
         self.stats.bugs += 1
         client = self.table.by_index.get(ifindex)
         key = str(client) if client else f"interface {ifindex}"
-        self._notices.say(key, "bug: a packet was dropped: %s", traceback.format_exc())
+        self._notices.say(key, "bug: a packet was dropped: %s", traceback.format_exc(), level=logging.ERROR)
 
     def _missing(self, ifindex: int) -> Client | None:
         """The client whose binding may be among the events that the loop has not come to yet."""
