@@ -47,7 +47,8 @@ def _target(network: IPv4Network) -> bytes:
     return bytes((network.prefixlen,)) + network.network_address.packed[: (network.prefixlen + 7) // 8]
 
 
-def search(domains: Iterable[str]) -> bytes:
+@lru_cache(maxsize=256)
+def search(domains: tuple[str, ...]) -> bytes:
     """RFC 3397: a list of names, each ending in a pointer where it ends like one before (RFC 1035, 4.1.4)."""
     wire, seen = b"", dict[str, int]()
     for domain in domains:

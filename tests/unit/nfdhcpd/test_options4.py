@@ -121,7 +121,7 @@ domain = st.lists(label, min_size=1, max_size=5).map(".".join)
 
 @given(st.lists(domain, max_size=8))
 def test_search_list_as_scapy_reads_it(domains: list[str]) -> None:
-    wire = options4.search(domains)
+    wire = options4.search(tuple(domains))
     found, rest = [], wire
     while rest:
         name, rest = dns_get_str(rest, full=wire)
