@@ -9,6 +9,7 @@ import hashlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import UUID
 
 from scapy.layers.dhcp6 import (
     DUID_LL,
