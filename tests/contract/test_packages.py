@@ -243,8 +243,9 @@ files >before
 inside apt-get purge --yes --quiet 'ganeti-ext-*' >&2
 files >after
 diff before after || true
-inside nft list tables | grep ganeti || true
+inside nft list tables | grep -e ganeti -e nfdhcpd || true
 inside iptables -t mangle -S | grep nfdhcpd || true
+inside ip6tables -t mangle -S | grep nfdhcpd || true
 cat node/srv/ganeti-ext/disk
 """
     assert on_a_node(debs, tmp_path, script) == "a tenant's\n"
