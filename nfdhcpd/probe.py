@@ -1,4 +1,7 @@
-"""Messages that a typical client would send, to see what a guest would be answered. Bytes alone."""
+"""Messages that a typical client would send, to see what a guest would be answered. Bytes alone.
+
+It asks for whatever there is for the guest as well, so that nothing which the guest could be told stays unseen.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +21,12 @@ if TYPE_CHECKING:
 _XID = b"nfd\0"
 # What Linux, BSD, Windows and phones ask for between them, and network boot.
 _WANTED = bytes((1, 3, 6, 12, 15, 26, 28, 33, 42, 43, 51, 58, 59, 66, 67, 108, 114, 119, 121))
-_WANTED6 = struct.pack("!6H", 23, 24, 31, 39, 56, 59)
+_WANTED6 = (23, 24, 31, 39, 56, 59)
 
 _ALL_ROUTERS = IPv6Address("ff02::2").packed
 _ALL_SERVERS = IPv6Address("ff02::1:2").packed
 _SOLICIT, _INFORMATION = 1, 11
-_CLIENT_ID, _IA_NA, _ORO, _ELAPSED = 1, 3, 6, 8
+_CLIENT_ID, _IA_NA, _ORO, _ELAPSED, _IA_PD = 1, 3, 6, 8, 25
 
 
 def discover(client: Client) -> bytes:
@@ -40,8 +43,10 @@ def request(client: Client) -> bytes:
 
 
 def solicit(client: Client) -> bytes:
-    """A SOLICIT of DHCPv6 for an address."""
-    return _dhcp6(client, _SOLICIT, _option6(_IA_NA, client.mac[2:] + bytes(8)))
+    """A SOLICIT of DHCPv6 for an address, and for a prefix if there is one."""
+    empty = client.mac[2:] + bytes(8)  # identity, no times
+    delegated = client.six is not None and client.six.prefix is not None
+    return _dhcp6(client, _SOLICIT, _option6(_IA_NA, empty) + (_option6(_IA_PD, empty) if delegated else b""))
 
 
 def information(client: Client) -> bytes:
@@ -71,7 +76,7 @@ def _dhcp4(client: Client, kind: Kind, named: Mapping[int, bytes]) -> bytes:
         Code.CLIENT: b"\1" + client.mac,
         Code.SIZE: struct.pack("!H", 1500),
         **named,
-        Code.WANTED: _WANTED,
+        Code.WANTED: bytes(dict.fromkeys((*_WANTED, *client.options))),
     }
     message = Dhcp4(op=1, xid=_XID, chaddr=client.mac, options=options)
     anywhere = frame.Datagram(bytes(4), b"\xff" * 4, dhcp4.CLIENT_PORT, dhcp4.SERVER_PORT, dhcp4.build(message))
@@ -80,7 +85,9 @@ def _dhcp4(client: Client, kind: Kind, named: Mapping[int, bytes]) -> bytes:
 
 def _dhcp6(client: Client, kind: int, options: bytes) -> bytes:
     identity = _option6(_CLIENT_ID, b"\0\3\0\1" + client.mac)  # DUID-LL, RFC 8415, 11.4
-    payload = bytes((kind,)) + _XID[:3] + identity + options + _option6(_ELAPSED, bytes(2)) + _option6(_ORO, _WANTED6)
+    wanted = dict.fromkeys((*_WANTED6, *(client.six.options if client.six else ())))
+    order = _option6(_ORO, struct.pack(f"!{len(wanted)}H", *wanted))
+    payload = bytes((kind,)) + _XID[:3] + identity + options + _option6(_ELAPSED, bytes(2)) + order
     return frame.build_datagram6(frame.Datagram(_source(client), _ALL_SERVERS, 546, 547, payload))
 
 

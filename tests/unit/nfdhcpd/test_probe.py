@@ -6,12 +6,21 @@ from typing import Any
 
 import pytest
 from scapy.layers.dhcp import BOOTP, DHCP
-from scapy.layers.dhcp6 import DHCP6_InfoRequest, DHCP6_Solicit, DHCP6OptClientId, DHCP6OptIA_NA
+from scapy.layers.dhcp6 import (
+    DHCP6_InfoRequest,
+    DHCP6_Solicit,
+    DHCP6OptClientId,
+    DHCP6OptIA_NA,
+    DHCP6OptIA_PD,
+    DHCP6OptOptReq,
+)
 from scapy.layers.inet import IP, UDP
 from scapy.layers.inet6 import ICMPv6ND_RS, ICMPv6NDOptSrcLLAddr, IPv6
 
 from nfdhcpd import probe
-from tests.unit.nfdhcpd.guest import IP4, MAC, MAC_TEXT, guest
+from nfdhcpd.describe import describe
+from nfdhcpd.questions import answer
+from tests.unit.nfdhcpd.guest import IP4, MAC, MAC_TEXT, guest, guests
 
 
 @pytest.mark.parametrize(("name", "kind"), [("discover", 1), ("request", 3)])
@@ -32,6 +41,19 @@ def test_messages_of_dhcpv4(name: str, kind: int) -> None:
 def test_a_request_of_a_guest_without_ipv4_names_no_address() -> None:
     packet = IP(probe.request(guest(ip=None)))
     assert not {option[0] for option in packet[DHCP].options} & {"requested_addr", "server_id"}
+
+
+def test_it_asks_for_whatever_there_is_for_the_guest() -> None:
+    own = guest(settings=guests(options=("224:01",), options6=("300:02",), prefix6="2001:db8:5::/56"))
+    options: dict[str, Any] = dict(option[:2] for option in IP(probe.discover(own))[DHCP].options if len(option) == 2)
+    assert 224 in options["param_req_list"]
+    solicit = IPv6(probe.solicit(own))
+    assert 300 in solicit[DHCP6OptOptReq].reqopts
+    assert DHCP6OptIA_PD in solicit
+    assert DHCP6OptIA_PD not in IPv6(probe.solicit(guest()))
+    told = dict(describe(bytes.fromhex(answer(own, "solicit")["frame"])))
+    assert (told["option 300"], told["prefix"].partition(",")[0]) == ("02", "2001:db8:5::/56")
+    assert dict(describe(bytes.fromhex(answer(own, "discover")["frame"])))["option 224"] == "01"
 
 
 def test_a_router_solicitation() -> None:
