@@ -18,11 +18,12 @@ _TICK = os.sysconf("SC_CLK_TCK")
 
 
 class Where(NamedTuple):
-    """The place that a program runs at; without a root it is the host's."""
+    """The place that a program runs at; without a root it is the host's. `nice` as in nice(1)."""
 
     namespace: str
     core: int
     root: Path | None = None
+    nice: int = 0
 
 
 class Process:
@@ -45,6 +46,8 @@ class Process:
                 cwd=ROOT,
                 env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", **(env or {})},
             )
+
+        _prefer(self.pid, where.nice)
 
     @property
     def pid(self) -> int:
@@ -106,6 +109,13 @@ def running(argv: Sequence[str], where: Where, log: Path, env: Mapping[str, str]
         yield process
     finally:
         process.stop()
+
+
+def _prefer(pid: int, nice: int) -> None:
+    """Set the priority of a process that leads a session; among sessions, that of its autogroup counts (sched(7))."""
+    os.setpriority(os.PRIO_PROCESS, pid, nice)
+    with contextlib.suppress(FileNotFoundError):
+        Path(f"/proc/{pid}/autogroup").write_text(str(nice), encoding="ascii")
 
 
 def _tree(pid: int) -> list[int]:

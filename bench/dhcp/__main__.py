@@ -48,7 +48,7 @@ def _run(arguments: argparse.Namespace) -> None:
     whole = False
     try:
         sizes = tuple(arguments.bindings)
-        with bench(sizes, arguments.rounds, arguments.seconds, result, arguments.tree) as place:
+        with bench(sizes, arguments.rounds, arguments.seconds, result, arguments.tree, arguments.nice) as place:
             for part in arguments.part:
                 PARTS[part](place)
         whole = True
@@ -71,6 +71,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--tree", type=Path, default=ROOT, metavar="DIR", help="measure the nfdhcpd of another checkout"
     )
+    parser.add_argument("--nice", type=int, default=-10, metavar="N", help="of servers and guests (default: -10)")
     parser.add_argument("--quick", action="store_true", help="1,000 guests, two rounds, one second")
     arguments = parser.parse_args(argv)
     arguments.part = arguments.part or list(PARTS)

@@ -45,7 +45,9 @@ class Bench:
 
 
 @contextlib.contextmanager
-def bench(sizes: tuple[int, ...], rounds: int, seconds: float, result: Result, tree: Path = ROOT) -> Iterator[Bench]:
+def bench(
+    sizes: tuple[int, ...], rounds: int, seconds: float, result: Result, tree: Path = ROOT, nice: int = 0
+) -> Iterator[Bench]:
     """Make the place for these numbers of guests and the nfdhcpd of this tree, and take it away."""
     server, client = cores()
     with contextlib.ExitStack() as undo:
@@ -56,9 +58,9 @@ def bench(sizes: tuple[int, ...], rounds: int, seconds: float, result: Result, t
         yield Bench(
             root=root,
             sizes=sizes,
-            server=Where(topology.SERVER, server, root),
-            client=Where(topology.CLIENT, client, root),
-            demux=Where(topology.DEMUX, client),
+            server=Where(topology.SERVER, server, root, nice),
+            client=Where(topology.CLIENT, client, root, nice),
+            demux=Where(topology.DEMUX, client, None, nice),
             rounds=rounds,
             seconds=seconds,
             result=result,

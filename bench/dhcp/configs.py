@@ -30,12 +30,19 @@ def nfdhcpd(bench: Bench, guests: Sequence[int]) -> None:
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
     for guest in guests:
-        bind(bench, guest)
+        # Nobody reads yet: without binding.write, which syncs each file to the disk.
+        found = bound(bench, guest)
+        (directory / found.tap).write_text(binding.render(found), encoding="ascii")
 
 
 def bind(bench: Bench, guest: int) -> None:
-    """Write a guest's binding. MACSPOOF, as perfdhcp's frames come from c0."""
-    found = binding.Binding(
+    """Put a guest's binding in place while the daemon runs."""
+    binding.write(bound(bench, guest), str(bench.root) + binding.DIRECTORY)
+
+
+def bound(bench: Bench, guest: int) -> binding.Binding:
+    """A guest's binding. MACSPOOF, as perfdhcp's frames come from c0."""
+    return binding.Binding(
         tap=f"tap{guest}",
         mac=mac(guest),
         hostname=f"guest{guest}",
@@ -45,7 +52,6 @@ def bind(bench: Bench, guest: int) -> None:
         gateway=SERVER_IP,
         macspoof=True,
     )
-    binding.write(found, str(bench.root) + binding.DIRECTORY)
 
 
 def dnsmasq(bench: Bench, guests: Sequence[int]) -> None:

@@ -46,8 +46,8 @@ def _flooded(bench: Bench, server: Server) -> Iterator[None]:
     """
     spare = bench.guests
     frame = frames.relayed(topology.mac(spare), 1, topology.SPARE_IP, topology.SERVER_IP, topology.SERVER_MAC)
-    argv = ["nice", "-n", "19", "python3", "-m", "bench.dhcp.flooder", f"g{spare}", frame.hex()]
-    with running(argv, bench.demux, bench.log("flooder")) as flooder:
+    argv = ["python3", "-m", "bench.dhcp.flooder", f"g{spare}", frame.hex()]
+    with running(argv, bench.demux._replace(nice=19), bench.log("flooder")) as flooder:
         start = time.monotonic()
         yield
         flooder.alive()
