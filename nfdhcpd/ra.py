@@ -133,6 +133,7 @@ def _speaker(network: Network, uplink: Uplink) -> Speaker:
     return Speaker(source(uplink), True, ours, own | {gateway.packed} if ours else own)
 
 
+@lru_cache(maxsize=1024)
 def source(uplink: Uplink) -> bytes:
     """A link-local address of the interface, which it then answers for; else the one that its MAC gives."""
     usual = IPv6Address(link_local(uplink.mac.hex(":"))).packed
