@@ -31,16 +31,17 @@ def mode(terms: Terms, subnet6: str | None) -> Mode:
     alone, but dhclient -6 and the boot managers of UEFI ask for an address whatever the flags say, and the latter
     have no other way to boot. M is an invitation and not a condition (RFC 4861, 4.2; RFC 8415 knows no such flag),
     and the address is the one that Ganeti thinks the guest has, so that nobody gets a second one by surprise.
+    With a prefix to delegate, auto sets M too: systemd-networkd asks for one only then.
     """
-    return _mode(terms.ipv6_mode, subnet6)
+    return _mode(terms.ipv6_mode, subnet6, bool(terms.prefix6))
 
 
 @lru_cache(maxsize=1024)
-def _mode(word: str, subnet6: str | None) -> Mode:
+def _mode(word: str, subnet6: str | None, delegates: bool) -> Mode:
     prefix = IPv6Network(subnet6, strict=False) if subnet6 else None
     # Hosts make addresses in a /64 only (RFC 4862, 5.5.3 d; RFC 2464, 4).
     possible = prefix is not None and prefix.prefixlen == 64
-    stateful = prefix is not None and (word == "dhcpv6" or (word == "auto" and not possible))
+    stateful = prefix is not None and (word == "dhcpv6" or (word == "auto" and (delegates or not possible)))
     return Mode(
         slaac=possible and word != "dhcpv6",
         stateless=word != "slaac",

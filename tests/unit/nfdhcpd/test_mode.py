@@ -35,6 +35,12 @@ def test_modes(word: str, subnet6: str | None, expected: Mode) -> None:
     assert mode(Terms(ipv6_mode=word), subnet6) == expected
 
 
+@pytest.mark.parametrize(("word", "managed"), [("auto", True), ("slaac+dhcpv6", False), ("slaac", False)])
+def test_a_prefix_is_to_be_asked_for(word: str, managed: bool) -> None:
+    found = mode(Terms(ipv6_mode=word, prefix6="fd00:88::/56"), NARROW)
+    assert (found.slaac, found.stateful, found.addresses) == (True, managed, managed)
+
+
 def test_auto_is_the_default() -> None:
     assert mode(Terms(), NARROW).slaac
 
