@@ -46,13 +46,14 @@ class Result:
         return "\n".join(parts)
 
     def save(self, *, whole: bool) -> Path:
-        """Write bench/out/NAME-TIME.json, and of a run that came to its end the same as NAME.json."""
+        """Write bench/out/NAME-TIME.json and .txt, and of a run that came to its end the same as NAME.json and .txt."""
         OUT.mkdir(exist_ok=True)
         self._facts["load after"] = os.getloadavg()[0]
         content = {"facts": self._facts, "samples": self._samples, "notes": self._notes}
         path = OUT / f"{self._name}-{time.strftime('%Y%m%dT%H%M%S')}.json"
         for place in (path, OUT / f"{self._name}.json") if whole else (path,):
             place.write_text(json.dumps(content, indent=1) + "\n")
+            place.with_suffix(".txt").write_text(self.text())
         return path
 
 

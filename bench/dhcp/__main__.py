@@ -67,7 +67,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("part", nargs="*", metavar="PART", help=f"{', '.join(PARTS)} (default: all)")
     parser.add_argument("--bindings", type=int, nargs="+", metavar="N", help="numbers of guests (default: 1000 5000)")
     parser.add_argument("--rounds", type=int, help="turns of each server (default: 3)")
-    parser.add_argument("--seconds", type=float, help="length of one probe (default: 1.5)")
+    parser.add_argument("--seconds", type=int, help="length of one probe (default: 2)")
     parser.add_argument(
         "--tree", type=Path, default=ROOT, metavar="DIR", help="measure the nfdhcpd of another checkout"
     )
@@ -80,7 +80,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     quick = arguments.quick
     arguments.bindings = arguments.bindings or ([1000] if quick else [1000, 5000])
     arguments.rounds = arguments.rounds or (2 if quick else 3)
-    arguments.seconds = arguments.seconds or (1.0 if quick else 1.5)
+    arguments.seconds = arguments.seconds or (1 if quick else 2)
     if not all(500 <= guests <= 20_000 for guests in arguments.bindings):
         parser.error(
             f"--bindings {arguments.bindings}: from 500 (fewer would be held back by the limit of a tap) to 20000"

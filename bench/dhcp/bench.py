@@ -32,7 +32,7 @@ class Bench:
     client: Where
     demux: Where
     rounds: int
-    seconds: float
+    seconds: int
     result: Result
 
     @property
@@ -46,7 +46,7 @@ class Bench:
 
 @contextlib.contextmanager
 def bench(
-    sizes: tuple[int, ...], rounds: int, seconds: float, result: Result, tree: Path = ROOT, nice: int = 0
+    sizes: tuple[int, ...], rounds: int, seconds: int, result: Result, tree: Path = ROOT, nice: int = 0
 ) -> Iterator[Bench]:
     """Make the place for these numbers of guests and the nfdhcpd of this tree, and take it away."""
     server, client = cores()

@@ -71,8 +71,7 @@ class _Turn:
         done: dict[float, tuple[float, float]] = {}
 
         def keeps(rate: float) -> bool:
-            # A hiccup of the machine is no limit of the server: a rate that fails once is tried again.
-            return self._probe(rate, done) or self._probe(rate, done)
+            return self._keeps(rate, done)
 
         known = [rate for rate in self._bench.result.samples(self._heading, _HIGHEST, self._server.name) if rate]
         start = known[-1] if known else _START.get(self._server.name, 4000.0)
@@ -84,17 +83,22 @@ class _Turn:
         self._add("processor there, us an exchange", cost)
         self._add("answers dropped by perfdhcp", self._overruns)
 
-    def _probe(self, rate: float, done: dict[float, tuple[float, float]]) -> bool:
-        """Whether a rate is kept; what was done of it a second, and at what cost, goes into `done`."""
-        report, cost = self._offer(rate)
-        done[rate] = report.served / self._bench.seconds, cost
-        self._overruns += report.overruns
-        offered = report.offer.sent / (rate * self._bench.seconds)
-        if report.lost < LOSS and offered > 0.95:
-            return True
-        if offered <= 0.95:
-            self._note(f"{self._server.name}: the highest rate is perfdhcp's, which cannot offer more")
-        idle(self._process)
+    def _keeps(self, rate: float, done: dict[float, tuple[float, float]]) -> bool:
+        """Whether a rate is kept; what was done of it a second, and at what cost, goes into `done`.
+
+        A hiccup of the machine is no limit of the server: a rate that fails once is tried again.
+        """
+        for _ in range(2):
+            report, cost = self._offer(rate)
+            done[rate] = report.served / self._bench.seconds, cost
+            self._overruns += report.overruns
+            offered = report.offer.sent > 0.95 * rate * self._bench.seconds
+            if offered and report.lost < LOSS:
+                return True
+            idle(self._process)
+            if not offered:
+                self._note(f"{self._server.name}: the highest rate is perfdhcp's, which cannot offer more")
+                break
         return False
 
     def _offer(self, rate: float, *, timers: bool = False) -> tuple[Report, float]:

@@ -59,10 +59,10 @@ def parse(text: str) -> Report:
     return Report(offer, ack, [1000 * (float(got) - float(sent)) for sent, got in _TIMER.findall(text)])
 
 
-def offer(bench: Bench, rate: float, seconds: float, guests: int, *, timers: bool = False) -> Report:
+def offer(bench: Bench, rate: float, seconds: int, guests: int, *, timers: bool = False) -> Report:
     """Start `rate` exchanges a second, one guest after the other."""
     argv = [
-        *("perfdhcp", "-4", "-l", "c0", "-r", f"{rate:.0f}", "-p", f"{seconds:g}", "-W", "400000"),
+        *("perfdhcp", "-4", "-l", "c0", "-r", f"{rate:.0f}", "-p", str(seconds), "-W", "400000"),
         *("-R", str(guests), "-b", f"mac={topology.BASE_MAC}"),
         *(("-x", "t") if timers else ()),
         topology.SERVER_IP,
