@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from nfdhcpd import boot6, dhcp6, frame, ias
+from nfdhcpd import boot6, dhcp6, frame, ias, ndp
 from nfdhcpd.answer import Answer, Pass, Silence
 from nfdhcpd.dhcp6 import Code, Kind, Status
 from nfdhcpd.frame import FrameError
@@ -80,7 +80,7 @@ def answer(packet: bytes, hardware: bytes | None, client: Client) -> Answer:
     rule = RULES.get(kind)
     if rule is None:
         raise Silence("ignored", f"a {asked} is no request of a client", asked)
-    if src[0] != 0xFE or src[1] & 0xC0 != 0x80:
+    if not ndp.is_link_local(src):
         raise Silence("malformed", f"{asked} from {src.hex()}, which is not link-local", asked)
     lease = client.six
     if lease is None:
