@@ -26,6 +26,7 @@ KEA = "/etc/kea/bench.conf"
 def nfdhcpd(bench: Bench, guests: Sequence[int]) -> None:
     """Bindings, and a configuration for IPv4 alone."""
     put(bench, NFDHCPD, "[general]\nlog_level = WARNING\n[ipv6]\nenable = no\n")
+    (bench.root / "run/nfdhcpd").mkdir(parents=True, exist_ok=True)
     directory = bench.root / binding.DIRECTORY[1:]
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)

@@ -42,8 +42,7 @@ class _Turn:
         self._heading = f"Four-way exchanges with {guests:,} guests"
 
     def take(self) -> None:
-        # A first run that does not count: nothing is made for the first time afterwards.
-        perfdhcp.offer(self._bench, 500, 1, self._guests)
+        perfdhcp.warm(self._bench, self._guests, self._server.name)
         idle(self._process)
         self._fixed()
         self._highest()
@@ -57,7 +56,7 @@ class _Turn:
         for rate in RATES:
             p50, p99, cost = None, None, None
             if keeps:
-                report, spent = self._offer(rate, timers=True)
+                report, spent = self._offer(rate, *perfdhcp.TIMERS)
                 if keeps := report.lost < LOSS:
                     p50, p99, cost = percentile(report.delays, 0.5), percentile(report.delays, 0.99), spent
                 else:
@@ -101,10 +100,10 @@ class _Turn:
                 break
         return False
 
-    def _offer(self, rate: float, *, timers: bool = False) -> tuple[Report, float]:
+    def _offer(self, rate: float, *options: str) -> tuple[Report, float]:
         """One run of perfdhcp, and the server's microseconds an exchange."""
         before = self._process.cpu()
-        report = perfdhcp.offer(self._bench, rate, self._bench.seconds, self._guests, timers=timers)
+        report = perfdhcp.offer(self._bench, rate, self._bench.seconds, self._guests, *options)
         return report, 1e6 * (self._process.cpu() - before) / max(1.0, report.served)
 
     def _add(self, measure: str, sample: float | None) -> None:

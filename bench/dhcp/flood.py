@@ -26,7 +26,7 @@ def flood(bench: Bench) -> None:
             step(f"Flood, round {turn + 1} of {bench.rounds}: {server.name}"),
             serving(bench, server, bench.sizes[0]) as process,
         ):
-            perfdhcp.offer(bench, 500, 1, bench.sizes[0])
+            perfdhcp.warm(bench, bench.sizes[0], server.name)
             idle(process)
             quiet = _neighbours(bench)
             with _flooded(bench, server):
@@ -35,7 +35,7 @@ def flood(bench: Bench) -> None:
 
 
 def _neighbours(bench: Bench) -> Report:
-    return perfdhcp.offer(bench, RATE, 2 * bench.seconds, bench.sizes[0], timers=True)
+    return perfdhcp.offer(bench, RATE, 2 * bench.seconds, bench.sizes[0], *perfdhcp.TIMERS)
 
 
 @contextlib.contextmanager

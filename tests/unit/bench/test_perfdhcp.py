@@ -60,6 +60,11 @@ def test_both_legs_and_the_delays_are_read() -> None:
     assert report.lost == pytest.approx(10 / 599)
 
 
+def test_addresses_given_twice_are_counted_in_both_legs() -> None:
+    assert parse(SAID).shared == 0
+    assert parse(SAID.replace("non unique addresses: 0", "non unique addresses: 3")).shared == 6
+
+
 def test_a_run_without_any_answer_is_a_loss() -> None:
     nothing = "Unavailable! No packets received.\n"
     report = parse(SAID.replace("received packets: 590", "received packets: 0").split("***Timestamps")[0] + nothing)
