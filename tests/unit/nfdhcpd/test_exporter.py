@@ -94,6 +94,7 @@ def test_each_scrape_collects_anew(scraper: Ready, unused_port: int) -> None:
     assert [value[("nfdhcpd_foreign_total",)] for value in values] == [1, 2]
     assert values[0][("nfdhcpd_handling_seconds_bucket", "+Inf")] == 2
     assert "# TYPE nfdhcpd_handling_seconds histogram" in scraper.texts[0]
+    assert "# TYPE nfdhcpd_foreign_total counter\n" in scraper.texts[0]
 
 
 def parse(text: str) -> list[Any]:
