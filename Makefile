@@ -31,7 +31,7 @@ lab-down: root  ## take it away without a trace (root)
 lab-shell: root  ## a shell on NODE=node1 (root)
 	@$(LAB) shell $(NODE)
 
-bench-dhcp: root  ## measure nfdhcpd beside dnsmasq and Kea, 10 minutes; ARGS=--quick for 2 (root)
+bench-dhcp: root  ## measure nfdhcpd beside dnsmasq and Kea, 10 minutes; ARGS=--quick for 3 (root)
 	@/usr/bin/python3 -m bench.dhcp $(ARGS)
 
 deb:  ## build the packages into build/deb
