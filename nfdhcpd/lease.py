@@ -7,7 +7,7 @@ from functools import lru_cache, partial
 from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING
 
-from nfdhcpd import names, terms
+from nfdhcpd import names, raw, terms
 from nfdhcpd.boot import Boot
 
 if TYPE_CHECKING:
@@ -17,10 +17,6 @@ if TYPE_CHECKING:
 
 # The address of RFC 7600: a valid source that nobody has, for a guest which is alone in its subnet.
 NOBODY = IPv4Address("192.0.0.8")
-
-# Not to be said as raw options: what the protocol itself says, and what follows from a guest's addresses.
-PROTOCOL = frozenset((50, 51, 52, 53, 54, 55, 57, 58, 59, 61, 80, 81, 82, 108, 116))
-ADDRESSING = frozenset((1, 3, 28, 33, 121, 249))
 
 # Guests share networks and servers, and to parse them takes longer than to answer a packet.
 _network = lru_cache(maxsize=1024)(partial(IPv4Network, strict=False))
@@ -103,7 +99,7 @@ def shared(said: Terms) -> Shared:
         nameservers=_fours(said.nameservers),
         ntp=_fours(said.ntp),
         routes=tuple((to, by) for to, by in routes if isinstance(to, IPv4Network) and isinstance(by, IPv4Address)),
-        options=tuple(_raw(said.options)),
+        options=raw.fours(said.options),
         ipv6_only=said.ipv6_only,
         boot=Boot.of(said),
     )
@@ -111,18 +107,6 @@ def shared(said: Terms) -> Shared:
 
 def _fours(texts: tuple[str, ...]) -> tuple[IPv4Address, ...]:
     return tuple(_address(text) for text in texts if ":" not in text)
-
-
-def _raw(texts: tuple[str, ...]) -> list[tuple[int, bytes]]:
-    found = [terms.raw_option(text) for text in texts]
-    for code, _ in found:
-        if code in PROTOCOL:
-            raise ValueError(f"option {code} cannot be raw: it is the protocol's own")
-        if code in ADDRESSING:
-            raise ValueError(f"option {code} cannot be raw: it follows from the addresses and routes of a guest")
-        if sum(code == other for other, _ in found) > 1:
-            raise ValueError(f"option {code} is raw more than once")
-    return found
 
 
 def _neighbour(ip: IPv4Address, network: IPv4Network) -> IPv4Address:

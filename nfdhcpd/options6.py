@@ -6,9 +6,8 @@ from functools import lru_cache
 from ipaddress import IPv6Address
 from typing import TYPE_CHECKING, NamedTuple
 
-from nfdhcpd import dhcp6, names
+from nfdhcpd import dhcp6, names, raw
 from nfdhcpd.dhcp6 import Code
-from nfdhcpd.terms import raw_option
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,14 +17,6 @@ if TYPE_CHECKING:
 NTP_ADDRESS = 1  # RFC 5908, 4.1
 # How often a client asks again when nobody answers (RFC 8415, 7.6): the default, and the most that can be told.
 USUAL, SELDOM = 3600, 86400
-# Of the protocol itself: nothing that a configuration could say.
-RESERVED = frozenset(
-    (
-        *(Code.CLIENT, Code.SERVER, Code.IA_NA, Code.IA_TA, Code.IAADDR, Code.WANTED, Code.PREFERENCE, Code.ELAPSED),
-        *(Code.RELAYED, Code.AUTH, Code.UNICAST, Code.STATUS, Code.RAPID, Code.RECONF_MSG, Code.RECONF_ACCEPT),
-        *(Code.IA_PD, Code.IAPREFIX, Code.REFRESH),
-    )
-)
 
 
 class Facts(NamedTuple):
@@ -67,13 +58,10 @@ def encode(facts: Facts) -> Mapping[int, bytes]:
     """Options by code, ready to send; the raw ones of the terms take the place of others. ValueError if reserved."""
     values = {code: make(facts) for code, make in OPTIONS.items()}
     found = {int(code): dhcp6.option(code, value) for code, value in values.items() if value}
-    raw: dict[int, bytes] = {}
-    for text in facts.terms.options6:
-        code, value = raw_option(text, 65535)
-        if code in RESERVED:
-            raise ValueError(f"options6 {text!r}: option {code} is of the protocol itself")
-        raw[code] = raw.get(code, b"") + dhcp6.option(code, value)
-    return found | raw
+    said: dict[int, bytes] = {}
+    for code, value in map(raw.six, facts.terms.options6):
+        said[code] = said.get(code, b"") + dhcp6.option(code, value)
+    return found | said
 
 
 def refresh(terms: Terms) -> bytes:

@@ -89,6 +89,8 @@ def _guests(path: str, found: Mapping[str, Mapping[str, str]]) -> Iterator[tuple
     for section in found:
         if section.partition(" ")[0] == "guests":
             values = config.typed(path, section, terms.FIELDS, found[section])
+            if "prefix6" in values:
+                raise ConfigError(f"{path}: [{section}] prefix6 would be delegated to every guest: say it in bindings")
             for key, value in values.items():
                 _checked(path, section, key, value, partial(terms.check, key))
             yield section.removeprefix("guests").strip(), values

@@ -12,7 +12,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from typing import TYPE_CHECKING
 
 from ganeti_ext.config import CASTS
-from nfdhcpd import names
+from nfdhcpd import names, raw
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -80,7 +80,9 @@ class Guests:
 def check(key: str, value: object) -> None:
     """ValueError when a term cannot have this value; a key that is not a term is a KeyError."""
     rule = CHECKS[key]
-    if isinstance(value, tuple):
+    if key in LISTS:
+        rule(value)
+    elif isinstance(value, tuple):
         for item in value:
             rule(item)
     elif value != Terms.__dataclass_fields__[key].default:
@@ -96,14 +98,6 @@ def route(text: str) -> tuple[IPv4Network, IPv4Address] | tuple[IPv6Network, IPv
     if isinstance(network, IPv6Network) and isinstance(address, IPv6Address):
         return network, address
     raise ValueError(f"{text!r} is not DESTINATION@GATEWAY of one family")
-
-
-def raw_option(text: str, most: int = 254) -> tuple[int, bytes]:
-    """CODE:HEX; ValueError when it is not, or the code is not from 1 to `most`."""
-    code, colon, data = text.partition(":")
-    if not colon or not code.isdecimal() or not 1 <= int(code) <= most:
-        raise ValueError(f"{text!r} is not CODE:HEX with a code from 1 to {most}")
-    return int(code), bytes.fromhex(data)
 
 
 def between(least: int, most: int) -> Callable[[int], None]:
@@ -134,6 +128,9 @@ def _pref64(text: str) -> None:
         raise ValueError("a prefix of 32, 40, 48, 56, 64 or 96 bits")
 
 
+# Keys whose list is checked as a whole; of others, each item.
+LISTS = frozenset(("options",))
+
 CHECKS: Mapping[str, Callable[..., object]] = {
     # T1 < T2 < lease needs room; above is "infinite" (RFC 2131, 3.3), which would never bring a change to a guest.
     "lease": between(60, 0xFFFFFFFE),
@@ -143,7 +140,7 @@ CHECKS: Mapping[str, Callable[..., object]] = {
     "search": names.encode,
     "ntp": ip_address,
     "routes": route,
-    "options": raw_option,
+    "options": raw.fours,
     "ipv6_only": between(300, 0xFFFFFFFF),  # MIN_V6ONLY_WAIT, RFC 8925, 3.4
     "boot_server": IPv4Address,
     "boot_file": _text,
@@ -154,5 +151,5 @@ CHECKS: Mapping[str, Callable[..., object]] = {
     "router_preference": _one_of(*PREFERENCES),
     "pref64": _pref64,  # RFC 8781, 4
     "prefix6": IPv6Network,
-    "options6": lambda text: raw_option(text, 65535),
+    "options6": raw.six,
 }

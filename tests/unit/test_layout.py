@@ -79,6 +79,7 @@ CORES = (
     "nfdhcpd/options4.py",
     "nfdhcpd/options6.py",
     "nfdhcpd/ra.py",
+    "nfdhcpd/raw.py",
     "nfdhcpd/responder.py",
     "nfdhcpd/responder6.py",
     "nfdhcpd/stats.py",
