@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
-import selectors
+import select
 import signal
 import socket
 import sys
@@ -61,8 +62,10 @@ class Loop:
     """
 
     def __init__(self) -> None:
-        self._selector = selectors.DefaultSelector()
+        self._epoll = select.epoll()  # and no selector of the library, which costs as much again at each wake-up
+        self._files: dict[int, Callable[[], None]] = {}
         self._timers: list[_Timer] = []
+        self._due = math.inf  # of the timer that is due first
         self._stopping = False
         self._status: Callable[[], str] = str
         self._told = ""
@@ -74,14 +77,19 @@ class Loop:
 
     def add(self, file: HasFileno | int, callback: Callable[[], None]) -> None:
         """Call back whenever the file is readable."""
-        self._selector.register(file, selectors.EVENT_READ, callback)
+        number = file if isinstance(file, int) else file.fileno()
+        self._epoll.register(number, select.EPOLLIN)
+        self._files[number] = callback
 
     def remove(self, file: HasFileno | int) -> None:
-        self._selector.unregister(file)
+        number = file if isinstance(file, int) else file.fileno()
+        del self._files[number]
+        self._epoll.unregister(number)
 
     def every(self, seconds: float, callback: Callable[[], None]) -> None:
         """Call back at this pace, first after one period."""
         self._timers.append(_Timer(seconds, callback))
+        self._due = min(self._due, self._timers[-1].due)
 
     def on_reload(self, callback: Callable[[], None]) -> None:
         """Call back on SIGHUP, between RELOADING and READY."""
@@ -126,15 +134,18 @@ class Loop:
             self._told = text
 
     def _turn(self) -> None:
-        due = min((timer.due for timer in self._timers), default=None)
-        timeout = None if due is None else max(0.0, due - time.monotonic())
-        for key, _ in self._selector.select(timeout):
-            key.data()
+        wait = self._due - time.monotonic()
+        for number, _ in self._epoll.poll(-1 if wait == math.inf else max(wait, 0.0)):
+            callback = self._files.get(number)
+            if callback is not None:  # else another callback has just removed it
+                callback()
         now = time.monotonic()
-        for timer in self._timers:
-            if timer.due <= now:
-                timer.due = now + timer.seconds
-                timer.callback()
+        if now >= self._due:
+            for timer in self._timers:
+                if timer.due <= now:
+                    timer.due = now + timer.seconds
+                    timer.callback()
+            self._due = min(timer.due for timer in self._timers)
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:

@@ -42,7 +42,7 @@ class Client:
     source: bytes
     lease: lease.Lease | None
     advert: ra.Advert | None
-    memory: dict[tuple[bytes | None, ...], Remembered] = field(default_factory=dict)
+    memory: dict[bytes, Remembered] = field(default_factory=dict)
     options: dict[int, bytes] = field(default_factory=dict)
     tails: dict[tuple[object, ...], Layout] = field(default_factory=dict)
     six: Lease6 | None = None

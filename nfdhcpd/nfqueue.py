@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import time
 from typing import TYPE_CHECKING
 
 import netfilterqueue
@@ -19,6 +20,10 @@ LENGTH = 8192
 BUFFER = 8 << 20
 # Packets a turn of the loop: a flood in one queue must not keep the other, or a new binding, waiting.
 BATCH = 64
+# Seconds: who is called again sooner has more than one packet waiting.
+BACKLOG = 0.00005
+
+_AT_ONCE = int(socket.MSG_DONTWAIT)
 
 
 class Queue:
@@ -36,6 +41,7 @@ class Queue:
         self._take = take
         self._bug = bug
         self._left = 0
+        self._done = 0.0
         self._queue = netfilterqueue.NetfilterQueue()
         try:
             self._queue.bind(number, self._packet, max_len=LENGTH, sock_len=BUFFER)
@@ -44,21 +50,27 @@ class Queue:
                 f"NFQUEUE {number}: {err} (is another program bound to it, or CAP_NET_ADMIN missing?)"
             ) from err
         self._socket = socket.socket(fileno=os.dup(self._queue.get_fd()))
+        self._receive = self._socket.recv
 
     def fileno(self) -> int:
         return self._socket.fileno()
 
     def ready(self) -> None:
-        """Handle what waits, up to a batch."""
-        self._left = BATCH
+        """Handle what waits, up to a batch.
+
+        One packet, if the last one was a while ago: then there is no other, and to find that out costs as much as to
+        handle it.
+        """
+        self._left = BATCH if time.monotonic() - self._done < BACKLOG else 1
         self._queue.run_socket(self)
+        self._done = time.monotonic()
 
     def recv(self, size: int) -> bytes:
         """The socket as run_socket reads it, which runs dry after a batch."""
         if self._left == 0:
             raise BlockingIOError(errno.EAGAIN, "end of the batch")
         self._left -= 1
-        return self._socket.recv(size, socket.MSG_DONTWAIT)
+        return self._receive(size, _AT_ONCE)
 
     def close(self) -> None:
         self._queue.unbind()

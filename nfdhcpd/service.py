@@ -7,11 +7,12 @@ import random
 import time
 import traceback
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from ganeti_ext.binding import BindingError
 from nfdhcpd import discovery, memory, ra
-from nfdhcpd.answer import Answer, Pass, Silence
+from nfdhcpd.answer import Pass, Silence
 from nfdhcpd.frame import FrameError
 from nfdhcpd.notice import Notices
 from nfdhcpd.schedule import Schedule
@@ -44,7 +45,8 @@ class Links(Protocol):
     def changed(self) -> set[str]: ...
 
 
-Handler = Callable[[bytes, "bytes | None", "Client"], Answer]
+# An answer function: its Answer, or as much of a tuple.
+Handler = Callable[[bytes, "bytes | None", "Client"], tuple[str, str, bytes]]
 # Tap, instance, what was asked, what was told or why nothing, seconds that it took.
 Watcher = Callable[[str, str, str, str, float], None]
 
@@ -66,18 +68,13 @@ class Service:
         self._clock = clock
         self._schedule = Schedule(settings.ipv6.ra_period, random.random)
         self._notices = Notices(clock)
+        # A packet of IPv4 to port 67, or of IPv6 discovery; whether it ends here.
+        self.dhcp4 = partial(self._take, memory.answer)
+        self.ipv6 = partial(self._take, discovery.answer)
         self.stats = Stats()
         self.watchers: list[Watcher] = []
         self.table = Table(settings, links.look)
         self.resync()
-
-    def dhcp4(self, ifindex: int, hardware: bytes | None, packet: bytes) -> bool:
-        """An IPv4 packet to port 67; whether it ends here."""
-        return self._take(memory.answer, ifindex, hardware, packet)
-
-    def ipv6(self, ifindex: int, hardware: bytes | None, packet: bytes) -> bool:
-        """An IPv6 packet of discovery; whether it ends here."""
-        return self._take(discovery.answer, ifindex, hardware, packet)
 
     def _take(self, answer: Handler, ifindex: int, hardware: bytes | None, packet: bytes) -> bool:
         client = self.table.by_index.get(ifindex) or self._missing(ifindex)
@@ -91,13 +88,17 @@ class Service:
             return False
         except (Silence, FrameError, OSError) as err:
             asked, told = self._unanswered(client, err)
+            seconds = self._clock() - start
         else:
-            self.stats.count(client.tap, asked)
-        seconds = self._clock() - start
-        self.stats.time(seconds)
+            seconds = self._clock() - start
+            self.stats.count(client.tap, asked, seconds)
+        if self.watchers:
+            self._tell(client, asked, told, seconds)
+        return True
+
+    def _tell(self, client: Client, asked: str, told: str, seconds: float) -> None:
         for watcher in self.watchers:
             watcher(client.tap, client.instance, asked, told, seconds)
-        return True
 
     def bug(self, ifindex: int) -> None:
         """A packet was dropped because of the exception that is being handled."""

@@ -31,20 +31,18 @@ class Stats:
         self.foreign = 0
         self.bugs = 0
 
-    def count(self, tap: str, asked: str) -> None:
-        """A message was answered."""
+    def count(self, tap: str, asked: str, seconds: float) -> None:
+        """A message was answered, in so many seconds."""
         counts = self.taps.get(tap) or self.taps.setdefault(tap, Counts())
-        counts.answered[asked] = counts.answered.get(asked, 0) + 1
-
-    def drop(self, tap: str, reason: str) -> None:
-        """A message was not."""
-        counts = self.taps.setdefault(tap, Counts())
-        counts.dropped[reason] = counts.dropped.get(reason, 0) + 1
-
-    def time(self, seconds: float) -> None:
-        """A message was handled in so many seconds."""
+        answered = counts.answered
+        answered[asked] = answered.get(asked, 0) + 1
         self.times[bisect_left(BOUNDS, seconds)] += 1
         self.seconds += seconds
+
+    def drop(self, tap: str, reason: str) -> None:
+        """A message was not answered."""
+        counts = self.taps.setdefault(tap, Counts())
+        counts.dropped[reason] = counts.dropped.get(reason, 0) + 1
 
     def forget(self, tap: str) -> None:
         """The tap is gone."""

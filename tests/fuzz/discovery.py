@@ -67,7 +67,7 @@ def one(data: bytes) -> str:
         packet = (repaired4 if four else repaired6)(packet)
     hardware = FOREIGN if foreign else MAC
     try:
-        found = (memory.answer if four else discovery.answer)(packet, hardware, client)
+        found = Answer(*(memory.answer if four else discovery.answer)(packet, hardware, client))
     except Silence as silence:
         assert silence.reason in REASONS, silence.reason
         return silence.reason

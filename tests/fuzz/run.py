@@ -1,7 +1,9 @@
 """Fuzz the answers of nfdhcpd, guided by coverage: python -m tests.fuzz.run CORPUS... [libFuzzer's options].
 
-python -m tests.fuzz.run -max_total_time=600 build/corpus tests/data/nfdhcpd/corpus     for ten minutes
-python -m tests.fuzz.run -merge=1 tests/data/nfdhcpd/corpus build/corpus                keep what adds coverage
+    python -m tests.fuzz.seeds build/corpus
+    python -m tests.fuzz.run -max_total_time=600 build/corpus tests/data/nfdhcpd/corpus
+
+What is found goes to the first of the directories, what breaks a rule to a file crash-... beside.
 """
 
 from __future__ import annotations

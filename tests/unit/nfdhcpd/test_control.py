@@ -48,7 +48,7 @@ class Turns(Loop):
 
     def settle(self) -> None:
         """Turn until nothing is ready."""
-        while self._selector.select(0):
+        while self._epoll.poll(0):
             before = time.perf_counter()
             self._turn()
             self.slowest = max(self.slowest, time.perf_counter() - before)

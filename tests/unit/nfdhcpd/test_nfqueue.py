@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import math
 import os
 import socket
 import sys
@@ -146,9 +147,24 @@ def test_long_queue_and_big_buffer(nfqueue: Any) -> None:
     assert (Kernel.bound["number"], Kernel.bound["max_len"], Kernel.bound["sock_len"]) == (42, 8192, 8 << 20)
 
 
+def test_a_turn_takes_one_packet_when_the_last_was_a_while_ago(nfqueue: Any) -> None:
+    seen = Taker()
+    queue = nfqueue.Queue(42, seen, pytest.fail)
+    nfqueue.BACKLOG = 0
+    for data in (b"1", b"2"):
+        Kernel.bound["kernel"].outer.send(data)
+    queue.ready()
+    assert len(seen.packets) == 1
+    nfqueue.BACKLOG = math.inf
+    queue.ready()
+    assert len(seen.packets) == 2
+    queue.close()
+
+
 def test_a_turn_ends_with_the_packets_or_with_the_batch(nfqueue: Any) -> None:
     seen = Taker()
     queue = nfqueue.Queue(42, seen, pytest.fail)
+    nfqueue.BACKLOG = math.inf
     outer = Kernel.bound["kernel"].outer
     outer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
     outer.setblocking(False)
