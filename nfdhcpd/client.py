@@ -28,7 +28,8 @@ class Link(NamedTuple):
 
 @dataclass(slots=True)
 class Client:
-    """A guest that is served. `source` is the MAC that answers, `source6` the packed address of its link.
+    """A guest that is served. `source` is the MAC that answers, `source6` its link's
+    packed address, `ipv6` the guest's own address.
 
     What DHCPv4 (`lease`), DHCPv6 (`six`), router advertisements and neighbour discovery have for it may be None;
     `options` and `tails` belong to the responder, `memory` to memory.py.
@@ -47,6 +48,7 @@ class Client:
     tails: dict[tuple[object, ...], Layout] = field(default_factory=dict)
     six: Lease6 | None = None
     source6: bytes = b""
+    ipv6: str = ""
     neighbours: Neighbours | None = None
 
     def __str__(self) -> str:
@@ -80,6 +82,7 @@ def client(binding: Binding, tap: Link, indev: Link | None, settings: Settings) 
             options=options4.encode(four) if four else options4.without_address(settings.dhcp, terms),
             six=lease6.lease6(binding, terms, settings.duid) if ipv6 else None,
             source6=ra.source(facts),
+            ipv6=binding.eui64 or "",
             neighbours=neighbour.neighbours(binding, facts, terms) if ipv6 else None,
         )
     except ValueError as err:

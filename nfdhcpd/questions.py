@@ -163,7 +163,7 @@ def _about(client: Client) -> Record:
         "instance": client.instance,
         "mac": client.mac.hex(":"),
         "ipv4": str(client.lease.ip) if client.lease else "",
-        "ipv6": client.six.address.text if client.six and client.six.address else "",
+        "ipv6": client.ipv6,
     }
 
 

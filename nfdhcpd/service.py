@@ -169,7 +169,7 @@ class Service:
         """Log the table."""
         for client in sorted(self.table, key=lambda client: client.tap):
             ip = client.lease.ip if client.lease else "no IPv4"
-            six = "advertised" if client.advert else "no IPv6"
+            six = client.ipv6 or ("advertised" if client.advert else "no IPv6")
             log.info("%s: ifindex %d, %s, %s, %s", client, client.ifindex, client.mac.hex(":"), ip, six)
         for tap, why in sorted(self.table.stale.items()):
             log.info("%s: not served: %s", tap, why)

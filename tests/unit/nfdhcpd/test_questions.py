@@ -17,6 +17,9 @@ from nfdhcpd.table import Table
 from tests.unit.nfdhcpd.guest import BRIDGE, IP4, MAC_TEXT, SETTINGS, TAP, binding, guest
 
 
+IP6 = "fd00:77::5054:ff:fe00:10"
+
+
 class Service:
     """A table with tap0, and tap5 whose interface is missing."""
 
@@ -25,7 +28,7 @@ class Service:
         self.stats = Stats()
         self.watchers: list[Any] = []
         for tap in ("tap0", "tap5"):
-            list(self.table.put(tap, binding(tap=tap)))
+            list(self.table.put(tap, binding(tap=tap, eui64=IP6, terms=(("ipv6_mode", "slaac"),))))
 
 
 @pytest.fixture
@@ -42,11 +45,12 @@ def test_list_tells_who_is_served_and_who_is_not(service: Service) -> None:
         service.stats.count("tap0", asked, 0.0)
     service.stats.drop("tap0", "spoofed")
     served, waits = ask(service, do="list")
-    assert {key: served[key] for key in ("tap", "instance", "mac", "ipv4")} == {
+    assert {key: served[key] for key in ("tap", "instance", "mac", "ipv4", "ipv6")} == {
         "tap": "tap0",
         "instance": "gx-web",
         "mac": MAC_TEXT,
         "ipv4": IP4,
+        "ipv6": IP6,  # whether DHCPv6 gives it or not
     }
     assert (served["answered"], served["dropped"]) == (3, 1)
     assert waits == {"tap": "tap5", "why": "the tap does not exist", "dropped": 0}
