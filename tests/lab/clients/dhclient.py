@@ -25,6 +25,7 @@ class Dhclient:
 
     def bound(self) -> None:
         self._env = told(self._client, "BOUND|RENEW|REBIND|REBOOT")
+        self._client.says("^bound to ")  # and has written so down
 
     def renew(self) -> None:
         """Begin again, and renew after a second, rebind after two."""

@@ -16,11 +16,10 @@ class Dhcpcd:
     rapid = False
     family = 4
 
-    def __init__(self, guest: Guest, *, probe: bool = False) -> None:
+    def __init__(self, guest: Guest, *, probe: bool = False, more: str = "") -> None:
         self.guest = guest
         self._env: dict[str, str] = {}
-        if not probe:
-            guest.write(_CONFIG, guest.path(_CONFIG).read_text() + "noarp\n")
+        guest.write(_CONFIG, guest.path(_CONFIG).read_text() + ("" if probe else "noarp\n") + more)
         guest.write("/usr/lib/dhcpcd/dhcpcd-hooks/99-told", TELL)
 
     def start(self, *arguments: str) -> None:

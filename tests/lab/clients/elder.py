@@ -1,10 +1,11 @@
-"""Clients that renew when it is time alone, with leases of a minute."""
+"""Clients with short leases, which do by themselves what they do when it is time."""
 
 from __future__ import annotations
 
 import contextlib
-from typing import Any
+from typing import Any, NamedTuple
 
+from tests.lab.clients.dhcp6 import Dhclient6, Dhcpcd6, Networkd6, NetworkManager6
 from tests.lab.clients.dhcpcd import Dhcpcd
 from tests.lab.clients.guest import Guest
 from tests.lab.clients.host import Host
@@ -12,16 +13,30 @@ from tests.lab.clients.networkd import Networkd
 from tests.lab.clients.networkmanager import NetworkManager
 from tests.lab.clients.wire import Seen
 
-LEASE, RENEWAL, REBINDING = 60, 30, 52.5
 
-# Whether the server hears what is sent to it alone: where it does not, the guest comes to rebind.
-_KINDS: dict[str, tuple[type, bool]] = {
-    "networkmanager that renews": (NetworkManager, True),
-    "networkmanager that rebinds": (NetworkManager, False),
-    "networkd that rebinds": (Networkd, False),
-    "dhcpcd that rebinds": (Dhcpcd, False),
+class Kind(NamedTuple):
+    """`heard` is whether the server hears what is asked of it alone: where it does not, the guest comes to rebind."""
+
+    client: type
+    heard: bool
+    lease: int = 60
+
+
+# The timers of systemd may be 10 seconds late: the time from rebinding to the end of the lease has to be longer.
+KINDS4 = {
+    "networkmanager that renews": Kind(NetworkManager, True),
+    "networkmanager that rebinds": Kind(NetworkManager, False),
+    "networkd that rebinds": Kind(Networkd, False, 90),
+    "dhcpcd that rebinds": Kind(Dhcpcd, False),
 }
-NAMES = tuple(_KINDS)
+KINDS6 = {
+    "dhclient that renews by DHCPv6": Kind(Dhclient6, True),
+    "dhclient that rebinds by DHCPv6": Kind(Dhclient6, False),
+    "dhcpcd that rebinds by DHCPv6": Kind(Dhcpcd6, False),
+    "networkd that renews by DHCPv6": Kind(Networkd6, True),
+    "networkd that rebinds by DHCPv6": Kind(Networkd6, False),
+    "networkmanager that renews by DHCPv6": Kind(NetworkManager6, True),
+}
 
 Elder = Any  # one of the clients
 
@@ -30,14 +45,14 @@ def start(undo: contextlib.ExitStack, lowerdir: str, seen: list[Seen]) -> dict[s
     """Start them all, on a host of their own; frames are left in `seen` when they end."""
     host = undo.enter_context(contextlib.closing(Host(lowerdir)))
     made: dict[str, Elder] = {}
-    for name, (client, heard) in _KINDS.items():
+    for name, kind in {**KINDS4, **KINDS6}.items():
         guest = Guest(host, lowerdir)
         undo.callback(guest.close)
         undo.callback(_keep, guest, seen)
-        if not heard:
+        if not kind.heard:
             host.deafen(guest.terms.tap)
-        guest.serve(terms=(("lease", str(LEASE)),))
-        made[name] = client(guest)
+        guest.serve(terms=(("lease", str(kind.lease)), ("ipv6_mode", "dhcpv6")))
+        made[name] = kind.client(guest)
         made[name].start()
         made[name].bound()
     return made

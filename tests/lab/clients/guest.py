@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from ganeti_ext.address import eui64
 from ganeti_ext.binding import Binding
 from tests.lab.clients import host as site
 from tests.lab.clients.box import Box
@@ -33,6 +34,7 @@ class Guest(Box):
             subnet=site.SUBNET,
             gateway=site.GATEWAY,
             subnet6=site.SUBNET6,
+            eui64=eui64(self.mac, site.SUBNET6),
             gateway6=site.GATEWAY6,
             mtu=site.MTU,
         )
@@ -64,6 +66,16 @@ class Guest(Box):
         """Have the daemon serve this guest, by other terms than usual where some are given."""
         self.terms = self.terms._replace(**terms)
         self.host.bind(self.terms)
+
+    def hasten(self) -> None:
+        """Give the NIC its addresses at once, without a look for duplicates."""
+        self.run("sysctl", f"net.ipv6.conf.{NIC}.accept_dad=0")
+
+    def up(self) -> None:
+        """Bring the NIC up, with its link-local address at once and no solicitation of the kernel's own."""
+        self.hasten()
+        self.run("sysctl", f"net.ipv6.conf.{NIC}.router_solicitations=0")
+        self.run("ip", "link", "set", NIC, "up")
 
     def addresses(self, family: int = 4) -> list[str]:
         """ADDRESS/BITS of its NIC, all but link-local ones."""

@@ -18,6 +18,7 @@ DOMAIN, SEARCH = "guests.example", ["guests.example", "site.example"]
 ROUTE, ROUTE_BY = "203.0.113.0/24", "192.0.2.9"
 LEASE = 3600
 
+_RENEW = 5  # RFC 8415, 7.3
 _DAEMON = f"{layer.HERE}/nfdhcpd/nfdhcpd"
 _CONFIG = "/etc/ganeti-ext/nfdhcpd.conf"
 _SETTINGS = f"""\
@@ -40,6 +41,9 @@ class Host(Box):
         self.ip(
             f"link add br0 address {MAC} type bridge mcast_snooping 0",
             "link set br0 up",
+            "link add sink type bridge",  # without a port: where frames go to be lost
+            "link set sink addrgenmode none",
+            "link set sink up",
             f"address add {GATEWAY}/24 dev br0",
             f"address add {ROUTER6}/64 dev br0 nodad",
             f"address add {GATEWAY6}/64 dev br0 nodad",
@@ -73,9 +77,15 @@ class Host(Box):
         binding.write(terms._replace(ifindex=index), str(self.path(binding.DIRECTORY)))
 
     def deafen(self, tap: str) -> None:
-        """Lose what the guest behind this tap sends to the server alone."""
-        rule = ["-m", "physdev", "--physdev-in", tap, "-p", "udp", "--dport", "67", "-d", GATEWAY, "-j", "DROP"]
-        self.run("iptables", "-t", "raw", "-A", "PREROUTING", *rule)
+        """Lose what the guest behind this tap asks of its own server alone: it has to ask all, which is to rebind."""
+        mine = f"match ip protocol 17 0xff match ip dport 67 0xffff match ip dst {GATEWAY}"
+        mine6 = f"match ip6 dport 547 0xffff match u8 {_RENEW} 0xff at 48"
+        lose = "action mirred egress redirect dev sink"
+        self.tc(
+            f"qdisc add dev {tap} clsact",
+            f"filter add dev {tap} ingress protocol ip prio 1 u32 {mine} {lose}",
+            f"filter add dev {tap} ingress protocol ipv6 prio 2 u32 {mine6} {lose}",
+        )
 
     def _serve(self) -> Program:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready:

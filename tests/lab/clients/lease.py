@@ -66,5 +66,9 @@ def in_effect(guest: Guest, **told: object) -> Lease:
 
 def told(client: Program, reasons: str) -> dict[str, str]:
     """Wait until a client's script tells its environment for one of `reasons`, a regular expression."""
-    line = client.says(rf"^TOLD (.*\x1f)?reason=({reasons})\x1f.*$").group()
+    return environment(client.says(rf"^TOLD (.*\x1f)?reason=({reasons})\x1f.*$").group())
+
+
+def environment(line: str) -> dict[str, str]:
+    """What a line of TELL says."""
     return dict(pair.partition("=")[::2] for pair in line.removeprefix("TOLD ").split("\x1f"))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from scapy.layers.dhcp import BOOTP, DHCP
+from scapy.layers.dhcp6 import DHCP6OptIA_NA, DHCP6OptIA_PD, DHCP6OptIAAddress, DHCP6OptIAPrefix
 from scapy.layers.inet import IP
 from scapy.layers.l2 import Ether
 from scapy.packet import Packet
@@ -34,3 +35,21 @@ def named(packet: Packet) -> tuple[str, str | None, str | None]:
     """Of a DHCPv4 request: ciaddr, the address requested, the server chosen."""
     told = options(packet)
     return packet[BOOTP].ciaddr, told.get("requested_addr"), told.get("server_id")
+
+
+def of(kind: type[Packet]) -> Callable[[Packet], bool]:
+    """Whether a frame has this layer, such as DHCP6_Solicit."""
+    return lambda packet: kind in packet
+
+
+def granted(packet: Packet) -> list[tuple[str, int, int]]:
+    """Of a DHCPv6 message: each address or prefix of its IAs, with its preferred and valid lifetime."""
+    layers = [packet]
+    while layers[-1].payload:
+        layers.append(layers[-1].payload)
+    addresses = [one for ia in layers if isinstance(ia, DHCP6OptIA_NA) for one in ia.ianaopts]
+    prefixes = [one for ia in layers if isinstance(ia, DHCP6OptIA_PD) for one in ia.iapdopt]
+    found = [(one.addr, one.preflft, one.validlft) for one in addresses if isinstance(one, DHCP6OptIAAddress)]
+    return found + [
+        (f"{one.prefix}/{one.plen}", one.preflft, one.validlft) for one in prefixes if isinstance(one, DHCP6OptIAPrefix)
+    ]

@@ -49,7 +49,7 @@ class Networkd:
         self.guest.run("networkctl", "renew", NIC)
 
     def release(self) -> None:
-        self._configure("DHCP=no")
+        self._configure("DHCP=no\nIPv6AcceptRA=no")
         self.guest.run("networkctl", "reload")
         self._client.says("State changed: configuring -> configured")
 

@@ -25,6 +25,7 @@ may-fail=false
 dhcp-send-release=1
 [ipv6]
 method=auto
+dhcp-send-release=1
 """
 
 

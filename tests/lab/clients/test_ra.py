@@ -67,7 +67,7 @@ def test_a_guest_whose_link_local_address_tells_nothing_of_its_mac(guest: Guest)
 
 
 def test_rdisc6_and_ndisc6(guest: Guest) -> None:
-    _quiet(guest)
+    guest.up()
     lines = guest.run("rdisc6", "--single", NIC).splitlines()
     assert [line for line in lines if line in TOLD] == TOLD
     found = guest.run("ndisc6", site.GATEWAY6, NIC)
@@ -76,7 +76,7 @@ def test_rdisc6_and_ndisc6(guest: Guest) -> None:
 
 def test_unasked_when_the_binding_appears_and_without_a_router_when_it_goes(make_guest: MakeGuest) -> None:
     guest = make_guest()
-    _quiet(guest)
+    guest.up()
     monitor = guest.start("ip", "-6", "monitor", "route")
     guest.serve()
     guest.wire.expect("router advertisement", advertises, out=True, patience=5)
@@ -97,9 +97,3 @@ def test_a_private_network_has_no_router(make_guest: MakeGuest) -> None:
     assert advert[ICMPv6ND_RA].routerlifetime == 0
     one.configured(router=False)
     assert guest.routes(6) == {}
-
-
-def _quiet(guest: Guest) -> None:
-    """Bring the NIC up at once, without a solicitation of the kernel's own."""
-    guest.run("sysctl", f"net.ipv6.conf.{NIC}.accept_dad=0", f"net.ipv6.conf.{NIC}.router_solicitations=0")
-    guest.run("ip", "link", "set", NIC, "up")
