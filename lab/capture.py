@@ -15,7 +15,8 @@ class Capture:
     """
 
     def __init__(self, namespace: str, interface: str, expression: str, *options: str) -> None:
-        command = ["tcpdump", "-lenn", *options, "-i", interface, expression]
+        # At once: what waits in the kernel's buffer at the end would be lost.
+        command = ["tcpdump", "-lenn", "--immediate-mode", *options, "-i", interface, expression]
         self._command = ["ip", "netns", "exec", namespace, *command]
         self.lines: list[str] = []
 

@@ -7,6 +7,7 @@ guest that speaks has read its own disk, kernel included.
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import lzma
@@ -14,6 +15,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from ganeti_ext.command import run
@@ -77,54 +79,89 @@ bound|renew)
 esac
 """
 
+# For udhcpc6, which tests start: the address is that of the router advertisement.
+_LEASE6 = """\
+#!/bin/busybox sh
+echo "$1 $ipv6" >> /tmp/leases6
+"""
+
 _BOOT = """\
 DEFAULT linux
 PROMPT 0
 LABEL linux
   KERNEL /boot/vmlinuz
   INITRD /boot/initrd
-  APPEND console=ttyS0,38400 quiet panic=5
+  APPEND console=ttyS0,38400 quiet panic=5 {words}
 """
+
+STARTER = (*_MODULES, _INITRAMFS, _BOOT)  # what every image has of here
 
 
 def image(base: str) -> Path:
     """The image's file, made when the cache has none of this content."""
-    text = "".join((base, MARK, str(SIZE), *_MODULES, _INITRAMFS, _INIT, _REPORT, _LEASE, _BOOT))
-    path = BASES / f"guest-{hashlib.sha256(text.encode()).hexdigest()[:12]}.raw"
+    recipe = (base, MARK, str(SIZE), *STARTER, _INIT, _REPORT, _LEASE, _LEASE6)
+    return cached("guest", "Making the guests' image", recipe, _make)
+
+
+def cached(name: str, what: str, recipe: Sequence[str], make: Callable[[Path, Path], None]) -> Path:
+    """The file of an image, made when the cache has none of this recipe, which begins with the base.
+
+    `make(base, folder)` leaves it as folder/disk.raw.
+    """
+    path = BASES / f"{name}-{hashlib.sha256(repr(recipe).encode()).hexdigest()[:12]}.raw"
     if not path.exists():
-        with step("Making the guests' image"), tempfile.TemporaryDirectory(dir=BASES) as folder:
-            _make(Path(base), Path(folder))
+        with step(what), tempfile.TemporaryDirectory(dir=BASES) as folder:
+            make(Path(recipe[0]), Path(folder))
+            for old in BASES.glob(f"{name}-*.raw"):
+                old.unlink()
             os.rename(Path(folder) / "disk.raw", path)
     return path
 
 
 def _make(base: Path, folder: Path) -> None:
+    unpack(base, folder)
+    with filesystem(folder / "disk.raw", SIZE) as root:
+        _fill(root, folder)
+
+
+def unpack(base: Path, folder: Path) -> None:
+    """Lay the kernel's and busybox's packages open in folder/kernel and folder/busybox."""
     (kernel,) = (base / "var/cache").glob("linux-image-*.deb")
     (busybox,) = (base / "var/cache").glob("busybox-static_*.deb")
     run(["dpkg-deb", "--extract", str(kernel), str(folder / "kernel")])
     run(["dpkg-deb", "--extract", str(busybox), str(folder / "busybox")])
-    disk = folder / "disk.raw"
+
+
+@contextlib.contextmanager
+def filesystem(disk: Path, size: int) -> Iterator[Path]:
+    """A new disk that is one ext4 file system, mounted: what has a `boot` with extlinux.conf at the end boots."""
     with disk.open("wb") as file:
-        file.truncate(SIZE)
+        file.truncate(size)
     # Features that the boot loader cannot read are left out.
     run(["mkfs.ext4", "-q", "-O", "^64bit,^metadata_csum,^has_journal", str(disk)])
-    mount = folder / "mount"
+    mount = disk.with_suffix(".mount")
     mount.mkdir()
     run(["mount", "-o", "loop", str(disk), str(mount)])
     try:
-        _fill(mount, folder)
+        yield mount
         run(["extlinux", "--install", str(mount / "boot")])
+        run(["fstrim", str(mount)])  # the file is to take no room for what was there for a moment
     finally:
         run(["umount", str(mount)])
+
+
+def kernel(root: Path, folder: Path, words: str = "") -> None:
+    """Put the boot loader's files into root/boot; `words` are more of the kernel's command line."""
+    (vmlinuz,) = (folder / "kernel/boot").glob("vmlinuz-*")
+    shutil.copy(vmlinuz, root / "boot/vmlinuz")
+    (root / "boot/initrd").write_bytes(_initramfs(folder))
+    (root / "boot/extlinux.conf").write_text(_BOOT.format(words=words))
 
 
 def _fill(root: Path, folder: Path) -> None:
     for name in ("bin", "boot", "sbin", "etc", "dev", "proc", "sys", "tmp"):
         (root / name).mkdir()
-    (vmlinuz,) = (folder / "kernel/boot").glob("vmlinuz-*")
-    shutil.copy(vmlinuz, root / "boot/vmlinuz")
-    (root / "boot/initrd").write_bytes(_initramfs(folder))
-    (root / "boot/extlinux.conf").write_text(_BOOT)
+    kernel(root, folder)
     shutil.copy(folder / "busybox/usr/bin/busybox", root / "bin/busybox")
     listed = run([str(root / "bin/busybox"), "--list"]).split()
     for name in listed:
@@ -133,6 +170,7 @@ def _fill(root: Path, folder: Path) -> None:
     _script(root / "sbin/init", _INIT)
     _script(root / "bin/report", _REPORT)
     _script(root / "bin/lease", _LEASE)
+    _script(root / "bin/lease6", _LEASE6)
     (root / "mark").write_text(MARK + "\n")
     (root / "boots").write_text("0\n")
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import shutil
 import signal
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from ganeti_ext.command import run
 from lab import RUN, STATE, base, ganeti, guest, storage, wires
 from lab.node import DEBS, SHARED, Node
 from lab.step import step, until
@@ -23,7 +23,7 @@ PORT = 8774
 LOOPBACK_PORT = 18774
 OPENRC = STATE / "openrc"
 IMAGE, FLAVOR, PROJECT = "lab-guest", "tiny", "demo"
-DNS = "10.99.0.1"
+DNS, DNS6 = "10.99.0.1", "fd00:99::1"
 _EVERYWHERE = ("common", "nfdhcpd", "network", "extstorage", "eventd")
 _FRONT_NODE = 3
 _PRODUCTION = """\
@@ -63,7 +63,7 @@ def up(nodes: Sequence[Node]) -> None:
             front.run("setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", *command)
     with step("Configuring our daemons"):
         for node in nodes:
-            node.write("/etc/ganeti-ext/nfdhcpd.conf", f"[guests]\nnameservers = {DNS}\ndomain = lab.example\n")
+            node.write("/etc/ganeti-ext/nfdhcpd.conf", f"[guests]\nnameservers = {DNS} {DNS6}\ndomain = lab.example\n")
             node.write("/etc/ganeti-ext/eventd.conf", f"[eventd]\nbroker = {broker}\n", "640")
             node.run("systemctl", "restart", "nfdhcpd", "ganeti-ext-reaper", "ganeti-ext-eventd")
         configure_front(master, front, _PRODUCTION.format(broker=broker))
@@ -101,14 +101,20 @@ def _tenant(front: Node, nodes: Sequence[Node]) -> None:
     manage("flavor-create", FLAVOR, "--vcpus=1", "--ram=128", "--disk=1")
     manage("flavor-create", "small", "--vcpus=1", "--ram=256", "--disk=2")
     manage("flavor-create", "huge", "--vcpus=1", "--ram=1048576", "--disk=1")
-    shutil.copy(guest.image(base.root()), storage.SHARED / "import.raw")
-    manage("image-create", f"--name={IMAGE}", f"--file={SHARED}/import.raw", "--public")
-    (storage.SHARED / "import.raw").unlink()
+    add_image(front, IMAGE, guest.image(base.root()))
     for node in nodes:
         node.write("/root/openrc", _openrc(f"{front.address}:{PORT}", password), "600")
     descriptor = os.open(OPENRC, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with open(descriptor, "w", encoding="utf-8") as file:
         file.write(_openrc(f"127.0.0.1:{LOOPBACK_PORT}", password))
+
+
+def add_image(front: Node, name: str, file: Path) -> None:
+    """Make an image of the front from a file of this machine."""
+    copy = storage.SHARED / "import.raw"
+    run(["cp", "--sparse=always", str(file), str(copy)])
+    front.run("ganeti-ext-manage", "image-create", f"--name={name}", f"--file={SHARED}/import.raw", "--public")
+    copy.unlink()
 
 
 def _openrc(where: str, password: str) -> str:

@@ -1,17 +1,21 @@
-"""The address service on real nodes: what a guest was told holds when it moves."""
+"""The address service on real nodes: a Debian guest with cloud-init, and a guest that moves."""
 
 from __future__ import annotations
 
+import contextlib
+import json
 import re
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from ipaddress import IPv6Address
 from itertools import pairwise
 from types import TracebackType
+from typing import NamedTuple
 
 import pytest
 
-from lab import wires
+from lab import base, debian_guest, services, wires
 from lab.capture import Capture
 from lab.console import Console
 from lab.ganeti import NETWORK
@@ -19,9 +23,10 @@ from lab.node import Node
 from lab.step import until
 from lab.story import Story, create_words
 
-NAME = "roamer"
+NAME, DEBIAN = "roamer", "debian"
+_WATCHED = "/run/watched"
 SILENCE = 1.5  # seconds; the guest stands still for a fraction of one, longer on a machine that has much to do
-DHCP = "udp port 67 or udp port 68"
+DISCOVERY = "udp port 67 or udp port 68 or dst host ff02::1:2"
 # What a guest would lose with a lease that is not renewed. A look each tenth of a second: busybox has no `ip monitor`.
 _WATCH = """\
 (while :; do
@@ -33,14 +38,42 @@ _WATCH = """\
 done >/dev/null 2>&1 &)"""
 
 
-@pytest.fixture
-def roamer(story: Story) -> Iterator[str]:
-    """A server that has its addresses; deleted afterwards."""
-    story.ids[NAME] = story.tenant.openstack(*create_words(NAME), "--wait")["id"]
-    with story.console(NAME) as console:
-        assert console.report()["address6"]
-    yield NAME
-    story.tenant.run("server", "delete", "--wait", story.ids.pop(NAME))
+class Client(NamedTuple):
+    """A client of the guest's busybox: its process, and what it notes.
+
+    The notes are lines, oldest first: `bound ADDRESS`, `renew ADDRESS`, `deconfig`, `nak`.
+    """
+
+    pid: str
+    notes: str
+
+    def noted(self, console: Console) -> list[str]:
+        return [line.strip() for line in console.ask(f"cat {self.notes}").splitlines()]
+
+    def renew(self, console: Console) -> None:
+        """Make the guest renew its lease, and wait until its client has noted something."""
+        before = len(self.noted(console))
+        console.ask(f"kill -USR1 $(cat {self.pid})")
+        console.ask(f"until [ $(wc -l < {self.notes}) -gt {before} ]; do usleep 100000; done", timeout=20)
+
+
+UDHCPC = Client("/tmp/udhcpc.pid", "/tmp/leases")
+UDHCPC6 = Client("/tmp/udhcpc6.pid", "/tmp/leases6")
+
+
+@contextlib.contextmanager
+def watched(nodes: Iterable[Node], instance: str) -> Iterator[list[tuple[Node, str, str]]]:
+    """What nfdhcpd was asked by an instance, and told it, on any of the nodes; there at the block's end."""
+    found: list[tuple[Node, str, str]] = []
+    with contextlib.ExitStack() as undo:
+        for node in nodes:
+            pid = node.run("sh", "-c", f"nfdhcpdctl watch --json >{_WATCHED} 2>&1 & echo $!").strip()
+            undo.callback(node.run, "kill", pid)
+            until(f"{node.name} is watched", lambda node=node: "watching" in node.read(_WATCHED), 10)  # type: ignore[misc]
+        yield found
+        for node in nodes:
+            records = [json.loads(line) for line in node.read(_WATCHED).splitlines() if line.startswith("{")]
+            found += [(node, each["asked"], each["told"]) for each in records if each["instance"] == instance]
 
 
 class Pings:
@@ -76,22 +109,31 @@ class Pings:
             self._times.append(float(reply[1]))
 
 
-def renew(console: Console, node: Node, tap: str) -> None:
-    """Make the guest's client renew its lease, and see that this node's daemon acknowledged it, and no more.
-
-    udhcpc may ask twice: an answer that comes before it has closed the socket that it asked by is lost to it.
-    """
-    before = leases(console)
-    with Capture(wires.namespace(node.number), tap, DHCP, "-v") as capture:
-        console.ask("kill -USR1 $(cat /tmp/udhcpc.pid)")
-        console.ask(f"until [ $(wc -l < /tmp/leases) -gt {len(before)} ]; do usleep 100000; done", timeout=20)
-    said = re.findall(r"DHCP-Message \(53\), length 1: (\w+)", "\n".join(capture.lines))
-    assert said in (["Request", "ACK"], ["Request", "ACK"] * 2)
+@pytest.fixture
+def roamer(story: Story) -> Iterator[str]:
+    """A server that has its addresses; deleted afterwards."""
+    story.ids[NAME] = story.tenant.openstack(*create_words(NAME), "--wait")["id"]
+    with story.console(NAME) as console:
+        assert console.report()["address6"]
+        console.ask(f"udhcpc6 -i eth0 -b -t 5 -T 1 -p {UDHCPC6.pid} -s /bin/lease6 >/dev/null 2>&1")
+    yield NAME
+    story.tenant.run("server", "delete", "--wait", story.ids.pop(NAME))
 
 
-def leases(console: Console) -> list[str]:
-    """What the guest's client had to do, oldest first: `bound ADDRESS`, `renew ADDRESS`, `deconfig`, `nak`."""
-    return [line.strip() for line in console.ask("cat /tmp/leases").splitlines()]
+@pytest.fixture
+def debian(story: Story) -> Iterator[str]:
+    """A server of Debian's kind, which boots; deleted afterwards with its image and flavor."""
+    front = story.nodes[2]
+    with contextlib.ExitStack() as undo:
+        services.add_image(front, DEBIAN, debian_guest.image(base.root()))
+        undo.callback(front.run, "ganeti-ext-manage", "image-delete", DEBIAN)
+        front.run("ganeti-ext-manage", "flavor-create", DEBIAN, "--vcpus=1", "--ram=512", "--disk=2")
+        undo.callback(front.run, "ganeti-ext-manage", "flavor-delete", DEBIAN)
+        words = ("server", "create", f"--image={DEBIAN}", f"--flavor={DEBIAN}", f"--network={NETWORK}", DEBIAN)
+        story.ids[DEBIAN] = story.tenant.openstack(*words, "--wait")["id"]
+        undo.callback(story.tenant.run, "server", "delete", "--wait", story.ids[DEBIAN])
+        yield DEBIAN
+    del story.ids[DEBIAN]
 
 
 def advertised(console: Console) -> int:
@@ -100,22 +142,71 @@ def advertised(console: Console) -> int:
 
 
 def test_lease_renews_after_live_migration(story: Story, roamer: str) -> None:
-    source = story.node_of(roamer)
+    source, instance = story.node_of(roamer), story.instance(roamer)
     ip4, ip6 = story.tenant.addresses(roamer, NETWORK)
-    with Capture(wires.SWITCHES, "vms", DHCP) as leaked, Pings(ip4) as pings, Pings(ip6) as pings6:
+    clients = {UDHCPC: ip4, UDHCPC6: IPv6Address(ip6).exploded}
+    with (
+        Capture(wires.SWITCHES, "vms", DISCOVERY) as leaked,
+        watched(story.nodes, instance) as seen,
+        Pings(ip4) as pings,
+        Pings(ip6) as pings6,
+    ):
         with story.console(roamer) as console:
-            assert leases(console) == ["deconfig", f"bound {ip4}"]
             console.ask(_WATCH.format(ip4=ip4, ip6=ip6))
-            renew(console, source, story.tap(roamer))
-        story.gnt("instance", "migrate", "--force", story.instance(roamer))
+            for client in clients:
+                client.renew(console)
+        story.gnt("instance", "migrate", "--force", instance)
         target = story.node_of(roamer)
         assert target.name != source.name
         with story.console(roamer) as console:
             before = advertised(console)
-            renew(console, target, story.tap(roamer))
-            assert leases(console) == ["deconfig", f"bound {ip4}", f"renew {ip4}", f"renew {ip4}"]
+            for client, ip in clients.items():
+                client.renew(console)
+                assert client.noted(console) == ["deconfig", f"bound {ip}", f"renew {ip}", f"renew {ip}"]
             until(f"{target.name} advertises the router", lambda: advertised(console) > before, 40)
             assert console.report()["boots"] == "1"
             assert console.ask("cat /tmp/lost 2>/dev/null; true") == ""
-    assert leaked.lines == []  # what answered was on the guest's own node
+    # A renewal by DHCPv6 names the server, and is answered by that one alone.
+    renewals = {("REQUEST", f"ACK {ip4}"), ("RENEW6", f"REPLY6 {ip6}")}
+    for node in (source, target):
+        told = {(asked, answer) for where, asked, answer in seen if where is node and "no answer" not in answer}
+        assert told == renewals, (node.name, seen)
+    assert leaked.lines == []
     assert max(pings.longest_silence(), pings6.longest_silence()) < SILENCE
+
+
+def test_cloud_init_brings_a_debian_up(story: Story, debian: str) -> None:
+    ip4, ip6 = story.tenant.addresses(debian, NETWORK)
+    with story.console(debian) as console:
+        console.ask("cloud-init status --wait", timeout=280)
+        told = console.ask("grep ci-info: /var/log/cloud-init-output.log")
+        console.ask("until ip -6 route | grep -q ^default; do sleep 0.2; done")
+        (link,) = json.loads(console.ask("ip -json address show dev eth0"))
+        routes = json.loads(console.ask("ip -json route")) + json.loads(console.ask("ip -json -6 route"))
+        servers = console.ask("resolvectl dns eth0").split(":", 1)[1].split()
+        name = console.ask("hostname").strip()
+        lease = dict(
+            line.split("=", 1) for line in console.ask("cat /run/systemd/netif/leases/*").split() if "=" in line
+        )
+        for target in (wires.GATEWAY, wires.GATEWAY6):
+            console.ask(f"ping -c 3 -i 0.2 -W 5 {target}")
+    assert {ip4, wires.GATEWAY} <= set(told.split())
+    addresses = [each for each in link["addr_info"] if each["scope"] == "global"]
+    assert {(each["local"], each["prefixlen"], each["dynamic"]) for each in addresses} == {
+        (ip4, 24, True),
+        (ip6, 64, True),
+    }
+    assert link["mtu"] == wires.MTU
+    assert {(each["gateway"], each["protocol"]) for each in routes if each["dst"] == "default"} == {
+        (wires.GATEWAY, "dhcp"),
+        (wires.ROUTER6, "ra"),
+    }
+    assert set(servers) == {services.DNS, services.DNS6}
+    assert name == debian
+    assert {key: lease.get(key) for key in ("SERVER_ADDRESS", "HOSTNAME", "DOMAINNAME", "MTU", "LIFETIME")} == {
+        "SERVER_ADDRESS": wires.GATEWAY,
+        "HOSTNAME": debian,
+        "DOMAINNAME": "lab.example",
+        "MTU": str(wires.MTU),
+        "LIFETIME": "1w",
+    }
