@@ -11,7 +11,6 @@ from nfdhcpd.frame import mac_bytes
 
 if TYPE_CHECKING:
     from ganeti_ext.binding import Binding
-    from nfdhcpd.layout4 import Layout
     from nfdhcpd.lease6 import Lease6
     from nfdhcpd.memory import Remembered
     from nfdhcpd.neighbour import Neighbours
@@ -32,7 +31,7 @@ class Client:
     packed address, `ipv6` the guest's own address.
 
     What DHCPv4 (`lease`), DHCPv6 (`six`), router advertisements and neighbour discovery have for it may be None;
-    `options` and `tails` belong to the responder, `memory` to memory.py.
+    `options` are DHCPv4's, encoded; `memory` is memory.py's.
     """
 
     tap: str
@@ -45,7 +44,6 @@ class Client:
     advert: ra.Advert | None
     memory: dict[bytes, Remembered] = field(default_factory=dict)
     options: dict[int, bytes] = field(default_factory=dict)
-    tails: dict[tuple[object, ...], Layout] = field(default_factory=dict)
     six: Lease6 | None = None
     source6: bytes = b""
     ipv6: str = ""

@@ -14,14 +14,11 @@ if TYPE_CHECKING:
     from nfdhcpd.client import Client
     from nfdhcpd.lease import Lease
 
-REMEMBERED = 16  # a client sends two or three different lists; a guest that makes them up gains nothing
 ECHOED = 240  # bytes of what is echoed, beside which the least message has room for what every client needs
 
 _TYPES = {kind: dhcp4.option(Code.KIND, bytes((kind,))) for kind in Kind}
 _RAPID = dhcp4.option(Code.RAPID, b"")
 _REFUSED = dhcp4.option(Code.MESSAGE, b"not the address of this guest")
-# All of a request that a layout depends on.
-_KEYS = (Code.WANTED, Code.SIZE, Code.CLASS, Code.USER_CLASS, Code.FQDN, Code.ARCHITECTURE, Code.AUTOCONF, Code.IPXE)
 
 
 def layout(reply: Kind, query: Dhcp4, client: Client) -> Layout:
@@ -32,14 +29,7 @@ def layout(reply: Kind, query: Dhcp4, client: Client) -> Layout:
         return Layout(head + client.options[Code.SERVER] + (_REFUSED if reply is Kind.NAK else b"") + echo)
     if reply is Kind.ACK and query.kind is Kind.DISCOVER:
         head += _RAPID
-    spent, inform = len(head) + len(echo), query.kind is Kind.INFORM
-    key = (inform, spent, *map(asked.get, _KEYS))
-    found = client.tails.get(key)
-    if found is None:
-        if len(client.tails) >= REMEMBERED:
-            client.tails.clear()
-        found = client.tails[key] = _make(asked, client, spent, inform=inform)
-    text, siaddr, file, sname = found
+    text, siaddr, file, sname = _make(asked, client, len(head) + len(echo), inform=query.kind is Kind.INFORM)
     return Layout(head + text + echo, siaddr, file, sname)
 
 

@@ -16,7 +16,6 @@ from nfdhcpd.stats import BOUNDS, Stats
 from nfdhcpd.table import Table
 from tests.unit.nfdhcpd.guest import BRIDGE, IP4, MAC_TEXT, SETTINGS, TAP, binding, guest
 
-
 IP6 = "fd00:77::5054:ff:fe00:10"
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nfdhcpd import responder, told4
+from nfdhcpd import responder
 from nfdhcpd.answer import Silence
 from nfdhcpd.frame import FrameError
 from nfdhcpd.settings import Dhcp, Settings
@@ -91,15 +91,6 @@ def test_only_what_is_wanted_and_what_is_needed() -> None:
 def test_all_of_it_without_a_list() -> None:
     offer = ask(DISCOVER, guest(mtu=1400), wanted=None)
     assert {"hostname", "domain", "interface-mtu", "broadcast_address"} <= set(offer.names)
-
-
-def test_the_same_list_twice_and_many_lists() -> None:
-    served = guest()
-    first = ask(DISCOVER, served).frame
-    for code in range(100):
-        ask(DISCOVER, served, wanted=bytes((code,)))
-    assert len(served.tails) <= told4.REMEMBERED
-    assert ask(DISCOVER, served).frame == first
 
 
 def test_padded_to_300_bytes() -> None:
