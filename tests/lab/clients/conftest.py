@@ -14,6 +14,7 @@ from tests.lab.clients.box import PACKAGES
 from tests.lab.clients.elder import Elder
 from tests.lab.clients.guest import Guest
 from tests.lab.clients.host import Host
+from tests.lab.clients.keep import keep
 from tests.lab.clients.wire import Seen, pcap
 
 MakeGuest = Callable[..., Guest]
@@ -60,9 +61,12 @@ def make_guest(request: pytest.FixtureRequest, host: Host, lowerdir: str, seen: 
         yield make
         if request.node.stash.get(_FAILED, False):
             _leave(LOGS / request.node.name, host, made)
+        client = getattr(request.node, "callspec", None) and request.node.callspec.params.get("client")
         for guest in made:
             guest.wire.read()
             seen += guest.wire.frames
+            if client:
+                keep(client.name, guest.wire.frames)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from tests.lab.clients.dhcp6 import Dhclient6, Dhcpcd6, Networkd6, NetworkManage
 from tests.lab.clients.dhcpcd import Dhcpcd
 from tests.lab.clients.guest import Guest
 from tests.lab.clients.host import Host
+from tests.lab.clients.keep import keep
 from tests.lab.clients.networkd import Networkd
 from tests.lab.clients.networkmanager import NetworkManager
 from tests.lab.clients.wire import Seen
@@ -17,7 +18,7 @@ from tests.lab.clients.wire import Seen
 class Kind(NamedTuple):
     """`heard` is whether the server hears what is asked of it alone: where it does not, the guest comes to rebind."""
 
-    client: type
+    client: Any
     heard: bool
     lease: int = 60
 
@@ -48,7 +49,7 @@ def start(undo: contextlib.ExitStack, lowerdir: str, seen: list[Seen]) -> dict[s
     for name, kind in {**KINDS4, **KINDS6}.items():
         guest = Guest(host, lowerdir)
         undo.callback(guest.close)
-        undo.callback(_keep, guest, seen)
+        undo.callback(_leave, kind.client.name, guest, seen)
         if not kind.heard:
             host.deafen(guest.terms.tap)
         guest.serve(terms=(("lease", str(kind.lease)), ("ipv6_mode", "dhcpv6")))
@@ -58,6 +59,7 @@ def start(undo: contextlib.ExitStack, lowerdir: str, seen: list[Seen]) -> dict[s
     return made
 
 
-def _keep(guest: Guest, seen: list[Seen]) -> None:
+def _leave(client: str, guest: Guest, seen: list[Seen]) -> None:
     guest.wire.read()
     seen += guest.wire.frames
+    keep(client, guest.wire.frames)

@@ -10,7 +10,6 @@ from ganeti_ext.binding import Binding
 from tests.lab.clients import host as site
 from tests.lab.clients.box import Box
 from tests.lab.clients.host import Host
-from tests.lab.clients.wire import Wire
 
 NIC = "eth0"
 
@@ -38,9 +37,9 @@ class Guest(Box):
             gateway6=site.GATEWAY6,
             mtu=site.MTU,
         )
-        host.plug(tap, number, f"{NIC} address {self.mac} netns {self.pid}")
+        nic = f"link add {{cable}} type veth peer name {NIC} address {self.mac} netns {self.pid}"
+        self.wire = host.plug(tap, number, nic)
         host.ip(*(_routed(tap, str(self.terms.ip)) if routed else [f"link set {tap} master br0 up"]))
-        self.wire = Wire(host, tap)
 
     def close(self) -> None:
         self.wire.close()

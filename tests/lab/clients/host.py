@@ -7,6 +7,7 @@ import socket
 from ganeti_ext import binding
 from lab import layer
 from tests.lab.clients.box import PATIENCE, Box, Program
+from tests.lab.clients.wire import Wire
 
 SUBNET, GATEWAY = "192.0.2.0/24", "192.0.2.1"
 SUBNET6, GATEWAY6, ROUTER6 = "2001:db8:1::/64", "fe80::1", "2001:db8:1::1"
@@ -48,7 +49,8 @@ class Host(Box):
             f"address add {ROUTER6}/64 dev br0 nodad",
             f"address add {GATEWAY6}/64 dev br0 nodad",
         )
-        self.path(binding.DIRECTORY).mkdir(parents=True)
+        for folder in (binding.DIRECTORY, "/run/nfdhcpd"):
+            self.path(folder).mkdir(parents=True)
         self.write(_CONFIG, _SETTINGS)
         self.run(_DAEMON, "--config", _CONFIG, "--divert")
         self.daemon = self._serve()
@@ -58,18 +60,20 @@ class Host(Box):
         self._taps += 1
         return f"tap{self._taps}", self._taps
 
-    def plug(self, tap: str, number: int, nic: str) -> None:
-        """Make a tap whose other end is a guest's NIC.
+    def plug(self, tap: str, number: int, nic: str) -> Wire:
+        """Make a tap, and the guest's side of it by the words of `nic` for ip(8); a look at what passes between them.
 
-        A tap has its carrier whatever the guest does to its NIC; a veth has not, so two of them are joined.
+        A tap has its carrier whatever the guest does to its NIC; a veth has not, so two of them are joined. On the
+        way all is seen, even what a program sends past the tap's queue.
         """
         one, other = f"plug{number}", f"cable{number}"
-        self.ip(f"link add {tap} type veth peer name {one}", f"link add {other} type veth peer name {nic}")
+        self.ip(f"link add {tap} type veth peer name {one}", nic.format(cable=other))
         self.ip(*(f"link set {name} addrgenmode none" for name in (tap, one, other)))
         self.ip(*(f"link set {name} up" for name in (one, other)))
         self.tc(f"qdisc add dev {one} clsact", f"qdisc add dev {other} clsact")
         all_to = "u32 match u32 0 0 action mirred egress redirect dev"
         self.tc(*(f"filter add dev {a} ingress protocol all {all_to} {b}" for a, b in ((one, other), (other, one))))
+        return Wire(self, one, tap)
 
     def bind(self, terms: binding.Binding) -> None:
         """Leave a tap's binding, as the interface script does."""

@@ -35,9 +35,9 @@ class Seen(NamedTuple):
 
 
 class Wire:
-    """A packet socket on a tap of a box; `frames` are all that were seen, `expect` looks at them in order."""
+    """A packet socket on `plug`, the far end of a tap; `frames` are all that were seen, `expect` looks in order."""
 
-    def __init__(self, box: Box, tap: str) -> None:
+    def __init__(self, box: Box, plug: str, tap: str) -> None:
         self.tap = tap
         self.frames: list[Seen] = []
         self._at = 0
@@ -45,7 +45,7 @@ class Wire:
             self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ALL))
         self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
         self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
-        self._socket.bind((tap, _ETH_P_ALL))
+        self._socket.bind((plug, _ETH_P_ALL))
         self._socket.setblocking(False)
 
     def close(self) -> None:
@@ -79,7 +79,7 @@ class Wire:
 
     def read(self) -> None:
         """Take in what waits."""
-        self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)  # forget that the tap was down for a while
+        self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)  # forget that it was down for a while
         with contextlib.suppress(BlockingIOError):
             while True:
                 self._receive()
@@ -92,7 +92,7 @@ class Wire:
     def _receive(self) -> None:
         data, told, _, address = self._socket.recvmsg(65536, 64)
         (seconds, nanoseconds), *_ = (struct.unpack("=qq", value) for _, _, value in told)
-        self.frames.append(Seen(address[2] == socket.PACKET_OUTGOING, seconds + nanoseconds / 1e9, data))
+        self.frames.append(Seen(address[2] != socket.PACKET_OUTGOING, seconds + nanoseconds / 1e9, data))
 
 
 def pcap(frames: list[Seen]) -> bytes:
