@@ -23,7 +23,8 @@ class Kind(NamedTuple):
     lease: int = 60
 
 
-# The timers of systemd may be 10 seconds late: the time from rebinding to the end of the lease has to be longer.
+# The timers of systemd may be 10 seconds late: with a lease of a minute, renewal and rebinding or rebinding and the end
+# would come at once.
 KINDS4 = {
     "networkmanager that renews": Kind(NetworkManager, True),
     "networkmanager that rebinds": Kind(NetworkManager, False),
@@ -34,9 +35,9 @@ KINDS6 = {
     "dhclient that renews by DHCPv6": Kind(Dhclient6, True),
     "dhclient that rebinds by DHCPv6": Kind(Dhclient6, False),
     "dhcpcd that rebinds by DHCPv6": Kind(Dhcpcd6, False),
-    "networkd that renews by DHCPv6": Kind(Networkd6, True),
-    "networkd that rebinds by DHCPv6": Kind(Networkd6, False),
-    "networkmanager that renews by DHCPv6": Kind(NetworkManager6, True),
+    "networkd that renews by DHCPv6": Kind(Networkd6, True, 120),
+    "networkd that rebinds by DHCPv6": Kind(Networkd6, False, 120),
+    "networkmanager that renews by DHCPv6": Kind(NetworkManager6, True, 120),
 }
 
 Elder = Any  # one of the clients

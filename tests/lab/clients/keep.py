@@ -33,6 +33,8 @@ _SIX = {
     dhcp6.DHCP6_InfoRequest: "information-request",
     ICMPv6ND_RS: "solicitation",
 }
+# What solicits routers by itself; for others the kernel does.
+_SOLICITS = ("kernel", "dhcpcd", "networkd", "networkmanager", "ipxe", "uefi")
 _written: set[str] = set()
 
 
@@ -44,6 +46,8 @@ def keep(client: str, frames: list[Seen]) -> None:
     for packet in (seen.packet() for seen in frames if not seen.out):
         kind = _kind(packet)
         name = f"{client}-{kind}"
+        if kind == "solicitation" and client not in _SOLICITS:
+            continue
         if kind is not None and name not in _written:
             _written.add(name)
             (FOLDER / f"{name}.bin").write_bytes(_whole(packet))

@@ -160,8 +160,9 @@ def test_renewal_of_an_address_that_is_no_longer_the_guests(guest: Guest, client
     assert one.lease() == expected(guest)
 
 
-def test_udhcpc_that_asks_for_an_old_address(guest: Guest) -> None:
-    one = Udhcpc(guest)
+@each(Udhcpc)
+def test_asking_for_an_old_address(guest: Guest, client: Any) -> None:
+    one = client(guest)
     one.start("-r", OTHER["ip"])
     discover = guest.wire.expect("DISCOVER", dhcp(DISCOVER), out=False)
     one.bound()
@@ -184,10 +185,11 @@ def test_release(guest: Guest, client: Any) -> None:
     until("the address is gone", lambda: not guest.addresses(), PATIENCE)
 
 
-def test_an_address_in_use_is_declined(guest: Guest) -> None:
+@each(Dhcpcd)
+def test_an_address_in_use_is_declined(guest: Guest, client: Any) -> None:
     guest.host.ip(f"address add {guest.terms.ip}/32 dev br0")
     try:
-        one = Dhcpcd(guest, probe=True)
+        one = client(guest, probe=True)
         one.start()
         decline = guest.wire.expect("DECLINE", dhcp(DECLINE), out=False)
         guest.host.daemon.says(rf"{guest.terms.tap} .*DECLINE")

@@ -200,10 +200,11 @@ def test_release(guest: Guest, client: Any) -> None:
     until("the address is gone", lambda: f"{guest.terms.eui64}/128" not in guest.addresses(6), PATIENCE)
 
 
-def test_an_address_in_use_is_declined(guest: Guest) -> None:
+@each(Dhcpcd6)
+def test_an_address_in_use_is_declined(guest: Guest, client: Any) -> None:
     guest.host.ip(f"address add {guest.terms.eui64}/128 dev br0 nodad")
     try:
-        one = Dhcpcd6(guest, probe=True)
+        one = client(guest, probe=True)
         one.start()
         decline = guest.wire.expect("DECLINE", of(DHCP6_Decline), out=False)
         reply = guest.wire.expect("REPLY", of(DHCP6_Reply), out=True)

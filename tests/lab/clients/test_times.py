@@ -20,7 +20,8 @@ LATE = 12  # seconds: timers of systemd may be 10 late, and this machine is busy
 
 
 def names(kinds: dict[str, Kind], *, heard: bool) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize(("name", "kind"), [item for item in kinds.items() if item[1].heard == heard])
+    found = [pytest.param(name, kind, id=name) for name, kind in kinds.items() if kind.heard == heard]
+    return pytest.mark.parametrize(("name", "kind"), found)
 
 
 @names(KINDS4, heard=True)
