@@ -12,7 +12,7 @@ from lab.capture import Capture
 from lab.faults import frozen, kill, stopped
 from lab.ganeti import NETWORK
 from lab.step import until
-from lab.story import Story, create_words
+from lab.story import Story, create_words, rules
 
 
 @pytest.fixture(scope="module")
@@ -131,9 +131,7 @@ def test_a_guest_that_dies_leaves_nothing_on_its_node(story: Story, server: str)
     node.run("sh", "-c", f"kill -9 $(cat /run/ganeti/kvm-hypervisor/pid/{story.instance(server)})")
 
     def traces() -> list[str]:
-        rules = node.run("nft", "list", "ruleset").splitlines()
-        found = [line for line in rules if f'"{tap}"' in line]
-        return found + [name for name in node.listing("/var/lib/nfdhcpd") if name == tap]
+        return rules(node, tap) + [name for name in node.listing("/var/lib/nfdhcpd") if name == tap]
 
     until(f"nothing of {tap} is left on {node.name}", lambda: not traces(), 20)
 
