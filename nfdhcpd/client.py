@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ganeti_ext.binding import BindingError
 from nfdhcpd import lease, lease6, neighbour, options4, ra
 from nfdhcpd.frame import mac_bytes
+from nfdhcpd.stats import Counts
 
 if TYPE_CHECKING:
     from ganeti_ext.binding import Binding
@@ -31,7 +32,7 @@ class Client:
     packed address, `ipv6` the guest's own address.
 
     What DHCPv4 (`lease`), DHCPv6 (`six`), router advertisements and neighbour discovery have for it may be None;
-    `options` are DHCPv4's, encoded; `memory` is memory.py's.
+    `options` are DHCPv4's, encoded; `memory` is memory.py's, `counts` the tap's.
     """
 
     tap: str
@@ -42,6 +43,7 @@ class Client:
     source: bytes
     lease: lease.Lease | None
     advert: ra.Advert | None
+    counts: Counts = field(default_factory=Counts)
     memory: dict[bytes, Remembered] = field(default_factory=dict)
     options: dict[int, bytes] = field(default_factory=dict)
     six: Lease6 | None = None

@@ -6,8 +6,6 @@ import socket
 
 from ganeti_ext.errors import ExtError
 
-_SOL_PACKET, _QDISC_BYPASS = 263, 20  # which Python does not name
-
 
 class Sender:
     """One packet socket for all taps: it receives nothing (protocol 0) and never blocks."""
@@ -18,8 +16,6 @@ class Sender:
         except PermissionError as err:
             raise ExtError(f"packet socket: {err.strerror} (is CAP_NET_RAW missing?)") from err
         self._socket.setblocking(False)
-        # To the tap at once, past its queueing discipline: a reply is one small frame, and the guest waits for it.
-        self._socket.setsockopt(_SOL_PACKET, _QDISC_BYPASS, 1)
 
     def send(self, tap: str, frame: bytes) -> None:
         """Send one frame; OSError when the tap is gone, down or full."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
-import os
-import socket
+import contextlib
 import time
 from typing import TYPE_CHECKING
 
@@ -20,10 +18,9 @@ LENGTH = 8192
 BUFFER = 8 << 20
 # Packets a turn of the loop: a flood in one queue must not keep the other, or a new binding, waiting.
 BATCH = 64
-# Seconds: who is called again sooner has more than one packet waiting.
-BACKLOG = 0.00005
-
-_AT_ONCE = int(socket.MSG_DONTWAIT)
+# A queue is busy with more than so many packets in the last span of seconds. To be woken for each of them costs more
+# than to answer it, so while it is busy they gather for the length of a nap, a fraction of what a guest could notice.
+BUSY, SPAN, NAP = 50, 0.01, 0.0002
 
 
 class Queue:
@@ -36,12 +33,18 @@ class Queue:
     """
 
     def __init__(
-        self, number: int, take: Callable[[int, bytes | None, bytes], bool], bug: Callable[[int], None]
+        self,
+        number: int,
+        take: Callable[[int, bytes | None, bytes], bool],
+        bug: Callable[[int], None],
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._take = take
         self._bug = bug
-        self._left = 0
-        self._done = 0.0
+        self._left = BATCH
+        self._since, self._seen, self._busy = clock(), 0, False
+        self._clock, self._sleep = clock, sleep
         self._queue = netfilterqueue.NetfilterQueue()
         try:
             self._queue.bind(number, self._packet, max_len=LENGTH, sock_len=BUFFER)
@@ -49,32 +52,25 @@ class Queue:
             raise ExtError(
                 f"NFQUEUE {number}: {err} (is another program bound to it, or CAP_NET_ADMIN missing?)"
             ) from err
-        self._socket = socket.socket(fileno=os.dup(self._queue.get_fd()))
-        self._receive = self._socket.recv
 
     def fileno(self) -> int:
-        return self._socket.fileno()
+        return int(self._queue.get_fd())
 
     def ready(self) -> None:
-        """Handle what waits, up to a batch.
-
-        One packet, if the last one was a while ago: then there is no other, and to find that out costs as much as to
-        handle it.
-        """
-        self._left = BATCH if time.monotonic() - self._done < BACKLOG else 1
-        self._queue.run_socket(self)
-        self._done = time.monotonic()
-
-    def recv(self, size: int) -> bytes:
-        """The socket as run_socket reads it, which runs dry after a batch."""
-        if self._left == 0:
-            raise BlockingIOError(errno.EAGAIN, "end of the batch")
-        self._left -= 1
-        return self._receive(size, _AT_ONCE)
+        """Handle what waits, up to a batch; while the queue is busy, let more gather then."""
+        now = self._clock()
+        if now - self._since >= SPAN:
+            self._busy = self._seen > BUSY * (now - self._since) / SPAN
+            self._since, self._seen = now, 0
+        self._left = BATCH
+        with contextlib.suppress(_EndOfBatch):
+            self._queue.run(block=False)
+        self._seen += BATCH - self._left
+        if self._busy and self._left:
+            self._sleep(NAP)
 
     def close(self) -> None:
         self._queue.unbind()
-        self._socket.close()
 
     def _packet(self, packet: netfilterqueue.Packet) -> None:
         ifindex = packet.physindev or packet.indev
@@ -84,8 +80,15 @@ class Queue:
         except Exception:  # noqa: BLE001 (told below; one packet must not end the service of all)
             packet.drop()  # first, whatever comes of the rest
             self._bug(ifindex)
-            return
-        if ours:
-            packet.drop()
         else:
-            packet.accept()
+            if ours:
+                packet.drop()
+            else:
+                packet.accept()
+        self._left -= 1
+        if not self._left:
+            raise _EndOfBatch
+
+
+class _EndOfBatch(Exception):
+    """Ends the reading of a queue, behind a packet that has its verdict."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from nfdhcpd.dhcp6 import Dhcp6
     from nfdhcpd.lease6 import Lease6
 
+_RELAYED = (Kind.RELAY_FORW, Kind.RELAY_REPL)
 _MULTICAST = dhcp6.status(Status.USE_MULTICAST, "ask by multicast")
 _DONE = dhcp6.status(Status.SUCCESS, "done")
 _ON_LINK = dhcp6.status(Status.SUCCESS, "the address of this guest")
@@ -75,8 +76,8 @@ def answer(packet: bytes, hardware: bytes | None, client: Client) -> Answer:
     unicast = dst != dhcp6.SERVERS
     if unicast and dst[0] == 0xFF:
         raise Silence("ignored", f"{asked} to {dst.hex()}, which is for relays", asked)
-    if unicast and dst != client.source6:
-        raise Pass  # to another host: of a guest that relays for others, or routes
+    if unicast and dst != client.source6 and kind in _RELAYED:
+        raise Pass  # of a guest that relays for others, to a server of theirs
     rule = RULES.get(kind)
     if rule is None:
         raise Silence("ignored", f"a {asked} is no request of a client", asked)
@@ -114,7 +115,10 @@ def _check(query: Dhcp6, rule: Rule, lease: Lease6, asked: str) -> None:
 
 
 def _to_unicast(rule: Rule, asked: str) -> Reply:
-    """We never invite to unicast: what names its server learns so (18.3.2 and others), the rest is dropped (18.4)."""
+    """We never invite to unicast: what names its server learns so (18.3.2 and others), the rest is dropped (18.4).
+
+    Some clients write to the address that the server had, on the node where the guest was then: they mean us.
+    """
     if not rule.server:
         raise Silence("malformed", f"{asked} by unicast", asked)
     return Reply(Kind.REPLY, "UseMulticast", [_MULTICAST])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import random
 import time
@@ -91,7 +92,7 @@ class Service:
             seconds = self._clock() - start
         else:
             seconds = self._clock() - start
-            self.stats.count(client.tap, asked, seconds)
+            self.stats.count(client.counts, asked, seconds)
         if self.watchers:
             self._tell(client, asked, told, seconds)
         return True
@@ -194,6 +195,8 @@ class Service:
                 if after is None:
                     self._notices.forget(str(before))
                     self.stats.forget(before.tap)
+            if after is not None:
+                after.counts = self.stats.of(after.tap)
             if after is not None and after.advert is not None:
                 self._schedule.start(after.ifindex, self._clock())
             if before is None or after is None:
@@ -212,4 +215,5 @@ class Service:
         try:
             self._send(client.tap, frame)
         except OSError as err:
-            self._notices.say(str(client), "a frame could not be sent: %s", err)
+            if err.errno != errno.ENODEV:  # else the tap has just gone, and rtnetlink is about to say so
+                self._notices.say(str(client), "a frame could not be sent: %s", err)

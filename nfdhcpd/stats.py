@@ -31,9 +31,12 @@ class Stats:
         self.foreign = 0
         self.bugs = 0
 
-    def count(self, tap: str, asked: str, seconds: float) -> None:
+    def of(self, tap: str) -> Counts:
+        """The counts of a tap."""
+        return self.taps.setdefault(tap, Counts())
+
+    def count(self, counts: Counts, asked: str, seconds: float) -> None:
         """A message was answered, in so many seconds."""
-        counts = self.taps.get(tap) or self.taps.setdefault(tap, Counts())
         answered = counts.answered
         answered[asked] = answered.get(asked, 0) + 1
         self.times[bisect_left(BOUNDS, seconds)] += 1
@@ -41,8 +44,8 @@ class Stats:
 
     def drop(self, tap: str, reason: str) -> None:
         """A message was not answered."""
-        counts = self.taps.setdefault(tap, Counts())
-        counts.dropped[reason] = counts.dropped.get(reason, 0) + 1
+        dropped = self.of(tap).dropped
+        dropped[reason] = dropped.get(reason, 0) + 1
 
     def forget(self, tap: str) -> None:
         """The tap is gone."""

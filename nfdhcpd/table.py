@@ -104,6 +104,10 @@ class Table:
             except BindingError as err:
                 why = str(err)
                 log.error("not served: %s", err)
+            except Exception as err:  # one binding must not end the service of all
+                why = f"bug: {err!r}"
+                log.exception("bug: %s is not served", tap)
+            if made is None:
                 self._refuse(tap)
         if why:
             self.stale[tap] = why

@@ -54,7 +54,7 @@ def bench(
         root = undo.enter_context(layer.mounted(_lower(), _empty(PLACE)))
         _copy(tree, root)
         with step(f"Making {max(sizes):,} taps"):
-            undo.enter_context(topology.topology(max(sizes), client))
+            undo.enter_context(topology.topology(max(sizes)))
         yield Bench(
             root=root,
             sizes=sizes,

@@ -58,12 +58,11 @@ def bridge_address(name: str) -> str:
 
 
 @contextlib.contextmanager
-def topology(guests: int, core: int) -> Iterator[None]:
-    """The three namespaces, wired; `core` is the guests'."""
+def topology(guests: int) -> Iterator[None]:
+    """The three namespaces, wired."""
     with netns.namespaces(SERVER, DEMUX, CLIENT):
         taps = range(guests + SPARES)
         netns.batch(DEMUX, _links(taps))
-        _steer(core)
         netns.batch(CLIENT, _client())
         netns.batch(SERVER, _bridges(guests))
         netns.batch(SERVER, (f"link set tap{tap} master {bridge(tap, guests)} up" for tap in taps))
@@ -83,18 +82,6 @@ def _links(taps: Iterable[int]) -> Iterator[str]:
     for tap in taps:
         yield f"link add g{tap} {_QUEUES} type veth peer name tap{tap} {_QUEUES} netns {SERVER}"
         yield f"link set g{tap} up"
-
-
-def _steer(core: int) -> None:
-    """Let the guests' core carry what comes out of the taps, as the guests would, and not the server that sends it.
-
-    Receive packet steering (Documentation/networking/scaling.rst); a mask has groups of 32 bits.
-    """
-    text = f"{1 << core:x}"
-    text = text.zfill(-(-len(text) // 8) * 8)
-    mask = ",".join(text[at : at + 8] for at in range(0, len(text), 8))
-    script = f"for queue in /sys/class/net/g*/queues/rx-0/rps_cpus; do echo {mask} > $queue; done"
-    run(["ip", "netns", "exec", DEMUX, "sh", "-ec", script], timeout=120)
 
 
 def _client() -> list[str]:

@@ -10,7 +10,7 @@ from socket import AF_INET6, inet_ntop, inet_pton
 
 from scapy.layers import inet
 from scapy.layers.dhcp import BOOTP, DHCP
-from scapy.layers.dhcp6 import DUID_LL, DHCP6_Confirm, DHCP6_Solicit, DHCP6OptClientId
+from scapy.layers.dhcp6 import DUID_LL, DHCP6_Confirm, DHCP6_RelayForward, DHCP6_Solicit, DHCP6OptClientId
 from scapy.layers.inet import TCP, UDP, IPOption_Router_Alert
 from scapy.layers.inet6 import (
     ICMPv6EchoRequest,
@@ -95,13 +95,15 @@ def discovery6(mac: str) -> dict[str, bytes]:
         "solicit behind two kinds of options": solicit(mac, 1, "ff02::1:2", IPv6ExtHdrHopByHop(), IPv6ExtHdrDestOpt()),
         "solicit in an atomic fragment": solicit(mac, 1, "ff02::1:2", IPv6ExtHdrFragment()),
         "solicit, first fragment": _six(mac, "ff02::1:2", IPv6ExtHdrFragment(nh=17, m=1) / Raw(udp[:16] + packed(mac))),
+        "solicit to another host": solicit(mac, 1, FAR6),
         "confirm": _six(mac, "ff02::1:2", UDP(sport=546, dport=547) / DHCP6_Confirm() / Raw(packed(mac))),
     }
 
 
 def relayed(mac: str) -> bytes:
     """What a guest says that relays for others behind it."""
-    return solicit(mac, 1, FAR6)
+    message = DHCP6_RelayForward(linkaddr="::", peeraddr="fe80::2") / DHCP6OptClientId(duid=DUID_LL(lladdr=mac))
+    return _six(mac, FAR6, UDP(sport=547, dport=547) / message)
 
 
 def others(mac: str) -> dict[str, bytes]:

@@ -87,7 +87,7 @@ class TestDiversion:
         assert guest.asks() == guest.ip
         assert fates(node, guest, discovery(guest)) == dict.fromkeys(discovery(guest), TO_DAEMON)
 
-    def test_dhcpv6_to_another_host_is_seen_and_let_go(self, node: Node, port: Guest) -> None:
+    def test_dhcpv6_that_is_relayed_is_seen_and_let_go(self, node: Node, port: Guest) -> None:
         routed = node.routed("tap2")
         node.bind(routed)
         for guest in (port, routed):

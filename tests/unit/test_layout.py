@@ -87,8 +87,8 @@ CORES = (
     "nfdhcpd/told4.py",
 )
 # Where all that nobody expected ends: once per process, at its edge.
-# In nfdhcpd a packet, and a question, must not end the service of all.
-BROAD = {"ganeti_ext/entry.py", "nfdhcpd/control.py", "nfdhcpd/nfqueue.py"}
+# In nfdhcpd a packet, a question, and a binding must not end the service of all.
+BROAD = {"ganeti_ext/entry.py", "nfdhcpd/control.py", "nfdhcpd/nfqueue.py", "nfdhcpd/table.py"}
 VAGUE = {"utils", "util", "helpers", "helper", "manager", "common", "misc"}
 # Paths of a developer's machine and words that are not the project's, in pieces: this file is searched too.
 _PIECES = (

@@ -80,7 +80,7 @@ def test_list_in_json(daemon: Daemon, capsys: Output) -> None:
 
 
 def test_show(daemon: Daemon, capsys: Output) -> None:
-    daemon.stats.count("tap0", "DISCOVER", 0.00001)
+    daemon.stats.count(daemon.stats.of("tap0"), "DISCOVER", 0.00001)
     assert run(daemon, "show", "tap0") == 0
     out = capsys.readouterr().out
     assert out.startswith("tap0 (gx-web)\n")
@@ -133,7 +133,7 @@ def test_no_answer_to_what_was_asked_for_by_name_is_a_failure(daemon: Daemon, ca
 
 def test_metrics(daemon: Daemon, capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(divert, "dropped", lambda _settings: {"tap0": 12})
-    daemon.stats.count("tap0", "RS", 0.00001)
+    daemon.stats.count(daemon.stats.of("tap0"), "RS", 0.00001)
     assert run(daemon, "metrics") == 0
     out = capsys.readouterr().out
     assert 'nfdhcpd_requests_total{tap="tap0",instance="gx-web",type="RS"} 1\n' in out

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import importlib
-import math
 import os
 import socket
 import sys
@@ -63,6 +61,7 @@ class Kernel:
 
     def __init__(self) -> None:
         self.inner, self.outer = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.packets: list[Packet] = []
 
     def bind(self, number: int, callback: Callable[[Packet], None], **about: int) -> None:
         if self.refuse:
@@ -72,15 +71,16 @@ class Kernel:
     def get_fd(self) -> int:
         return self.inner.fileno()
 
-    def run_socket(self, reader: Any) -> None:
+    def run(self, *, block: bool) -> None:
+        assert not block
         while True:
             try:
-                data = reader.recv(4096)
-            except OSError as err:
-                if err.args[0] == errno.EAGAIN:
-                    return
-                raise
-            Kernel.bound["callback"](Packet(payload=data))
+                data = self.inner.recv(4096, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return
+            packet = Packet(payload=data)
+            self.packets.append(packet)
+            Kernel.bound["callback"](packet)
 
     def unbind(self) -> None:
         self.inner.close()
@@ -147,40 +147,41 @@ def test_long_queue_and_big_buffer(nfqueue: Any) -> None:
     assert (Kernel.bound["number"], Kernel.bound["max_len"], Kernel.bound["sock_len"]) == (42, 8192, 8 << 20)
 
 
-def test_a_turn_takes_one_packet_when_the_last_was_a_while_ago(nfqueue: Any) -> None:
-    seen = Taker()
-    queue = nfqueue.Queue(42, seen, pytest.fail)
-    nfqueue.BACKLOG = 0
-    for data in (b"1", b"2"):
-        Kernel.bound["kernel"].outer.send(data)
-    queue.ready()
-    assert len(seen.packets) == 1
-    nfqueue.BACKLOG = math.inf
-    queue.ready()
-    assert len(seen.packets) == 2
-    queue.close()
-
-
 def test_a_turn_ends_with_the_packets_or_with_the_batch(nfqueue: Any) -> None:
     seen = Taker()
     queue = nfqueue.Queue(42, seen, pytest.fail)
-    nfqueue.BACKLOG = math.inf
-    outer = Kernel.bound["kernel"].outer
-    outer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
-    outer.setblocking(False)
-    sent = 0
-    try:
-        while sent < nfqueue.BATCH + 3:
-            outer.send(b"%d" % sent)
-            sent += 1
-    except BlockingIOError:
-        pass  # net.unix.max_dgram_qlen
-    nfqueue.BATCH = sent - 3
+    kernel = Kernel.bound["kernel"]
+    nfqueue.BATCH = 4
+    for number in range(7):
+        kernel.outer.send(b"%d" % number)
     queue.ready()
-    assert len(seen.packets) == sent - 3
+    assert len(seen.packets) == 4
     queue.ready()
-    assert len(seen.packets) == sent
+    assert len(seen.packets) == 7
+    assert [packet.verdicts for packet in kernel.packets] == [["drop"]] * 7
     assert os.fstat(queue.fileno())
+    queue.close()
+
+
+def test_packets_gather_while_the_queue_is_busy(nfqueue: Any) -> None:
+    now, naps = 0.0, list[float]()
+    queue = nfqueue.Queue(42, Taker(), pytest.fail, lambda: now, naps.append)
+    nfqueue.BUSY = 2
+
+    def comes(packets: int) -> int:
+        """Naps after so many packets in one turn, a span after the last."""
+        nonlocal now
+        now += nfqueue.SPAN * 1.001
+        for _ in range(packets):
+            Kernel.bound["kernel"].outer.send(b"x")
+        queue.ready()
+        return len(naps)
+
+    assert [comes(2), comes(3)] == [0, 0]
+    assert comes(1) == 1  # as the span before it had been busy
+    assert comes(1) == 1
+    nfqueue.BATCH = 3
+    assert [comes(3), comes(3)] == [1, 1]  # and more wait
     queue.close()
 
 

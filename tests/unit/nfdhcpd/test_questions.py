@@ -41,7 +41,7 @@ def ask(service: Service, **request: Any) -> list[Any]:
 
 def test_list_tells_who_is_served_and_who_is_not(service: Service) -> None:
     for asked in ("DISCOVER", "REQUEST", "DISCOVER"):
-        service.stats.count("tap0", asked, 0.0)
+        service.stats.count(service.stats.of("tap0"), asked, 0.0)
     service.stats.drop("tap0", "spoofed")
     served, waits = ask(service, do="list")
     assert {key: served[key] for key in ("tap", "instance", "mac", "ipv4", "ipv6")} == {
@@ -65,7 +65,7 @@ def test_a_tap_that_goes_while_the_list_is_made_harms_nobody(service: Service) -
 
 
 def test_show_tells_all_of_a_tap(service: Service) -> None:
-    service.stats.count("tap0", "DISCOVER", 0.0)
+    service.stats.count(service.stats.of("tap0"), "DISCOVER", 0.0)
     service.stats.drop("tap0", "other")
     about, *answers = ask(service, do="show", tap="tap0")
     assert (about["answered"], about["dropped"]) == ({"DISCOVER": 1}, {"other": 1})
@@ -105,7 +105,7 @@ def test_why_there_is_no_answer(error: Exception, why: str, monkeypatch: pytest.
 
 
 def test_metrics_are_plain_numbers(service: Service) -> None:
-    service.stats.count("tap0", "RS", 0.00003)
+    service.stats.count(service.stats.of("tap0"), "RS", 0.00003)
     service.stats.drop("tap9", "refused")
     service.stats.foreign = 4
     service.stats.bugs = 5

@@ -194,16 +194,19 @@ def test_another_server(kind: int) -> None:
     assert why.value.reason == "other"
 
 
+# Ours here, and ours on the node where the guest was before it migrated.
+@pytest.mark.parametrize("dst", [SOURCE6, "fe80::99"])
 @pytest.mark.parametrize("kind", NAMED)
-def test_unicast_is_sent_to_multicast(kind: int) -> None:
-    reply = ask6(kind, own(kind), EVERYTHING, dst=SOURCE6)
+def test_unicast_is_sent_to_multicast(kind: int, dst: str) -> None:
+    reply = ask6(kind, own(kind), EVERYTHING, dst=dst)
     assert (reply.kind, reply.status, reply.codes) == (REPLY, 5, [2, 1, 13])
 
 
+@pytest.mark.parametrize("dst", [SOURCE6, "fe80::99", FOREIGN])
 @pytest.mark.parametrize("kind", [SOLICIT, CONFIRM, REBIND, INFORMATION])
-def test_unicast_that_is_dropped(kind: int) -> None:
+def test_unicast_that_is_dropped(kind: int, dst: str) -> None:
     with pytest.raises(Silence, match="by unicast"):
-        ask6(kind, own(kind), dst=SOURCE6)
+        ask6(kind, own(kind), dst=dst)
 
 
 @pytest.mark.parametrize("kind", NAMED)
@@ -212,10 +215,12 @@ def test_unicast_to_another_server_is_not_ours_to_answer(kind: int) -> None:
         ask6(kind, own(kind), dst=SOURCE6, server=b"\0\1\2\3")
 
 
-@pytest.mark.parametrize("about", [{"dst": "fe80::99"}, {"dst": FOREIGN}, {"port": 548}])
-def test_packets_to_others_go_on(about: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("kind", "about"), [(12, {"dst": FOREIGN}), (13, {"dst": "fe80::99"}), (SOLICIT, {"port": 548})]
+)
+def test_packets_to_others_go_on(kind: int, about: dict[str, Any]) -> None:
     with pytest.raises(Pass):
-        ask6(SOLICIT, own(SOLICIT), **about)
+        ask6(kind, own(SOLICIT), **about)
 
 
 def test_the_group_of_servers_is_for_relays() -> None:

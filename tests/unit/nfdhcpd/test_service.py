@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import logging
 
 import pytest
@@ -326,3 +327,19 @@ def test_a_bug_that_a_guest_can_cause_is_counted_and_told_a_few_times(
     lines = [line for line in caplog.messages if f"{who}: bug: a packet was dropped" in line]
     assert len(lines) == 5
     assert "KeyError: 'of the responder'" in lines[0]
+
+
+def test_a_tap_that_has_just_gone_is_no_news(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    world.broken = OSError(errno.ENODEV, "No such device")
+    world.files["tap0"] = binding(gateway6=None)
+    world.touched = {"tap0"}
+    with caplog.at_level(logging.INFO):
+        world.service.sync()
+        assert "could not be sent" not in caplog.text
+        world.broken = OSError(errno.ENOBUFS, "no buffer")
+        world.files["tap0"] = binding()
+        world.touched = {"tap0"}
+        world.service.sync()
+        world.now += 5
+        world.service.tick()
+    assert "could not be sent" in caplog.text

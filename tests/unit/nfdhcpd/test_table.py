@@ -161,3 +161,18 @@ def test_a_tap_with_a_bad_binding_is_refused_until_the_binding_is_mended(table: 
 def test_a_stale_binding_is_no_reason_to_refuse_the_tap(table: Table) -> None:
     list(table.put(*named(ifindex=6)))
     assert (table.refused, served(table)) == ({}, {})
+
+
+def test_a_bug_with_one_binding_does_not_end_the_service_of_all(
+    table: Table, links: dict[str, Link], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(*_: object) -> None:
+        raise AttributeError("of ours")
+
+    list(table.put(*named()))
+    links["tap1"] = Link(8, b"\xfe\0\0\0\0\1")
+    monkeypatch.setattr("nfdhcpd.table.client", fails)
+    list(table.put(*named(tap="tap1")))
+    assert (served(table), table.refused) == ({7: "tap0"}, {8: "tap1"})
+    assert "of ours" in table.stale["tap1"]
+    assert "bug: tap1 is not served" in caplog.text
