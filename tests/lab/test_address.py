@@ -26,7 +26,7 @@ from lab.story import Story, create_words
 NAME, DEBIAN = "roamer", "debian"
 _WATCHED = "/run/watched"
 SILENCE = 1.5  # seconds; the guest stands still for a fraction of one, longer on a machine that has much to do
-DISCOVERY = "udp port 67 or udp port 68 or dst host ff02::1:2"
+DISCOVERY = "udp port 67 or udp port 68 or udp port 547"
 # What a guest would lose with a lease that is not renewed. A look each tenth of a second: busybox has no `ip monitor`.
 _WATCH = """\
 (while :; do
