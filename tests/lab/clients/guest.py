@@ -39,7 +39,7 @@ class Guest(Box):
         )
         nic = f"link add {{cable}} type veth peer name {NIC} address {self.mac} netns {self.pid}"
         self.wire = host.plug(tap, number, nic)
-        host.ip(*(_routed(tap, str(self.terms.ip)) if routed else [f"link set {tap} master br0 up"]))
+        host.ip(*(_routed(self.terms) if routed else [f"link set {tap} master br0 up"]))
 
     def close(self) -> None:
         self.wire.close()
@@ -88,6 +88,8 @@ class Guest(Box):
         return {route["dst"]: route["gateway"] for route in shown if "gateway" in route}
 
 
-def _routed(tap: str, ip: str) -> list[str]:
+def _routed(terms: Binding) -> list[str]:
     """As the interface script of a routed NIC does: the host is on the way to the guest."""
-    return [f"link set {tap} up", f"route add {ip} dev {tap}"]
+    tap = terms.tap
+    routes = [f"route add {address} dev {tap}" for address in (terms.ip, terms.eui64)]
+    return [f"link set {tap} addrgenmode eui64", f"link set {tap} up", *routes]

@@ -5,14 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from scapy.layers.inet6 import ICMPv6ND_RA, IPv6
+from scapy.layers.inet6 import ICMPv6ND_NA, ICMPv6ND_NS, ICMPv6ND_RA, IPv6
 from scapy.layers.l2 import Ether
+from scapy.packet import Packet
 
+from ganeti_ext.address import link_local
+from lab.step import until
 from tests.lab.clients import host as site
+from tests.lab.clients.box import PATIENCE
 from tests.lab.clients.conftest import MakeGuest
-from tests.lab.clients.guest import Guest
+from tests.lab.clients.dhcp6 import Dhclient6
+from tests.lab.clients.guest import NIC, Guest
 from tests.lab.clients.lease import expected
-from tests.lab.clients.messages import ACK, dhcp, options
+from tests.lab.clients.messages import ACK, dhcp, of, options
 from tests.lab.clients.slaac import EXPECTED, Kernel
 from tests.lab.clients.test_dhcp4 import CLIENTS, each
 
@@ -56,7 +61,46 @@ def test_a_gateway_outside_of_the_subnet(routed: Guest, client: Any) -> None:
 def test_a_guest_makes_its_address(routed: Guest) -> None:
     one = Kernel(routed)
     one.start()
-    advert = routed.wire.expect("router advertisement", lambda packet: ICMPv6ND_RA in packet, out=True)
+    advert = routed.wire.expect("router advertisement", of(ICMPv6ND_RA), out=True)
     one.configured()
     assert one.autoconf() == EXPECTED
     assert advert[IPv6].src == site.GATEWAY6
+    routed.run("ping", "-c1", "-W5", site.ROUTER6)
+
+
+def test_ndisc6(routed: Guest) -> None:
+    """The daemon answers for a router that is no address of the tap, the kernel for the tap's own, and nobody twice."""
+    routed.up()
+    for address in (site.GATEWAY6, link_local(mac(routed))):
+        found = routed.run("ndisc6", "--single", address, NIC)
+        assert f"Target link-layer address: {mac(routed).upper()}" in found
+        assert len(_answers(routed, address)) == 1
+
+
+def test_nobody_answers_for_the_guest_itself(routed: Guest) -> None:
+    """Duplicate address detection finds no other (RFC 4862, 5.4)."""
+    one = Kernel(routed)
+    one.start()
+    one.configured()
+    probed = [packet[ICMPv6ND_NS].tgt for packet in routed.wire.all(of(ICMPv6ND_NS), out=False) if _anonymous(packet)]
+    assert routed.terms.eui64 in probed
+    assert _answers(routed, str(routed.terms.eui64)) == []
+
+
+def test_address_by_dhcpv6(routed: Guest) -> None:
+    routed.serve(terms=(("ipv6_mode", "dhcpv6"),))
+    one = Dhclient6(routed)
+    one.start()
+    one.bound()
+    assert one.lease().addresses == [f"{routed.terms.eui64}/128"]
+    until("a router was advertised", lambda: "default" in routed.routes(6), PATIENCE)
+    routed.run("ping", "-c1", "-W5", site.ROUTER6)
+
+
+def _answers(guest: Guest, target: str) -> list[Packet]:
+    """Neighbour advertisements of an address."""
+    return guest.wire.all(lambda packet: ICMPv6ND_NA in packet and packet[ICMPv6ND_NA].tgt == target, out=True)
+
+
+def _anonymous(packet: Packet) -> bool:
+    return str(packet[IPv6].src) == "::"

@@ -37,6 +37,18 @@ def test_tshark_finds_a_fault_where_there_is_one(guest: Guest) -> None:
     assert tshark(guest, [Seen(True, ack.time, bytes(data))], _FAULT)
 
 
+def test_an_administrator_sees_requests_and_answers(guest: Guest) -> None:
+    tcpdump = guest.host.start("tcpdump", "-lni", guest.terms.tap, "port 67 or port 68")
+    tcpdump.says("listening on")
+    one = Dhclient(guest)
+    one.start()
+    one.bound()
+    for _ in range(2):
+        tcpdump.says("BOOTP/DHCP, Request")
+        tcpdump.says("BOOTP/DHCP, Reply")
+    tcpdump.stop()
+
+
 def tshark(guest: Guest, frames: list[Seen], wanted: str) -> list[object]:
     """What tshark says of the frames that its filter finds."""
     guest.path("/tmp/frames.pcap").write_bytes(pcap(frames))
