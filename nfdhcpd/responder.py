@@ -131,6 +131,8 @@ def _destination(
         to = yiaddr
         if query.kind is Kind.INFORM:  # of a client that leaves ciaddr unset
             to = datagram.src
-    if to == UNSET or reply is Kind.NAK:
+    # A NAK is for all to hear (4.1), but for a client that renews: it listens at its address alone, as it asked from
+    # there, and would go on with that until it rebinds.
+    if to == UNSET or (reply is Kind.NAK and datagram.dst == ANYWHERE):
         return frame.BROADCAST, ANYWHERE, dhcp4.CLIENT_PORT
     return query.chaddr, to, dhcp4.CLIENT_PORT

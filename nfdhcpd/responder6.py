@@ -81,7 +81,7 @@ def answer(packet: bytes, hardware: bytes | None, client: Client) -> Answer:
     rule = RULES.get(kind)
     if rule is None:
         raise Silence("ignored", f"a {asked} is no request of a client", asked)
-    if not ndp.is_link_local(src):
+    if not unicast and not ndp.is_link_local(src):
         raise Silence("malformed", f"{asked} from {src.hex()}, which is not link-local", asked)
     lease = client.six
     if lease is None:

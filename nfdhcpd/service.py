@@ -48,6 +48,8 @@ class Links(Protocol):
 
 # An answer function: its Answer, or as much of a tuple.
 Handler = Callable[[bytes, "bytes | None", "Client"], tuple[str, str, bytes]]
+# What is worth a line though it was answered: an address in use by another, or given back.
+NOTED = frozenset(("DECLINE6", "RELEASE6"))
 # Tap, instance, what was asked, what was told or why nothing, seconds that it took.
 Watcher = Callable[[str, str, str, str, float], None]
 
@@ -93,6 +95,8 @@ class Service:
         else:
             seconds = self._clock() - start
             self.stats.count(client.counts, asked, seconds)
+            if asked in NOTED:
+                self._notices.say(str(client), "%s: %s", asked, told)
         if self.watchers:
             self._tell(client, asked, told, seconds)
         return True

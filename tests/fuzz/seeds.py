@@ -46,7 +46,7 @@ def messages() -> Iterator[bytes]:
     yield solicitation()
     yield solicitation("fe80::1234", slla=MAC_TEXT)
     yield from _six()
-    for path in sorted(DATA.glob("*.bin")):
+    for path in sorted(DATA.rglob("*.bin")):
         yield path.read_bytes()
 
 

@@ -66,6 +66,7 @@ def packet(
     ciaddr: str = "0.0.0.0",
     giaddr: str = "0.0.0.0",
     src: str = "0.0.0.0",
+    dst: str = "255.255.255.255",
     flags: int = 0,
     op: int = 1,
     wanted: bytes | None = COMMON,
@@ -76,7 +77,7 @@ def packet(
         raw += bytes((code, len(value))) + value
     bootp = BOOTP(op=op, xid=struct.unpack("!I", XID)[0], flags=flags, ciaddr=ciaddr, giaddr=giaddr, chaddr=chaddr)
     bootp.options = b"\x63\x82\x53\x63"
-    return bytes(IP(src=src, dst="255.255.255.255") / UDP(sport=68, dport=67) / bootp / (raw + b"\xff"))
+    return bytes(IP(src=src, dst=dst) / UDP(sport=68, dport=67) / bootp / (raw + b"\xff"))
 
 
 class Answer:

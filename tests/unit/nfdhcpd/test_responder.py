@@ -133,6 +133,12 @@ def test_request_for_another_address(options: dict[int, bytes], ciaddr: str) -> 
     assert nak.kind == NAK
     assert (nak.ether.dst, nak.ip.dst, nak.udp.dport) == ("ff:ff:ff:ff:ff:ff", "255.255.255.255", 68)
     assert (nak.bootp.yiaddr, nak.bootp.ciaddr) == ("0.0.0.0", "0.0.0.0")
+
+
+def test_who_renews_another_address_is_refused_where_it_listens() -> None:
+    nak = ask(REQUEST, ciaddr="10.77.0.11", src="10.77.0.11", dst="10.77.0.1")
+    assert (nak.kind, nak.ether.dst, nak.ip.dst, nak.udp.dport) == (NAK, MAC_TEXT, "10.77.0.11", 68)
+    assert (nak.bootp.yiaddr, nak.bootp.ciaddr) == ("0.0.0.0", "0.0.0.0")
     assert nak.names == ["message-type", "server_id", "error_message"]
 
 

@@ -6,6 +6,7 @@ import logging
 import pytest
 
 from ganeti_ext.binding import Binding, BindingError
+from nfdhcpd import responder6
 from nfdhcpd.client import Link
 from nfdhcpd.service import Service
 from tests.unit.nfdhcpd.guest import BRIDGE, MAC, SETTINGS, TAP, Answer, binding, guests, packet, solicitation
@@ -343,3 +344,12 @@ def test_a_tap_that_has_just_gone_is_no_news(world: World, caplog: pytest.LogCap
         world.now += 5
         world.service.tick()
     assert "could not be sent" in caplog.text
+
+
+def test_an_address_in_use_is_worth_a_line_though_it_was_answered(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(responder6, "answer", lambda *_: ("DECLINE6", "REPLY6 Success", b"frame"))
+    with caplog.at_level(logging.INFO):
+        assert world.service.ipv6(7, MAC, bytes(6) + b"\x11" + bytes(40)) is True
+    assert "tap0 (gx-web): DECLINE6: REPLY6 Success" in caplog.text
