@@ -20,7 +20,7 @@ BUFFER = 8 << 20
 BATCH = 64
 # A queue is busy with more than so many packets in the last span of seconds. To be woken for each of them costs more
 # than to answer it, so while it is busy they gather for the length of a nap, a fraction of what a guest could notice.
-BUSY, SPAN, NAP = 50, 0.01, 0.0002
+BUSY, SPAN, NAP = 50, 0.01, 0.0004
 
 
 class Queue:
