@@ -26,6 +26,14 @@ PARTS: Mapping[str, Callable[[Bench], None]] = {
 }
 
 
+# Of the numbers of guests in order, those that a part is measured with; all, if it is not named here.
+WHERE: Mapping[str, Callable[[Sequence[int]], Sequence[int]]] = {
+    "burst": lambda sizes: sizes[-1:],
+    "start": lambda sizes: sizes[-1:],
+    "flood": lambda sizes: sizes[:1],
+}
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = _arguments(argv)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -47,10 +55,13 @@ def _run(arguments: argparse.Namespace) -> None:
     result = Result("dhcp", NFDHCPD.name, arguments={name: str(value) for name, value in vars(arguments).items()})
     whole = False
     try:
-        sizes = tuple(arguments.bindings)
-        with bench(sizes, arguments.rounds, arguments.seconds, result, arguments.tree, arguments.nice) as place:
-            for part in arguments.part:
-                PARTS[part](place)
+        # Each number of guests has taps of its own number: others would cost a server that routes its answers.
+        sizes = sorted(set(arguments.bindings))
+        for size in sizes:
+            here = [part for part in arguments.part if size in WHERE.get(part, list)(sizes)]
+            with bench((size,), arguments.rounds, arguments.seconds, result, arguments.tree, arguments.nice) as place:
+                for part in here:
+                    PARTS[part](place)
         whole = True
     finally:
         # What was measured before a failure is told as well.
