@@ -81,7 +81,9 @@ def answer(packet: bytes, hardware: bytes | None, client: Client) -> Answer:
     rule = RULES.get(kind)
     if rule is None:
         raise Silence("ignored", f"a {asked} is no request of a client", asked)
-    if not unicast and not ndp.is_link_local(src):
+    # busybox renews from its global address, by unicast. It would take UseMulticast for a refusal and give its address
+    # up for a while; without an answer it asks all servers, a few seconds later.
+    if not ndp.is_link_local(src):
         raise Silence("malformed", f"{asked} from {src.hex()}, which is not link-local", asked)
     lease = client.six
     if lease is None:
