@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from collections.abc import Iterable
 
 from ganeti_ext.command import run
 from lab import BASES
@@ -105,6 +106,13 @@ def _make(path: str) -> None:
     shutil.rmtree(draft, ignore_errors=True)
     excluded = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*")
     download = f"cd '{draft}/var/cache' && chroot '{draft}' sh -c 'cd /var/cache && apt-get download {_GUEST_DEBS}'"
+    off = f"chroot '{draft}' systemctl disable {' '.join(_OFF)} 2>/dev/null || true"
+    bootstrap(draft, NODE, excluded, download, off)
+    os.rename(draft, path)
+
+
+def bootstrap(target: str, packages: Iterable[str], excluded: Iterable[str], *hooks: str) -> None:
+    """Unpack a Debian 13 with these packages into a directory, without the files of these patterns; then run hooks."""
     run(
         [
             "mmdebstrap",
@@ -113,16 +121,14 @@ def _make(path: str) -> None:
             '--aptopt=Acquire::Languages "none"',
             "--dpkgopt=force-unsafe-io",
             *(f"--dpkgopt=path-exclude={pattern}" for pattern in excluded),
-            f"--include={','.join(NODE)}",
-            f"--customize-hook={download}",
-            f"--customize-hook=chroot '{draft}' systemctl disable {' '.join(_OFF)} 2>/dev/null || true",
+            f"--include={','.join(packages)}",
+            *(f"--customize-hook={hook}" for hook in hooks),
             SUITE,
-            draft,
+            target,
             MIRROR,
         ],
         timeout=1800,
     )
-    os.rename(draft, path)
 
 
 # The meta package only names the kernel of the day, so ask it.

@@ -63,31 +63,13 @@ def image(root: str) -> Path:
 def _make(root: Path, folder: Path) -> None:
     guest.unpack(root, folder)
     with guest.filesystem(folder / "disk.raw", SIZE) as tree:
-        _debian(tree)
+        base.bootstrap(str(tree), PACKAGES, _LEFT_OUT)
         (tree / "boot").mkdir(exist_ok=True)
         shutil.copytree(folder / "kernel/usr/lib/modules", tree / "usr/lib/modules", dirs_exist_ok=True)
         (version,) = (tree / "usr/lib/modules").iterdir()
         run(["chroot", str(tree), "depmod", version.name])
         guest.kernel(tree, folder, _KERNEL)
         _settle(tree)
-
-
-def _debian(tree: Path) -> None:
-    run(
-        [
-            "mmdebstrap",
-            "--variant=apt",
-            "--skip=output/dev",
-            '--aptopt=Acquire::Languages "none"',
-            "--dpkgopt=force-unsafe-io",
-            *(f"--dpkgopt=path-exclude={pattern}" for pattern in _LEFT_OUT),
-            f"--include={','.join(PACKAGES)}",
-            base.SUITE,
-            str(tree),
-            base.MIRROR,
-        ],
-        timeout=1800,
-    )
 
 
 def _settle(tree: Path) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from nfdhcpd.client import Client
 
 
 class Answer(NamedTuple):
@@ -24,6 +27,12 @@ class Silence(Exception):
 
 class Pass(Exception):
     """A packet that is not ours after all: the kernel goes on with it."""
+
+
+def check_card(hardware: bytes | None, client: Client, asked: str) -> None:
+    """Silence for a frame from another card than the guest's, unless it may have others."""
+    if hardware != client.mac and not client.macspoof:
+        raise Silence("spoofed", f"spoofed: frame from {(hardware or b'').hex(':')}", asked)
 
 
 # malformed   it breaks its protocol's rules

@@ -28,8 +28,9 @@ class Link(NamedTuple):
 
 @dataclass(slots=True)
 class Client:
-    """A guest that is served. `source` is the MAC that answers, `source6` its link's
-    packed address, `ipv6` the guest's own address.
+    """A guest that is served. `source` is the MAC that answers, `source6` its link's packed address.
+
+    `ipv6` is the guest's own address, for people.
 
     What DHCPv4 (`lease`), DHCPv6 (`six`), router advertisements and neighbour discovery have for it may be None;
     `options` are DHCPv4's, encoded; `memory` is memory.py's, `counts` the tap's.

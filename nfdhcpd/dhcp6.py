@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import struct
 from enum import IntEnum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from nfdhcpd.frame import FrameError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 SERVER_PORT = 547
 CLIENT_PORT = 546
@@ -116,23 +119,13 @@ def kind(payload: bytes) -> int:
 
 def parse(payload: bytes) -> Dhcp6:
     """A client's or server's message out of a UDP payload; FrameError when it is malformed or a relay's."""
-    end = len(payload)
-    if end < 4:
-        raise FrameError(f"DHCPv6 message of {end} bytes")
+    if len(payload) < 4:
+        raise FrameError(f"DHCPv6 message of {len(payload)} bytes")
     if payload[0] in (Kind.RELAY_FORW, Kind.RELAY_REPL):
         raise FrameError("DHCPv6 message of a relay")
     options: dict[int, bytes] = {}
     ias: list[Ia] = []
-    at = 4
-    while at < end:
-        if at + 4 > end:
-            raise FrameError(f"DHCPv6 option in {end - at} bytes")
-        code, size = _HEAD.unpack_from(payload, at)
-        at += 4
-        if at + size > end:
-            raise FrameError(f"DHCPv6 option {code} is cut short")
-        value = payload[at : at + size]
-        at += size
+    for code, value in _walk(payload[4:]):
         if code in _IAS:
             ias.append(_ia(code, value))
         elif code not in options:
@@ -169,25 +162,31 @@ def ia(code: int, iaid: bytes, t1: int, t2: int, content: bytes) -> bytes:
     return _IA.pack(code, 12 + len(content), iaid, t1, t2) + content
 
 
+def _walk(area: bytes, within: int | None = None) -> Iterator[tuple[int, bytes]]:
+    """Code and value of each option of a message, or of the IA option `within`."""
+    at, end = 0, len(area)
+    while at < end:
+        if at + 4 > end:
+            raise FrameError(f"DHCPv6 option in {end - at} bytes" + (f" of IA option {within}" if within else ""))
+        code, size = _HEAD.unpack_from(area, at)
+        at += 4 + size
+        if at > end:
+            raise FrameError(f"DHCPv6 option {code}" + (f" in IA option {within}" if within else "") + " is cut short")
+        yield code, area[at - size : at]
+
+
 def _ia(code: int, value: bytes) -> Ia:
-    at, end = _IAS[code], len(value)
-    if end < at:
-        raise FrameError(f"DHCPv6 IA option {code} of {end} bytes")
+    fixed = _IAS[code]
+    if len(value) < fixed:
+        raise FrameError(f"DHCPv6 IA option {code} of {len(value)} bytes")
     leases = []
     # 26 for the kind of lease that an IA_PD holds, 5 for the others'; other options of an IA do not matter here.
     held, least, start, stop = (26, 25, 8, 25) if code == 25 else (5, 24, 0, 16)
-    while at < end:
-        if at + 4 > end:
-            raise FrameError(f"DHCPv6 option in {end - at} bytes of IA option {code}")
-        inner, size = _HEAD.unpack_from(value, at)
-        at += 4
-        if at + size > end:
-            raise FrameError(f"DHCPv6 option {inner} in IA option {code} is cut short")
+    for inner, content in _walk(value[fixed:], code):
         if inner == held:
-            if size < least:
-                raise FrameError(f"DHCPv6 option {inner} of {size} bytes")
-            lease = value[at + start : at + stop]
+            if len(content) < least:
+                raise FrameError(f"DHCPv6 option {inner} of {len(content)} bytes")
+            lease = content[start:stop]
             if any(lease[-16:]):
                 leases.append(lease)
-        at += size
     return Ia(code, value[:4], tuple(leases))

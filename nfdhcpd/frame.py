@@ -92,17 +92,11 @@ def parse_datagram6(packet: bytes) -> Datagram:
 
     Fragments and extension headers are refused: what a guest asks fits into one packet.
     """
-    if len(packet) < _IP6.size + _UDP.size:
-        raise FrameError(f"UDP packet of {len(packet)} bytes over IPv6")
-    first, length, following, _, src, dst = _IP6.unpack_from(packet)
-    if first >> 28 != 6 or not _UDP.size <= length <= len(packet) - _IP6.size:
-        raise FrameError(f"IPv6 header says {first >> 28}, {length} bytes, in a packet of {len(packet)}")
-    if following != UDP:
-        raise FrameError(f"IPv6 next header {following}")
-    sport, dport, size, _ = _UDP.unpack_from(packet, _IP6.size)
-    if not _UDP.size <= size <= length:
-        raise FrameError(f"UDP length {size} in {length} bytes")
-    return Datagram(src, dst, sport, dport, packet[_IP6.size + _UDP.size : _IP6.size + size])
+    src, dst, _, content = _ip6(packet, UDP, _UDP.size)
+    sport, dport, size, _ = _UDP.unpack_from(content)
+    if not _UDP.size <= size <= len(content):
+        raise FrameError(f"UDP length {size} in {len(content)} bytes")
+    return Datagram(src, dst, sport, dport, content[_UDP.size : size])
 
 
 def build_datagram6(datagram: Datagram) -> bytes:
@@ -115,15 +109,8 @@ def build_datagram6(datagram: Datagram) -> bytes:
 
 def parse_icmp6(packet: bytes) -> Icmp6:
     """An ICMPv6 message that follows its IPv6 header at once; its checksum is verified (RFC 4861, 6.1)."""
-    if len(packet) < _IP6.size + _ICMP.size:
-        raise FrameError(f"ICMPv6 packet of {len(packet)} bytes")
-    first, length, following, hops, src, dst = _IP6.unpack_from(packet)
-    if first >> 28 != 6 or not _ICMP.size <= length <= len(packet) - _IP6.size:
-        raise FrameError(f"IPv6 header says {first >> 28}, {length} bytes, in a packet of {len(packet)}")
-    if following != ICMP6:
-        raise FrameError(f"IPv6 next header {following}")
-    message = packet[_IP6.size : _IP6.size + length]
-    if checksum(_pseudo6(src, dst, length, ICMP6) + message) != 0xFFFF:
+    src, dst, hops, message = _ip6(packet, ICMP6, _ICMP.size)
+    if checksum(_pseudo6(src, dst, len(message), ICMP6) + message) != 0xFFFF:
         raise FrameError("ICMPv6 checksum is wrong")
     kind, code, _ = _ICMP.unpack_from(message)
     return Icmp6(src, dst, hops, kind, code, message[_ICMP.size :])
@@ -143,6 +130,18 @@ def mac_bytes(text: str) -> bytes:
     if len(raw) != 6 or text.count(":") != 5:
         raise ValueError(f"bad MAC {text!r}")
     return raw
+
+
+def _ip6(packet: bytes, protocol: int, least: int) -> tuple[bytes, bytes, int, bytes]:
+    """Source, destination, hop limit and content, of `least` bytes at least, of a packet of this protocol."""
+    if len(packet) < _IP6.size + least:
+        raise FrameError(f"IPv6 packet of {len(packet)} bytes")
+    first, length, following, hops, src, dst = _IP6.unpack_from(packet)
+    if first >> 28 != 6 or not least <= length <= len(packet) - _IP6.size:
+        raise FrameError(f"IPv6 header says {first >> 28}, {length} bytes, in a packet of {len(packet)}")
+    if following != protocol:
+        raise FrameError(f"IPv6 next header {following}")
+    return src, dst, hops, packet[_IP6.size : _IP6.size + length]
 
 
 def _pseudo6(src: bytes, dst: bytes, length: int, protocol: int) -> bytes:

@@ -52,11 +52,6 @@ class Lease:
     mtu: int | None
     shared: Shared
 
-    @property
-    def seconds(self) -> int:
-        """The lease time."""
-        return self.shared.seconds
-
 
 def lease(binding: Binding, dhcp: Dhcp, said: Terms) -> Lease | None:
     """The terms for a binding, None when it has no IPv4; ValueError says what is wrong with it."""

@@ -10,7 +10,7 @@ from ipaddress import IPv6Address
 from typing import TYPE_CHECKING
 
 from ganeti_ext.address import link_local
-from nfdhcpd import dhcp4, frame
+from nfdhcpd import dhcp4, dhcp6, frame, ndp, ra
 from nfdhcpd.dhcp4 import Code, Dhcp4, Kind
 
 if TYPE_CHECKING:
@@ -24,9 +24,6 @@ _WANTED = bytes((1, 3, 6, 12, 15, 26, 28, 33, 42, 43, 51, 58, 59, 66, 67, 108, 1
 _WANTED6 = (23, 24, 31, 39, 56, 59)
 
 _ALL_ROUTERS = IPv6Address("ff02::2").packed
-_ALL_SERVERS = IPv6Address("ff02::1:2").packed
-_SOLICIT, _INFORMATION = 1, 11
-_CLIENT_ID, _IA_NA, _ORO, _ELAPSED, _IA_PD = 1, 3, 6, 8, 25
 
 
 def discover(client: Client) -> bytes:
@@ -44,20 +41,21 @@ def request(client: Client) -> bytes:
 
 def solicit(client: Client) -> bytes:
     """A SOLICIT of DHCPv6 for an address, and for a prefix if there is one."""
-    empty = client.mac[2:] + bytes(8)  # identity, no times
-    delegated = client.six is not None and client.six.prefix is not None
-    return _dhcp6(client, _SOLICIT, _option6(_IA_NA, empty) + (_option6(_IA_PD, empty) if delegated else b""))
+    codes = [dhcp6.Code.IA_NA]
+    if client.six is not None and client.six.prefix is not None:
+        codes.append(dhcp6.Code.IA_PD)
+    return _dhcp6(client, dhcp6.Kind.SOLICIT, b"".join(dhcp6.ia(code, client.mac[2:], 0, 0, b"") for code in codes))
 
 
 def information(client: Client) -> bytes:
     """An INFORMATION-REQUEST of DHCPv6."""
-    return _dhcp6(client, _INFORMATION, b"")
+    return _dhcp6(client, dhcp6.Kind.INFORMATION_REQUEST, b"")
 
 
 def router_solicitation(client: Client) -> bytes:
     """A router solicitation."""
-    body = bytes(4) + b"\1\1" + client.mac  # its source link-layer address, RFC 4861, 4.6.1
-    return frame.build_icmp6(frame.Icmp6(_source(client), _ALL_ROUTERS, 255, 133, 0, body))
+    body = bytes(4) + ndp.option(ndp.SLLA, client.mac)
+    return frame.build_icmp6(frame.Icmp6(_source(client), _ALL_ROUTERS, 255, ra.SOLICIT, 0, body))
 
 
 # By how nfdhcpctl names them: IP version and message.
@@ -84,15 +82,13 @@ def _dhcp4(client: Client, kind: Kind, named: Mapping[int, bytes]) -> bytes:
 
 
 def _dhcp6(client: Client, kind: int, options: bytes) -> bytes:
-    identity = _option6(_CLIENT_ID, b"\0\3\0\1" + client.mac)  # DUID-LL, RFC 8415, 11.4
+    identity = dhcp6.option(dhcp6.Code.CLIENT, b"\0\3\0\1" + client.mac)  # DUID-LL, RFC 8415, 11.4
+    elapsed = dhcp6.option(dhcp6.Code.ELAPSED, bytes(2))
     wanted = dict.fromkeys((*_WANTED6, *(client.six.options if client.six else ())))
-    order = _option6(_ORO, struct.pack(f"!{len(wanted)}H", *wanted))
-    payload = bytes((kind,)) + _XID[:3] + identity + options + _option6(_ELAPSED, bytes(2)) + order
-    return frame.build_datagram6(frame.Datagram(_source(client), _ALL_SERVERS, 546, 547, payload))
-
-
-def _option6(code: int, value: bytes) -> bytes:
-    return struct.pack("!HH", code, len(value)) + value
+    order = dhcp6.option(dhcp6.Code.WANTED, struct.pack(f"!{len(wanted)}H", *wanted))
+    payload = bytes((kind,)) + _XID[:3] + identity + options + elapsed + order
+    ports = (dhcp6.CLIENT_PORT, dhcp6.SERVER_PORT)
+    return frame.build_datagram6(frame.Datagram(_source(client), dhcp6.SERVERS, *ports, payload))
 
 
 def _source(client: Client) -> bytes:

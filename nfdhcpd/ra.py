@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ganeti_ext.address import link_local
 from nfdhcpd import advert, frame, names, ndp
-from nfdhcpd.answer import Answer, Silence
+from nfdhcpd.answer import Answer, Silence, check_card
 from nfdhcpd.mode import mode
 from nfdhcpd.terms import route
 
@@ -156,8 +156,7 @@ def answer(packet: bytes, hardware: bytes | None, client: Client) -> Answer:
     speak together; a tap has one host, and we are its router. To answer the asker alone would save nothing.
     """
     check_solicit(packet)
-    if hardware != client.mac and not client.macspoof:
-        raise Silence("spoofed", f"spoofed: frame from {(hardware or b'').hex(':')}", "RS")
+    check_card(hardware, client, "RS")
     if client.advert is None:
         raise Silence("nothing", "no IPv6 to advertise", "RS")
     return Answer("RS", "RA", client.advert.frame)

@@ -9,7 +9,7 @@ import struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from nfdhcpd import boot6, dhcp6, frame, ias, ndp
-from nfdhcpd.answer import Answer, Pass, Silence
+from nfdhcpd.answer import Answer, Pass, Silence, check_card
 from nfdhcpd.dhcp6 import Code, Kind, Status
 from nfdhcpd.frame import FrameError
 
@@ -71,8 +71,7 @@ def answer(packet: bytes, hardware: bytes | None, client: Client) -> Answer:
         raise Pass
     kind = dhcp6.kind(payload)
     asked = NAMES.get(kind, f"DHCPv6 type {kind}")
-    if hardware != client.mac and not client.macspoof:
-        raise Silence("spoofed", f"spoofed: frame from {(hardware or b'').hex(':')}", asked)
+    check_card(hardware, client, asked)
     unicast = dst != dhcp6.SERVERS
     if unicast and dst[0] == 0xFF:
         raise Silence("ignored", f"{asked} to {dst.hex()}, which is for relays", asked)

@@ -64,7 +64,7 @@ class Table:
     def drop(self, tap: str) -> Iterator[Change]:
         """The binding is gone."""
         self._forget(tap)
-        self.refused = {index: name for index, name in self.refused.items() if name != tap}
+        self._readmit(tap)
         yield from self._serve(tap, None)
 
     def changed(self, interfaces: Iterable[str]) -> Iterator[Change]:
@@ -95,7 +95,7 @@ class Table:
                     del self._used_by[name]
 
     def _join(self, tap: str) -> Iterator[Change]:
-        self.refused = {index: name for index, name in self.refused.items() if name != tap}
+        self._readmit(tap)
         self._seen[tap] = self._links(tap)
         made, why = None, self._waits(tap)
         if not why:
@@ -132,6 +132,9 @@ class Table:
             raise binding
         assert link is not None
         return client(binding, link, indev, self.settings)
+
+    def _readmit(self, tap: str) -> None:
+        self.refused = {index: name for index, name in self.refused.items() if name != tap}
 
     def _refuse(self, tap: str) -> None:
         link = self._seen[tap][0]

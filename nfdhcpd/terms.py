@@ -80,12 +80,7 @@ class Guests:
 def check(key: str, value: object) -> None:
     """ValueError when a term cannot have this value; a key that is not a term is a KeyError."""
     rule = CHECKS[key]
-    if key in LISTS:
-        rule(value)
-    elif isinstance(value, tuple):
-        for item in value:
-            rule(item)
-    elif value != Terms.__dataclass_fields__[key].default:
+    if value != Terms.__dataclass_fields__[key].default:
         rule(value)
 
 
@@ -110,6 +105,14 @@ def between(least: int, most: int) -> Callable[[int], None]:
     return check_number
 
 
+def _each(rule: Callable[[str], object]) -> Callable[[tuple[str, ...]], None]:
+    def check_items(items: tuple[str, ...]) -> None:
+        for item in items:
+            rule(item)
+
+    return check_items
+
+
 def _one_of(*words: str) -> Callable[[str], None]:
     def check_word(text: str) -> None:
         if text not in words:
@@ -128,18 +131,15 @@ def _pref64(text: str) -> None:
         raise ValueError("a prefix of 32, 40, 48, 56, 64 or 96 bits")
 
 
-# Keys whose list is checked as a whole; of others, each item.
-LISTS = frozenset(("options",))
-
 CHECKS: Mapping[str, Callable[..., object]] = {
     # T1 < T2 < lease needs room; above is "infinite" (RFC 2131, 3.3), which would never bring a change to a guest.
     "lease": between(60, 0xFFFFFFFE),
     "mtu": between(68, 65535),  # RFC 2132, 5.1
-    "nameservers": ip_address,
+    "nameservers": _each(ip_address),
     "domain": names.encode,
-    "search": names.encode,
-    "ntp": ip_address,
-    "routes": route,
+    "search": _each(names.encode),
+    "ntp": _each(ip_address),
+    "routes": _each(route),
     "options": raw.fours,
     "ipv6_only": between(300, 0xFFFFFFFF),  # MIN_V6ONLY_WAIT, RFC 8925, 3.4
     "boot_server": IPv4Address,
@@ -151,5 +151,5 @@ CHECKS: Mapping[str, Callable[..., object]] = {
     "router_preference": _one_of(*PREFERENCES),
     "pref64": _pref64,  # RFC 8781, 4
     "prefix6": IPv6Network,
-    "options6": raw.six,
+    "options6": _each(raw.six),
 }

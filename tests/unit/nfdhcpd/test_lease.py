@@ -45,7 +45,7 @@ def test_terms_are_split_by_family_and_shared() -> None:
     assert (found.shared.options, found.shared.ipv6_only) == (((43, b"\x0a\x0b"), (224, b"")), 300)
     assert found.shared.boot is not None
     assert found.shared.boot.bios == b"pxelinux.0"
-    assert found.seconds == 3600
+    assert found.shared.seconds == 3600
     assert made(terms, ip="10.77.0.11").shared is found.shared
 
 

@@ -141,7 +141,7 @@ def test_other_settings(table: Table) -> None:
     settings = guests(lease=120)
     assert len(list(table.reconfigure(settings))) == 1
     assert table.by_index[7].lease is not None
-    assert (table.by_index[7].lease.seconds, Terms().lease) == (120, 604800)
+    assert (table.by_index[7].lease.shared.seconds, Terms().lease) == (120, 604800)
 
 
 def test_a_tap_with_a_bad_binding_is_refused_until_the_binding_is_mended(table: Table, links: dict[str, Link]) -> None:
