@@ -63,7 +63,7 @@ def guest(about: Record) -> Iterator[str]:
     facts = {
         "MAC": about["mac"] + (", and any other" if about["macspoof"] else ""),
         "IPv4": about["ipv4"] or "none",
-        "IPv6": about["ipv6"] or "none by DHCPv6",
+        "IPv6": about["ipv6"] or "none",
         "interface index": about["ifindex"],
         "answered from MAC": about["server_mac"],
         "answered": counts(about["answered"]),

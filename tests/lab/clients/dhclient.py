@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.lab.clients.guest import NIC, Guest
-from tests.lab.clients.lease import TELL, Lease, in_effect, told
+from tests.lab.clients.lease import TELL, Lease, of_hook, told
 
 _CONFIG = "/etc/dhcp/dhclient.conf"
 
@@ -40,10 +40,4 @@ class Dhclient:
         self.guest.run("dhclient", "-4", "-r", NIC)
 
     def lease(self) -> Lease:
-        env = self._env
-        return in_effect(
-            self.guest,
-            hostname=env["new_host_name"],
-            mtu=int(env["new_interface_mtu"]),
-            ntp=env.get("new_ntp_servers", "").split(),
-        )
+        return of_hook(self.guest, self._env)

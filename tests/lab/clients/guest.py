@@ -93,3 +93,10 @@ def _routed(terms: Binding) -> list[str]:
     tap = terms.tap
     routes = [f"route add {address} dev {tap}" for address in (terms.ip, terms.eui64)]
     return [f"link set {tap} addrgenmode eui64", f"link set {tap} up", *routes]
+
+
+def begun(client: Any) -> Any:
+    """A client that has started and come to its lease."""
+    client.start()
+    client.bound()
+    return client

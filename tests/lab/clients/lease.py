@@ -64,6 +64,16 @@ def in_effect(guest: Guest, **told: object) -> Lease:
     return replace(found, **told)  # type: ignore[arg-type]
 
 
+def of_hook(guest: Guest, env: dict[str, str]) -> Lease:
+    """By the environment that dhclient and dhcpcd give their hooks."""
+    return in_effect(
+        guest,
+        hostname=env["new_host_name"],
+        mtu=int(env["new_interface_mtu"]),
+        ntp=env.get("new_ntp_servers", "").split(),
+    )
+
+
 def told(client: Program, reasons: str) -> dict[str, str]:
     """Wait until a client's script tells its environment for one of `reasons`, a regular expression."""
     return environment(client.says(rf"^TOLD (.*\x1f)?reason=({reasons})\x1f.*$").group())

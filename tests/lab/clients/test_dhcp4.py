@@ -14,7 +14,7 @@ from tests.lab.clients.box import PATIENCE
 from tests.lab.clients.conftest import MakeGuest
 from tests.lab.clients.dhclient import Dhclient
 from tests.lab.clients.dhcpcd import Dhcpcd
-from tests.lab.clients.guest import Guest
+from tests.lab.clients.guest import Guest, begun
 from tests.lab.clients.lease import expected
 from tests.lab.clients.messages import (
     ACK,
@@ -74,9 +74,7 @@ def test_fresh_lease(guest: Guest, client: Any) -> None:
 
 @each(*RENEWS)
 def test_renewal(guest: Guest, client: Any) -> None:
-    one = client(guest)
-    one.start()
-    one.bound()
+    one = begun(client(guest))
     guest.wire.skip()
     one.renew()
     request = guest.wire.expect("REQUEST to the server", lambda packet: _asks(packet, site.GATEWAY), out=False)
@@ -91,9 +89,7 @@ def test_renewal(guest: Guest, client: Any) -> None:
 
 @each(*REBINDS)
 def test_rebinding(guest: Guest, client: Any) -> None:
-    one = client(guest)
-    one.start()
-    one.bound()
+    one = begun(client(guest))
     guest.host.deafen(guest.terms.tap)
     guest.wire.skip()
     one.renew()
@@ -108,9 +104,7 @@ def test_rebinding(guest: Guest, client: Any) -> None:
 
 @each(*REMEMBERS)
 def test_reboot_with_the_old_address(guest: Guest, client: Any) -> None:
-    one = client(guest)
-    one.start()
-    one.bound()
+    one = begun(client(guest))
     guest.reboot()
     one.start()
     request = guest.wire.expect("REQUEST", dhcp(REQUEST), out=False)
@@ -127,9 +121,7 @@ def test_reboot_in_another_network(make_guest: MakeGuest, client: Any) -> None:
     guest = make_guest()
     here = guest.terms
     guest.serve(**OTHER)
-    one = client(guest)
-    one.start()
-    one.bound()
+    one = begun(client(guest))
     guest.serve(ip=here.ip, subnet=here.subnet, gateway=here.gateway)
     guest.reboot()
     one.start()
@@ -145,9 +137,7 @@ def test_reboot_in_another_network(make_guest: MakeGuest, client: Any) -> None:
 
 @each(*RENEWS)
 def test_renewal_of_an_address_that_is_no_longer_the_guests(guest: Guest, client: Any) -> None:
-    one = client(guest)
-    one.start()
-    one.bound()
+    one = begun(client(guest))
     guest.serve(ip="192.0.2.200")
     guest.wire.skip()
     one.renew()
@@ -169,9 +159,7 @@ def test_asking_for_an_old_address(guest: Guest, client: Any) -> None:
 
 @each(*CLIENTS)
 def test_release(guest: Guest, client: Any) -> None:
-    one = client(guest)
-    one.start()
-    one.bound()
+    one = begun(client(guest))
     guest.wire.skip()
     one.release()
     release = guest.wire.expect("RELEASE", dhcp(RELEASE), out=False)

@@ -40,7 +40,7 @@ from tests.lab.clients.dhcp6 import (
     NetworkManager6,
     Udhcpc6,
 )
-from tests.lab.clients.guest import Guest
+from tests.lab.clients.guest import Guest, begun
 from tests.lab.clients.messages import granted, of
 
 CLIENTS = (Dhclient6, Udhcpc6, Dhcpcd6, Networkd6, NetworkManager6, Dhcp6c)
@@ -123,9 +123,7 @@ def test_delegated_prefix(guest: Guest, client: Any) -> None:
 
 @each(*RENEWS)
 def test_renewal(guest: Guest, client: Any) -> None:
-    one = client(guest)
-    one.start()
-    one.bound()
+    one = begun(client(guest))
     guest.wire.skip()
     one.renew()
     renew = guest.wire.expect("RENEW", of(DHCP6_Renew), out=False)
@@ -137,9 +135,7 @@ def test_renewal(guest: Guest, client: Any) -> None:
 
 
 def test_renewal_of_an_address_that_is_no_longer_the_guests(guest: Guest) -> None:
-    one = Dhcpcd6(guest)
-    one.start()
-    one.bound()
+    one = begun(Dhcpcd6(guest))
     old = guest.terms.eui64
     guest.serve(eui64=f"{site.SUBNET6.partition('/')[0]}77")
     guest.wire.skip()
@@ -152,9 +148,7 @@ def test_renewal_of_an_address_that_is_no_longer_the_guests(guest: Guest) -> Non
 
 @each(*REMEMBERS)
 def test_reboot_with_the_old_address(guest: Guest, client: Any) -> None:
-    one = client(guest)
-    one.start()
-    one.bound()
+    one = begun(client(guest))
     guest.reboot()
     one.start()
     confirm = guest.wire.expect("CONFIRM", of(DHCP6_Confirm), out=False)
@@ -171,9 +165,7 @@ def test_reboot_in_another_network(make_guest: MakeGuest, client: Any) -> None:
     guest = make_guest()
     here = guest.terms
     guest.serve(terms=(STATEFUL,), subnet6="2001:db8:f::/64", eui64="2001:db8:f::7")
-    one = client(guest)
-    one.start()
-    one.bound()
+    one = begun(client(guest))
     guest.serve(subnet6=here.subnet6, eui64=here.eui64)
     guest.reboot()
     one.start()
@@ -187,9 +179,7 @@ def test_reboot_in_another_network(make_guest: MakeGuest, client: Any) -> None:
 
 @each(*RELEASES)
 def test_release(guest: Guest, client: Any) -> None:
-    one = client(guest)
-    one.start()
-    one.bound()
+    one = begun(client(guest))
     guest.wire.skip()
     one.release()
     release = guest.wire.expect("RELEASE", of(DHCP6_Release), out=False)

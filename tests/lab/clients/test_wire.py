@@ -6,7 +6,7 @@ import json
 
 from tests.lab.clients import messages
 from tests.lab.clients.dhclient import Dhclient
-from tests.lab.clients.guest import Guest
+from tests.lab.clients.guest import Guest, begun
 from tests.lab.clients.slaac import Kernel
 from tests.lab.clients.wire import Seen, pcap
 
@@ -16,9 +16,7 @@ _CHECKED = [word for part in ("ip", "udp") for word in ("-o", f"{part}.check_che
 
 
 def test_tshark_finds_no_fault(guest: Guest, seen: list[Seen]) -> None:
-    one = Dhclient(guest)
-    one.start()
-    one.bound()
+    begun(Dhclient(guest))
     kernel = Kernel(guest)
     kernel.start()
     kernel.configured()
@@ -40,9 +38,7 @@ def test_tshark_finds_a_fault_where_there_is_one(guest: Guest) -> None:
 def test_an_administrator_sees_requests_and_answers(guest: Guest) -> None:
     tcpdump = guest.host.start("tcpdump", "-lni", guest.terms.tap, "port 67 or port 68")
     tcpdump.says("listening on")
-    one = Dhclient(guest)
-    one.start()
-    one.bound()
+    begun(Dhclient(guest))
     for _ in range(2):
         tcpdump.says("BOOTP/DHCP, Request")
         tcpdump.says("BOOTP/DHCP, Reply")
