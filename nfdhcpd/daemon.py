@@ -40,7 +40,7 @@ def serve(settings: Settings, config: str) -> None:
         loop.add(files, service.sync)
         for section, take in ((settings.dhcp, service.dhcp4), (settings.ipv6, service.ipv6)):
             if section.enable:
-                queue = Queue(section.queue, take, service.bug)
+                queue = Queue(section.queue, take, service.flush, service.bug)
                 undo.callback(queue.close)
                 loop.add(queue, queue.ready)
         if settings.general.control:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import socket
+import struct
 import time
 from typing import TYPE_CHECKING
 
@@ -19,8 +22,8 @@ BUFFER = 8 << 20
 # Packets a turn of the loop: a flood in one queue must not keep the other, or a new binding, waiting.
 BATCH = 64
 # A queue is busy with more than so many packets in the last span of seconds. To be woken for each of them costs more
-# than to answer it, so while it is busy they gather for the length of a nap, a fraction of what a guest could notice.
-BUSY, SPAN, NAP = 50, 0.01, 0.0004
+# than to answer it, so while it is busy they gather for the length of a nap; a storm of boots does not notice.
+BUSY, SPAN, NAP = 120, 0.01, 0.0005
 
 
 class Queue:
@@ -28,21 +31,24 @@ class Queue:
 
     `take(ifindex, hardware, packet)` gets the interface that the guest's packet came in by (the port of a bridge,
     not the bridge), its source MAC and its bytes from the IP header on. True means that the packet is ours and
-    ends here, False that the kernel goes on with it. Fail-open is off: what overruns the queue is dropped.
-    `bug(ifindex)` hears, while the exception is handled, of a packet that was dropped because `take` failed.
+    ends here, False that the kernel goes on with it. `flush()` is called behind a batch of them: answers may wait for
+    it. Fail-open is off: what overruns the queue is dropped. `bug(ifindex)` hears, while the exception is handled, of
+    a packet that was dropped because `take` failed, and with 0 of a flush that did.
     """
 
     def __init__(
         self,
         number: int,
         take: Callable[[int, bytes | None, bytes], bool],
+        flush: Callable[[], None],
         bug: Callable[[int], None],
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._take = take
-        self._bug = bug
+        self._verdict = _verdict(number)
+        self._take, self._flush, self._bug = take, flush, bug
         self._left = BATCH
+        self._ours: int | None = None
         self._since, self._seen, self._busy = clock(), 0, False
         self._clock, self._sleep = clock, sleep
         self._queue = netfilterqueue.NetfilterQueue()
@@ -58,19 +64,29 @@ class Queue:
 
     def ready(self) -> None:
         """Handle what waits, up to a batch; while the queue is busy, let more gather then."""
-        now = self._clock()
-        if now - self._since >= SPAN:
-            self._busy = self._seen > BUSY * (now - self._since) / SPAN
-            self._since, self._seen = now, 0
-        self._left = BATCH
-        with contextlib.suppress(_EndOfBatch):
-            self._queue.run(block=False)
-        self._seen += BATCH - self._left
+        self._read()
         if self._busy and self._left:
             self._sleep(NAP)
 
     def close(self) -> None:
         self._queue.unbind()
+
+    def _read(self) -> None:
+        now = self._clock()
+        if now - self._since >= SPAN:
+            self._busy = self._seen > BUSY * (now - self._since) / SPAN
+            self._since, self._seen = now, 0
+        self._left = BATCH
+        try:
+            with contextlib.suppress(_EndOfBatch):
+                self._queue.run(block=False)
+        finally:
+            self._drop()
+        self._seen += BATCH - self._left
+        try:
+            self._flush()
+        except Exception:  # noqa: BLE001 (told; and the packets have their verdicts)
+            self._bug(0)
 
     def _packet(self, packet: netfilterqueue.Packet) -> None:
         ifindex = packet.physindev or packet.indev
@@ -82,12 +98,34 @@ class Queue:
             self._bug(ifindex)
         else:
             if ours:
-                packet.drop()
+                self._ours = packet.id
             else:
                 packet.accept()
         self._left -= 1
         if not self._left:
             raise _EndOfBatch
+
+    def _drop(self) -> None:
+        """The verdict on the packets of this batch that are ours: on all up to the last that have none yet."""
+        if self._ours is not None:
+            os.write(self.fileno(), self._verdict + self._ours.to_bytes(4, "big"))
+            self._ours = None
+
+
+def _verdict(number: int) -> bytes:
+    """NFQNL_MSG_VERDICT_BATCH up to the last packet's id, for which python3-netfilterqueue has no call.
+
+    NF_DROP on all packets of a queue up to an id (linux/netfilter/nfnetlink_queue.h): a struct nlmsghdr, a
+    struct nfgenmsg, and NFQA_VERDICT_HDR.
+    """
+    subsystem, batch, request, header, drop = 3, 3, 1, 2, 0
+    message = struct.pack("=IHHII", 32, subsystem << 8 | batch, request, 0, 0)
+    return (
+        message
+        + struct.pack(">BBH", socket.AF_UNSPEC, 0, number)
+        + struct.pack("=HH", 12, header)
+        + struct.pack(">I", drop)
+    )
 
 
 class _EndOfBatch(Exception):

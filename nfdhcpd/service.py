@@ -46,8 +46,12 @@ class Links(Protocol):
     def changed(self) -> set[str]: ...
 
 
+# Sends frames to interface indexes; the errors of those that could not be sent, by their place in the list.
+Send = Callable[[list[tuple[int, bytes]]], dict[int, OSError]]
 # An answer function: its Answer, or as much of a tuple.
 Handler = Callable[[bytes, "bytes | None", "Client"], tuple[str, str, bytes]]
+# Answers that leave together: one call of the kernel costs less than many, but who asked first should not wait.
+GROUP = 8
 # What is worth a line though it was answered: an address in use by another, or given back.
 NOTED = frozenset(("DECLINE6", "RELEASE6"))
 # Tap, instance, what was asked, what was told or why nothing, seconds that it took.
@@ -55,14 +59,14 @@ Watcher = Callable[[str, str, str, str, float], None]
 
 
 class Service:
-    """The daemon without its sockets. `send(tap, frame)` may raise OSError."""
+    """The daemon without its sockets."""
 
     def __init__(
         self,
         settings: Settings,
         files: Files,
         links: Links,
-        send: Callable[[str, bytes], None],
+        send: Send,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._files = files
@@ -71,6 +75,8 @@ class Service:
         self._clock = clock
         self._schedule = Schedule(settings.ipv6.ra_period, random.random)
         self._notices = Notices(clock)
+        # Answers that wait for `flush`: whose, what was asked and told, the frame, when it was asked.
+        self._outbox: list[tuple[Client, str, str, bytes, float]] = []
         # A packet of IPv4 to port 67, or of IPv6 discovery; whether it ends here.
         self.dhcp4 = partial(self._take, memory.answer)
         self.ipv6 = partial(self._take, discovery.answer)
@@ -86,20 +92,32 @@ class Service:
         start = self._clock()
         try:
             asked, told, frame = answer(packet, hardware, client)
-            self._send(client.tap, frame)
         except Pass:
             return False
-        except (Silence, FrameError, OSError) as err:
-            asked, told = self._unanswered(client, err)
-            seconds = self._clock() - start
+        except (Silence, FrameError) as err:
+            self._unanswered(client, err, start)
         else:
-            seconds = self._clock() - start
-            self.stats.count(client.counts, asked, seconds)
+            self._outbox.append((client, asked, told, frame, start))
+            if len(self._outbox) >= GROUP:
+                self.flush()
+        return True
+
+    def flush(self) -> None:
+        """Send the answers that wait."""
+        if not self._outbox:
+            return
+        outbox, self._outbox = self._outbox, []
+        failed = self._send([(client.ifindex, frame) for client, _, _, frame, _ in outbox])
+        now = self._clock()
+        for place, (client, asked, told, _, start) in enumerate(outbox):
+            if place in failed:
+                self._unanswered(client, failed[place], start)
+                continue
+            self.stats.count(client.counts, asked, now - start)
             if asked in NOTED:
                 self._notices.say(str(client), "%s: %s", asked, told)
-        if self.watchers:
-            self._tell(client, asked, told, seconds)
-        return True
+            if self.watchers:
+                self._tell(client, asked, told, now - start)
 
     def _tell(self, client: Client, asked: str, told: str, seconds: float) -> None:
         for watcher in self.watchers:
@@ -127,8 +145,8 @@ class Service:
         self._notices.say(tap, "dropped: its binding is bad")
         return True
 
-    def _unanswered(self, client: Client, err: Exception) -> tuple[str, str]:
-        """Count and say why; what was asked, and the reason in words."""
+    def _unanswered(self, client: Client, err: Exception, start: float) -> None:
+        """Count and say why."""
         if isinstance(err, Silence):
             asked, reason, text = err.asked, err.reason, "no answer: %s"
         elif isinstance(err, OSError):
@@ -137,7 +155,7 @@ class Service:
             asked, reason, text = "", "malformed", "no answer: %s"
         self.stats.drop(client.tap, reason)
         self._notices.say(str(client), text, err)
-        return asked, text % err
+        self._tell(client, asked, text % err, self._clock() - start)
 
     def tick(self) -> None:
         """Send the periodic advertisements that are due.
@@ -216,8 +234,9 @@ class Service:
             self._out(before, frame)
 
     def _out(self, client: Client, frame: bytes) -> None:
-        try:
-            self._send(client.tap, frame)
-        except OSError as err:
-            if err.errno != errno.ENODEV:  # else the tap has just gone, and rtnetlink is about to say so
+        for err in self._send([(client.ifindex, frame)]).values():
+            if err.errno not in (
+                errno.ENXIO,
+                errno.ENODEV,
+            ):  # else the tap has just gone, and rtnetlink is about to say so
                 self._notices.say(str(client), "a frame could not be sent: %s", err)

@@ -26,7 +26,8 @@ pytest.importorskip("pyinotify")
 
 
 class Sender:
-    def send(self, tap: str, frame: bytes) -> None: ...
+    def send(self, _frames: list[tuple[int, bytes]]) -> dict[int, OSError]:
+        return {}
 
 
 class Queue:
@@ -34,7 +35,7 @@ class Queue:
 
     bound: set[int] = set()
 
-    def __init__(self, number: int, _take: Callable[..., bool], _bug: Callable[[int], None]) -> None:
+    def __init__(self, number: int, *_calls: Callable[..., object]) -> None:
         self.number = number
         self.reader, self.writer = os.pipe()
         Queue.bound.add(number)

@@ -25,13 +25,28 @@ class World:
         self.moved: set[str] = set()
         self.sent: list[tuple[str, bytes]] = []
         self.broken: OSError | None = None
+        self.failed: dict[int, OSError] = {}
         self.now = 0.0
         self.service = Service(SETTINGS, Files(self), Links(self), self.send, lambda: self.now)
 
-    def send(self, tap: str, frame: bytes) -> None:
+    def send(self, frames: list[tuple[int, bytes]]) -> dict[int, OSError]:
         if self.broken:
-            raise self.broken
-        self.sent.append((tap, frame))
+            return dict.fromkeys(range(len(frames)), self.broken)
+        taps = {link.ifindex: tap for tap, link in self.links.items()}
+        self.sent += [(taps[ifindex], frame) for ifindex, frame in frames]
+        return self.failed
+
+    def dhcp4(self, ifindex: int, hardware: bytes | None, packet: bytes) -> bool:
+        """A packet that is a batch by itself."""
+        ours = self.service.dhcp4(ifindex, hardware, packet)
+        self.service.flush()
+        return ours
+
+    def ipv6(self, ifindex: int, hardware: bytes | None, packet: bytes) -> bool:
+        """The same, of IPv6."""
+        ours = self.service.ipv6(ifindex, hardware, packet)
+        self.service.flush()
+        return ours
 
     def lifetimes(self) -> list[int]:
         """Router lifetimes of the advertisements sent so far."""
@@ -73,47 +88,47 @@ def world() -> World:
 
 
 def test_a_guest_is_answered_by_its_own_tap_and_its_packet_ends_here(world: World) -> None:
-    assert world.service.dhcp4(7, MAC, DISCOVER) is True
+    assert world.dhcp4(7, MAC, DISCOVER) is True
     ((tap, frame),) = world.sent
     assert (tap, Answer(frame).kind) == ("tap0", 2)
 
 
 def test_without_a_binding_the_kernel_goes_on(world: World) -> None:
-    assert world.service.dhcp4(99, MAC, DISCOVER) is False
-    assert world.service.ipv6(99, MAC, solicitation()) is False
+    assert world.dhcp4(99, MAC, DISCOVER) is False
+    assert world.ipv6(99, MAC, solicitation()) is False
     assert world.sent == []
 
 
 @pytest.mark.parametrize("raw", [b"", b"\x45", DISCOVER[:100], packet(None), packet(1, op=2), packet(7)])
 def test_what_gets_no_answer_ends_here_too(world: World, raw: bytes) -> None:
-    assert world.service.dhcp4(7, MAC, raw) is True
+    assert world.dhcp4(7, MAC, raw) is True
     assert world.sent == []
 
 
 def test_spoofed_packets_end_here(world: World) -> None:
-    assert world.service.dhcp4(7, OTHER_MAC, DISCOVER) is True
-    assert world.service.ipv6(7, OTHER_MAC, solicitation()) is True
-    assert world.service.ipv6(7, None, solicitation()) is True
+    assert world.dhcp4(7, OTHER_MAC, DISCOVER) is True
+    assert world.ipv6(7, OTHER_MAC, solicitation()) is True
+    assert world.ipv6(7, None, solicitation()) is True
     assert world.sent == []
 
 
 @pytest.mark.parametrize("src", ["::", "fe80::dead:beef"])
 def test_a_solicitation_is_answered_on_its_tap(world: World, src: str) -> None:
-    assert world.service.ipv6(7, MAC, solicitation(src)) is True
+    assert world.ipv6(7, MAC, solicitation(src)) is True
     assert [tap for tap, _ in world.sent] == ["tap0"]
     assert world.lifetimes() == [1800]
 
 
 @pytest.mark.parametrize("raw", [b"", solicitation(hops=1), solicitation()[:47]])
 def test_a_bad_solicitation_ends_here(world: World, raw: bytes) -> None:
-    assert world.service.ipv6(7, MAC, raw) is True
+    assert world.ipv6(7, MAC, raw) is True
     assert world.sent == []
 
 
 def test_a_guest_with_macspoof_may_solicit_from_any_mac(world: World) -> None:
     world.files["tap0"] = binding(macspoof=True)
     world.service.resync()
-    assert world.service.ipv6(7, OTHER_MAC, solicitation()) is True
+    assert world.ipv6(7, OTHER_MAC, solicitation()) is True
     assert world.lifetimes() == [1800]
 
 
@@ -121,7 +136,7 @@ def test_a_binding_that_the_loop_has_not_come_to_yet(world: World) -> None:
     world.links["tap1"] = Link(8, b"\xfe\0\0\0\0\1")
     world.files["tap1"] = binding(tap="tap1")
     world.touched, world.moved = {"tap1"}, {"tap1"}
-    assert world.service.dhcp4(8, MAC, DISCOVER) is True
+    assert world.dhcp4(8, MAC, DISCOVER) is True
     assert [tap for tap, _ in world.sent] == ["tap1"]
 
 
@@ -184,7 +199,7 @@ def test_one_interface_without_a_mac_does_not_stop_the_others(world: World) -> N
 def test_a_frame_that_cannot_be_sent_changes_no_verdict(world: World, caplog: pytest.LogCaptureFixture) -> None:
     world.broken = OSError(19, "No such device")
     with caplog.at_level(logging.INFO):
-        assert world.service.dhcp4(7, MAC, DISCOVER) is True
+        assert world.dhcp4(7, MAC, DISCOVER) is True
     assert "tap0 (gx-web): a frame could not be sent" in caplog.text
 
 
@@ -245,7 +260,7 @@ def test_a_changed_host_name_takes_no_router_back(world: World) -> None:
 
 def test_other_settings(world: World) -> None:
     world.service.reconfigure(guests(lease=120))
-    world.service.dhcp4(7, MAC, DISCOVER)
+    world.dhcp4(7, MAC, DISCOVER)
     assert Answer(world.sent[-1][1])["lease_time"] == 120
 
 
@@ -259,10 +274,42 @@ def test_dump_says_who_is_served_and_who_is_not(world: World, caplog: pytest.Log
     assert "1 taps served, 1 bindings not" in caplog.text
 
 
+def test_answers_to_several_packets_leave_together(world: World) -> None:
+    world.links["tap1"] = Link(8, b"\xfe\0\0\0\0\1")
+    world.files["tap1"] = binding(tap="tap1")
+    world.service.resync()
+    for ifindex in (7, 8, 7):
+        assert world.service.dhcp4(ifindex, MAC, DISCOVER) is True
+    assert world.sent == []
+    world.now = 1.0
+    world.service.flush()
+    assert [tap for tap, _ in world.sent] == ["tap0", "tap1", "tap0"]
+    assert world.service.stats.seconds == 3.0
+    world.service.flush()
+    assert len(world.sent) == 3
+
+
+def test_of_many_answers_the_first_do_not_wait_for_the_last(world: World) -> None:
+    for _ in range(9):
+        assert world.service.dhcp4(7, MAC, DISCOVER) is True
+    assert len(world.sent) == 8
+    world.service.flush()
+    assert len(world.sent) == 9
+
+
+def test_one_of_several_cannot_be_sent(world: World) -> None:
+    world.failed = {1: OSError(errno.ENETDOWN, "Network is down")}
+    for _ in range(3):
+        world.service.dhcp4(7, MAC, DISCOVER)
+    world.service.flush()
+    counts = world.service.stats.taps["tap0"]
+    assert (counts.answered, counts.dropped) == ({"DISCOVER": 2}, {"unsent": 1})
+
+
 def test_a_guest_cannot_fill_the_journal(world: World, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         for _ in range(1000):
-            world.service.dhcp4(7, OTHER_MAC, DISCOVER)
+            world.dhcp4(7, OTHER_MAC, DISCOVER)
     assert len([line for line in caplog.messages if "spoofed" in line]) == 5
 
 
@@ -271,25 +318,25 @@ def test_a_tap_with_a_bad_binding_asks_nobody_else(world: World) -> None:
     world.touched = {"tap0"}
     world.service.sync()
     world.sent.clear()
-    assert world.service.dhcp4(7, MAC, DISCOVER) is True
-    assert world.service.ipv6(7, MAC, solicitation()) is True
+    assert world.dhcp4(7, MAC, DISCOVER) is True
+    assert world.ipv6(7, MAC, solicitation()) is True
     assert world.sent == []
     assert world.service.stats.taps["tap0"].dropped == {"refused": 2}
     del world.files["tap0"]
     world.touched = {"tap0"}
-    assert world.service.dhcp4(7, MAC, DISCOVER) is False
+    assert world.dhcp4(7, MAC, DISCOVER) is False
     assert world.service.stats.taps == {}
 
 
 def test_every_message_is_counted(world: World) -> None:
-    world.service.dhcp4(7, MAC, DISCOVER)
-    world.service.dhcp4(7, MAC, packet(7))
-    world.service.dhcp4(7, OTHER_MAC, DISCOVER)
-    world.service.dhcp4(7, MAC, b"")
-    world.service.ipv6(7, MAC, solicitation())
-    world.service.dhcp4(99, MAC, DISCOVER)
+    world.dhcp4(7, MAC, DISCOVER)
+    world.dhcp4(7, MAC, packet(7))
+    world.dhcp4(7, OTHER_MAC, DISCOVER)
+    world.dhcp4(7, MAC, b"")
+    world.ipv6(7, MAC, solicitation())
+    world.dhcp4(99, MAC, DISCOVER)
     world.broken = OSError("no buffer")
-    world.service.dhcp4(7, MAC, DISCOVER)
+    world.dhcp4(7, MAC, DISCOVER)
     counts = world.service.stats.taps["tap0"]
     assert counts.answered == {"DISCOVER": 1, "RS": 1}
     assert counts.dropped == {"noted": 1, "spoofed": 1, "malformed": 1, "unsent": 1}
@@ -298,7 +345,7 @@ def test_every_message_is_counted(world: World) -> None:
 
 
 def test_counts_end_with_the_service_of_a_tap(world: World) -> None:
-    world.service.dhcp4(7, MAC, DISCOVER)
+    world.dhcp4(7, MAC, DISCOVER)
     del world.files["tap0"]
     world.touched = {"tap0"}
     world.service.sync()
@@ -308,8 +355,8 @@ def test_counts_end_with_the_service_of_a_tap(world: World) -> None:
 def test_watchers_are_told_what_was_asked_and_what_was_said(world: World) -> None:
     seen: list[tuple[str, ...]] = []
     world.service.watchers.append(lambda *told: seen.append(tuple(map(str, told[:4]))))
-    world.service.dhcp4(7, MAC, DISCOVER)
-    world.service.dhcp4(7, OTHER_MAC, DISCOVER)
+    world.dhcp4(7, MAC, DISCOVER)
+    world.dhcp4(7, OTHER_MAC, DISCOVER)
     assert seen[0] == ("tap0", "gx-web", "DISCOVER", "OFFER 10.77.0.10")
     assert "spoofed" in seen[1][3]
 
@@ -331,7 +378,7 @@ def test_a_bug_that_a_guest_can_cause_is_counted_and_told_a_few_times(
 
 
 def test_a_tap_that_has_just_gone_is_no_news(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    world.broken = OSError(errno.ENODEV, "No such device")
+    world.broken = OSError(errno.ENXIO, "No such device or address")
     world.files["tap0"] = binding(gateway6=None)
     world.touched = {"tap0"}
     with caplog.at_level(logging.INFO):
@@ -351,5 +398,5 @@ def test_an_address_in_use_is_worth_a_line_though_it_was_answered(
 ) -> None:
     monkeypatch.setattr(responder6, "answer", lambda *_: ("DECLINE6", "REPLY6 Success", b"frame"))
     with caplog.at_level(logging.INFO):
-        assert world.service.ipv6(7, MAC, bytes(6) + b"\x11" + bytes(40)) is True
+        assert world.ipv6(7, MAC, bytes(6) + b"\x11" + bytes(40)) is True
     assert "tap0 (gx-web): DECLINE6: REPLY6 Success" in caplog.text
