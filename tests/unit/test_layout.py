@@ -47,6 +47,7 @@ CORES = (
     "frontend/reading.py",
     "frontend/translate.py",
     "kvm_ifup/addresses.py",
+    "kvm_ifup/announce.py",
     "kvm_ifup/ruleset.py",
     "kvm_ifup/terms.py",
     "nfdhcpd/advert.py",
