@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 
-from eventd import jobs
+from eventd import jobs, tagged
 from eventd.cursors import Cursors
 from eventd.enrich import Source, enrich
 from eventd.jobqueue import JobQueue
@@ -25,12 +25,21 @@ class Follower:
 
     `recent` is how far back, in seconds, the ends of jobs are told when nothing was ever told from here:
     what a new front needs to hear of. Later readings tell all that the cursors do not know.
+    `owe`, if any, is called with the changes of tags, which the outbox then keeps until they are forgotten there.
     """
 
     def __init__(
-        self, queue: JobQueue, outbox: Outbox, source: Source, *, recent: float, clock: Callable[[], float] = time.time
+        self,
+        queue: JobQueue,
+        outbox: Outbox,
+        source: Source,
+        *,
+        recent: float,
+        owe: Callable[[list[tagged.Change]], None] | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.cluster = ""
+        self._owe = owe
         self._queue = queue
         self._outbox = outbox
         self._source = source
@@ -80,9 +89,13 @@ class Follower:
     def _put(self, found: list[News]) -> None:
         enrich(found, self._source)
         found.sort(key=lambda item: item.message["order"])
-        changes: dict[str, str | None] = {item.cursor: item.status for item in found}
-        self._outbox.put([(event.routing_key(item.message), event.encode(item.message)) for item in found], changes)
-        self._cursors.update(changes)
+        told: dict[str, str | None] = {item.cursor: item.status for item in found}
+        changes = tagged.changes(found) if self._owe else []
+        messages = [(event.routing_key(item.message), event.encode(item.message)) for item in found]
+        self._outbox.put(messages, told | tagged.records(changes))
+        self._cursors.update(told)
+        if self._owe and changes:
+            self._owe(changes)
 
     def _load(self, job_id: int) -> Job | None:
         """A job; None, with a line in the log, when it cannot be read or understood."""

@@ -39,11 +39,11 @@ class Ganeti:
 
     def is_master(self) -> bool:
         """Whether this node is the master; a node outside any cluster is not."""
-        return self._ssconf(MASTER_FILE) == self.own_name
+        return ssconf(self._data, MASTER_FILE) == self.own_name
 
     def cluster(self) -> str:
         """The cluster's name, "" when unknown."""
-        return self._ssconf("ssconf_cluster_name")
+        return ssconf(self._data, "ssconf_cluster_name")
 
     def instances(self, names: Iterable[str]) -> dict[str, dict[str, Any]] | None:
         """Configured state by name, of those that exist: the keys of the message (event.py) and `mtime`.
@@ -76,12 +76,14 @@ class Ganeti:
         self._trouble = ""
         return found
 
-    def _ssconf(self, name: str) -> str:
-        try:
-            with open(os.path.join(self._data, name), encoding="ascii") as file:
-                return file.read().strip()
-        except (OSError, ValueError):
-            return ""
+
+def ssconf(data_directory: str, name: str) -> str:
+    """What Ganeti wrote into one of these files, which every node has; "" when there is none."""
+    try:
+        with open(os.path.join(data_directory, name), encoding="ascii") as file:
+            return file.read().strip()
+    except (OSError, ValueError):
+        return ""
 
 
 def _instance(row: dict[str, Any]) -> dict[str, Any]:

@@ -11,9 +11,12 @@ from collections.abc import Callable
 from eventd import limit
 from eventd.follow import Follower
 from eventd.ganeti import MASTER_FILE, Ganeti
+from eventd.hooks_runner import HooksRunner
+from eventd.inventory import Inventory
 from eventd.jobqueue import JobQueue
 from eventd.notes import Notes
 from eventd.settings import Settings, load
+from eventd.telling import Teller
 from eventd.watch import Watch
 from ganeti_ext.errors import ExtError
 from ganeti_ext.outbox import Outbox
@@ -37,7 +40,9 @@ class Daemon:
             settings.data_directory, settings.query_socket, settings.query_timeout, settings.node_name
         )
         queue = JobQueue(settings.job_queue)
-        self._follower = Follower(queue, self._outbox, self._ganeti, recent=settings.recent_hours * 3600)
+        self._teller = _teller(settings, queue, self._ganeti) if settings.tag_hooks else None
+        owe = self._teller.owe if self._teller else None
+        self._follower = Follower(queue, self._outbox, self._ganeti, recent=settings.recent_hours * 3600, owe=owe)
         self._notes = Notes(settings.spool, self._outbox, self._ganeti.own_name)
         self._watch = Watch()
         self._loop = Loop()
@@ -56,12 +61,17 @@ class Daemon:
         self._loop.every(_LIMIT, self._limit)
         self._loop.every(_AGAIN, self._read_all)
         stop = self._publish()
+        if self._teller:
+            self._loop.add(self._teller.ended, _thread_died)
+            self._teller.start()
         try:
             self._check_role()
             self._safely(self._notes.scan)
             self._loop.run()
         finally:
             stop()
+            if self._teller:
+                self._teller.stop()
             self._watch.close()
             self._outbox.close()
 
@@ -72,7 +82,7 @@ class Daemon:
         from eventd.publish import Publisher  # noqa: PLC0415 - 24 MB and 0.1 s on nodes that have no broker
 
         publisher = Publisher(self._settings.outbox, self._settings.brokers, self._settings.queue)
-        self._loop.add(publisher.ended, _publisher_died)
+        self._loop.add(publisher.ended, _thread_died)
         publisher.start()
         return publisher.stop
 
@@ -117,8 +127,16 @@ class Daemon:
             self._is_behind = True
 
 
-def _publisher_died() -> None:
-    raise RuntimeError("the publisher ended by itself, see the traceback above")
+def _teller(settings: Settings, queue: JobQueue, ganeti: Ganeti) -> Teller:
+    inventory = Inventory(settings.data_directory, settings.query_socket, settings.query_timeout)
+    runner = HooksRunner(
+        settings.noded_certificate, settings.client_certificate, settings.noded_port, settings.hook_timeout
+    )
+    return Teller(settings.outbox, queue, inventory, runner, ganeti.is_master)
+
+
+def _thread_died() -> None:
+    raise RuntimeError("the publisher or the teller of tags ended by itself, see the traceback above")
 
 
 def main(argv: list[str] | None = None) -> int:

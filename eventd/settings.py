@@ -26,6 +26,11 @@ class Settings:
     spool: str = "/var/spool/ganeti-ext/notes"
     node_name: str = ""
     recent_hours: float = 24.0
+    tag_hooks: bool = True
+    noded_port: int = 0
+    noded_certificate: str = "/var/lib/ganeti/server.pem"
+    client_certificate: str = "/var/lib/ganeti/client.pem"
+    hook_timeout: float = 60.0
     log_level: str = "INFO"
 
     @property
@@ -41,7 +46,8 @@ def load(path: str) -> Settings:
         _check_brokers(path, settings.brokers)
     if settings.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         raise ConfigError(f"{path}: [eventd] log_level is {settings.log_level!r}, not DEBUG, INFO, WARNING or ERROR")
-    for key, least in (("outbox_limit", 1), ("query_timeout", 0.1), ("recent_hours", 1)):
+    least_of = {"outbox_limit": 1, "query_timeout": 0.1, "recent_hours": 1, "noded_port": 0, "hook_timeout": 1}
+    for key, least in least_of.items():
         if getattr(settings, key) < least:
             raise ConfigError(f"{path}: [eventd] {key} is {getattr(settings, key)}, must be at least {least}")
     return settings

@@ -21,9 +21,11 @@ class Watch:
 
     `written` of a directory is called with the names, in order, each once per reading; `lost` whenever
     something may have been missed (the kernel's queue ran over, the directory was replaced): list it then.
+    `level` is that of the log lines about such things.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, level: int = logging.WARNING) -> None:
+        self._level = level
         self._manager = pyinotify.WatchManager()
         self._notifier = pyinotify.Notifier(self._manager, self._event)
         self._callbacks: dict[str, tuple[Callable[[list[str]], None], Callable[[], None]]] = {}
@@ -40,13 +42,13 @@ class Watch:
         path = os.path.abspath(path)
         self._callbacks[path] = (written, lost)
         if not self._start(path):
-            log.warning("%s: no such directory, waiting for it", path)
+            log.log(self._level, "%s: no such directory, waiting for it", path)
 
     def retry(self) -> None:
         """Look for directories that were missing or went away."""
         for path, (_, lost) in self._callbacks.items():
             if path not in self._watched.values() and self._start(path):
-                log.info("%s: is there, watching it", path)
+                log.log(min(self._level, logging.INFO), "%s: is there, watching it", path)
                 lost()
 
     def ready(self) -> None:
@@ -56,7 +58,7 @@ class Watch:
         names, self._names = self._names, {}
         if self._overflow:
             self._overflow = False
-            log.warning("inotify queue overflow: reading every watched directory again")
+            log.log(self._level, "inotify queue overflow: reading every watched directory again")
             for _, lost in self._callbacks.values():
                 lost()
             return
@@ -86,6 +88,6 @@ class Watch:
         path = self._watched.pop(event.wd, None)
         if path is None:
             return
-        log.warning("%s: went away, waiting for it", path)
+        log.log(self._level, "%s: went away, waiting for it", path)
         if event.mask & pyinotify.IN_MOVE_SELF:  # the watch would follow the directory
             self._manager.rm_watch(event.wd, quiet=True)

@@ -1,0 +1,97 @@
+"""Which opcodes changed the tags of an instance or a network, and what is told of it. Pure.
+
+Ganeti runs no hooks for tags (cmdlib/tags.py, NoHooksLU), so eventd has them run: see docs/events.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from eventd.messages import News
+from ganeti_ext.event import OP_STATUS
+
+OPCODES = ("OP_TAGS_SET", "OP_TAGS_DEL")
+INSTANCE, NETWORK = "instance", "network"
+
+_CURSOR = "tags/"
+# luxid sees a change of the configuration up to 0.25 s late (ConfigReader.hs, confdConfigReloadRatelimit), or not at
+# all by an object's mtime: to set a tag that is set already changes nothing.
+_LAG = 3.0
+
+Row = Mapping[str, Any]
+
+
+class Change(NamedTuple):
+    """One opcode that changed tags.
+
+    `cause` names it: JOB/OP. `name` is the object's as the opcode has it: an instance's may be short. `began` and
+    `ended` are when it did its work, in seconds since the epoch by the master's clock.
+    """
+
+    cause: str
+    kind: str
+    name: str
+    opcode: str
+    began: float
+    ended: float
+
+
+def changes(found: Iterable[News]) -> list[Change]:
+    """What of these messages changed tags of instances and networks."""
+    made = []
+    for item in found:
+        message = item.message
+        if item.status != "success" or message["operation"] not in OPCODES or message["job_fields"].get("dry_run"):
+            continue
+        kind = INSTANCE if message["type"] == OP_STATUS else NETWORK
+        made.append(Change(item.cursor, kind, message[kind], message["operation"], item.began, item.time))
+    return made
+
+
+def records(made: Iterable[Change]) -> dict[str, str | None]:
+    """Changes as cursors for the outbox, where they stay until they were told."""
+    return {cursor(one.cause): f"{one.kind} {one.opcode} {one.began!r} {one.ended!r} {one.name}" for one in made}
+
+
+def cursor(cause: str) -> str:
+    return _CURSOR + cause
+
+
+def recall(cursors: Mapping[str, str]) -> list[Change]:
+    """The changes among the outbox's cursors."""
+    found = []
+    for name, value in cursors.items():
+        if name.startswith(_CURSOR):
+            kind, opcode, began, ended, target = value.split(" ", 4)
+            found.append(Change(name.removeprefix(_CURSOR), kind, target, opcode, float(began), float(ended)))
+    return found
+
+
+def named(name: str, rows: Mapping[str, Row]) -> Row | None:
+    """The one of these instances that Ganeti means by a name (utils/text.py MatchNameComponent): it may be short."""
+    if name in rows:
+        return rows[name]
+    found = [row for full, row in rows.items() if full.startswith(f"{name}.")]
+    return found[0] if len(found) == 1 else None
+
+
+def network(name: str, rows: Mapping[str, Row]) -> Row | None:
+    """The one of these networks that is meant by a name, or by a UUID (config LookupNetwork)."""
+    return rows.get(name) or next((row for row in rows.values() if row["uuid"] == name), None)
+
+
+def is_behind(row: Row | None, began: float, ended: float, now: float) -> bool:
+    """Whether what Ganeti answered may be older than a change; never long after it."""
+    return abs(now - ended) < _LAG and (row is None or (row["mtime"] or 0) < began)
+
+
+def unneeded(row: Row | None, offline: frozenset[str]) -> str | None:
+    """Why no node need be told of an instance's tags: when it starts they are read afresh anyway."""
+    if row is None:
+        return "Ganeti knows no such instance"
+    if row["admin_state"] != "up":
+        return f"it is {row['admin_state']}"
+    if not row["pnode"]:
+        return "it has no primary node"
+    return f"its node {row['pnode']} is offline" if row["pnode"] in offline else None

@@ -1,0 +1,244 @@
+"""Tells nodes of changed tags: a thread that lets noded run the hooks `instance-tags` where an instance runs.
+
+It sees the jobs' files by itself, as the follower may be waiting for luxid or a node just then. What it takes from
+there is held in memory only: the follower keeps every change in the outbox, with the cursor of its job, until
+`owe` has told of it here and all is done. So nothing is lost by a crash, and what was told may be told again.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import select
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import NamedTuple, Protocol
+
+from eventd import hook_env, jobs, tagged
+from eventd.hooks_runner import HooksFailedError, HooksRunnerError, Script
+from eventd.inventory import Inventory, Nodes, Rows
+from eventd.jobqueue import JobQueue
+from eventd.ledger import Ledger
+from eventd.messages import news
+from eventd.owed import Owed, Schedule
+from eventd.tagged import Change
+from eventd.watch import Watch
+from ganeti_ext.outbox import Outbox
+from ganeti_ext.service import HasFileno
+
+log = logging.getLogger(__name__)
+
+_MOST = 32  # calls at a time
+_RETRY = 5.0  # seconds, while the job queue's directory is missing
+_LUXID = 1.0  # seconds, while luxid does not answer
+_BEHIND = 0.03  # seconds, while luxid does not know yet what a job changed
+
+
+class Runner(Protocol):
+    """eventd.hooks_runner.HooksRunner."""
+
+    def run(self, address: str, path: str, phase: str, env: dict[str, str]) -> list[Script]: ...
+
+
+class Answer(NamedTuple):
+    """What Ganeti said: instances and networks by name; `read_at` in nanoseconds since the epoch, before it did."""
+
+    instances: Rows
+    networks: Rows
+    nodes: Nodes
+    read_at: int
+
+
+class Teller:
+    """`outbox` is the path of the outbox. `ended` becomes readable if the thread dies of a bug."""
+
+    def __init__(
+        self, outbox: str, jobs_at: JobQueue, inventory: Inventory, runner: Runner, is_master: Callable[[], bool]
+    ) -> None:
+        self.ended = os.eventfd(0, os.EFD_CLOEXEC)
+        self._stop = os.eventfd(0, os.EFD_CLOEXEC)
+        self._wake = os.eventfd(0, os.EFD_CLOEXEC)
+        self._path = outbox
+        self._queue = jobs_at
+        self._inventory = inventory
+        self._runner = runner
+        self._is_master = is_master
+        self._schedule = Schedule()
+        self._calls = 0
+        self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._ledger = Ledger()
+        self._thread = threading.Thread(target=self._run, name="teller", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self, timeout: float = 10) -> None:
+        """Leave what is not told yet in the outbox."""
+        os.eventfd_write(self._stop, 1)
+        self._thread.join(timeout)
+
+    def owe(self, changes: Iterable[Change]) -> None:
+        """The outbox has these changes; called from another thread."""
+        for change in changes:
+            self._inbox.put(partial(self._keep, change))
+        os.eventfd_write(self._wake, 1)
+
+    def _run(self) -> None:
+        try:
+            self._tell_until_stopped()
+        finally:
+            os.eventfd_write(self.ended, 1)
+
+    def _tell_until_stopped(self) -> None:
+        outbox = Outbox(self._path)
+        watch = Watch(logging.DEBUG)  # the follower's says the same
+        watch.add(self._queue.path, self._written, lambda: None)
+        files: list[HasFileno | int] = [watch, self._wake, self._stop]
+        for change in tagged.recall(outbox.cursors()):
+            self._keep(change)
+        try:
+            while True:
+                self._work()
+                self._forget(outbox)
+                readable, _, _ = select.select(files, [], [], self._pause())
+                if self._stop in readable:
+                    return
+                self._take(readable, watch)
+        finally:
+            watch.close()
+            outbox.close()
+
+    def _pause(self) -> float:
+        wait = self._schedule.wait(time.monotonic()) if self._calls < _MOST else None
+        return _RETRY if wait is None else min(wait, _RETRY)
+
+    def _take(self, readable: list[HasFileno | int], watch: Watch) -> None:
+        if watch in readable:
+            watch.ready()
+        if self._wake in readable:
+            os.eventfd_read(self._wake)
+        watch.retry()
+        while not self._inbox.empty():
+            self._inbox.get()()
+
+    def _written(self, names: list[str]) -> None:
+        """Job files were written; other nodes have copies of them. What cannot be read the follower complains of."""
+        if not self._is_master():
+            return
+        for job_id in self._queue.ids(names):
+            try:
+                content = self._queue.read(job_id)
+                found = news(jobs.parse(content), {}, "") if content and b"OP_TAGS_" in content else []
+            except (OSError, ValueError, RecursionError):
+                continue
+            for change in tagged.changes(found):
+                self._see(change)
+
+    def _see(self, change: Change) -> None:
+        if self._ledger.see(change):
+            self._schedule.add(change, time.monotonic())
+
+    def _keep(self, change: Change) -> None:
+        self._ledger.keep(change)
+        self._see(change)
+        if not self._schedule.holds(change.cause):
+            self._ledger.release([change.cause])
+
+    def _forget(self, outbox: Outbox) -> None:
+        done = self._ledger.done()
+        if not done:
+            return
+        try:
+            outbox.put([], {tagged.cursor(cause): None for cause in done})
+        except sqlite3.OperationalError as err:  # the follower says it louder; at worst it is told twice
+            log.debug("%s: %s", self._path, err)
+        else:
+            self._ledger.forget(done)
+
+    def _work(self) -> None:
+        if not len(self._schedule):
+            return
+        if not self._is_master():
+            if released := self._schedule.clear():
+                log.info("not the master: %d changes of tags are left to it", len(released))
+            self._ledger.release(released)
+            return
+        due = self._schedule.due(time.monotonic(), _MOST - self._calls)
+        if not due:
+            return
+        answer = self._ask(due)
+        for item in due:
+            if answer is None:
+                self._schedule.later(item, time.monotonic() + _LUXID)
+            else:
+                self._settle(item, answer)
+
+    def _ask(self, due: list[Owed]) -> Answer | None:
+        """How these stand now."""
+        read_at = time.time_ns()
+        instances = self._inventory.instances({item.name for item in due if item.kind == tagged.INSTANCE})
+        if instances is None:
+            return None
+        names = {name for row in instances.values() for name in row["nic.networks.names"] or [] if name}
+        networks = self._inventory.networks(names | {item.name for item in due if item.kind == tagged.NETWORK})
+        return None if networks is None else Answer(instances, networks, self._inventory.nodes(), read_at)
+
+    def _settle(self, item: Owed, answer: Answer) -> None:
+        is_instance = item.kind == tagged.INSTANCE
+        row = tagged.named(item.name, answer.instances) if is_instance else tagged.network(item.name, answer.networks)
+        now = time.monotonic()
+        if tagged.is_behind(row, item.began, item.ended, answer.read_at / 1e9):
+            self._schedule.later(item, now + _BEHIND)
+        elif is_instance:
+            self._tell(item, row, answer)
+        else:
+            self._ledger.release(self._schedule.expand(item, row["inst_list"] if row else [], now))
+
+    def _tell(self, item: Owed, row: tagged.Row | None, answer: Answer) -> None:
+        reason = tagged.unneeded(row, answer.nodes.offline)
+        if reason is not None or row is None:
+            log.info("%s: its tags need not be told, %s", item.name, reason)
+            self._ledger.release(self._schedule.drop(item))
+        elif self._schedule.start(item, row["pnode"], time.monotonic()):
+            env = hook_env.environment(item.opcode, row, answer.networks, self._inventory.site(), answer.read_at)
+            address = answer.nodes.addresses.get(row["pnode"], row["pnode"])
+            self._calls += 1
+            threading.Thread(target=self._call, args=(item, address, env), daemon=True).start()
+
+    def _call(self, item: Owed, address: str, env: dict[str, str]) -> None:
+        """In a thread of its own, as the scripts may take their time."""
+        outcome: list[Script] | HooksRunnerError = HooksFailedError("a bug, see the traceback above")
+        try:
+            outcome = self._runner.run(address, hook_env.PATH, hook_env.PHASE, env)
+        except HooksRunnerError as err:
+            outcome = err
+        finally:
+            self._inbox.put(partial(self._land, item, outcome))
+            os.eventfd_write(self._wake, 1)
+
+    def _land(self, item: Owed, outcome: list[Script] | HooksRunnerError) -> None:
+        self._calls -= 1
+        node, now = item.node, time.monotonic()
+        if isinstance(outcome, HooksRunnerError) and not isinstance(outcome, HooksFailedError):
+            waiting = self._schedule.waiting_for(node)
+            if self._schedule.unreached(item, now):  # once for an outage, however long
+                log.warning("%s: %s; trying again, the tags of %d instances wait", node, outcome, waiting)
+            return
+        if self._schedule.answered(item):
+            log.info("%s answers again", node)
+        if isinstance(outcome, HooksFailedError):
+            released = self._schedule.failed(item, now)
+            then = "trying again" if released is None else "given up"
+            log.error("%s: hooks for the tags of %s failed, %s: %s", node, item.name, then, outcome)
+        else:
+            released = self._schedule.told(item, now)
+            log.info("%s: told of the tags of %s, %d scripts ran", node, item.name, _ran(outcome))
+        self._ledger.release(released or [])
+
+
+def _ran(scripts: list[Script]) -> int:
+    return sum(1 for script in scripts if script.status != "skip")
