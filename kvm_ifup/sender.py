@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +17,8 @@ def send(interface: str, frames: Iterable[bytes]) -> None:
     OSError names the interface: it is gone, down, full or not Ethernet's, or we lack CAP_NET_RAW. Frames before the
     one that failed are sent.
     """
+    import socket  # noqa: PLC0415 (costs 2 ms, and few taps need it)
+
     try:
         # Protocol 0: it receives nothing.
         with socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0) as out:

@@ -48,6 +48,7 @@ CORES = (
     "frontend/translate.py",
     "kvm_ifup/addresses.py",
     "kvm_ifup/announce.py",
+    "kvm_ifup/routes.py",
     "kvm_ifup/ruleset.py",
     "kvm_ifup/terms.py",
     "nfdhcpd/advert.py",
