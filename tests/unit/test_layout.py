@@ -46,6 +46,10 @@ CORES = (
     "frontend/difference.py",
     "frontend/reading.py",
     "frontend/translate.py",
+    "hooks/dnsanswer.py",
+    "hooks/dnsname.py",
+    "hooks/dnsplan.py",
+    "hooks/dnstask.py",
     "kvm_ifup/addresses.py",
     "kvm_ifup/announce.py",
     "kvm_ifup/routes.py",
@@ -189,7 +193,9 @@ def scripts() -> list[Path]:
 
 
 def test_ganetis_scripts_are_found() -> None:
-    assert {name(path) for path in scripts()} == {"hooks/note", "extstorage/cow/_run", "kvm_ifup/kvm-vif-bridge"}
+    assert {name(path) for path in scripts()} == {
+        *("hooks/dns", "hooks/note", "extstorage/cow/_run", "kvm_ifup/kvm-vif-bridge"),
+    }
 
 
 @pytest.mark.parametrize("script", scripts(), ids=name)
