@@ -16,6 +16,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PARTS = ("hooks", "extstorage", "kvm_ifup", "nfdhcpd", "eventd", "frontend")
 LIBRARIES = {
+    "kvm_ifup": {"iptc"},
     "nfdhcpd": {"netfilterqueue", "prometheus_client", "pyinotify"},
     "eventd": {"amqp", "kombu", "pyinotify"},
     "frontend": {"flask", "gunicorn", "itsdangerous", "kombu", "sqlalchemy", "werkzeug"},
@@ -23,6 +24,7 @@ LIBRARIES = {
 # The one module of a part that knows a library: to change the library is to change one file.
 SOLE_USERS = {
     "amqp": {"eventd/publish.py"},
+    "iptc": {"kvm_ifup/xtables.py"},
     "kombu": {"eventd/publish.py", "frontend/amqp.py"},
     "netfilterqueue": {"nfdhcpd/nfqueue.py"},
     "prometheus_client": {"nfdhcpd/exporter.py"},
@@ -53,7 +55,13 @@ CORES = (
     "kvm_ifup/addresses.py",
     "kvm_ifup/announce.py",
     "kvm_ifup/routes.py",
+    "kvm_ifup/profile.py",
+    "kvm_ifup/profile_fields.py",
+    "kvm_ifup/profile_iptables.py",
+    "kvm_ifup/profile_nft.py",
+    "kvm_ifup/profile_rules.py",
     "kvm_ifup/ruleset.py",
+    "kvm_ifup/selection.py",
     "kvm_ifup/terms.py",
     "nfdhcpd/advert.py",
     "nfdhcpd/answer.py",

@@ -1,0 +1,73 @@
+"""A firewall profile as a value, and the numbers that all who handle one agree on."""
+
+from __future__ import annotations
+
+from collections import namedtuple
+
+from ganeti_ext.errors import ConfigError
+
+# The bit of a conntrack entry's mark that says: this connection is over.
+CONDEMNED = 0x10000000
+# Where the number of a profile sits in the mark of a packet.
+MASK = 0x0FFF0000
+
+KEEP, CUT = "keep", "cut"
+ACCEPT, DROP = "accept", "drop"
+ANY4, ANY6 = "0.0.0.0/0", "::/0"
+
+ICMP, TCP, UDP, ICMPV6, SCTP = 1, 6, 17, 58, 132
+PROTOCOLS = {"tcp": TCP, "udp": UDP, "icmp": ICMP, "icmpv6": ICMPV6, "sctp": SCTP, "gre": 47, "esp": 50}
+PORTED = (TCP, UDP, SCTP)
+
+# What passes whatever the profile says. IPv4: RFC 1191 needs destination unreachable (fragmentation needed); IPv6:
+# RFC 4890 section 4.3, with neighbour discovery (RFC 4861) and the queries of MLD (RFC 2710).
+NEEDED4 = (3, 11)
+NEEDED6 = (1, 2, 3, 4, 130, 134, 135, 136)
+# Answers of DHCP and DHCPv6 servers, from and to these ports: to conntrack they belong to nothing that was asked.
+DHCP4 = (67, 68)
+DHCP6 = (547, 546)
+
+_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
+
+
+class Allow(namedtuple("Allow", "name protocol ports types ip4 ip6")):
+    """What may come though it is new: a section [allow NAME].
+
+    `protocol` is a number of IANA's, None for any. `ports` are first and last, ascending and apart; none means all, and
+    so do no `types`. `ip4` and `ip6` are the networks that it may come from, (ANY4,) for all; none: not in that family.
+    """
+
+    __slots__ = ()
+    name: str
+    protocol: int | None
+    ports: tuple[tuple[int, int], ...]
+    types: tuple[int, ...]
+    ip4: tuple[str, ...]
+    ip6: tuple[str, ...]
+
+
+class Profile(namedtuple("Profile", "name path description established new allowed")):
+    """One file: `established` is KEEP or CUT, `new` is DROP or ACCEPT."""
+
+    __slots__ = ()
+    name: str
+    path: str
+    description: str
+    established: str
+    new: str
+    allowed: tuple[Allow, ...]
+
+
+def check_name(name: str) -> str:
+    """The name of a profile or of a section; ValueError when it cannot be one."""
+    if not 1 <= len(name) <= 24 or not _LETTERS.issuperset(name):
+        raise ValueError("a name is 1 to 24 of a-z, 0-9 and '-'")
+    return name
+
+
+def mark(number: int, mask: int = MASK) -> int:
+    """The mark of packets that the profile of this number judges; ConfigError when the mask has no room for it."""
+    shifted = number * (mask & -mask)
+    if number < 1 or shifted & ~mask:
+        raise ConfigError(f"a firewall mark of {mask:#010x} has no room for a profile with the number {number}")
+    return shifted

@@ -1,0 +1,77 @@
+"""Which firewall profile a NIC gets, from tags.
+
+    ganeti-ext:firewall.NIC:PROFILE     on the instance: that NIC; NIC is its index, name or UUID
+    synnefo:network:NIC:PROFILE         the same, as the original had it
+    ganeti-ext:firewall:PROFILE         on the instance: all its NICs; on the network: all NICs that are in it
+
+The first of these levels that says anything decides. A NIC's name may be escaped (ganeti_ext/tags.py).
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+
+from ganeti_ext.errors import ContractError
+from ganeti_ext.tags import unescape
+from kvm_ifup.profile import check_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ganeti_ext.nicenv import Nic
+
+ALL = "ganeti-ext:firewall"
+ONE = ("ganeti-ext:firewall.", "synnefo:network:")
+
+
+class Choice(namedtuple("Choice", "profile tag")):
+    """The name of a profile, and the tag that decided; None when it is the default."""
+
+    __slots__ = ()
+    profile: str
+    tag: str | None
+
+
+def choose(nic: Nic, default: str) -> Choice:
+    """The profile of a NIC; ContractError when tags of one level contradict each other, or name what cannot be one."""
+    own = (tag for tag in nic.tags if tag.startswith(ONE) and _means(tag, nic))
+    return _decided(own) or _decided(_general(nic.tags)) or _decided(_general(_network(nic))) or Choice(default, None)
+
+
+def _network(nic: Nic) -> Iterable[str]:
+    return nic.network.tags if nic.network else ()
+
+
+def _general(tags: Iterable[str]) -> Iterable[str]:
+    return (tag for tag in tags if tag == ALL or tag.startswith(f"{ALL}:"))
+
+
+def _means(tag: str, nic: Nic) -> bool:
+    """Whether the tag is about this NIC. What it says of another is not looked at: a slip there must stop that one."""
+    head = next(head for head in ONE if tag.startswith(head))
+    said = tag[len(head) :].rpartition(":")[0]
+    try:
+        plain = unescape(said)
+    except ValueError:
+        plain = said
+    return not {said, plain}.isdisjoint((str(nic.index), nic.name, nic.uuid))
+
+
+def _decided(tags: Iterable[str]) -> Choice | None:
+    """What the tags of one level say; None when there are none."""
+    decided = None
+    for tag in sorted(tags):
+        choice = Choice(_profile(tag), tag)
+        if decided and decided.profile != choice.profile:
+            raise ContractError(f"the tags {decided.tag} and {tag} contradict each other: remove one")
+        decided = decided or choice
+    return decided
+
+
+def _profile(tag: str) -> str:
+    name = "" if tag == ALL else tag.rpartition(":")[2]
+    try:
+        return check_name(name)
+    except ValueError as err:
+        raise ContractError(f"the tag {tag} names no firewall profile: {err}") from err
