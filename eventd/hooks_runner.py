@@ -1,8 +1,8 @@
 """Has a node's noded run a directory of hooks, as Ganeti's own RPC client does (rpc/node.py, http/client.py).
 
-HTTPS POST /hooks_runner, JSON [path, phase, environment]; the answer is [true, [[script, status, output], ...]] or
-[false, what went wrong]. Both sides show a certificate that the cluster's own vouches for; noded wants a master
-candidate's besides (server/noded.py SSLVerifyPeer). The same in Ganeti 3.0, 3.1 and 3.2~alpha.
+HTTPS POST /hooks_runner, JSON [path, phase, environment]; the answer is [true, [[script, status, output], ...]], the
+status one of HKR_*, or [false, what went wrong]. Both sides show a certificate that the cluster's own vouches for;
+noded wants a master candidate's besides (server/noded.py SSLVerifyPeer). The same in Ganeti 3.0, 3.1 and 3.2~alpha.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from ganeti_ext.errors import ExtError
 
 _SERVICE, _PORT = "ganeti-noded", 1811  # constants.DAEMONS_PORTS
+_SKIP, _FAIL = 0, 1  # constants.HKR_*
 _CONNECT = 5.0  # seconds, RPC_CONNECT_TIMEOUT
 _LONGEST = 16 << 20  # bytes of an answer
 _LONGEST_OUTPUT = 500
@@ -31,11 +32,20 @@ class HooksFailedError(HooksRunnerError):
 
 
 class Script(NamedTuple):
-    """One script's end: `name` with its directory; `status` is success, fail or skip."""
+    """One script's end: `name` with its directory, `output` of stdout and stderr."""
 
     name: str
-    status: str
+    status: int
     output: str
+
+    @property
+    def failed(self) -> bool:
+        return self.status == _FAIL
+
+    @property
+    def ran(self) -> bool:
+        """Not so what is no executable, or has a name that Ganeti passes over."""
+        return self.status != _SKIP
 
 
 class HooksRunner:
@@ -57,7 +67,7 @@ class HooksRunner:
         HooksFailedError when one of them failed, in one line; HooksRunnerError.
         """
         scripts = _scripts(self._call(address, json.dumps([path, phase, env]).encode()))
-        failed = [f"{one.name}: {_line(one.output) or 'no output'}" for one in scripts if one.status == "fail"]
+        failed = [f"{one.name}: {_line(one.output) or 'no output'}" for one in scripts if one.failed]
         if failed:
             raise HooksFailedError("; ".join(failed))
         return scripts
@@ -106,7 +116,7 @@ def _scripts(answer: bytes) -> list[Script]:
     try:
         done, payload = json.loads(answer)
         if done is True:
-            return [Script(*map(str, script)) for script in payload]
+            return [Script(str(name), int(status), str(output)) for name, status, output in payload]
     except (TypeError, ValueError, RecursionError) as err:
         raise HooksFailedError(f"an answer that is not noded's: {_line(repr(answer[:200]))}") from err
     raise HooksFailedError(_line(_said(payload)))

@@ -15,8 +15,8 @@ OPCODES = ("OP_TAGS_SET", "OP_TAGS_DEL")
 INSTANCE, NETWORK = "instance", "network"
 
 _CURSOR = "tags/"
-# luxid sees a change of the configuration up to 0.25 s late (ConfigReader.hs, confdConfigReloadRatelimit), or not at
-# all by an object's mtime: to set a tag that is set already changes nothing.
+# luxid sees a change of the configuration up to 0.25 s late (ConfigReader.hs, confdConfigReloadRatelimit). Were it
+# ever later than this, a tag would be told wrongly; were there no end, a clock that is set back would stop it all.
 _LAG = 3.0
 
 Row = Mapping[str, Any]

@@ -236,9 +236,5 @@ class Teller:
             log.error("%s: hooks for the tags of %s failed, %s: %s", node, item.name, then, outcome)
         else:
             released = self._schedule.told(item, now)
-            log.info("%s: told of the tags of %s, %d scripts ran", node, item.name, _ran(outcome))
+            log.info("%s: told of the tags of %s, %d scripts ran", node, item.name, sum(one.ran for one in outcome))
         self._ledger.release(released or [])
-
-
-def _ran(scripts: list[Script]) -> int:
-    return sum(1 for script in scripts if script.status != "skip")

@@ -12,6 +12,7 @@ import pytest
 
 from eventd.follow import Follower
 from eventd.jobqueue import JobQueue
+from eventd.tagged import Change, recall
 from ganeti_ext.outbox import Outbox
 
 T0 = 1795200000
@@ -237,3 +238,41 @@ def test_a_large_archive_is_read_once(queue_directory: Any, outbox: Outbox, star
     follower.scan()
     assert outbox.cursors() == {"floor": "1000"}
     assert told(outbox) == []
+
+
+def test_changes_of_tags_are_kept_with_the_cursor_of_their_job(
+    queue_directory: Any, outbox: Outbox, silent: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owed: list[Change] = []
+
+    def owe(changes: list[Change]) -> None:
+        assert recall(outbox.cursors()) == changes  # what is told of it is safe
+        owed.extend(changes)
+
+    follower = Follower(JobQueue(str(queue_directory.path)), outbox, silent, recent=DAY, owe=owe)
+    queue_directory.put("tags-set-success")
+    with monkeypatch.context() as patch:
+        patch.setattr(outbox, "put", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            follower.changed(["job-27"])
+    assert (owed, outbox.cursors()) == ([], {})
+    follower.changed(["job-27"])
+    follower.changed(["job-27"])
+    assert [(change.cause, change.kind) for change in owed] == [("27/0", "instance"), ("27/1", "network")]
+    assert set(outbox.cursors()) == {"27/0", "27/1", "tags/27/0", "tags/27/1"}
+
+
+def test_without_hooks_for_tags_nothing_is_kept(queue_directory: Any, outbox: Outbox, start: Start) -> None:
+    queue_directory.put("tags-set-success")
+    start().changed(["job-27"])
+    assert set(outbox.cursors()) == {"27/0", "27/1"}
+
+
+def test_what_is_kept_survives_the_floor(queue_directory: Any, outbox: Outbox, silent: Any, clock: Clock) -> None:
+    queue = JobQueue(str(queue_directory.path))
+    follower = Follower(queue, outbox, silent, recent=DAY, owe=lambda _: None, clock=clock)
+    queue_directory.put("tags-set-success")
+    follower.scan()
+    clock.now += 2 * 3600
+    follower.scan()
+    assert set(outbox.cursors()) == {"floor", "tags/27/0", "tags/27/1"}
