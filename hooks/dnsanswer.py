@@ -11,8 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    Question = tuple[str, str]  # an absolute name and a type
-
+Question = tuple[str, str]  # an absolute name and a type
 # How a server says that a name is none of its business.
 _NOT_MINE = "REFUSED"
 _ANSWERED = ("NOERROR", "NXDOMAIN", _NOT_MINE)
