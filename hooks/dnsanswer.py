@@ -12,9 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 Question = tuple[str, str]  # an absolute name and a type
-# How a server says that a name is none of its business.
-_NOT_MINE = "REFUSED"
-_ANSWERED = ("NOERROR", "NXDOMAIN", _NOT_MINE)
+_ANSWERED = ("NOERROR", "NXDOMAIN", "REFUSED")  # the last for names of other servers
 _REASONS = {"NOTAUTH": "our key is not accepted"}  # RFC 8945 section 5.3.2
 
 
@@ -45,7 +43,7 @@ def parse(text: str) -> dict[Question, Answer]:
         status = lines[0].partition("status: ")[2].partition(",")[0]
         if status not in _ANSWERED:
             raise ExtError(f"{_REASONS.get(status, 'no answer but an error')} ({status})")
-        question, answer = _answer(lines, status)
+        question, answer = _answer(lines)
         found[question] = answer
     # Spoken of before the header: such an answer may be anybody's.
     if "Couldn't verify signature" in text:
@@ -53,7 +51,7 @@ def parse(text: str) -> dict[Question, Answer]:
     return found
 
 
-def _answer(lines: list[str], status: str) -> tuple[Question, Answer]:
+def _answer(lines: list[str]) -> tuple[Question, Answer]:
     name, kind, flags = "", "", ""
     records: list[tuple[str, str, str]] = []
     for line in lines:
@@ -65,7 +63,7 @@ def _answer(lines: list[str], status: str) -> tuple[Question, Answer]:
         elif line and not line.startswith(";"):
             owner, _, _, type_, rdata = line.split(None, 4)
             records.append((owner.lower(), type_, rdata))
-    if "aa" not in flags.split() or status == _NOT_MINE:
+    if "aa" not in flags.split():
         return (name, kind), Answer()
     own = {type_: rdata for owner, type_, rdata in records if owner == name}
     values = tuple(sorted(_value(kind, rdata) for owner, type_, rdata in records if (owner, type_) == (name, kind)))

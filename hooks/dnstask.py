@@ -51,7 +51,7 @@ def of(hook: Hook, settings: Settings) -> Task | None:
     off = [number for number, tag in ((4, tags.DISABLE_IPV4), (6, tags.DISABLE_IPV6)) if tag in hook.tags]
     addresses = tuple(address for address in own if version(address) not in off)
     names = [(hook.instance, () if hook.opcode in (REMOVE, RENAME) else addresses)]
-    if hook.opcode == RENAME and hook.new_name:
+    if hook.new_name:
         names.append((hook.new_name, addresses))
     wanted, complaints = {}, []
     for text, its in names:

@@ -123,6 +123,19 @@ def test_a_name_whose_addresses_are_the_instances_own_becomes_ours() -> None:
     text = planned(wants(FOUR, SIX), known).forward["example.org."]
     assert text.startswith(f"{HEAD}{was}{NO_AAAA}{NOT_MARKED}{CLEAR}update add ")
     assert text.endswith(f"update add _ganeti-ext.web.example.org. 300 TXT {MARK}\nsend\n")
+    # It is so even if its addresses are right.
+    text = planned(wants(FOUR), known).forward["example.org."]
+    assert text.endswith(f"update add _ganeti-ext.web.example.org. 300 TXT {MARK}\nsend\n")
+
+
+def test_and_goes_without_ever_being_marked() -> None:
+    text = planned(wants(), knows(a=(FOUR,))).forward["example.org."]
+    assert text.endswith(f"{NOT_MARKED}{CLEAR}send\n")
+
+
+def test_a_pointer_that_is_right_stays_when_the_name_lacks_its_address() -> None:
+    plan = planned(wants(FOUR), knows(ptr=(WEB,)))
+    assert (list(plan.forward), plan.reverse) == (["example.org."], {})
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,16 @@ def test_zones_are_absolute_names(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "line",
+    ["ttl = 0", "ttl = 2147483647", "port = 1", "port = 65535", "timeout = 0.1", "timeout = 60", "owner = a-B_9.c"],
+)
+def test_the_last_that_makes_sense(tmp_path: Path, line: str) -> None:
+    key, value = line.split(" = ")
+    settings = load(tmp_path, f"{USUAL}{line}\n")
+    assert str(getattr(settings, key)).removesuffix(".0") == value
+
+
+@pytest.mark.parametrize(
     ("reverse", "zones"),
     [
         ("auto", ("auto",)), ("none", ()),
@@ -59,7 +69,9 @@ def test_what_is_needed_is_named(tmp_path: Path, key: str) -> None:
         ("port = 65536", "port has a bad value"), ("ttl = -1", "ttl has a bad value -1"),
         ("ttl = 2147483648", "ttl has a bad value"), ("timeout = 0", "timeout has a bad value"),
         ("timeout = 61", "timeout has a bad value"), ("timeout = nan", "timeout has a bad value nan"),
-        ('owner = a"b', "owner has a bad value"), ("tag =", "tag is not set"), ("colour = red", "unknown key 'colour'"),
+        ('owner = a"b', "owner has a bad value"), ("owner = é", "owner has a bad value"),
+        ("owner = a b", "owner has a bad value"), ("timeout = 60.5", "timeout has a bad value"),
+        ("tag =", "tag is not set"), ("colour = red", "unknown key 'colour'"),
     ],
 )  # fmt: skip
 def test_what_makes_no_sense_is_named(tmp_path: Path, line: str, why: str) -> None:

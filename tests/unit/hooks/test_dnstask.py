@@ -62,6 +62,10 @@ def test_but_what_it_had_before_may_have_to_go(opcode: str) -> None:
     assert of(GANETI_OP_CODE=opcode, **PLAIN) == Task({WEB: ()}, (), OWNER, ())
 
 
+def test_without_a_name_there_is_nothing_to_do() -> None:
+    assert of(GANETI_INSTANCE_NAME="") is None
+
+
 def test_nics_on_other_networks_do_not_count() -> None:
     assert wanted(**NIC1) == {WEB: (FOUR, SIX)}
     assert wanted(**TAGGED1) == {WEB: (FOUR, SIX, "192.0.2.6")}
