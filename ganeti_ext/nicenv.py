@@ -10,6 +10,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+# All that is read of the environment.
+VARIABLES = (
+    *("INTERFACE", "INTERFACE_INDEX", "INTERFACE_UUID", "INTERFACE_NAME", "INSTANCE", "MAC", "IP", "MODE", "LINK"),
+    *("VLAN", "BRIDGE", "TAGS", "NETWORK_NAME", "NETWORK_UUID", "NETWORK_SUBNET", "NETWORK_GATEWAY"),
+    *("NETWORK_SUBNET6", "NETWORK_GATEWAY6", "NETWORK_MAC_PREFIX", "NETWORK_TAGS"),
+)
 _HEX = frozenset("0123456789abcdef")
 
 
@@ -27,10 +33,10 @@ class Network(namedtuple("Network", "name uuid subnet gateway subnet6 gateway6 m
     tags: tuple[str, ...]
 
 
-class Nic(namedtuple("Nic", "tap index uuid instance mac ip mode link vlan bridge tags network")):
+class Nic(namedtuple("Nic", "tap index uuid name instance mac ip mode link vlan bridge tags network")):
     """One NIC of an instance, and the tap that Ganeti made for it.
 
-    `tap` is INTERFACE; INTERFACE_NAME is the NIC's own name and is not used.
+    `tap` is INTERFACE; `name` is INTERFACE_NAME, which an administrator may have given to the NIC.
     `bridge` is the bridge to join in bridged mode, without a VLAN suffix.
     """
 
@@ -38,6 +44,7 @@ class Nic(namedtuple("Nic", "tap index uuid instance mac ip mode link vlan bridg
     tap: str
     index: int
     uuid: str
+    name: str | None
     instance: str
     mac: str
     ip: str | None
@@ -54,8 +61,9 @@ class Nic(namedtuple("Nic", "tap index uuid instance mac ip mode link vlan bridg
             tap=need(env, "INTERFACE", _interface),
             index=need(env, "INTERFACE_INDEX", int),
             uuid=need(env, "INTERFACE_UUID", str),
+            name=optional(env, "INTERFACE_NAME", str),
             instance=need(env, "INSTANCE", str),
-            mac=need(env, "MAC", _mac),
+            mac=need(env, "MAC", mac),
             ip=optional(env, "IP", str),
             mode=need(env, "MODE", str),
             link=optional(env, "LINK", str),
@@ -64,6 +72,11 @@ class Nic(namedtuple("Nic", "tap index uuid instance mac ip mode link vlan bridg
             tags=_tags(env, "TAGS"),
             network=_network(env) if env.get("NETWORK_NAME") else None,
         )
+
+
+def pick(env: Mapping[str, str]) -> dict[str, str]:
+    """The part of an environment that a NIC can be made of again."""
+    return {name: env[name] for name in VARIABLES if name in env}
 
 
 def _network(env: Mapping[str, str]) -> Network:
@@ -90,7 +103,8 @@ def _interface(text: str) -> str:
     return text
 
 
-def _mac(text: str) -> str:
+def mac(text: str) -> str:
+    """A MAC in lower case; ValueError when it is none."""
     parts = text.lower().split(":")
     if len(parts) != 6 or any(len(part) != 2 or not _HEX.issuperset(part) for part in parts):
         raise ValueError("not a MAC address")

@@ -27,8 +27,13 @@ TERM = NFDHCPD + ":"
 # On instances: no IPv4 or IPv6 for them from nfdhcpd (the original's tags).
 DISABLE_IPV4 = "disable_ipv4"
 DISABLE_IPV6 = "disable_ipv6"
+# On networks: how the node carries them (the original's tags).
+IP_LESS_ROUTED = "ip-less-routed"
+PRIVATE_FILTERED = "private-filtered"
 # On instances and networks: no anti-spoofing. Deliberate, never a default.
 SPOOF_ALLOWED = "ganeti-ext:spoof-allowed"
+# On instances and networks, `:ADDRESS` or `.NIC:ADDRESS` behind it: one more that the guest may use.
+ALLOW_ADDRESS = "ganeti-ext:allow-address"
 
 _PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
 _MAX = 128

@@ -1,45 +1,29 @@
-"""Carries out plans and undoes records, by `nft` and `ip`."""
+"""Carries out plans and undoes records, by `nft`, `ip` and whatever else a plan's steps name."""
 
 from __future__ import annotations
 
+from itertools import groupby
+
 from ganeti_ext import binding, command, files
-from ganeti_ext.errors import ExtError
-from kvm_ifup import ruleset
-from kvm_ifup.plan import Link, allowed, take_down
+from ganeti_ext.errors import CommandError, ExtError
+from kvm_ifup import facts
+from kvm_ifup import plan as plans
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from kvm_ifup.plan import Plan
     from kvm_ifup.state import Record, Records
 
-SYS = "/sys/class/net"
-
-
-class LinkError(ExtError):
-    """A network interface that is not there."""
-
-
-def link(name: str, sys: str = SYS) -> Link:
-    """What the kernel says of an interface; LinkError when there is none."""
-    try:
-        return Link(
-            name=name,
-            ifindex=int(_attribute(sys, name, "ifindex")),
-            mac=_attribute(sys, name, "address"),
-            mtu=int(_attribute(sys, name, "mtu")),
-        )
-    except OSError as err:
-        raise LinkError(f"interface {name}: {err}") from err
-
-
-def ifindex(name: str, sys: str = SYS) -> int | None:
-    """The interface's index, or None when there is no such interface."""
-    try:
-        return int(_attribute(sys, name, "ifindex"))
-    except OSError:
-        return None
+# Programs that read the lines of steps from stdin; others get each line as their arguments.
+_BATCH = frozenset(("ip", "bridge"))
+# What they say of things that are gone already: ENODEV, ENOENT, ESRCH, EADDRNOTAVAIL; of a routing table that was never
+# there, the kernel; and `ip` itself of one whose name it does not know, so that nothing can be in it.
+_GONE = (
+    *("Cannot find device", "No such device", "No such file", "No such process", "Cannot assign requested address"),
+    *("FIB table does not exist", "invalid table ID", '"table" value is invalid'),
+)
 
 
 class Host:
@@ -49,11 +33,13 @@ class Host:
         self,
         records: Records,
         run: Callable[..., str] = command.run,
-        index: Callable[[str], int | None] = ifindex,
+        index: Callable[[str], int | None] = facts.ifindex,
+        set_: Callable[[str, str], None] | None = None,
     ) -> None:
         self._records = records
         self._run = run
         self._index = index
+        self._set = set_ or sysctl
 
     def gone(self, tap: str, ifindex: int) -> bool:
         """Whether the tap that had this index is gone; another tap of its name does not count."""
@@ -63,29 +49,69 @@ class Host:
         """Do all of a plan or none of it. The caller holds the tap's lock and has undone what stood before."""
         try:
             self._records.write(plan.record)
-            self._run(["nft", "-f", "-"], stdin=plan.nft)
-            if plan.binding and plan.record.binding:
-                files.replace(plan.record.binding, binding.render(plan.binding))
-            self._run(["ip", "-batch", "-"], stdin=plan.ip)
+            self._nft(plans.transaction(plan))
+            for path, value in plan.sysctls:
+                self._set(path, value)
+            self._bind(plan)
+            self._do(plan.steps)
         except BaseException as err:
             self._give_up(plan.record, err)
             if isinstance(err, (ExtError, OSError)):
                 raise ExtError(f"{plan.record.tap} of {plan.record.instance}: {err}") from err
             raise
 
+    def change(self, before: Record, plan: Plan) -> None:
+        """Put another plan's rules and binding in the place of those of a tap that is up. The caller holds the lock."""
+        after = plan.record
+        # Should we die in between: all that may stand is undone from this.
+        self._records.write(after._replace(elements=tuple(dict.fromkeys((*before.elements, *after.elements)))))
+        self._nft(plans.transaction(plan, before))
+        if before.binding and before.binding != after.binding:
+            files.remove(before.binding)
+        self._bind(plan)
+        self._records.write(after)
+
     def undo(self, record: Record) -> None:
         """Undo what a record tells, last thing first; what is gone already is fine. The caller holds the lock."""
-        if not self.gone(record.tap, record.ifindex):  # set up again, or given up
-            self._run(["ip", "-batch", "-"], stdin=take_down(record.tap))
+        gone = self.gone(record.tap, record.ifindex)
+        # Lines that name the tap are for the tap itself, unless another has its name by now.
+        self._undo([(program, line) for program, line in record.undo if not (gone and self._there(record, line))])
         if record.binding:
             files.remove(record.binding)
-        if record.elements:
-            self._run(["nft", "-f", "-"], stdin=ruleset.forget(record.tap, record.ifindex, record.elements))
+        self._nft(plans.forget(record))
         self._records.remove(record.tap)
 
-    def restore(self, records: list[Record]) -> None:
+    def restore(self, rules: str, records: list[Record]) -> None:
         """Say again what is allowed to these taps, should the rules have been flushed. The caller holds the locks."""
-        self._run(["nft", "-f", "-"], stdin=ruleset.skeleton() + "".join(map(allowed, records)))
+        self._nft(rules + "".join(map(plans.stands, records)))
+
+    def _there(self, record: Record, line: str) -> bool:
+        return f"dev {record.tap}" in line and self._index(record.tap) is not None
+
+    def _bind(self, plan: Plan) -> None:
+        if plan.binding and plan.record.binding:
+            files.replace(plan.record.binding, binding.render(plan.binding))
+
+    def _nft(self, text: str) -> None:
+        self._run(["nft", "-f", "-"], stdin=text)
+
+    def _do(self, steps: Iterable[tuple[str, str]]) -> None:
+        for program, lines in _grouped(steps):
+            argv = program.split()
+            if argv[0] in _BATCH:
+                self._run([*argv, "-batch", "-"], stdin="\n".join(lines) + "\n")
+            else:
+                for line in lines:
+                    self._run([*argv, *line.split()])
+
+    def _undo(self, steps: Iterable[tuple[str, str]]) -> None:
+        for program, lines in _grouped(steps):
+            for line in lines:
+                try:
+                    self._run([program, *line.split()])
+                except CommandError as err:
+                    if not any(word in str(err) for word in _GONE):
+                        raise
 
     def _give_up(self, record: Record, err: BaseException) -> None:
         try:
@@ -94,6 +120,15 @@ class Host:
             raise ExtError(f"{record.tap} of {record.instance}: {err}; undoing it failed too: {also}") from err
 
 
-def _attribute(sys: str, name: str, attribute: str) -> str:
-    with open(f"{sys}/{name}/{attribute}", encoding="ascii") as file:
-        return file.read().strip()
+def _grouped(steps: Iterable[tuple[str, str]]) -> Iterable[tuple[str, list[str]]]:
+    """Steps one after the other of the same program."""
+    return [(program, [line for _, line in some]) for program, some in groupby(steps, key=lambda step: step[0])]
+
+
+def sysctl(path: str, value: str) -> None:
+    """Set a value below /proc/sys, where the kernel has it: one without IPv6 lacks a part."""
+    try:
+        with open(f"/proc/sys/{path}", "w", encoding="ascii") as file:
+            file.write(value)
+    except FileNotFoundError:
+        return

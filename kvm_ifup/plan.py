@@ -1,7 +1,7 @@
 """What is to be done for a NIC, as values. Nothing here touches the host.
 
-The modes are rows of MODES. A mode's function gets the NIC, its tap and the interface it hangs on, and tells
-what follows from the mode; what every mode has (isolation, binding, record) is added by `plan`.
+What follows from the mode is told by modes.py; what every mode has (isolation, firewall profile, binding, record) is
+added by `plan`.
 """
 
 from __future__ import annotations
@@ -10,43 +10,53 @@ import ipaddress
 import os
 from collections import namedtuple
 
-from ganeti_ext import tags
+from ganeti_ext import nicenv
 from ganeti_ext.address import link_local
 from ganeti_ext.binding import Binding
 from ganeti_ext.errors import ContractError
-from kvm_ifup import addresses, ruleset, terms
-from kvm_ifup.state import Record
+from kvm_ifup import addresses, allowance, elements, modes, profile_nft, reach, ruleset, terms
+from kvm_ifup.elements import of_tap
+from kvm_ifup.modes import MODES
+from kvm_ifup.state import Assigned, Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from ganeti_ext.nicenv import Nic
     from kvm_ifup.addresses import Addresses
+    from kvm_ifup.elements import Element
+    from kvm_ifup.modes import Facts, Link
+    from kvm_ifup.settings import Settings
     from kvm_ifup.terms import Told
 
 # nft and ip read our text with grammars of their own; names outside this need quoting that they do not have.
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
 
 
-class Link(namedtuple("Link", "name ifindex mac mtu")):
-    """One network interface of the host."""
+class Firewall(namedtuple("Firewall", "profile number drops text zone", defaults=(None,))):
+    """A profile by name and number, whether it drops anything, the text that makes its rules, and the conntrack zone
+    of a network whose addresses may be another's too.
+    """
 
     __slots__ = ()
-    name: str
-    ifindex: int
-    mac: str
-    mtu: int
+    profile: str
+    number: int
+    drops: bool
+    text: str
+    zone: int | None
 
 
-class Plan(namedtuple("Plan", "record nft ip binding warnings")):
-    """`nft` is one transaction, `ip` one batch whose last line brings the tap up; both are texts."""
+class Plan(namedtuple("Plan", "record rules steps sysctls binding announce warnings")):
+    """`rules` is the nft text for all taps and the profile; `steps` are (program, line), and end with the tap up."""
 
     __slots__ = ()
     record: Record
-    nft: str
-    ip: str
+    rules: str
+    steps: tuple[tuple[str, str], ...]
+    sysctls: tuple[tuple[str, str], ...]
     binding: Binding | None
+    announce: tuple[tuple[Link, str | None, str | None], ...]
     warnings: tuple[str, ...]
 
 
@@ -55,54 +65,91 @@ def communication(nic: Nic) -> bool:
     return nic.mode == "routed" and nic.tap.startswith("gnt.com.")
 
 
-def lower(nic: Nic) -> str:
-    """The interface that the tap hangs on; ContractError when we cannot do what is asked for."""
+def lower(nic: Nic) -> str | None:
+    """The interface that the tap joins, if any; ContractError when we cannot do what is asked for."""
     if nic.mode not in MODES:
         raise ContractError(f"MODE has a bad value {nic.mode!r}: only {', '.join(MODES)} can be set up")
     _check("INTERFACE", nic.tap)
-    return _check("LINK", MODES[nic.mode].lower(nic))
+    if nic.link:
+        _check("LINK", nic.link)
+    below = MODES[nic.mode].below(nic)
+    return _check("LINK", below) if below else None
 
 
-def plan(nic: Nic, tap: Link, below: Link, directory: str) -> Plan:
-    """All that is done for a NIC; `below` is the interface called `lower(nic)`, `directory` that of the bindings."""
+def plan(env: Mapping[str, str], nic: Nic, facts: Facts, firewall: Firewall, settings: Settings) -> Plan:
+    """All that is done for a NIC, of which `env` tells."""
     found = addresses.of(nic)
     told = terms.of(nic)
-    wanted = tags.NFDHCPD in (nic.network.tags if nic.network else ()) and (found.ip or found.eui64)
-    elements = () if spoof_allowed(nic) else tuple(_elements(nic, found, told, below))
+    wiring = modes.wire(nic, found, facts, settings, told.prefix6)
+    wanted = modes.has_tag(nic, settings.tag_nfdhcpd) and (found.ip or found.eui64)
     record = Record(
         tap=nic.tap,
-        ifindex=tap.ifindex,
-        instance=nic.instance,
-        nic=nic.uuid,
-        binding=os.path.join(directory, nic.tap) if wanted else None,
-        elements=elements,
+        ifindex=facts.tap.ifindex,
+        env=nicenv.pick(env),
+        told="",
+        binding=os.path.join(settings.binding_directory, nic.tap) if wanted else None,
+        firewall=_assigned(nic, found, facts, firewall),
+        elements=(*_said(nic, found, told, facts, settings), *wiring.elements, *_zone(nic, firewall, settings)),
+        undo=wiring.undo,
     )
     return Plan(
         record=record,
-        nft=ruleset.skeleton() + allowed(record),
-        ip="".join(f"link set dev {line}\n" for line in MODES[nic.mode].lines(nic, tap, below)),
-        binding=_binding(nic, found, told, tap, below) if wanted else None,
+        rules=skeleton(settings) + firewall.text,
+        steps=wiring.steps,
+        sysctls=wiring.sysctls,
+        binding=_binding(nic, found, told, facts, settings) if wanted else None,
+        announce=modes.announcements(found, facts),
         warnings=found.warnings + told.warnings,
     )
 
 
-def allowed(record: Record) -> str:
-    """The nft text that judges a tap; none for a tap that may say anything."""
-    return ruleset.allow(record.tap, record.ifindex, record.elements) if record.elements else ""
+def skeleton(settings: Settings) -> str:
+    """All tables, sets, chains and rules that say nothing of any tap or profile."""
+    judge = settings.firewall == "nftables"
+    firewall = profile_nft.skeleton(int(settings.mark_mask, 16), settings.mac_mask, judge=judge)
+    return ruleset.skeleton() + reach.skeleton() + firewall
 
 
-def take_down(tap: str) -> str:
-    """The `ip` batch that takes a tap off the wire."""
-    return f"link set dev {tap} down\nlink set dev {tap} nomaster\n"
+def transaction(plan: Plan, before: Record | None = None) -> str:
+    """The nft text that makes all rules of a plan, in the place of those of `before`."""
+    text = plan.rules
+    if before:
+        text += elements.delete(before.elements) + _unassign(before)
+        if not judged(plan.record):
+            text += ruleset.forget(before.ifindex)
+    return text + stands(plan.record)
 
 
-def spoof_allowed(nic: Nic) -> bool:
-    return tags.SPOOF_ALLOWED in nic.tags or (nic.network is not None and tags.SPOOF_ALLOWED in nic.network.tags)
+def stands(record: Record) -> str:
+    """The nft text that makes a tap's rules, where those of all taps are."""
+    text = elements.add(record.elements)
+    if record.firewall:
+        _, number, bridge, addresses = record.firewall
+        text += profile_nft.assign(record.tap, number, bridge, addresses)
+    return (ruleset.judge(record.tap, record.ifindex) if judged(record) else "") + text
 
 
-def _elements(nic: Nic, found: Addresses, told: Told, below: Link) -> Iterator[tuple[str, str]]:
+def forget(record: Record) -> str:
+    """The nft text that takes all of a tap's rules away, whether or not they are there."""
+    return ruleset.forget(record.ifindex) + reach.sets() + elements.delete(record.elements) + _unassign(record)
+
+
+def judged(record: Record) -> bool:
+    """Whether what the tap says is judged: else it may say anything."""
+    return any(element.set == "macs" for element in record.elements)
+
+
+def _said(nic: Nic, found: Addresses, told: Told, facts: Facts, settings: Settings) -> Iterator[Element]:
     """What the tap may say (ruleset.py); a family that it lacks has no element and so is dropped."""
-    yield "taps", ""
+    if modes.spoof_allowed(nic, settings):
+        return
+    for name, value in _own(nic, found, _indev_mac(nic, facts, settings)):
+        yield of_tap("netdev", name, nic.tap, value)
+    delegated = (told.prefix6,) if told.prefix6 and found.subnet6 else ()
+    yield from allowance.elements(nic, *delegated)
+
+
+def _own(nic: Nic, found: Addresses, router_mac: str) -> Iterator[tuple[str, str]]:
     yield "macs", nic.mac
     if found.ip:
         yield "ip4", found.ip
@@ -112,60 +159,63 @@ def _elements(nic: Nic, found: Addresses, told: Told, below: Link) -> Iterator[t
     if found.eui64:
         yield "ip6_source", found.eui64
         yield "ip6_target", _number(found.eui64)
-    if told.prefix6:
-        yield "ip6_prefix", told.prefix6
     # nfdhcpd advertises from the link-local address of the interface below.
-    routers = {link_local(below.mac)}
+    routers = {link_local(router_mac)}
     if found.gateway6 and ipaddress.IPv6Address(found.gateway6).is_link_local:
         routers.add(found.gateway6)
     for router in sorted(routers):
         yield "ip6_router", _number(router)
 
 
-def _binding(nic: Nic, found: Addresses, told: Told, tap: Link, below: Link) -> Binding:
+def _assigned(nic: Nic, found: Addresses, facts: Facts, firewall: Firewall) -> Assigned | None:
+    if nic.mode == "openvswitch":
+        if firewall.drops:
+            raise ContractError(f"firewall profile {firewall.profile!r} cannot be enforced in MODE openvswitch")
+        return None
+    addresses = tuple(address for address in (found.ip, found.eui64) if address)
+    return Assigned(firewall.profile, firewall.number, facts.below.name if facts.below else None, addresses)
+
+
+def _unassign(record: Record) -> str:
+    if record.firewall is None:
+        return ""
+    _, number, bridge, addresses = record.firewall
+    return profile_nft.unassign(record.tap, number, bridge, addresses)
+
+
+def _zone(nic: Nic, firewall: Firewall, settings: Settings) -> Iterator[Element]:
+    """Connections of a network whose addresses may be another's too have a zone of their own."""
+    if firewall.zone is not None:
+        yield elements.Element("inet", "zones", f"{reach.network(nic.mac, settings.mac_mask)} : {firewall.zone}")
+
+
+def _indev_mac(nic: Nic, facts: Facts, settings: Settings) -> str:
+    """The MAC that nfdhcpd answers from."""
+    if nic.mode == "routed":
+        return settings.tap_mac
+    return (facts.below or facts.tap).mac
+
+
+def _binding(nic: Nic, found: Addresses, told: Told, facts: Facts, settings: Settings) -> Binding:
+    indev = facts.below or facts.tap
     return Binding(
         tap=nic.tap,
         mac=nic.mac,
         hostname=addresses.host_name(nic.instance, nic.tags),
         instance=nic.instance,
-        indev=below.name,
+        indev=indev.name,
         ip=found.ip,
         subnet=found.subnet,
         gateway=found.gateway,
         subnet6=found.subnet6,
         gateway6=found.gateway6,
         eui64=found.eui64,
-        mtu=told.mtu or below.mtu,
-        ifindex=tap.ifindex,
-        macspoof=spoof_allowed(nic),
+        mtu=told.mtu or indev.mtu,
+        ifindex=facts.tap.ifindex,
+        macspoof=modes.spoof_allowed(nic, settings),
         tags=nic.network.tags if nic.network else (),
         terms=told.terms,
     )
-
-
-def _bridge(nic: Nic) -> str:
-    if nic.vlan:
-        raise ContractError(f"VLAN has a bad value {nic.vlan!r}: only plain bridges can be set up")
-    bridge = nic.bridge or nic.link
-    if not bridge:
-        raise ContractError("LINK is not set")
-    return bridge
-
-
-def _join_bridge(_nic: Nic, tap: Link, bridge: Link) -> Iterator[str]:
-    # A bridge takes the lowest MAC of its ports: `fe` in front keeps a tap from changing it (net-common, fix_mac).
-    yield f"{tap.name} address fe{tap.mac[2:]} mtu {bridge.mtu}"
-    yield f"{tap.name} master {bridge.name}"
-    yield f"{tap.name} up"
-
-
-class _Mode(namedtuple("_Mode", "lower lines")):
-    """`lower(nic)` names the interface below, `lines(nic, tap, below)` are the ends of `ip link set dev`."""
-
-    __slots__ = ()
-
-
-MODES = {"bridged": _Mode(_bridge, _join_bridge)}
 
 
 def _check(variable: str, name: str) -> str:

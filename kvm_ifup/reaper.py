@@ -10,12 +10,11 @@ import contextlib
 import logging
 
 from ganeti_ext import binding
-from ganeti_ext.config import load
 from ganeti_ext.errors import ExtError
 from ganeti_ext.service import Loop, log_to_journal
-from kvm_ifup import links
+from kvm_ifup import firewall, links, plan
 from kvm_ifup.apply import Host
-from kvm_ifup.settings import PATH, Settings
+from kvm_ifup.settings import Settings, load
 from kvm_ifup.state import Record, Records
 
 log = logging.getLogger(__name__)
@@ -27,10 +26,11 @@ _CHUNK = 256  # locks held at once, each an open file; a process may have 1024
 class Reaper:
     """Compares what is recorded with the taps that are there."""
 
-    def __init__(self, records: Records, host: Host, directory: str) -> None:
+    def __init__(self, records: Records, host: Host, settings: Settings) -> None:
         self._records = records
         self._host = host
-        self._directory = directory
+        self._settings = settings
+        self._directory = settings.binding_directory
 
     def sweep(self) -> None:
         """Undo all that belongs to taps that are gone. Starts no program when there is nothing to do."""
@@ -96,7 +96,9 @@ class Reaper:
                 if record and not self._host.gone(tap, record.ifindex):
                     alive.append(record)
             if alive:
-                self._host.restore(alive)
+                used = [record.firewall.profile for record in alive if record.firewall]
+                rules = plan.skeleton(self._settings) + firewall.rules(used, self._settings)
+                self._host.restore(rules, alive)
                 log.info("rules of %d taps stand", len(alive))
 
 
@@ -105,12 +107,12 @@ def main() -> int:
     argparse.ArgumentParser(prog="ganeti-ext-reaper", description=__doc__).parse_args()
     log_to_journal()
     try:
-        settings = load(PATH, "network", Settings)
+        settings = load()
     except ExtError as err:
         log.error("%s", err)
         return err.exit_code
     records = Records()
-    reaper = Reaper(records, Host(records, index=links.ifindex), settings.binding_directory)
+    reaper = Reaper(records, Host(records, index=links.ifindex), settings)
     departures = links.Departures()  # before the first sweep: what goes during it is told of
 
     def catch_up() -> None:

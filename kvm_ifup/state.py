@@ -10,6 +10,7 @@ from collections import namedtuple
 
 from ganeti_ext import files
 from ganeti_ext.errors import ExtError
+from kvm_ifup.elements import Element
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,16 +23,42 @@ class RecordError(ExtError):
     """A record that cannot be read."""
 
 
-class Record(namedtuple("Record", "tap ifindex instance nic binding elements")):
-    """What one tap has: `nic` is the NIC's UUID, `binding` a file's path or None, `elements` see ruleset.allow."""
+class Assigned(namedtuple("Assigned", "profile number bridge addresses")):
+    """A firewall profile by name and number, as profile_nft.assign has it: `bridge` is None for a tap on none."""
+
+    __slots__ = ()
+    profile: str
+    number: int
+    bridge: str | None
+    addresses: tuple[str, ...]
+
+
+class Record(namedtuple("Record", "tap ifindex env told binding firewall elements undo")):
+    """What one tap has.
+
+    `env` is what Ganeti said of its NIC (nicenv.pick), with the tags as last told; `told` is when, by the master's
+    clock, or "" for when the tap came up. `binding` is a file's path or None. `firewall` is None where no profile
+    can be enforced. `undo` are (program, line) in the order in which they are to be run.
+    """
 
     __slots__ = ()
     tap: str
     ifindex: int
-    instance: str
-    nic: str
+    env: dict[str, str]
+    told: str
     binding: str | None
-    elements: tuple[tuple[str, str], ...]
+    firewall: Assigned | None
+    elements: tuple[Element, ...]
+    undo: tuple[tuple[str, str], ...]
+
+    @property
+    def instance(self) -> str:
+        return self.env["INSTANCE"]
+
+    @property
+    def nic(self) -> str:
+        """The NIC's UUID."""
+        return self.env["INTERFACE_UUID"]
 
 
 class Records:
@@ -61,11 +88,21 @@ class Records:
                 return parse(tap, file.read())
         except FileNotFoundError:
             return None
-        except (OSError, KeyError, ValueError) as err:
+        except (OSError, KeyError, ValueError, TypeError) as err:
             raise RecordError(f"{path}: not a record: {err!r}") from err
 
     def remove(self, tap: str) -> None:
         files.remove(os.path.join(self._taps, tap))
+
+    def of_instance(self, instance: str) -> Iterator[Record]:
+        """The records of an instance's taps; damaged ones are nobody's."""
+        for tap in self.taps():
+            try:
+                record = self.read(tap)
+            except RecordError:
+                continue
+            if record and record.instance == instance:
+                yield record
 
     def taps(self) -> Iterator[str]:
         """Names of the taps that have a record; drafts (dot-files) are not theirs."""
@@ -77,33 +114,46 @@ class Records:
 
 
 def render(record: Record) -> str:
-    """The record's text."""
+    """The record's text; RecordError when a value does not fit on a line."""
     lines = [
         f"IFINDEX={record.ifindex}",
-        f"INSTANCE={record.instance}",
-        f"NIC={record.nic}",
+        f"TOLD={record.told}",
         f"BINDING={record.binding or ''}",
     ]
-    lines += [f"ELEMENT={name} {value}".rstrip() for name, value in record.elements]
+    if record.firewall:
+        profile, number, bridge, addresses = record.firewall
+        lines.append(f"FIREWALL={' '.join((profile, str(number), bridge or '-', *addresses))}")
+    lines += [f"ENV={key}={value}" for key, value in record.env.items()]
+    lines += [f"ELEMENT={' '.join(element)}" for element in record.elements]
+    lines += [f"UNDO={program} {line}" for program, line in record.undo]
+    for line in lines:
+        if line.splitlines() != [line]:  # what follows the break would be a line of its own, and UNDO is run
+            raise RecordError(f"{record.tap}: {line!r} cannot be recorded: it has a line break")
     return "\n".join(lines) + "\n"
 
 
 def parse(tap: str, text: str) -> Record:
     """What a record's text says; KeyError or ValueError when it lacks something."""
-    found: dict[str, str] = {}
-    elements = []
+    found: dict[str, list[str]] = {"ELEMENT": [], "UNDO": [], "ENV": []}
     for line in text.splitlines():
         key, _, value = line.partition("=")
-        if key == "ELEMENT":
-            name, _, rest = value.partition(" ")
-            elements.append((name, rest))
-        else:
-            found[key] = value
-    return Record(
+        found.setdefault(key, []).append(value)
+    env = dict(line.split("=", 1) for line in found["ENV"])
+    record = Record(
         tap=tap,
-        ifindex=int(found["IFINDEX"]),
-        instance=found["INSTANCE"],
-        nic=found["NIC"],
-        binding=found["BINDING"] or None,
-        elements=tuple(elements),
+        ifindex=int(found["IFINDEX"][0]),
+        env=env,
+        told=found["TOLD"][0],
+        binding=found["BINDING"][0] or None,
+        firewall=_assigned(found["FIREWALL"][0]) if "FIREWALL" in found else None,
+        elements=tuple(Element(*line.split(" ", 2)) for line in found["ELEMENT"]),
+        undo=tuple((program, rest) for program, _, rest in (line.partition(" ") for line in found["UNDO"])),
     )
+    if not (record.instance and record.nic):
+        raise ValueError("no instance or NIC")
+    return record
+
+
+def _assigned(text: str) -> Assigned:
+    profile, number, bridge, *addresses = text.split(" ")
+    return Assigned(profile, int(number), None if bridge == "-" else bridge, tuple(addresses))

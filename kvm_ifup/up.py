@@ -1,47 +1,81 @@
-"""The verb `up` of a NIC: what Ganeti runs when it has made a tap, before the guest may use it."""
+"""A NIC comes up, or goes: what Ganeti runs when it has made a tap, before the guest may use it.
+
+Ganeti 3.0 and 3.1 run it for `up` alone, as kvm-vif-bridge. 3.2 runs network/MODE/up and network/MODE/down, both of
+which are this, with the same environment and ACTION beside.
+"""
 
 from __future__ import annotations
 
 import sys
 
 from ganeti_ext import binding
-from ganeti_ext.config import load
-from ganeti_ext.errors import ExtError
+from ganeti_ext.errors import ContractError, ExtError
 from ganeti_ext.nicenv import Nic
-from kvm_ifup.apply import Host, link
+from kvm_ifup import announce, facts, firewall, sender
+from kvm_ifup.apply import Host
 from kvm_ifup.plan import communication, lower, plan
-from kvm_ifup.settings import PATH, Settings
+from kvm_ifup.settings import load
 from kvm_ifup.state import Records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+
+    from kvm_ifup.plan import Plan
+    from kvm_ifup.settings import Settings
 
 
 def main(verb: str, env: Mapping[str, str]) -> None:
-    """Set up the NIC of this environment, or raise: Ganeti then does not start the instance."""
+    """Set up the NIC of this environment, or raise: Ganeti then does not start the instance.
+
+    With ACTION `down`, undo it.
+    """
     nic = Nic.from_env(env)
     if communication(nic):
         # kvm-ifup has run kvm-ifup-os for it before it called us, and would do no more without us.
         return
-    settings = load(PATH, "network", Settings)
+    action = env.get("ACTION") or "up"
+    if action not in ("up", "down"):
+        raise ContractError(f"ACTION has a bad value {action!r}: only up and down are known")
+    settings = load()
     try:
-        warnings = set_up(nic, settings.binding_directory, Records())
+        if action == "down":
+            take_down(nic, Records())
+            return
+        for warning in set_up(env, nic, settings, Records()):
+            sys.stderr.write(f"{verb}: {warning}\n")
     except OSError as err:
         raise ExtError(f"{nic.tap} of {nic.instance}: {err}") from err
-    for warning in warnings:
-        sys.stderr.write(f"{verb}: {warning}\n")
 
 
-def set_up(nic: Nic, directory: str, records: Records) -> tuple[str, ...]:
-    """Purge what stands for the tap's name, then set it up; returns warnings for the operator."""
+def set_up(env: Mapping[str, str], nic: Nic, settings: Settings, records: Records) -> Iterator[str]:
+    """Purge what stands for the tap's name, then set it up; yields warnings for the operator."""
     below = lower(nic)
     host = Host(records)
     with records.lock(nic.tap):
-        planned = plan(nic, link(nic.tap), link(below), directory)
+        found = facts.of(nic, below, settings)
+        planned = plan(env, nic, found, firewall.of(nic, settings), settings)
         old = records.read(nic.tap)
         if old:
             host.undo(old)
-        binding.remove(nic.tap, directory)  # one from before a reboot has no record
+        binding.remove(nic.tap, settings.binding_directory)  # one from before a reboot has no record
         host.set_up(planned)
-    return planned.warnings
+    yield from planned.warnings
+    yield from tell_neighbours(planned)
+
+
+def take_down(nic: Nic, records: Records) -> None:
+    """Undo what stands for a NIC, if the tap of this name is still its own."""
+    with records.lock(nic.tap):
+        record = records.read(nic.tap)
+        if record and (record.instance, record.nic) == (nic.instance, nic.uuid):
+            Host(records).undo(record)
+
+
+def tell_neighbours(planned: Plan) -> Iterator[str]:
+    """Announce the addresses; yields what failed, which keeps no guest from running."""
+    for uplink, ip, eui64 in planned.announce:
+        try:
+            sender.send(uplink.name, announce.frames(uplink.mac, ip, eui64))
+        except (OSError, ValueError) as err:  # ValueError: the uplink is not Ethernet
+            yield f"{ip or eui64} is not announced: {err}"

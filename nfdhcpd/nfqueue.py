@@ -33,7 +33,7 @@ class Queue:
     not the bridge), its source MAC and its bytes from the IP header on. True means that the packet is ours and
     ends here, False that the kernel goes on with it. `flush()` is called behind a batch of them: answers may wait for
     it. Fail-open is off: what overruns the queue is dropped. `bug(ifindex)` hears, while the exception is handled, of
-    a packet that was dropped because `take` failed, and with 0 of a flush that did.
+    a packet that was dropped because `take` failed, or of the last one before `flush` did.
     """
 
     def __init__(
@@ -48,7 +48,8 @@ class Queue:
         self._verdict = _verdict(number)
         self._take, self._flush, self._bug = take, flush, bug
         self._left = BATCH
-        self._ours: int | None = None
+        self._last: int | None = None  # packet's id
+        self._ifindex = 0
         self._since, self._seen, self._busy = clock(), 0, False
         self._clock, self._sleep = clock, sleep
         self._queue = netfilterqueue.NetfilterQueue()
@@ -77,39 +78,39 @@ class Queue:
             self._busy = self._seen > BUSY * (now - self._since) / SPAN
             self._since, self._seen = now, 0
         self._left = BATCH
+        for step in (self._handle, self._flush):
+            try:
+                step()
+            except OSError:
+                raise  # the queue itself, or what the daemon lives on; systemd starts another
+            except Exception:  # noqa: BLE001 (told; one packet must not end the service of all)
+                self._bug(self._ifindex)
+        self._seen += BATCH - self._left
+
+    def _handle(self) -> None:
+        """Take packets; all that are not handed back to the kernel are dropped, whatever happens."""
         try:
             with contextlib.suppress(_EndOfBatch):
                 self._queue.run(block=False)
         finally:
             self._drop()
-        self._seen += BATCH - self._left
-        try:
-            self._flush()
-        except Exception:  # noqa: BLE001 (told; and the packets have their verdicts)
-            self._bug(0)
 
     def _packet(self, packet: netfilterqueue.Packet) -> None:
-        ifindex = packet.physindev or packet.indev
-        try:
-            hardware = packet.get_hw()
-            ours = self._take(ifindex, hardware and hardware[:6], packet.get_payload())
-        except Exception:  # noqa: BLE001 (told below; one packet must not end the service of all)
-            packet.drop()  # first, whatever comes of the rest
-            self._bug(ifindex)
-        else:
-            if ours:
-                self._ours = packet.id
-            else:
-                packet.accept()
         self._left -= 1
+        before, self._last = self._last, packet.id
+        self._ifindex = packet.physindev or packet.indev
+        hardware = packet.get_hw()
+        if not self._take(self._ifindex, hardware and hardware[:6], packet.get_payload()):
+            packet.accept()
+            self._last = before
         if not self._left:
             raise _EndOfBatch
 
     def _drop(self) -> None:
-        """The verdict on the packets of this batch that are ours: on all up to the last that have none yet."""
-        if self._ours is not None:
-            os.write(self.fileno(), self._verdict + self._ours.to_bytes(4, "big"))
-            self._ours = None
+        """The verdict on the packets of this batch that have none yet."""
+        if self._last is not None:
+            os.write(self.fileno(), self._verdict + self._last.to_bytes(4, "big"))
+            self._last = None
 
 
 def _verdict(number: int) -> bytes:

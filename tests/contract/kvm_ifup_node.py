@@ -13,7 +13,7 @@ import socket
 import struct
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -25,14 +25,16 @@ PATIENCE = 20
 _SETUP = """set -e
 mount -t sysfs sysfs /sys
 mount -t tmpfs tmpfs /run
-mount -t tmpfs tmpfs /var/lib
-mkdir /var/lib/nfdhcpd
+if [ "$1" ]; then mount --bind "$1" /var/lib; else mount -t tmpfs tmpfs /var/lib; fi
+mkdir -p /var/lib/nfdhcpd
 mkdir /run/etc /run/work
 mount -t overlay overlay -o lowerdir=/etc,upperdir=/run/etc,workdir=/run/work /etc
 rm -rf /etc/ganeti-ext
 mkdir /etc/ganeti-ext
 ip link add br0 address 02:00:00:00:00:b0 type bridge mcast_snooping 0
 ip link set br0 mtu 1400 up
+# Else conntrack holds a lone fragment back; profiles have tests of their own.
+for family in ip ip6; do echo 0 > /proc/sys/net/bridge/bridge-nf-call-${family}tables; done
 echo ready
 exec cat"""
 
@@ -41,10 +43,10 @@ _CLONE_NEWNET = 0x40000000
 
 
 class Node:
-    """`run` runs a program inside, `tap` makes a tap inside."""
+    """`run` runs a program inside, `tap` makes a tap inside. `lib` is its /var/lib, if that outlives it."""
 
-    def __init__(self) -> None:
-        unshare = ["unshare", "--mount", "--net", "--propagation", "private", "sh", "-c", _SETUP]
+    def __init__(self, lib: Path | None = None) -> None:
+        unshare = ["unshare", "--mount", "--net", "--propagation", "private", "sh", "-c", _SETUP, "sh", str(lib or "")]
         self._init = subprocess.Popen(unshare, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self._init.stdout is not None
         assert self._init.stdout.readline() == "ready\n"
@@ -64,13 +66,25 @@ class Node:
 
     def kvm_ifup(self, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
         """Run the script as Ganeti does."""
-        return subprocess.run(
-            [*self._enter, "env", "-i", *(f"{key}={value}" for key, value in env.items()), SCRIPT],
+        return self.script(SCRIPT.name, env)
+
+    def script(self, name: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+        """Run one of our scripts with this environment alone."""
+        process = self.start(name, env)
+        try:
+            said, complained = process.communicate(timeout=PATIENCE)
+        finally:
+            process.kill()
+        return subprocess.CompletedProcess(name, process.returncode, said, complained)
+
+    def start(self, name: str, env: dict[str, str]) -> subprocess.Popen[str]:
+        """Start one of our scripts; its pid is the script's own."""
+        return subprocess.Popen(
+            [*self._enter, "env", "-i", *(f"{key}={value}" for key, value in env.items()), SCRIPT.with_name(name)],
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=PATIENCE,
-            check=False,
         )
 
     def reaper(self) -> Reaper:
@@ -134,16 +148,22 @@ class Reaper:
             argv = [*enter, "env", "-i", *env, str(ROOT / "kvm_ifup" / "ganeti-ext-reaper")]
             self._process = subprocess.Popen(argv, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
             assert ready.recv(64) == b"READY=1"
+        self.told = ""
+        self._at = 0
 
     def says(self, words: str) -> None:
-        """Wait for these words in its log."""
+        """Wait for these words in its log, behind those found before."""
+        self.until(lambda: words in self.told[self._at :], words)
+        self._at = self.told.index(words, self._at) + len(words)
+
+    def until(self, check: Callable[[], bool], what: str) -> None:
+        """Wait for a state of affairs that may change whenever it says something."""
         assert self._process.stderr is not None
-        seen = b""
-        while words.encode() not in seen:
+        while not check():
             ready, _, _ = select.select([self._process.stderr], [], [], PATIENCE)
             chunk = os.read(self._process.stderr.fileno(), 65536) if ready else b""
-            assert chunk, f"expected {words!r}, the log says {seen.decode()!r}"
-            seen += chunk
+            assert chunk, f"expected {what!r}, the log says {self.told[self._at :]!r}"
+            self.told += chunk.decode()
 
     def hang_up(self) -> None:
         self._process.send_signal(signal.SIGHUP)
@@ -154,6 +174,10 @@ class Reaper:
             self._process.terminate()
             self._process.communicate(timeout=PATIENCE)
         return self._process.returncode
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.communicate(timeout=PATIENCE)
 
 
 SCRIPT = ROOT / "kvm_ifup" / "kvm-vif-bridge"

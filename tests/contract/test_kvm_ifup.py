@@ -48,9 +48,7 @@ def without(*names: str) -> dict[str, str]:
         (without("MAC"), "MAC is not set"),
         (without("LINK", "BRIDGE"), "LINK is not set"),
         ({**ENV, "MAC": "52:54:00:00:00:zz"}, "MAC has a bad value '52:54:00:00:00:zz'"),
-        ({**ENV, "MODE": "openvswitch"}, "MODE has a bad value 'openvswitch'"),
-        ({**ENV, "MODE": "routed"}, "MODE has a bad value 'routed'"),
-        ({**ENV, "VLAN": ".7"}, "VLAN has a bad value '.7'"),
+        ({**ENV, "MODE": "macvtap"}, "MODE has a bad value 'macvtap'"),
         ({**ENV, "INTERFACE": "tap0;drop"}, "INTERFACE has a bad value 'tap0;drop'"),
     ],
 )
@@ -144,8 +142,10 @@ class TestFrames:
         lines = ruleset.skeleton().splitlines()
         # A later IPv6 fragment has no transport header. Linux 6.18 loads one all the same, from where the packet
         # starts (version 6, so neither 547 nor 134 nor 137): there the rule for fragments changes no verdict.
-        rules = [line for line in lines if line.startswith("add rule") and "frag frag-off" not in line]
-        assert len(rules) > 30
+        # VLANs are for trunks, which need a bridge that this kernel may not have.
+        beyond = ("frag frag-off", "from_vlan", "ip4_more")
+        rules = [line for line in lines if line.startswith("add rule") and not any(word in line for word in beyond)]
+        assert len(rules) > 25
         for rule in rules:
             net.node.run("nft", "-f", "-", stdin="\n".join(line for line in lines if line != rule))
             assert (net.verdicts(), net.verdicts(bare)) != expected, rule
@@ -158,7 +158,7 @@ class TestFrames:
         header = bytes.fromhex(f"0180c20000{last}" + OTHER_MAC.replace(":", ""))
         assert not net.passes(header + b"\x08\x00" + PASS["ipv4 icmp"][14:])
         assert OTHER_MAC not in net.node.run("bridge", "fdb", "show", "br", "br0")
-        net.node.run("nft", "flush", "table", "netdev", "ganeti_ext")
+        net.node.run("nft", "delete", "table", "netdev", "ganeti_ext")
         net.passes(header + b"\x08\x00" + PASS["ipv4 icmp"][14:])
         assert OTHER_MAC in net.node.run("bridge", "fdb", "show", "br", "br0"), "the rule is what kept it out"
 
@@ -180,7 +180,7 @@ class TestFrames:
         net.up({**ENV, variable: tags.SPOOF_ALLOWED})
         assert net.passes(DROP["foreign source mac"])
         assert net.passes(DROP["router advertisement"])
-        assert net.elements() == ""
+        assert net.elements().strip() == 'elements = { "tap0" : goto mark_1 }', "its profile alone"
 
     def test_two_taps_have_each_their_own(self, net: Net) -> None:
         net.up()

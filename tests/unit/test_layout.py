@@ -37,7 +37,10 @@ SLOW = {
 }
 NEEDED = {
     "hooks/note": {"json"},  # once per operation, and the note is JSON
-    "kvm_ifup/kvm-vif-bridge": {"subprocess"},  # its work is done by ip and nft
+    # Their work is done by ip and nft.
+    "kvm_ifup/kvm-vif-bridge": {"subprocess"},
+    "kvm_ifup/instance-moved": {"subprocess"},
+    "kvm_ifup/instance-tags": {"subprocess"},
 }
 # The cores: values in, values out. What reaches the system lives beside them.
 EFFECTS = {"fcntl", "os", "pathlib", "pyinotify", "select", "shutil", "socket", "sqlite3", "subprocess", "time"}
@@ -202,7 +205,8 @@ def scripts() -> list[Path]:
 
 def test_ganetis_scripts_are_found() -> None:
     assert {name(path) for path in scripts()} == {
-        *("hooks/dns", "hooks/note", "extstorage/cow/_run", "kvm_ifup/kvm-vif-bridge"),
+        *("hooks/dns", "hooks/note", "extstorage/cow/_run"),
+        *("kvm_ifup/kvm-vif-bridge", "kvm_ifup/instance-moved", "kvm_ifup/instance-tags"),
     }
 
 

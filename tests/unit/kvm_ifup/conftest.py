@@ -1,4 +1,4 @@
-"""A NIC, the host's interfaces that it meets, and a directory of records."""
+"""A NIC, what Ganeti says of it, the host's interfaces that it meets, and a directory of records."""
 
 from __future__ import annotations
 
@@ -7,42 +7,49 @@ from pathlib import Path
 import pytest
 
 from ganeti_ext.nicenv import Network, Nic
-from kvm_ifup.plan import Link
-from kvm_ifup.state import Record, Records
+from kvm_ifup.elements import of_tap
+from kvm_ifup.modes import Facts, Link
+from kvm_ifup.settings import Settings
+from kvm_ifup.state import Assigned, Record, Records
+from tests.unit.kvm_ifup.kernel import Kernel
 
 MAC = "52:54:00:00:00:01"
+ENV = {
+    "INTERFACE": "tap0",
+    "INTERFACE_INDEX": "0",
+    "INTERFACE_UUID": "nic-1",
+    "INSTANCE": "gx-1.example.org",
+    "MAC": MAC,
+    "IP": "10.0.0.5",
+    "MODE": "bridged",
+    "LINK": "br0",
+    "BRIDGE": "br0",
+    "TAGS": "ganeti-ext:name:Web*20Server",
+    "NETWORK_NAME": "net1",
+    "NETWORK_UUID": "n-1",
+    "NETWORK_SUBNET": "10.0.0.0/24",
+    "NETWORK_GATEWAY": "10.0.0.1",
+    "NETWORK_SUBNET6": "2001:db8::/64",
+    "NETWORK_GATEWAY6": "2001:db8::1",
+    "NETWORK_TAGS": "nfdhcpd public",
+}
 
 
 @pytest.fixture
-def network() -> Network:
-    return Network(
-        name="net1",
-        uuid="n-1",
-        subnet="10.0.0.0/24",
-        gateway="10.0.0.1",
-        subnet6="2001:db8::/64",
-        gateway6="2001:db8::1",
-        mac_prefix=None,
-        tags=("nfdhcpd", "public"),
-    )
+def env() -> dict[str, str]:
+    """What Ganeti says of the NIC."""
+    return dict(ENV)
 
 
 @pytest.fixture
-def nic(network: Network) -> Nic:
-    return Nic(
-        tap="tap0",
-        index=0,
-        uuid="nic-1",
-        instance="gx-1.example.org",
-        mac=MAC,
-        ip="10.0.0.5",
-        mode="bridged",
-        link="br0",
-        vlan=None,
-        bridge="br0",
-        tags=("ganeti-ext:name:Web*20Server",),
-        network=network,
-    )
+def nic(env: dict[str, str]) -> Nic:
+    return Nic.from_env(env)
+
+
+@pytest.fixture
+def network(nic: Nic) -> Network:
+    assert nic.network is not None
+    return nic.network
 
 
 @pytest.fixture
@@ -53,6 +60,11 @@ def tap() -> Link:
 @pytest.fixture
 def bridge() -> Link:
     return Link(name="br0", ifindex=3, mac="02:00:00:00:00:b0", mtu=1400)
+
+
+@pytest.fixture
+def facts(tap: Link, bridge: Link) -> Facts:
+    return Facts(tap, bridge)
 
 
 @pytest.fixture
@@ -68,12 +80,27 @@ def bindings(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def record(bindings: Path) -> Record:
+def settings(bindings: Path) -> Settings:
+    return Settings(binding_directory=str(bindings))
+
+
+@pytest.fixture
+def kernel() -> Kernel:
+    """A node with the interfaces of `facts`."""
+    found = Kernel()
+    found.links.update(tap0=12, br0=3, eth0=2, eth1=4)
+    return found
+
+
+@pytest.fixture
+def record(bindings: Path, env: dict[str, str]) -> Record:
     return Record(
         tap="tap0",
         ifindex=12,
-        instance="gx-1.example.org",
-        nic="nic-1",
+        env=env,
+        told="",
         binding=str(bindings / "tap0"),
-        elements=(("taps", ""), ("macs", MAC)),
+        firewall=Assigned("protected", 3, "br0", ("10.0.0.5",)),
+        elements=(of_tap("netdev", "macs", "tap0", MAC), of_tap("netdev", "ip4", "tap0", "10.0.0.5")),
+        undo=(("ip", "link set dev tap0 down"), ("ip", "link set dev tap0 nomaster")),
     )

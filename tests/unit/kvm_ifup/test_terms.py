@@ -104,7 +104,9 @@ def test_another_prefix_allows_nothing(nic: Nic, text: str) -> None:
 @given(found=st.lists(st.from_regex(r"nfdhcpd:(lease|ntp|mtu|prefix6|domain)?:?[\w.+*/:@-]{0,20}", fullmatch=True)))
 def test_any_tags_are_read_without_an_error(found: list[str]) -> None:
     network = Network("n", "u", None, None, None, None, None, ())
-    nic = Nic("tap0", 0, "u", "i", "52:54:00:00:00:01", None, "bridged", "br0", None, "br0", tuple(found), network)
+    nic = Nic(
+        "tap0", 0, "u", None, "i", "52:54:00:00:00:01", None, "bridged", "br0", None, "br0", tuple(found), network
+    )
     for _, value in terms.of(nic).terms:
         assert value.isprintable()
 

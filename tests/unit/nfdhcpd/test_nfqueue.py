@@ -175,11 +175,18 @@ def test_a_bug_gets_one_verdict_before_it_is_told(make: Callable[..., Any]) -> N
             raise KeyError("bug")
         return True
 
-    bad = Packet(physindev=7, payload=b"bad")
-    told: list[tuple[int, list[str], object]] = []
-    queue = make(takes, lambda index: told.append((index, list(bad.verdicts), sys.exc_info()[0])))
-    assert verdicts(queue, Packet(), bad, Packet()) == [["drop"]] * 3
-    assert told == [(7, ["drop"], KeyError)]
+    good, bad, behind = Packet(), Packet(physindev=7, payload=b"bad"), Packet()
+    told: list[tuple[int, object]] = []
+    queue = make(takes, lambda index: told.append((index, sys.exc_info()[0])))
+    kernel = Kernel.bound["kernel"]
+    kernel.gets(good, bad, behind)
+    queue.ready()
+    kernel.judge()
+    assert (good.verdicts, bad.verdicts, told) == (["drop"], ["drop"], [(7, KeyError)])
+    queue.ready()
+    kernel.judge()
+    assert [packet.verdicts for packet in (good, bad, behind)] == [["drop"]] * 3
+    queue.close()
 
 
 def test_a_bug_of_the_flush_ends_nothing(nfqueue: Any) -> None:
@@ -189,7 +196,7 @@ def test_a_bug_of_the_flush_ends_nothing(nfqueue: Any) -> None:
     told: list[int] = []
     queue = nfqueue.Queue(42, lambda *_: True, flush, told.append)
     assert verdicts(queue, Packet()) == [["drop"]]
-    assert told == [0]
+    assert told == [2]
 
 
 def test_a_queue_that_breaks_leaves_no_packet_without_verdict(make: Callable[..., Any]) -> None:

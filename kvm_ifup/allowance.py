@@ -1,0 +1,57 @@
+"""Addresses that a guest may use beside its own, by tags of its instance or its network.
+
+`ganeti-ext:allow-address:A` or `ganeti-ext:allow-address.NIC:A`, where A is an address or a prefix of IPv4 or IPv6, and
+NIC a NIC's index, name or UUID.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+
+from ganeti_ext import tags
+from ganeti_ext.errors import ContractError
+from kvm_ifup.elements import of_tap
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ganeti_ext.nicenv import Nic
+    from kvm_ifup.elements import Element
+
+_Net = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def elements(nic: Nic, *delegated: str) -> Iterator[Element]:
+    """What ruleset.py allows more; ContractError for a tag that cannot be read. `delegated` are IPv6 prefixes beside.
+
+    A prefix of IPv6 may be used behind the guest, but its addresses cannot be claimed on the link, one address can.
+    """
+    found = {*_networks(nic), *map(ipaddress.IPv6Network, delegated)}
+    ip4 = {net for net in found if isinstance(net, ipaddress.IPv4Network)}
+    ip6 = {net for net in found if isinstance(net, ipaddress.IPv6Network)}
+    single = {net for net in ip6 if net.prefixlen == 128}
+    # Intervals of one set must not overlap.
+    for name, nets in (
+        ("ip4_more", ipaddress.collapse_addresses(ip4)),
+        ("ip6_prefix", ipaddress.collapse_addresses(ip6 - single)),
+    ):
+        yield from (of_tap("netdev", name, nic.tap, str(net)) for net in nets)
+    for net in sorted(single):
+        yield of_tap("netdev", "ip6_source", nic.tap, str(net.network_address))
+        yield of_tap("netdev", "ip6_target", nic.tap, f"0x{int(net.network_address):032x}")
+
+
+def _networks(nic: Nic) -> set[_Net]:
+    found = set()
+    for tag in (*nic.tags, *(nic.network.tags if nic.network else ())):
+        head, _, text = tag.removeprefix(tags.ALLOW_ADDRESS).partition(":")
+        if not tag.startswith(tags.ALLOW_ADDRESS) or (head and not head.startswith(".")):
+            continue
+        if head and head[1:] not in (str(nic.index), nic.name, nic.uuid):
+            continue
+        try:
+            found.add(ipaddress.ip_network(text))
+        except ValueError as err:
+            raise ContractError(f"tag {tag}: {err}") from err
+    return found
