@@ -3,7 +3,7 @@
 import pytest
 
 from ganeti_ext.errors import ContractError
-from ganeti_ext.nicenv import Network, Nic
+from ganeti_ext.nicenv import VARIABLES, Network, Nic, pick
 
 # Every variable of Ganeti 3.1 (hv_base.py, ConfigureNIC), for a NIC of a network.
 FULL = {
@@ -43,6 +43,7 @@ def test_every_variable_has_its_field() -> None:
         tap="gnt.com.0",
         index=0,
         uuid="b2c7",
+        name="eth0",
         instance="gx-1.example",
         mac="aa:00:00:fa:3a:3f",
         ip="192.0.2.5",
@@ -64,10 +65,21 @@ def test_every_variable_has_its_field() -> None:
     )
 
 
+def test_ganetis_variables_are_all_that_is_read() -> None:
+    assert sorted(VARIABLES) == sorted(FULL)
+
+
+@pytest.mark.parametrize("given", [FULL, LEAST], ids=["full", "least"])
+def test_what_is_picked_makes_the_same_nic(given: dict[str, str]) -> None:
+    around = {"PATH": "/bin", "HOME": "/", "ACTION": "up", "NETWORK": "x", "GANETI_INSTANCE_TAGS": "a b"}
+    assert pick({**around, **given}) == given
+    assert Nic.from_env(pick({**around, **given})) == Nic.from_env(given)
+
+
 @pytest.mark.parametrize("unset", [{}, dict.fromkeys(set(FULL) - set(LEAST), "")], ids=["absent", "empty"])
 def test_what_a_nic_may_lack(unset: dict[str, str]) -> None:
     assert Nic.from_env({**LEAST, **unset}) == Nic(
-        "tap0", 3, "b2c7", "i", "aa:00:00:00:00:01", None, "routed", None, None, None, (), None
+        "tap0", 3, "b2c7", None, "i", "aa:00:00:00:00:01", None, "routed", None, None, None, (), None
     )
 
 
