@@ -7,14 +7,15 @@ noded wants a master candidate's besides (server/noded.py SSLVerifyPeer). The sa
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import socket
-import ssl
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ganeti_ext.errors import ExtError
+
+if TYPE_CHECKING:
+    import ssl
 
 _SERVICE, _PORT = "ganeti-noded", 1811  # constants.DAEMONS_PORTS
 _SKIP, _FAIL = 0, 1  # constants.HKR_*
@@ -73,6 +74,8 @@ class HooksRunner:
         return scripts
 
     def _call(self, address: str, body: bytes) -> bytes:
+        import http.client  # noqa: PLC0415 - with ssl 6 MB, which a master alone needs
+
         try:
             connection = http.client.HTTPSConnection(address, self._port, timeout=_CONNECT, context=self._context())
         except OSError as err:  # also ssl.SSLError
@@ -98,6 +101,8 @@ class HooksRunner:
         return answer
 
     def _context(self) -> ssl.SSLContext:
+        import ssl  # noqa: PLC0415 - as above
+
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False  # every node shows the cluster's one certificate
         context.load_verify_locations(self._server)
@@ -116,10 +121,18 @@ def _scripts(answer: bytes) -> list[Script]:
     try:
         done, payload = json.loads(answer)
         if done is True:
-            return [Script(str(name), int(status), str(output)) for name, status, output in payload]
+            # noded escapes line ends (backend.py RunHooks, SafeEncode).
+            return [
+                Script(str(name), int(status), str(output).replace("\\n", "\n")) for name, status, output in payload
+            ]
     except (TypeError, ValueError, RecursionError) as err:
         raise HooksFailedError(f"an answer that is not noded's: {_line(repr(answer[:200]))}") from err
     raise HooksFailedError(_line(_said(payload)))
+
+
+def _unescaped(output: str) -> str:
+    """Its line ends, which noded has escaped (backend.py RunHooks, SafeEncode)."""
+    return output.replace(r"\n", "\n")
 
 
 def _said(payload: Any) -> str:

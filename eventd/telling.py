@@ -105,9 +105,10 @@ class Teller:
                 self._work()
                 self._forget(outbox)
                 readable, _, _ = select.select(files, [], [], self._pause())
-                if self._stop in readable:
-                    return
                 self._take(readable, watch)
+                if self._stop in readable:
+                    self._forget(outbox)  # else what is told would be told again
+                    return
         finally:
             watch.close()
             outbox.close()

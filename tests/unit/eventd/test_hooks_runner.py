@@ -44,7 +44,7 @@ def test_no_scripts(runner: HooksRunner, answer: Answer) -> None:
 
 
 def test_failed_scripts_are_one_line(runner: HooksRunner, answer: Answer) -> None:
-    answer([True, [["d/1", 1, "no\n  such tap"], ["d/2", 2, ""], ["d/3", 1, ""], ["d/4", 1, "x" * 1000]]])
+    answer([True, [["d/1", 1, r"no\n  such tap"], ["d/2", 2, ""], ["d/3", 1, ""], ["d/4", 1, "x" * 1000]]])
     with pytest.raises(HooksFailedError) as caught:
         run(runner)
     assert str(caught.value) == f"d/1: no such tap; d/3: no output; d/4: {'x' * 500}..."

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import queue
 import sqlite3
 import threading
@@ -34,6 +35,8 @@ class Known:
         self.offline: frozenset[str] = frozenset()
         self.answers = True
         self.asked = threading.Semaphore(0)
+        self.held = threading.Event()  # cleared, it takes its time
+        self.held.set()
 
     def instance(self, name: str, node: str = "node2", **fields: Any) -> None:
         nics: dict[str, Any] = {f"nic.{column}": [] for column in NIC_COLUMNS}
@@ -46,6 +49,7 @@ class Known:
 
     def instances(self, names: Iterable[str]) -> Rows | None:
         self.asked.release()
+        self.held.wait(PATIENCE)
         return {name: row for name, row in self.rows.items() if name in names} if self.answers else None
 
     def networks(self, names: Iterable[str]) -> Rows | None:
@@ -314,6 +318,26 @@ def test_nobody_waits_for_another_node(world: World) -> None:
     until(lambda: world.cursors() == {"tags/7/0"})
     gate.set()
     until(lambda: not world.cursors())
+
+
+def test_what_is_told_when_it_stops_is_not_told_again(world: World) -> None:
+    gate, one = threading.Event(), change("7/0")
+    world.runner.outcomes["web2"] = [hangs(gate)]
+    teller = world.start()
+    world.keep(one)
+    until(lambda: not world.cursors())
+    while world.known.asked.acquire(blocking=False):
+        pass
+    world.known.held.clear()
+    world.keep(change("8/0", "web2"))
+    assert world.known.asked.acquire(timeout=PATIENCE)
+    # It waits for luxid just now. The follower is done at last with what was told, and there is SIGTERM.
+    world.keep(one)
+    os.eventfd_write(teller._stop, 1)
+    world.known.held.set()
+    teller.stop()
+    assert world.cursors() == {"tags/8/0"}
+    gate.set()
 
 
 def test_to_stop_it_waits_for_nobody(world: World) -> None:
