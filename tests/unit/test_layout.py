@@ -45,9 +45,13 @@ NEEDED = {
 # The cores: values in, values out. What reaches the system lives beside them.
 EFFECTS = {"fcntl", "os", "pathlib", "pyinotify", "select", "shutil", "socket", "sqlite3", "subprocess", "time"}
 CORES = (
+    "eventd/hook_env.py",
     "eventd/jobs.py",
+    "eventd/ledger.py",
     "eventd/messages.py",
+    "eventd/owed.py",
     "eventd/redact.py",
+    "eventd/tagged.py",
     "frontend/difference.py",
     "frontend/reading.py",
     "frontend/translate.py",
