@@ -10,10 +10,12 @@ from tests.lab.clients.box import PATIENCE, Box
 
 HOOK = f"{layer.HERE}/hooks/dns"
 CONFIG = "/etc/ganeti-ext/dns.conf"
-KEY, WRONG_KEY = "/etc/ganeti-ext/dns.key", "/etc/ganeti-ext/wrong.key"
-SECRETS = {
-    KEY: "cXVpdGUgYSBzZWNyZXQgb2YgdGhpcnR5LXR3byBvYw==",
-    WRONG_KEY: "YW5vdGhlciBzZWNyZXQgb2YgdGhpcnR5LXR3byBvYw==",
+KEY, WRONG_KEY, ADMIN_KEY = (f"/etc/ganeti-ext/{name}.key" for name in ("dns", "wrong", "admin"))
+# By path, a key's name and secret.
+KEYS = {
+    KEY: ("ganeti-ext", "cXVpdGUgYSBzZWNyZXQgb2YgdGhpcnR5LXR3byBvYw=="),
+    WRONG_KEY: ("ganeti-ext", "YW5vdGhlciBzZWNyZXQgb2YgdGhpcnR5LXR3byBvYw=="),
+    ADMIN_KEY: ("admin", "YW5kIG9uZSBvZiB0aGUgcGVyc29uIGluIGNoYXJnZSE="),
 }
 ZONES = ("example.org", "cloud.example.org", "2.0.192.in-addr.arpa", "8.b.d.0.1.0.0.2.ip6.arpa")
 MASTER, AWAY = "node1.example.org", "198.51.100.9"
@@ -24,9 +26,14 @@ OPCODES = {
 }  # fmt: skip
 # Recursive, as Debian sets it up: such a server has empty zones of its own for private addresses.
 _NAMED = f"""include "{KEY}";
+include "{ADMIN_KEY}";
 options {{ directory "/var/cache/bind"; recursion yes; allow-transfer {{ any; }}; notify no; dnssec-validation no; }};
 """
-_ZONE = """zone "{0}" {{ type primary; file "/var/cache/bind/{0}"; allow-update {{ key ganeti-ext; }}; }};
+# No more is allowed than docs/dns.md says.
+_ZONE = """zone "{zone}" {{
+    type primary; file "/var/cache/bind/{zone}";
+    update-policy {{ grant ganeti-ext zonesub {types}; grant admin zonesub ANY; }};
+}};
 """
 _SOA = "$TTL 60\n@ SOA ns.example.org. root.example.org. 1 60 60 60 60\n@ NS ns.example.org.\n"
 
@@ -53,12 +60,11 @@ class Node(Box):
             f"route add {AWAY} dev eth0",
             f"neighbour add {AWAY} lladdr 02:00:00:00:00:09 dev eth0",
         )
-        for path, secret in SECRETS.items():
-            text = f'key "ganeti-ext" {{ algorithm hmac-sha256; secret "{secret}"; }};\n'
-            self.write(path, text, mode=0o600)
+        for path, (name, secret) in KEYS.items():
+            self.write(path, f'key "{name}" {{ algorithm hmac-sha256; secret "{secret}"; }};\n', mode=0o600)
         for zone in ZONES:
             self.write(f"/var/cache/bind/{zone}", _SOA + ("ns A 127.0.0.1\n" if zone == "example.org" else ""))
-        self.write("/etc/bind/named.conf", _NAMED + "".join(map(_ZONE.format, ZONES)))
+        self.write("/etc/bind/named.conf", _NAMED + "".join(map(_zone, ZONES)))
         self.write("/var/lib/ganeti/ssconf_node_list", f"{MASTER}\nnode2.example.org\n")
         self.path("/usr/bin/host").unlink()  # the original called it
         self.start("/usr/sbin/named", "-g", "-c", "/etc/bind/named.conf").says(" running$")
@@ -71,7 +77,7 @@ class Node(Box):
 
     def nsupdate(self, *lines: str) -> None:
         """What somebody else changes."""
-        self.run("nsupdate", "-k", KEY, stdin="\n".join(("server 127.0.0.1", *lines, "send\n")))
+        self.run("nsupdate", "-k", ADMIN_KEY, stdin="\n".join(("server 127.0.0.1", *lines, "send\n")))
 
     def records(self) -> Records:
         """Name, type and value of all records but those of the zones themselves."""
@@ -106,8 +112,12 @@ class Node(Box):
         """As `hook`, and it fails: with what line."""
         done = self.hook(operation, name, *nics, **more)
         assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1), done.stderr
-        assert not any(secret in done.stderr for secret in SECRETS.values())
+        assert not any(secret in done.stderr for _, secret in KEYS.values())
         return done.stderr
+
+
+def _zone(zone: str) -> str:
+    return _ZONE.format(zone=zone, types="PTR" if zone.endswith("arpa") else "A AAAA TXT")
 
 
 def environment(operation: str, name: str, *nics: Nic, **more: str) -> dict[str, str]:

@@ -340,13 +340,13 @@ def test_ganeti_runs_it_where_it_is_installed_and_shows_what_it_says(node: Node)
     for operation in ("add", "start", "reboot", "modify", "rename", "remove"):
         name = f"/etc/ganeti/hooks/instance-{operation}-post.d/50-ganeti-ext-dns"
         node.write(name, f"#!/bin/sh\nexec {HOOK}\n", mode=0o755)
-    for operation, host in (("add", 70), ("start", 71), ("reboot", 72), ("modify", 73)):
-        assert by_ganeti(node, dns_node.environment(operation, "vm", Nic(f"192.0.2.{host}"))) == ""
-        assert node.records() - before == four("vm.example.org.", host)
-    renamed = dns_node.environment("rename", "vm", Nic("192.0.2.73"), INSTANCE_NEW_NAME="mv")
-    assert by_ganeti(node, renamed) == ""
-    assert node.records() - before == four("mv.example.org.", 73)
-    assert by_ganeti(node, dns_node.environment("remove", "mv", Nic("192.0.2.73"))) == ""
+    hosts = {"add": 70, "start": 71, "reboot": 72, "modify": 73}
+    steps = [dns_node.environment(name, name, Nic(f"192.0.2.{host}")) for name, host in hosts.items()]
+    steps.append(dns_node.environment("rename", "modify", Nic("192.0.2.73"), INSTANCE_NEW_NAME="renamed"))
+    assert by_ganeti(node, *steps) == ""
+    names = {"add": 70, "start": 71, "reboot": 72, "renamed": 73}
+    assert node.records() - before == set().union(*(four(f"{name}.example.org.", names[name]) for name in names))
+    assert by_ganeti(node, *(dns_node.environment("remove", name) for name in names)) == ""
     assert node.records() == before
     node.configure(key=WRONG_KEY)
     assert by_ganeti(node, dns_node.environment("start", "vm", Nic("192.0.2.70"))) == (

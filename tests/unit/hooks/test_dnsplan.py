@@ -124,7 +124,7 @@ def test_a_name_whose_addresses_are_the_instances_own_becomes_ours() -> None:
     assert text.startswith(f"{HEAD}{was}{NO_AAAA}{NOT_MARKED}{CLEAR}update add ")
     assert text.endswith(f"update add _ganeti-ext.web.example.org. 300 TXT {MARK}\nsend\n")
     # It is so even if its addresses are right.
-    text = planned(wants(FOUR), known).forward["example.org."]
+    text = planned(wants(FOUR, own=(FOUR,)), known).forward["example.org."]
     assert text.endswith(f"update add _ganeti-ext.web.example.org. 300 TXT {MARK}\nsend\n")
 
 
