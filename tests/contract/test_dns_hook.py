@@ -338,7 +338,7 @@ def test_ganeti_runs_it_where_it_is_installed_and_shows_what_it_says(node: Node)
     """The original's directory for starts was not Ganeti's."""
     before = node.records()
     for operation in ("add", "start", "reboot", "modify", "rename", "remove"):
-        name = f"/etc/ganeti/hooks/instance-{operation}-post.d/50-ganeti-ext-dns"
+        name = f"/etc/ganeti/hooks/instance-{operation}-post.d/60-ganeti-ext-dns"
         node.write(name, f"#!/bin/sh\nexec {HOOK}\n", mode=0o755)
     hosts = {"add": 70, "start": 71, "reboot": 72, "modify": 73}
     steps = [dns_node.environment(name, name, Nic(f"192.0.2.{host}")) for name, host in hosts.items()]
@@ -350,6 +350,6 @@ def test_ganeti_runs_it_where_it_is_installed_and_shows_what_it_says(node: Node)
     assert node.records() == before
     node.configure(key=WRONG_KEY)
     assert by_ganeti(node, dns_node.environment("start", "vm", Nic("192.0.2.70"))) == (
-        "On node1 script instance-start-post.d/50-ganeti-ext-dns failed, output: "
+        "On node1 script instance-start-post.d/60-ganeti-ext-dns failed, output: "
         "dns: vm: asking 127.0.0.1: our key is not accepted (NOTAUTH)\n"
     )
