@@ -1,0 +1,66 @@
+"""What is set on a node for its taps, as the kernel and the files tell it, one line for each thing."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tests.contract.kvm_ifup_node import Node
+
+# Of profiles and of networks, not of taps.
+_COMMON = ("inet profiles", "inet zones", "bridge enforced")
+_PLACES = ("/run/ganeti-ext/taps", "/var/lib/nfdhcpd")
+_QUESTIONS = """
+ip -4 rule show | sed 's/^[0-9]*:/rule4 /'
+ip -6 rule show | sed 's/^[0-9]*:/rule6 /'
+ip -4 route show table all | sed 's/^/route4 /'
+ip -6 route show table all | sed 's/^/route6 /'
+ip neigh show proxy | sed 's/^/proxy /'
+"""
+
+
+def for_taps(node: Node) -> set[str]:
+    """All that there is for taps: rules and routes, proxy neighbours, chains and elements of nftables, files."""
+    return routing(node) | files(node) | {line for line in nftables(node) if not line.startswith(_COMMON)}
+
+
+def routing(node: Node) -> set[str]:
+    """Rules, routes and proxy neighbours that no kernel makes by itself."""
+    lines = (" ".join(line.split()) for line in node.run("sh", "-c", _QUESTIONS).splitlines())
+    return {line for line in lines if "proto kernel" not in line and "table local" not in line}
+
+
+def files(node: Node) -> set[str]:
+    """Records and bindings; drafts of them, too."""
+    folders = ((place, node.file(place)) for place in _PLACES)
+    return {f"{place}/{path.name}" for place, folder in folders if folder.exists() for path in folder.iterdir()}
+
+
+def nftables(node: Node) -> set[str]:
+    """Our elements, and the chains of taps."""
+    found = set()
+    for item in json.loads(node.run("nft", "-j", "list", "ruleset"))["nftables"]:
+        ((kind, what),) = item.items()
+        if what.get("table") != "ganeti_ext":
+            continue
+        if kind == "chain" and what["name"].startswith("port_"):
+            found.add(f"{what['family']} chain {what['name']} of {what.get('dev')}")
+        if kind in ("set", "map"):
+            found |= {f"{what['family']} {what['name']} {_text(element)}" for element in what.get("elem", ())}
+    return found
+
+
+def _text(value: Any) -> str:
+    """An element of nft's JSON as it is written elsewhere."""
+    if isinstance(value, list):
+        return " : ".join(map(_text, value))
+    if not isinstance(value, dict):
+        return str(value)
+    ((kind, what),) = value.items()
+    if kind == "concat":
+        return " . ".join(map(_text, what))
+    if kind == "range":
+        return "-".join(map(_text, what))
+    if kind == "prefix":
+        return f"{what['addr']}/{what['len']}"
+    return f"{kind} {what['target']}"
