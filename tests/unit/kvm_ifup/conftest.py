@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,11 @@ ENV = {
     "NETWORK_GATEWAY6": "2001:db8::1",
     "NETWORK_TAGS": "nfdhcpd public",
 }
+
+
+@pytest.fixture(autouse=True)
+def _no_wait_for_disks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "fsync", lambda _fd: None)
 
 
 @pytest.fixture

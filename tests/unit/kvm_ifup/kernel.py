@@ -6,7 +6,6 @@ are those of Linux 6.18 with nft 1.0.6 and iproute2 6.15.
 
 from __future__ import annotations
 
-import copy
 import ipaddress
 import re
 from typing import Any
@@ -92,7 +91,8 @@ class Kernel:
         return [*found, *self.proxies, *[name for name in (*self.masters, *self.ports, *self.up) if name == tap]]
 
     def _nft(self, text: str) -> None:
-        before = copy.deepcopy((self.tables, self.sets, self.chains, self.rules, self.elements))
+        rules = {chain: list(texts) for chain, texts in self.rules.items()}
+        before = set(self.tables), set(self.sets), set(self.chains), rules, dict(self.elements)
         try:
             for line in text.splitlines():
                 found = _NFT.fullmatch(line)
@@ -121,7 +121,7 @@ class Kernel:
         elif key not in self.chains:
             raise CommandError(f"nft -f -: exit code 1: chain {name}: No such file or directory")
         if verb in ("flush", "delete"):
-            self.rules[key] = []
+            self.rules.pop(key, None)
         if verb == "delete":
             if any(data.endswith(f" {name}") for at, data in self.elements.items() if at[0] == family):
                 raise CommandError(f"nft -f -: exit code 1: chain {name}: Device or resource busy")
@@ -164,10 +164,10 @@ class Kernel:
         program, *rest = argv
         line = " ".join(rest)
         if program == "bridge":
-            words = re.fullmatch(r"vlan add dev (\S+) vid (\d+(?: pvid untagged)?) master", line)
+            words = re.fullmatch(r"vlan (add|del) dev (\S+) vid (\d+(?: pvid untagged)?) master", line)
             assert words, line
-            self._need(words[1])
-            self.vlans.add((words[1], words[2]))
+            self._need(words[2])
+            (self.vlans.add if words[1] == "add" else self.vlans.discard)((words[2], words[3]))
         elif program == "ovs-vsctl":
             self._ovs(line)
         else:
@@ -187,7 +187,7 @@ class Kernel:
             assert " from " not in f" {rest}", "of which family?"
             self._listed(verb, self.policies, family + rest)
         elif what == "route":
-            self._route(verb, rest.replace(" proto static", ""))
+            self._route(verb, re.sub(" onlink| proto static", "", rest))
         elif rest.startswith("proxy "):
             self._kept(verb, self.proxies, rest.removeprefix("proxy "), "No such file or directory")
         else:

@@ -3,42 +3,59 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from ganeti_ext.errors import CommandError
-from kvm_ifup import ruleset
+from kvm_ifup import firewall, plan
 from kvm_ifup.apply import Host
+from kvm_ifup.elements import of_tap
 from kvm_ifup.reaper import Reaper
-from kvm_ifup.state import Record, Records
+from kvm_ifup.settings import Settings
+from kvm_ifup.state import Assigned, Record, Records
+from tests.unit.kvm_ifup.kernel import Kernel
 
 
 class Node:
-    """A host whose interfaces and programs are the test's. `fail` lists texts of nft that are refused."""
+    """A host whose interfaces are the test's. `refused` are words of texts that nft refuses."""
 
-    def __init__(self, records: Records, bindings: Path) -> None:
-        self.there: dict[str, int] = {}
-        self.nft: list[str] = []
+    def __init__(self, records: Records, settings: Settings) -> None:
+        self.kernel = Kernel()
+        self.there = self.kernel.links
         self.refused: list[str] = []
         self.records = records
-        self.reaper = Reaper(records, Host(records, self._run, self.there.get), str(bindings))
+        self.reaper = Reaper(records, Host(records, self._run, self.kernel.index), settings)
 
-    def _run(self, argv: list[str], *, stdin: str) -> str:
-        assert argv == ["nft", "-f", "-"]
-        self.nft.append(stdin)
+    def _run(self, argv: list[str], *, stdin: str = "") -> str:
+        found = self.kernel.run(argv, stdin=stdin)
         if any(words in stdin for words in self.refused):
             raise CommandError("nft: no")
-        return ""
+        return found
+
+    @property
+    def nft(self) -> list[str]:
+        return [text for argv, text in self.kernel.calls if argv == ("nft", "-f", "-")]
 
 
 @pytest.fixture
-def node(records: Records, bindings: Path) -> Node:
-    return Node(records, bindings)
+def node(records: Records, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Node:
+    rules: Callable[..., str] = firewall.rules
+    run = str(tmp_path / "run")
+    monkeypatch.setattr(firewall, "rules", lambda names, settings: rules(names, settings, run))
+    return Node(records, settings)
 
 
-def forgotten(record: Record) -> str:
-    return ruleset.forget(record.tap, record.ifindex, record.elements)
+def named(record: Record, tap: str, ifindex: int = 12, profile: str = "protected") -> Record:
+    number = {"protected": 1, "limited": 2}[profile]
+    return record._replace(
+        tap=tap,
+        ifindex=ifindex,
+        firewall=Assigned(profile, number, "br0", (f"10.0.0.{ifindex}",)),
+        elements=(of_tap("netdev", "macs", tap, "52:54:00:00:00:01"),),
+        undo=(("ip", f"link set dev {tap} nomaster"),),
+    )
 
 
 def test_nothing_to_do_starts_nothing(node: Node, record: Record) -> None:
@@ -46,7 +63,7 @@ def test_nothing_to_do_starts_nothing(node: Node, record: Record) -> None:
     node.there["tap0"] = 12
     node.records.write(record)
     node.reaper.sweep()
-    assert node.nft == []
+    assert node.kernel.calls == []
     assert list(node.records.taps()) == ["tap0"]
 
 
@@ -57,7 +74,7 @@ def test_what_a_vanished_tap_had_is_undone(node: Node, record: Record, bindings:
     node.records.write(record)
     (bindings / "tap0").touch()
     node.reaper.sweep()
-    assert node.nft == [forgotten(record)]
+    assert node.nft == [plan.forget(record)]
     assert [*node.records.taps(), *bindings.iterdir()] == []
 
 
@@ -66,27 +83,39 @@ def test_a_tap_that_comes_while_the_lock_is_awaited_keeps_its_own(
 ) -> None:
     node.records.write(record)
     lock = node.records.lock
+    new = record._replace(ifindex=13, env={**record.env, "INTERFACE_UUID": "nic-2"})
 
     def late(tap: str) -> object:
         node.there["tap0"] = 13
-        node.records.write(record._replace(ifindex=13, nic="nic-2"))
+        node.records.write(new)
         return lock(tap)
 
     monkeypatch.setattr(node.records, "lock", late)
     node.reaper.sweep()
-    assert node.nft == []
-    assert node.records.read("tap0") == record._replace(ifindex=13, nic="nic-2")
+    assert node.kernel.calls == []
+    assert node.records.read("tap0") == new
 
 
 def test_one_failure_does_not_stop_the_others(node: Node, record: Record, caplog: pytest.LogCaptureFixture) -> None:
-    others = [record._replace(tap=name) for name in ("tap1", "tap2")]
-    for one in (record, *others):
-        node.records.write(one)
+    for number in range(3):
+        node.records.write(named(record, f"tap{number}"))
     node.refused = ['"tap1"']
     node.reaper.sweep()
     assert list(node.records.taps()) == ["tap1"]
     assert [line.getMessage() for line in caplog.records if line.levelno == logging.ERROR] == ["tap tap1: nft: no"]
     node.refused = []
+    node.reaper.sweep()
+    assert list(node.records.taps()) == []
+
+
+def test_a_step_that_cannot_be_undone_keeps_the_record(
+    node: Node, record: Record, caplog: pytest.LogCaptureFixture
+) -> None:
+    node.records.write(record)
+    node.kernel.fail = {1: CommandError("ip: Operation not permitted")}
+    node.reaper.sweep()
+    assert "tap tap0: ip: Operation not permitted" in caplog.text
+    assert node.records.read("tap0") == record
     node.reaper.sweep()
     assert list(node.records.taps()) == []
 
@@ -98,7 +127,7 @@ def test_a_damaged_record_is_told_and_left(
     (tmp_path / "run" / "taps" / "tap0").write_text("?")
     node.reaper.sweep()
     assert "not a record" in caplog.text
-    assert node.nft == []
+    assert node.kernel.calls == []
 
 
 @pytest.mark.parametrize(
@@ -115,27 +144,50 @@ def test_bindings_without_a_record(node: Node, bindings: Path, text: str, stays:
     (bindings / "tap0").write_text(text)
     node.reaper.sweep()
     assert (bindings / "tap0").exists() is stays
-    assert node.nft == []
+    assert node.kernel.calls == []
 
 
 def test_no_directory_of_bindings(node: Node, bindings: Path, record: Record) -> None:
     bindings.rmdir()
     node.records.write(record)
     node.reaper.sweep()
-    assert node.nft == [forgotten(record)]
+    assert node.nft == [plan.forget(record)]
 
 
-def test_restore_heals_those_that_are_there(node: Node, record: Record) -> None:
-    node.there["tap0"] = 12
-    node.records.write(record)
-    node.records.write(record._replace(tap="tap1"))
+def test_restore_heals_those_that_are_there(node: Node, record: Record, settings: Settings, tmp_path: Path) -> None:
+    node.there.update(tap0=12, tap1=13, tap2=99)
+    alive = [named(record, "tap0"), named(record, "tap1", 13)]
+    for one in (*alive, named(record, "tap2"), named(record, "tap3")):
+        node.records.write(one)
+    for _ in ("flushed", "standing"):
+        node.reaper.restore()
+        places = {place for place in node.kernel.elements if place[1] in ("macs", "profile")}
+        assert {place[2].partition(" ")[0] for place in places} == {'"tap0"', '"tap1"'}
+        assert {name for _, name in node.kernel.chains if name.startswith("port_")} == {"port_12", "port_13"}
+    assert len(node.nft) == 2
+    rules = plan.skeleton(settings) + firewall.rules(["protected"], settings)
+    assert node.nft == [rules + "".join(map(plan.stands, alive))] * 2
+
+
+def test_restore_says_the_rules_of_each_profile_in_use_once(node: Node, record: Record) -> None:
+    node.there.update(tap0=12, tap1=13, tap2=14)
+    for one in (named(record, "tap0"), named(record, "tap1", 13, "limited"), named(record, "tap2", 14, "limited")):
+        node.records.write(one)
     node.reaper.restore()
-    assert node.nft == [ruleset.skeleton() + ruleset.allow("tap0", 12, record.elements)]
+    (text,) = node.nft
+    assert text.count("flush chain inet ganeti_ext profile_") == 2
+
+
+def test_a_tap_that_carries_no_profile_is_restored_too(node: Node, record: Record) -> None:
+    node.there["tap0"] = 12
+    node.records.write(named(record, "tap0")._replace(firewall=None))
+    node.reaper.restore()
+    assert ("netdev", "macs", '"tap0" . 52:54:00:00:00:01') in node.kernel.elements
 
 
 def test_restore_without_taps_starts_nothing(node: Node) -> None:
     node.reaper.restore()
-    assert node.nft == []
+    assert node.kernel.calls == []
 
 
 def test_restore_goes_one_by_one_when_one_is_refused(
@@ -143,9 +195,37 @@ def test_restore_goes_one_by_one_when_one_is_refused(
 ) -> None:
     for number in range(3):
         node.there[f"tap{number}"] = 12
-        node.records.write(record._replace(tap=f"tap{number}"))
+        node.records.write(named(record, f"tap{number}"))
     node.refused = ['"tap1"']
     node.reaper.restore()
     assert [sum(f'"tap{number}"' in text for text in node.nft) for number in range(3)] == [2, 2, 2]
     assert "tap tap1: rules not restored" in caplog.text
     assert "tap tap0: rules" not in caplog.text
+
+
+@pytest.mark.parametrize("damage", ["record", "profile"])
+def test_one_that_cannot_be_read_does_not_cost_the_others_theirs(
+    node: Node, record: Record, tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str
+) -> None:
+    node.there.update(tap0=12, tap1=13)
+    node.records.write(named(record, "tap0"))
+    other = named(record, "tap1", 13)
+    node.records.write(other._replace(firewall=Assigned("removed", 7, "br0", ())))
+    if damage == "record":
+        (tmp_path / "run" / "taps" / "tap1").write_text("?")
+    node.reaper.restore()
+    assert ("netdev", "macs", '"tap0" . 52:54:00:00:00:01') in node.kernel.elements
+    assert "tap tap1: rules not restored" in caplog.text
+    assert "tap tap0: rules" not in caplog.text
+
+
+def test_more_taps_than_locks_fit_are_restored_in_turns(
+    node: Node, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kvm_ifup.reaper._CHUNK", 2)
+    for number in range(5):
+        node.there[f"tap{number}"] = 20 + number
+        node.records.write(named(record, f"tap{number}", 20 + number))
+    node.reaper.restore()
+    assert len(node.nft) == 3
+    assert len([key for key in node.kernel.elements if key[1] == "macs"]) == 5
