@@ -68,6 +68,6 @@ def check_name(name: str) -> str:
 def mark(number: int, mask: int = MASK) -> int:
     """The mark of packets that the profile of this number judges; ConfigError when the mask has no room for it."""
     shifted = number * (mask & -mask)
-    if number < 1 or shifted & ~mask:
+    if shifted < 1 or shifted & ~mask:
         raise ConfigError(f"a firewall mark of {mask:#010x} has no room for a profile with the number {number}")
     return shifted
