@@ -172,7 +172,9 @@ def _assigned(nic: Nic, found: Addresses, facts: Facts, firewall: Firewall) -> A
         if firewall.drops:
             raise ContractError(f"firewall profile {firewall.profile!r} cannot be enforced in MODE openvswitch")
         return None
-    addresses = tuple(address for address in (found.ip, found.eui64) if address)
+    # Addresses that may be another's too lead to nobody's profile: the host does not route for such networks.
+    own = (found.ip, found.eui64) if firewall.zone is None else ()
+    addresses = tuple(address for address in own if address)
     return Assigned(firewall.profile, firewall.number, facts.below.name if facts.below else None, addresses)
 
 

@@ -46,14 +46,16 @@ def skeleton(mask: int = MASK, mac_mask: str = MAC_MASK, *, judge: bool = True) 
     """Tables, maps and hooked chains; without `judge` the judging is left to iptables."""
     # The zone has to stand before fragments are put together (-400), lest those of two tenants are.
     zone = ("prerouting priority -450", f"ct zone set ether saddr & {mac_mask} map @zones")
-    to_tap = ("oifname vmap @profile", "oifname . ip daddr vmap @profile_ip4", "oifname . ip6 daddr vmap @profile_ip6")
+    # A port's own profile judges what the bridge sends there, whoever's address may be written on it.
+    marked = f"meta mark & {mask:#010x} != 0 return"
+    by_address = ("oifname . ip daddr vmap @profile_ip4", "oifname . ip6 daddr vmap @profile_ip6")
     forward = (f"meta mark & {mask:#010x} vmap @profiles", f"meta mark set meta mark & {mask ^ 0xFFFFFFFF:#010x}")
     # Requests of ARP are for the guest to answer whatever its profile.
     unjudged = f"ether type != 0x0806 meta mark & {mask:#010x} @enforced drop"
     lines = [
         *_declared(),
         *_hooked(INET, "zone", *zone),
-        *_hooked(INET, "to_tap", "forward priority -150", *to_tap),
+        *_hooked(INET, "to_tap", "forward priority -150", "oifname vmap @profile", marked, *by_address),
         *_hooked(INET, "forward", "forward priority 0", *(forward if judge else ())),
         *_hooked(BRIDGE, "to_tap", "forward priority -200", "oifname vmap @profile"),
         *_hooked(BRIDGE, "unjudged", "forward priority 10", unjudged),
