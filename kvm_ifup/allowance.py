@@ -27,16 +27,16 @@ def elements(nic: Nic, *delegated: str) -> Iterator[Element]:
 
     A prefix of IPv6 may be used behind the guest, but its addresses cannot be claimed on the link, one address can.
     """
-    found = {*_networks(nic), *map(ipaddress.IPv6Network, delegated)}
+    found = _networks(nic)
     ip4 = {net for net in found if isinstance(net, ipaddress.IPv4Network)}
     ip6 = {net for net in found if isinstance(net, ipaddress.IPv6Network)}
     single = {net for net in ip6 if net.prefixlen == 128}
+    prefixes = {*(ip6 - single), *map(ipaddress.IPv6Network, delegated)}
     # Intervals of one set must not overlap.
-    for name, nets in (
-        ("ip4_more", ipaddress.collapse_addresses(ip4)),
-        ("ip6_prefix", ipaddress.collapse_addresses(ip6 - single)),
-    ):
-        yield from (of_tap("netdev", name, nic.tap, str(net)) for net in nets)
+    for net4 in ipaddress.collapse_addresses(ip4):
+        yield of_tap("netdev", "ip4_more", nic.tap, str(net4))
+    for net6 in ipaddress.collapse_addresses(prefixes):
+        yield of_tap("netdev", "ip6_prefix", nic.tap, str(net6))
     for net in sorted(single):
         yield of_tap("netdev", "ip6_source", nic.tap, str(net.network_address))
         yield of_tap("netdev", "ip6_target", nic.tap, f"0x{int(net.network_address):032x}")

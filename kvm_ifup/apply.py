@@ -62,9 +62,10 @@ class Host:
 
     def change(self, before: Record, plan: Plan) -> None:
         """Put another plan's rules and binding in the place of those of a tap that is up. The caller holds the lock."""
-        after = plan.record
-        # Should we die in between: all that may stand is undone from this.
-        self._records.write(after._replace(elements=tuple(dict.fromkeys((*before.elements, *after.elements)))))
+        after = plan.record._replace(undo=before.undo)  # of the steps that were run: none is run now
+        # Should we die in between: all that may stand is undone from this, and what was told is told again.
+        both = tuple(dict.fromkeys((*before.elements, *after.elements)))
+        self._records.write(before._replace(binding=before.binding or after.binding, elements=both))
         self._nft(plans.transaction(plan, before))
         if before.binding and before.binding != after.binding:
             files.remove(before.binding)

@@ -25,7 +25,7 @@ def of(nic: Nic, below: str | None, settings: Settings, sys: str = SYS) -> Facts
     found = Facts(tap=link(nic.tap, sys), below=link(below, sys) if below else None)
     if below and nic.vlan:
         found = _vlan_aware(found, nic, below, sys)
-    if not has_tag(nic, settings.tag_ip_less_routed):
+    if nic.mode != "routed" or not has_tag(nic, settings.tag_ip_less_routed):
         return found
     table, own = nic.link or "main", addresses.of(nic)
     return found._replace(

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 def of(nic: Nic, settings: Settings, directory: str = DIRECTORY) -> Firewall:
     """The profile that its tags choose; ContractError or ConfigError when there is none such."""
     name = selection.choose(nic, settings.default_profile).profile
+    drops = profiles.load(name).new == DROP  # before a number is given to a name that is none
     zone = None
     if has_tag(nic, settings.tag_private_filtered):
         zone = Numbers("zones", 65535, directory).of(network(nic.mac, settings.mac_mask))
     number = Numbers("profiles", 4095, directory).of(name)
-    drops = profiles.load(name).new == DROP
     return Firewall(profile=name, number=number, drops=drops, text=rules([name], settings, directory), zone=zone)
 
 

@@ -134,6 +134,8 @@ def _bridged(nic: Nic, _found: Addresses, facts: Facts, _settings: Settings) -> 
 
 
 def _openvswitch(nic: Nic, _found: Addresses, facts: Facts, _settings: Settings) -> Wiring:
+    if not nic.link:
+        raise ContractError("LINK is not set")
     tap = facts.tap.name
     untagged, tagged = vlans(nic)
     options = f" tag={untagged}" if untagged else ""

@@ -10,9 +10,9 @@ from __future__ import annotations
 import sys
 
 from ganeti_ext.env import need
-from ganeti_ext.errors import ExtError
+from ganeti_ext.errors import ContractError, ExtError
 from ganeti_ext.nicenv import Nic
-from kvm_ifup import conntrack, facts, firewall, profiles
+from kvm_ifup import ctnetlink, facts, firewall, profiles
 from kvm_ifup.apply import Host
 from kvm_ifup.plan import lower, plan
 from kvm_ifup.profile import CUT
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from kvm_ifup.state import Record
 
 
+# Seconds that a call may be on its way: hook_timeout of eventd.
+_LATEST = 60
+
+
 def main(verb: str, env: Mapping[str, str]) -> None:
     """Run one of the two; ExtError tells of every tap that could not be changed and keeps what it had."""
     settings = load()
@@ -36,17 +40,43 @@ def main(verb: str, env: Mapping[str, str]) -> None:
     instance = need(env, "GANETI_INSTANCE_NAME", str)
     if verb == "instance-tags":
         told = need(env, "GANETI_EXT_TAGS_TIME", _time)
-        retag(instance, env.get("GANETI_INSTANCE_TAGS", ""), told, settings, records)
+        if "GANETI_INSTANCE_TAGS" not in env:  # which may be empty; but nothing said must not take what is set
+            raise ContractError("GANETI_INSTANCE_TAGS is not set")
+        retag(instance, env["GANETI_INSTANCE_TAGS"], told, settings, records, of_networks(env))
     else:
         settle(instance, settings, records)
 
 
-def retag(instance: str, tags: str, told: str, settings: Settings, records: Records) -> None:
-    """Let the taps of an instance follow its tags, as they were at the time `told` by the master's clock."""
+def of_networks(env: Mapping[str, str]) -> dict[str, str]:
+    """The tags of the networks that an instance's NICs are in, by the NIC's UUID."""
+    count = env.get("GANETI_INSTANCE_NIC_COUNT", "")
+    names = [f"GANETI_INSTANCE_NIC{index}" for index in range(int(count) if count.isdecimal() else 0)]
+    return {
+        env[f"{name}_UUID"]: env[f"{name}_NETWORK_TAGS"]
+        for name in names
+        if f"{name}_UUID" in env and f"{name}_NETWORK_TAGS" in env
+    }
+
+
+def retag(
+    instance: str,
+    tags: str,
+    told: str,
+    settings: Settings,
+    records: Records,
+    networks: Mapping[str, str] | None = None,
+) -> None:
+    """Let the taps of an instance follow its tags, as they were at the time `told` by the master's clock.
+
+    `networks` are the tags of networks by the UUID of the NIC that is in them; others stay as they are.
+    """
     failed = []
     for record in records.of_instance(instance):
         try:
-            _retag(record.tap, record.ifindex, tags, told, settings, records)
+            known = {"TAGS": tags}
+            if record.nic in (networks or {}):
+                known["NETWORK_TAGS"] = (networks or {})[record.nic]
+            _retag(record, known, told, settings, records)
         except (ExtError, OSError) as err:
             failed.append(f"{record.tap} of {instance} stays as it was: {err}")
     if failed:
@@ -60,33 +90,45 @@ def settle(instance: str, settings: Settings, records: Records) -> None:
     Reaper(records, Host(records), settings).sweep()
     for record in records.of_instance(instance):
         if facts.ifindex(record.tap) == record.ifindex:
-            for warning in tell_neighbours(_again(record, record.env.get("TAGS", ""), settings)):
+            for warning in tell_neighbours(_again(record, {}, settings)):
                 sys.stderr.write(f"{record.tap} of {instance}: {warning}\n")
 
 
-def _retag(tap: str, ifindex: int, tags: str, told: str, settings: Settings, records: Records) -> None:
-    with records.lock(tap):
-        record = records.read(tap)
-        if record is None or record.ifindex != ifindex or facts.ifindex(tap) != ifindex:
+def _retag(seen: Record, known: Mapping[str, str], told: str, settings: Settings, records: Records) -> None:
+    with records.lock(seen.tap):
+        record = records.read(seen.tap)
+        if record is None or record.ifindex != seen.ifindex or facts.ifindex(seen.tap) != seen.ifindex:
             return  # another guest's by now, or gone: what comes up reads its tags itself
-        if record.told and _moment(record.told) >= _moment(told):
+        if record.told and _late(_moment(told), _moment(record.told)):
             return
-        planned = _again(record, tags, settings)
+        planned = _again(record, known, settings)
         planned = planned._replace(record=planned.record._replace(told=told))
         Host(records).change(record, planned)
         if planned.record.firewall != record.firewall and _cuts(planned.record):
-            conntrack.condemn(planned.record)
+            _cut(planned.record)
 
 
-def _again(record: Record, tags: str, settings: Settings) -> Plan:
-    """The plan for a NIC as Ganeti told of it, with other tags."""
-    env = {**record.env, "TAGS": tags}
+def _again(record: Record, known: Mapping[str, str], settings: Settings) -> Plan:
+    """The plan for a NIC as Ganeti told of it, but for what is known better."""
+    env = {**record.env, **known}
     nic = Nic.from_env(env)
     return plan(env, nic, facts.of(nic, lower(nic), settings), firewall.of(nic, settings), settings)
 
 
+def _cut(record: Record) -> None:
+    """End the connections that the guest has."""
+    zones = [int(element.text.partition(" : ")[2]) for element in record.elements if element.set == "zones"]
+    if record.firewall:
+        ctnetlink.condemn(record.firewall.addresses, *zones)
+
+
 def _cuts(record: Record) -> bool:
     return record.firewall is not None and profiles.load(record.firewall.profile).established == CUT
+
+
+def _late(told: tuple[int, int], last: tuple[int, int]) -> bool:
+    """Whether this was on its way when something newer came. What seems older still is of a new master's clock."""
+    return told <= last and last[0] - told[0] <= _LATEST
 
 
 def _time(text: str) -> str:

@@ -1,139 +1,247 @@
-"""All of a plan or none of it."""
+"""All of a plan or none of it; and afterwards nothing is left."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ganeti_ext import binding
+from ganeti_ext import binding, command
 from ganeti_ext.errors import CommandError, ExtError
 from ganeti_ext.nicenv import Nic
-from kvm_ifup import apply, ruleset
-from kvm_ifup.apply import Host, LinkError
-from kvm_ifup.plan import Link, Plan, plan, take_down
-from kvm_ifup.state import Record, Records
+from kvm_ifup import apply, firewall
+from kvm_ifup import plan as plans
+from kvm_ifup.apply import Host
+from kvm_ifup.modes import Facts, Link
+from kvm_ifup.plan import Plan
+from kvm_ifup.settings import Settings
+from kvm_ifup.state import Assigned, Record, Records
+from tests.unit.kvm_ifup.kernel import Kernel
+
+MODES = {
+    **NICS,
+    "spoof-allowed": ({"TAGS": "ganeti-ext:spoof-allowed"}, {}),
+    "delegated": ({**NICS["routed"][0], "TAGS": "nfdhcpd:prefix6:2001:db8:77::/56"}, {"below": None}),
+}
 
 
-class Programs:
-    """Notes what is run; the nth call of those in `fail` fails."""
-
-    def __init__(self, *fail: int) -> None:
-        self.calls: list[tuple[str, str]] = []
-        self._fail = fail
-
-    def __call__(self, argv: list[str], *, stdin: str) -> str:
-        assert argv in (["nft", "-f", "-"], ["ip", "-batch", "-"])
-        self.calls.append((argv[0], stdin))
-        if len(self.calls) in self._fail:
-            raise CommandError(f"{argv[0]} call {len(self.calls)}: no")
-        return ""
-
-
-@pytest.fixture
-def planned(nic: Nic, tap: Link, bridge: Link, bindings: Path) -> Plan:
-    return plan(nic, tap, bridge, str(bindings))
+@pytest.mark.parametrize("mode", MODES)
+def test_what_is_set_up_is_undone_by_its_record(
+    host: Host, make: Make, kernel: Kernel, records: Records, bindings: Path, mode: str
+) -> None:
+    plan = make(mode)
+    host.set_up(plan)
+    assert records.read("tap0") == plan.record
+    assert "tap0" in kernel.up
+    assert set(plan.record.elements) <= {
+        (family, name, key + (f" : {data}" if data else "")) for (family, name, key), data in kernel.elements.items()
+    }
+    record = records.read("tap0")
+    assert record is not None
+    host.undo(record)
+    assert left(kernel, records, bindings) == []
 
 
-def nowhere(_tap: str) -> None:
-    """No such interface."""
+@pytest.mark.parametrize("mode", MODES)
+def test_what_a_vanished_tap_leaves_is_undone(
+    host: Host, make: Make, kernel: Kernel, records: Records, bindings: Path, mode: str
+) -> None:
+    host.set_up(make(mode))
+    kernel.lose("tap0")
+    host.undo(make(mode).record)
+    assert left(kernel, records, bindings) == []
+    host.undo(make(mode).record)
 
 
-def undone(planned: Plan) -> list[tuple[str, str]]:
-    record = planned.record
-    return [("ip", take_down("tap0")), ("nft", ruleset.forget("tap0", 12, record.elements))]
+@pytest.mark.parametrize("mode", MODES)
+def test_a_plan_that_fails_anywhere_leaves_nothing(
+    host: Host, make: Make, kernel: Kernel, records: Records, bindings: Path, mode: str
+) -> None:
+    plan = make(mode)
+    host.set_up(plan)
+    calls = len(kernel.calls)
+    host.undo(plan.record)
+    for number in range(1, calls + 1):
+        kernel.calls.clear()
+        kernel.fail = {number: CommandError("call: no")}
+        with pytest.raises(ExtError, match=r"tap0 of gx-1.example.org: call: no$"):
+            host.set_up(plan)
+        assert left(kernel, records, bindings) == []
 
 
-def test_a_plan_is_done_in_order(planned: Plan, records: Records, bindings: Path) -> None:
+def test_the_record_stands_first_and_the_port_comes_up_last(
+    records: Records, make: Make, kernel: Kernel, bindings: Path
+) -> None:
     seen = []
 
-    def run(argv: list[str], *, stdin: str) -> str:
-        seen.append((argv[0], stdin, records.read("tap0") is not None, (bindings / "tap0").exists()))
-        return ""
+    def run(argv: list[str], *, stdin: str = "") -> str:
+        seen.append((argv[0], records.read("tap0") is not None, (bindings / "tap0").exists(), "tap0" in kernel.up))
+        return kernel.run(argv, stdin=stdin)
 
-    Host(records, run, {"tap0": 12}.get).set_up(planned)
-    assert seen == [("nft", planned.nft, True, False), ("ip", planned.ip, True, True)]
-    assert records.read("tap0") == planned.record
-    assert binding.read("tap0", str(bindings)) == planned.binding
-
-
-def test_rules_that_fail_are_undone(planned: Plan, records: Records, bindings: Path) -> None:
-    run = Programs(1)
-    with pytest.raises(ExtError, match=r"tap0 of gx-1.example.org: nft call 1: no"):
-        Host(records, run, {"tap0": 12}.get).set_up(planned)
-    assert run.calls == [("nft", planned.nft), *undone(planned)]
-    assert [*records.taps(), *bindings.iterdir()] == []
-
-
-def test_a_bridge_that_fails_is_undone(planned: Plan, records: Records, bindings: Path) -> None:
-    run = Programs(2)
-    with pytest.raises(ExtError, match="ip call 2: no"):
-        Host(records, run, {"tap0": 12}.get).set_up(planned)
-    assert run.calls == [("nft", planned.nft), ("ip", planned.ip), *undone(planned)]
-    assert [*records.taps(), *bindings.iterdir()] == []
+    Host(records, run, kernel.index, lambda path, _value: seen.append((path, True, False, False))).set_up(
+        make("routed")
+    )
+    assert seen == [
+        ("nft", True, False, False),
+        ("net/ipv4/conf/tap0/proxy_arp", True, False, False),
+        ("net/ipv4/conf/tap0/forwarding", True, False, False),
+        ("net/ipv6/conf/tap0/forwarding", True, False, False),
+        ("ip", True, True, False),
+        *[("ip", True, True, True)] * 2,
+    ]
 
 
-def test_a_binding_that_fails_is_undone(planned: Plan, records: Records, bindings: Path) -> None:
+def test_steps_of_one_program_are_one_batch(host: Host, make: Make, kernel: Kernel) -> None:
+    host.set_up(make("bridged, VLAN"))
+    assert [argv for argv, _ in kernel.calls] == [
+        ("nft", "-f", "-"),
+        ("ip", "-batch", "-"),
+        ("bridge", "-batch", "-"),
+        ("ip", "-batch", "-"),
+    ]
+    kernel.calls.clear()
+    host.set_up(make("openvswitch"))
+    assert [argv[:3] for argv, _ in kernel.calls[1:]] == [
+        ("ovs-vsctl", "--if-exists", "del-port"),
+        ("ip", "-batch", "-"),
+    ]
+
+
+def test_rules_of_ipv6_are_of_ipv6(host: Host, make: Make, kernel: Kernel) -> None:
+    host.set_up(make("routed"))
+    assert sorted(kernel.policies) == ["-6 iif tap0 table 100", "iif tap0 table 100"]
+
+
+def test_a_binding_that_fails_is_undone(
+    host: Host, make: Make, kernel: Kernel, records: Records, bindings: Path
+) -> None:
     bindings.rmdir()
-    run = Programs()
     with pytest.raises(ExtError, match=str(bindings)):
-        Host(records, run, {"tap0": 12}.get).set_up(planned)
-    assert run.calls == [("nft", planned.nft), *undone(planned)]
+        host.set_up(make())
+    assert [*kernel.of("tap0"), *records.taps()] == []
+
+
+def test_a_bug_is_undone_too_and_stays_a_bug(
+    host: Host, make: Make, kernel: Kernel, records: Records, bindings: Path
+) -> None:
+    kernel.fail = {2: ZeroDivisionError()}
+    with pytest.raises(ZeroDivisionError):
+        host.set_up(make())
+    assert left(kernel, records, bindings) == []
+
+
+def test_what_cannot_be_undone_keeps_its_record(host: Host, make: Make, kernel: Kernel, records: Records) -> None:
+    kernel.fail = {2: CommandError("ip: no"), 5: CommandError("nft: no")}
+    with pytest.raises(ExtError, match=r"tap0 of gx-1.example.org: ip: no; undoing it failed too: nft: no"):
+        host.set_up(make())
+    assert records.read("tap0") == make().record
+    host.undo(make().record)
+    assert kernel.of("tap0") == []
+
+
+def test_steps_are_undone_in_the_recorded_order_before_the_rules(
+    host: Host, make: Make, kernel: Kernel, record: Record
+) -> None:
+    plan = make("ip-less-routed")
+    host.set_up(plan)
+    kernel.calls.clear()
+    host.undo(plan.record)
+    ran = [" ".join(argv) for argv, _ in kernel.calls]
+    assert ran == [*(f"{program} {line}" for program, line in plan.record.undo), "nft -f -"]
+    assert ran[-2] == "ip link set dev tap0 down"
+
+
+WORDS = (
+    'Cannot find device "tap0"',
+    "RTNETLINK answers: No such device",
+    "RTNETLINK answers: No such file or directory",
+    "RTNETLINK answers: No such process",
+    "RTNETLINK answers: Cannot assign requested address",
+    "Error: FIB table does not exist.",
+    'Error: argument "vpn" is wrong: invalid table ID',
+    'Error: argument "vpn" is wrong: "table" value is invalid',
+)
+
+
+@pytest.mark.parametrize("words", WORDS)
+def test_what_is_gone_already_is_fine(host: Host, record: Record, records: Records, kernel: Kernel, words: str) -> None:
+    records.write(record)
+    kernel.fail = {1: CommandError(f"ip link: exit code 2: {words}"), 2: CommandError(f"ip link: exit code 2: {words}")}
+    host.undo(record)
+    assert list(records.taps()) == []
+    assert len(kernel.calls) == 3
+
+
+@pytest.mark.parametrize(
+    "words", ["RTNETLINK answers: Operation not permitted", "ip: not installed", "ip: no end after 30 s"]
+)
+def test_another_error_is_not(host: Host, record: Record, records: Records, kernel: Kernel, words: str) -> None:
+    records.write(record)
+    kernel.fail = {2: CommandError(words)}
+    with pytest.raises(CommandError, match=words):
+        host.undo(record)
+    assert list(records.taps()) == ["tap0"]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_undoing_leaves_another_tap_of_the_name_alone(
+    host: Host, make: Make, kernel: Kernel, records: Records, mode: str
+) -> None:
+    host.set_up(make(mode))
+    kernel.lose("tap0")
+    kernel.links["tap0"] = 13
+    kernel.up.add("tap0")
+    kernel.masters["tap0"] = "br9"
+    kernel.routes.add("10.9.9.9/32 dev tap0 table 100")
+    kernel.neighbours.add("10.9.9.9 dev tap0")
+    host.undo(make(mode).record)
+    assert ("tap0" in kernel.up, kernel.masters["tap0"]) == (True, "br9")
+    assert (kernel.routes, kernel.neighbours) == ({"10.9.9.9/32 dev tap0 table 100"}, {"10.9.9.9 dev tap0"})
+    assert (kernel.policies, kernel.proxies, kernel.ports) == ([], set(), {})
     assert list(records.taps()) == []
 
 
-def test_a_bug_is_undone_too(planned: Plan, records: Records) -> None:
-    def run(argv: list[str], *, stdin: str) -> str:
-        if stdin == planned.nft:
-            raise ZeroDivisionError
+def test_a_tap_is_gone_when_another_has_its_name(host: Host) -> None:
+    assert not host.gone("tap0", 12)
+    assert host.gone("tap0", 13)
+    assert host.gone("tap1", 12)
+
+
+def test_restore_is_one_transaction_and_heals(
+    host: Host, make: Make, kernel: Kernel, record: Record, settings: Settings
+) -> None:
+    plan = make("private-filtered")
+    host.set_up(plan)
+    stood = everything(kernel)
+    for lost in (True, False):
+        if lost:
+            kernel.flush()
+        kernel.calls.clear()
+        host.restore(plan.rules, [plan.record])
+        assert everything(kernel) == stood
+        assert [argv for argv, _ in kernel.calls] == [("nft", "-f", "-")]
+
+
+def test_a_program_gets_its_lines_as_arguments(records: Records, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[list[str]] = []
+
+    def run(argv: list[str], *, stdin: str = "") -> str:
+        ran.append(argv)
         return ""
 
-    with pytest.raises(ZeroDivisionError):
-        Host(records, run, {"tap0": 12}.get).set_up(planned)
-    assert list(records.taps()) == []
+    monkeypatch.setattr(command, "run", run)
+    Host(records, run)._do([("ovs-vsctl", "a b"), ("ovs-vsctl", "c"), ("ip -6", "d"), ("ip", "e")])
+    assert ran == [["ovs-vsctl", "a", "b"], ["ovs-vsctl", "c"], ["ip", "-6", "-batch", "-"], ["ip", "-batch", "-"]]
 
 
-def test_what_cannot_be_undone_keeps_its_record(planned: Plan, records: Records) -> None:
-    with pytest.raises(ExtError, match=r"ip call 2: no; undoing it failed too: nft call 4: no"):
-        Host(records, Programs(2, 4), {"tap0": 12}.get).set_up(planned)
-    assert records.read("tap0") == planned.record
+def test_a_part_that_the_kernel_lacks_has_no_sysctl() -> None:
+    apply.sysctl("net/ipv6/conf/no-such-tap/forwarding", "1")
 
 
-def test_undoing_leaves_another_tap_of_the_name_alone(record: Record, records: Records, bindings: Path) -> None:
-    records.write(record)
-    (bindings / "tap0").touch()
-    run = Programs()
-    Host(records, run, {"tap0": 13}.get).undo(record)
-    assert run.calls == [("nft", ruleset.forget("tap0", 12, record.elements))]
-    assert [*records.taps(), *bindings.iterdir()] == []
-
-
-def test_undoing_twice_is_fine(record: Record, records: Records) -> None:
-    host = Host(records, Programs(), nowhere)
-    host.undo(record)
-    host.undo(record)
-
-
-def test_a_tap_that_may_say_anything_has_no_rules_to_undo(record: Record, records: Records) -> None:
-    run = Programs()
-    Host(records, run, nowhere).undo(record._replace(elements=()))
-    assert run.calls == []
-
-
-def test_restore_is_one_transaction(record: Record, records: Records) -> None:
-    run = Programs()
-    other = record._replace(tap="tap1", ifindex=13)
-    Host(records, run).restore([record, other])
-    text = ruleset.skeleton() + ruleset.allow("tap0", 12, record.elements) + ruleset.allow("tap1", 13, other.elements)
-    assert run.calls == [("nft", text)]
-
-
-def test_links_are_read_from_sys(tmp_path: Path) -> None:
-    (tmp_path / "tap0").mkdir()
-    for name, text in (("ifindex", "12\n"), ("address", "9a:11:22:33:44:55\n"), ("mtu", "1500\n")):
-        (tmp_path / "tap0" / name).write_text(text)
-    assert apply.link("tap0", str(tmp_path)) == Link("tap0", 12, "9a:11:22:33:44:55", 1500)
-    assert apply.ifindex("tap0", str(tmp_path)) == 12
-    assert apply.ifindex("tap1", str(tmp_path)) is None
-    with pytest.raises(LinkError, match="interface tap1"):
-        apply.link("tap1", str(tmp_path))
+def test_the_profile_is_the_taps(host: Host, make: Make, kernel: Kernel) -> None:
+    host.set_up(make("bridged", "ganeti-ext:firewall:protected"))
+    found = make("bridged", "ganeti-ext:firewall:protected").record.firewall
+    assert found == Assigned("protected", 1, "br0", ("10.0.0.5", "2001:db8::5054:ff:fe00:1"))
+    assert kernel.elements["bridge", "profile", '"tap0"'] == "goto mark_1"

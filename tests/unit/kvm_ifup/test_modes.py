@@ -79,6 +79,27 @@ def test_bridged_with_vlans(nic: Nic, facts: Facts, vlan: str, steps: list[tuple
     assert found.elements == tuple(("netdev", "vlans", f'"tap0" . {number}') for number in inside)
 
 
+@pytest.mark.parametrize(
+    ("vlan", "pvid", "taken"),
+    [
+        (".10", 1, True),
+        (":10:20", 1, True),
+        (".10", 0, False),
+        (".10:1", 1, False),
+        (":10", 10, False),
+        (None, 1, False),
+    ],
+)
+def test_a_guest_with_vlans_does_not_hear_the_bridges_own(
+    nic: Nic, facts: Facts, vlan: str | None, pvid: int, taken: bool
+) -> None:
+    found = wire(nic._replace(vlan=vlan), facts._replace(pvid=pvid)).steps
+    gone = ("bridge", f"vlan del dev tap0 vid {pvid} master")
+    assert (gone in found) is taken
+    if taken:
+        assert found.index(("ip", "link set dev tap0 master br0")) < found.index(gone) < len(found) - 1
+
+
 @pytest.mark.parametrize("vlan", [".0", ".4095", ":", ".", "::", ":10:", ".10:", ":10:x", "-1", "..10", ".10.20", "a"])
 @pytest.mark.parametrize("mode", ["bridged", "openvswitch"])
 def test_a_bad_vlan_is_named(nic: Nic, facts: Facts, mode: str, vlan: str) -> None:
@@ -190,6 +211,24 @@ def test_who_may_say_anything_is_asked_for_its_mac(routed: Nic, alone: Facts, wh
     held, loose = wire(routed, alone), wire(free, alone)
     assert loose.steps == tuple(step for step in held.steps if not step[1].startswith("neigh"))
     assert loose.undo == held.undo
+
+
+@pytest.mark.parametrize(("link", "table"), [("100", " table 100"), (None, "")])
+def test_what_goes_to_a_delegated_prefix_goes_to_the_guest(
+    routed: Nic, alone: Facts, link: str | None, table: str
+) -> None:
+    nic = routed._replace(link=link)
+    plain, found = wire(nic, alone), modes.wire(nic, addresses.of(nic), alone, SETTINGS, "2001:db8:77::/56")
+    route = f"2001:db8:77::/56 via {OWN6} dev tap0{table}"
+    # Behind the guest's own: the way to a prefix is found by the way to its router.
+    assert found.steps == (*plain.steps, ("ip", f"route replace {route} onlink proto static"))
+    assert found.undo == (("ip", f"route del {route}"), *plain.undo)
+
+
+def test_a_delegated_prefix_needs_a_route_in_routed_mode_with_ipv6_only(nic: Nic, routed: Nic, facts: Facts) -> None:
+    for one, met in ((nic, facts), (routed._replace(tags=(tags.DISABLE_IPV6,)), facts._replace(below=None))):
+        found = addresses.of(one)
+        assert modes.wire(one, found, met, SETTINGS, "2001:db8:77::/56") == modes.wire(one, found, met, SETTINGS)
 
 
 def test_ip_less_routed_answers_for_the_guest_on_the_uplinks(routed: Nic, alone: Facts) -> None:

@@ -10,7 +10,10 @@ from ganeti_ext import tags
 from ganeti_ext.binding import LISTS
 from ganeti_ext.nicenv import Network, Nic
 from kvm_ifup import terms
-from kvm_ifup.plan import Link, plan
+from kvm_ifup.elements import of_tap
+from kvm_ifup.modes import Facts
+from kvm_ifup.plan import Firewall, plan
+from kvm_ifup.settings import Settings
 from kvm_ifup.terms import Told
 from nfdhcpd.terms import FIELDS
 
@@ -111,15 +114,16 @@ def test_any_tags_are_read_without_an_error(found: list[str]) -> None:
         assert value.isprintable()
 
 
-def test_the_plan_carries_them(nic: Nic, network: Network, tap: Link, bridge: Link) -> None:
+def test_the_plan_carries_them(nic: Nic, network: Network, env: dict[str, str], facts: Facts) -> None:
     own = ("nfdhcpd:lease:600", "nfdhcpd:mtu:1280", "nfdhcpd:prefix6:2001:db8:77::/56", "nfdhcpd:x:1")
-    found = plan(nic._replace(tags=own), tap, bridge, "/b")
+    firewall, settings = Firewall("unprotected", 1, drops=False, text=""), Settings(binding_directory="/b")
+    found = plan(env, nic._replace(tags=own), facts, firewall, settings)
     assert found.binding is not None
     assert found.binding.terms == (("lease", "600"), ("prefix6", "2001:db8:77::/56"))
     assert found.binding.mtu == 1280
-    assert "mtu 1400" in found.ip
-    assert ("ip6_prefix", "2001:db8:77::/56") in found.record.elements
+    assert ("ip", "link set dev tap0 address fe:11:22:33:44:55 mtu 1400") in found.steps
+    assert of_tap("netdev", "ip6_prefix", "tap0", "2001:db8:77::/56") in found.record.elements
     assert found.warnings == ("tag nfdhcpd:x:1 is passed over: no such key",)
-    assert 'add element bridge ganeti_ext ip6_prefix { "tap0" . 2001:db8:77::/56 }\n' in found.nft
-    without = plan(nic._replace(tags=own, network=network._replace(subnet6=None)), tap, bridge, "/b")
-    assert "ip6_prefix" not in dict(without.record.elements)
+    alone = nic._replace(tags=own, network=network._replace(subnet6=None))
+    without = plan(env, alone, facts, firewall, settings)
+    assert "ip6_prefix" not in {element.set for element in without.record.elements}
