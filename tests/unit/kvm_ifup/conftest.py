@@ -8,11 +8,15 @@ from pathlib import Path
 import pytest
 
 from ganeti_ext.nicenv import Network, Nic
+from kvm_ifup import firewall, plan
+from kvm_ifup.apply import Host
 from kvm_ifup.elements import of_tap
 from kvm_ifup.modes import Facts, Link
+from kvm_ifup.plan import Plan
 from kvm_ifup.settings import Settings
 from kvm_ifup.state import Assigned, Record, Records
 from tests.unit.kvm_ifup.kernel import Kernel
+from tests.unit.kvm_ifup.nics import MODES, TAGGED, Left, Make
 
 MAC = "52:54:00:00:00:01"
 ENV = {
@@ -96,6 +100,28 @@ def kernel() -> Kernel:
     found = Kernel()
     found.links.update(tap0=12, br0=3, eth0=2, eth1=4)
     return found
+
+
+@pytest.fixture
+def host(records: Records, kernel: Kernel) -> Host:
+    return Host(records, kernel.run, kernel.index, kernel.sysctl)
+
+
+@pytest.fixture
+def make(env: dict[str, str], facts: Facts, settings: Settings, tmp_path: Path) -> Make:
+    def made(mode: str = "bridged", own: str | None = None) -> Plan:
+        differs, more = {**MODES, **TAGGED}[mode]
+        whole = {**env, **differs, **({} if own is None else {"TAGS": own})}
+        nic = Nic.from_env(whole)
+        judged = firewall.of(nic, settings, str(tmp_path / "run"))
+        return plan.plan(whole, nic, facts._replace(**more), judged, settings)
+
+    return made
+
+
+@pytest.fixture
+def left(kernel: Kernel, records: Records, bindings: Path) -> Left:
+    return lambda: [*kernel.of("tap0"), *records.taps(), *bindings.iterdir()]
 
 
 @pytest.fixture

@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from ganeti_ext import binding, command
 from ganeti_ext.errors import CommandError, ExtError
-from ganeti_ext.nicenv import Nic
-from kvm_ifup import apply, firewall
-from kvm_ifup import plan as plans
+from kvm_ifup import apply
 from kvm_ifup.apply import Host
-from kvm_ifup.modes import Facts, Link
-from kvm_ifup.plan import Plan
-from kvm_ifup.settings import Settings
 from kvm_ifup.state import Assigned, Record, Records
 from tests.unit.kvm_ifup.kernel import Kernel
+from tests.unit.kvm_ifup.nics import MODES, TAGGED, Left, Make
 
-MODES = {
-    **NICS,
-    "spoof-allowed": ({"TAGS": "ganeti-ext:spoof-allowed"}, {}),
-    "delegated": ({**NICS["routed"][0], "TAGS": "nfdhcpd:prefix6:2001:db8:77::/56"}, {"below": None}),
-}
+EVERY = [*MODES, *TAGGED]
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", EVERY)
 def test_what_is_set_up_is_undone_by_its_record(
-    host: Host, make: Make, kernel: Kernel, records: Records, bindings: Path, mode: str
+    host: Host, make: Make, kernel: Kernel, records: Records, mode: str, left: Left
 ) -> None:
     plan = make(mode)
     host.set_up(plan)
@@ -41,23 +30,21 @@ def test_what_is_set_up_is_undone_by_its_record(
     record = records.read("tap0")
     assert record is not None
     host.undo(record)
-    assert left(kernel, records, bindings) == []
+    assert left() == []
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_what_a_vanished_tap_leaves_is_undone(
-    host: Host, make: Make, kernel: Kernel, records: Records, bindings: Path, mode: str
-) -> None:
+@pytest.mark.parametrize("mode", EVERY)
+def test_what_a_vanished_tap_leaves_is_undone(host: Host, make: Make, kernel: Kernel, mode: str, left: Left) -> None:
     host.set_up(make(mode))
     kernel.lose("tap0")
     host.undo(make(mode).record)
-    assert left(kernel, records, bindings) == []
+    assert left() == []
     host.undo(make(mode).record)
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", EVERY)
 def test_a_plan_that_fails_anywhere_leaves_nothing(
-    host: Host, make: Make, kernel: Kernel, records: Records, bindings: Path, mode: str
+    host: Host, make: Make, kernel: Kernel, mode: str, left: Left
 ) -> None:
     plan = make(mode)
     host.set_up(plan)
@@ -68,7 +55,7 @@ def test_a_plan_that_fails_anywhere_leaves_nothing(
         kernel.fail = {number: CommandError("call: no")}
         with pytest.raises(ExtError, match=r"tap0 of gx-1.example.org: call: no$"):
             host.set_up(plan)
-        assert left(kernel, records, bindings) == []
+        assert left() == []
 
 
 def test_the_record_stands_first_and_the_port_comes_up_last(
@@ -123,13 +110,11 @@ def test_a_binding_that_fails_is_undone(
     assert [*kernel.of("tap0"), *records.taps()] == []
 
 
-def test_a_bug_is_undone_too_and_stays_a_bug(
-    host: Host, make: Make, kernel: Kernel, records: Records, bindings: Path
-) -> None:
+def test_a_bug_is_undone_too_and_stays_a_bug(host: Host, make: Make, kernel: Kernel, left: Left) -> None:
     kernel.fail = {2: ZeroDivisionError()}
     with pytest.raises(ZeroDivisionError):
         host.set_up(make())
-    assert left(kernel, records, bindings) == []
+    assert left() == []
 
 
 def test_what_cannot_be_undone_keeps_its_record(host: Host, make: Make, kernel: Kernel, records: Records) -> None:
@@ -185,7 +170,7 @@ def test_another_error_is_not(host: Host, record: Record, records: Records, kern
     assert list(records.taps()) == ["tap0"]
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", EVERY)
 def test_undoing_leaves_another_tap_of_the_name_alone(
     host: Host, make: Make, kernel: Kernel, records: Records, mode: str
 ) -> None:
@@ -209,29 +194,26 @@ def test_a_tap_is_gone_when_another_has_its_name(host: Host) -> None:
     assert host.gone("tap1", 12)
 
 
-def test_restore_is_one_transaction_and_heals(
-    host: Host, make: Make, kernel: Kernel, record: Record, settings: Settings
-) -> None:
+def test_restore_is_one_transaction_and_heals(host: Host, make: Make, kernel: Kernel) -> None:
     plan = make("private-filtered")
     host.set_up(plan)
-    stood = everything(kernel)
+    stood = kernel.rules, kernel.elements, kernel.chains
     for lost in (True, False):
         if lost:
             kernel.flush()
         kernel.calls.clear()
         host.restore(plan.rules, [plan.record])
-        assert everything(kernel) == stood
+        assert (kernel.rules, kernel.elements, kernel.chains) == stood
         assert [argv for argv, _ in kernel.calls] == [("nft", "-f", "-")]
 
 
-def test_a_program_gets_its_lines_as_arguments(records: Records, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_gets_its_lines_as_arguments(records: Records) -> None:
     ran: list[list[str]] = []
 
     def run(argv: list[str], *, stdin: str = "") -> str:
         ran.append(argv)
         return ""
 
-    monkeypatch.setattr(command, "run", run)
     Host(records, run)._do([("ovs-vsctl", "a b"), ("ovs-vsctl", "c"), ("ip -6", "d"), ("ip", "e")])
     assert ran == [["ovs-vsctl", "a", "b"], ["ovs-vsctl", "c"], ["ip", "-6", "-batch", "-"], ["ip", "-batch", "-"]]
 

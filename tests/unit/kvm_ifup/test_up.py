@@ -17,9 +17,8 @@ from kvm_ifup.plan import Firewall
 from kvm_ifup.settings import Settings
 from kvm_ifup.state import Record, Records
 from tests.unit.kvm_ifup.kernel import Kernel
+from tests.unit.kvm_ifup.nics import IP_LESS, UPLINKS
 
-UPLINKS = {"uplink4": Link("eth0", 2, "02:00:00:00:00:e0", 1500), "uplink6": Link("eth1", 4, "02:00:00:00:00:e1", 1500)}
-IP_LESS = {"MODE": "routed", "LINK": "100", "BRIDGE": "", "NETWORK_TAGS": "nfdhcpd ip-less-routed"}
 OWN6 = "2001:db8::5054:ff:fe00:1"
 
 

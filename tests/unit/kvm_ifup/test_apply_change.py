@@ -1,0 +1,97 @@
+"""Other rules in the place of those of a tap that is up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ganeti_ext import binding
+from ganeti_ext.errors import CommandError
+from kvm_ifup.apply import Host
+from kvm_ifup.state import Records
+from tests.unit.kvm_ifup.kernel import Kernel
+from tests.unit.kvm_ifup.nics import Left, Make
+
+# Tags of the instance, from and to, that change what is set for a tap that is up.
+CHANGES = [
+    ("", "ganeti-ext:firewall:protected"),
+    ("ganeti-ext:firewall:protected", "ganeti-ext:firewall:limited"),
+    ("", "ganeti-ext:spoof-allowed"),
+    ("ganeti-ext:spoof-allowed", ""),
+    ("", "disable_ipv6"),
+    ("disable_ipv4", "disable_ipv6"),
+    ("ganeti-ext:allow-address:10.0.0.0/24", "ganeti-ext:allow-address:10.0.0.0/25 nfdhcpd:lease:60"),
+    ("ganeti-ext:allow-address:10.0.0.0/25", "ganeti-ext:allow-address:10.0.0.0/24 ganeti-ext:firewall:protected"),
+    ("nfdhcpd:prefix6:2001:db8:77::/56", "nfdhcpd:prefix6:2001:db8:77::/60"),
+]
+
+
+def everything(kernel: Kernel) -> tuple[object, ...]:
+    return kernel.chains, kernel.rules, kernel.elements
+
+
+@pytest.mark.parametrize(("own", "other"), CHANGES)
+@pytest.mark.parametrize("mode", ["bridged", "private-filtered", "routed", "ip-less-routed"])
+def test_a_change_makes_the_rules_that_a_start_would_have_made(
+    host: Host, make: Make, kernel: Kernel, records: Records, bindings: Path, mode: str, own: str, other: str
+) -> None:
+    before, after = make(mode, own), make(mode, other)
+    host.set_up(before)
+    kernel.calls.clear()
+    host.change(before.record, after)
+    # One transaction, and the tap itself is not touched.
+    assert [argv for argv, _ in kernel.calls] == [("nft", "-f", "-")]
+    found = records.read("tap0")
+    assert found is not None
+    assert found._replace(undo=()) == after.record._replace(undo=())
+    assert binding.read("tap0", str(bindings)) == after.binding
+    fresh = Kernel()
+    fresh.links.update(kernel.links)
+    fresh.run(["nft", "-f", "-"], stdin=make(mode, own).rules)
+    Host(records, fresh.run, fresh.index, fresh.sysctl).set_up(after)
+    assert everything(kernel) == everything(fresh)
+
+
+@pytest.mark.parametrize(("own", "other"), CHANGES)
+@pytest.mark.parametrize("mode", ["routed", "ip-less-routed"])
+def test_after_a_change_all_that_was_set_up_is_still_undone(
+    host: Host, make: Make, kernel: Kernel, records: Records, mode: str, own: str, other: str, left: Left
+) -> None:
+    before = make(mode, own)
+    host.set_up(before)
+    host.change(before.record, make(mode, other))
+    kernel.lose("tap0")
+    record = records.read("tap0")
+    assert record is not None
+    host.undo(record)
+    assert left() == []
+
+
+def test_a_change_may_take_the_binding_and_give_it(
+    host: Host, make: Make, records: Records, bindings: Path, kernel: Kernel
+) -> None:
+    with_, without = make("bridged"), make("bridged", "disable_ipv4 disable_ipv6")
+    host.set_up(with_)
+    host.change(with_.record, without)
+    assert list(bindings.iterdir()) == []
+    host.change(without.record, with_)
+    assert binding.read("tap0", str(bindings)) == with_.binding
+
+
+def test_a_change_that_is_refused_leaves_rules_and_what_is_known_as_they_were(
+    host: Host, make: Make, kernel: Kernel, records: Records, bindings: Path
+) -> None:
+    before, after = make("bridged"), make("bridged", "ganeti-ext:firewall:protected")
+    host.set_up(before)
+    stood, bound = everything(kernel), (bindings / "tap0").read_text()
+    kernel.calls.clear()
+    kernel.fail = {1: CommandError("nft: no")}
+    with pytest.raises(CommandError, match="nft: no"):
+        host.change(before.record, after._replace(record=after.record._replace(told="17.000000000")))
+    assert everything(kernel) == stood
+    assert (bindings / "tap0").read_text() == bound
+    found = records.read("tap0")
+    assert found is not None
+    # Else the same word, told again, would be taken for old news, and its profile for the one that was there before.
+    assert (found.told, found.firewall, found.env) == ("", before.record.firewall, before.record.env)
