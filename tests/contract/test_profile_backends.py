@@ -16,7 +16,7 @@ from ganeti_ext.errors import CommandError
 from kvm_ifup import profile_nft, profiles
 from lab import layer
 from tests.contract.kvm_ifup_node import needs_node
-from tests.contract.profiles_node import GUEST_MAC, IPTABLES, NFT, PACKAGES, PEER_MAC, Node, iptables
+from tests.contract.profiles_node import GUEST_MAC, IPTABLES, NFT, PACKAGES, PEER_MAC, Ends, Node, iptables
 from tests.contract.profiles_node import OWN as OWN_FOLDER
 from tests.contract.profiles_packets import OWN
 from tests.lab.clients.box import Box
@@ -86,6 +86,16 @@ class TestAround:
         way = node.ways["bridged"]
         frame = bytes(Ether(src=PEER_MAC, dst="ff:ff:ff:ff:ff:ff") / ARP(op=1, psrc="10.0.1.9", pdst="10.0.1.5"))
         assert frame in way.delivered(frame)
+
+    def test_the_address_of_a_guest_that_is_not_protected(self, node: Node) -> None:
+        """On a bridge the tap decides, whatever address is written on a packet."""
+        node.give("protected")
+        number = node.numbers["unprotected"]
+        other = f'element inet ganeti_ext profile_ip4 {{ "br0" . 10.0.1.66 : goto mark_{number} }}\n'
+        node.nft(f"add {other}")
+        way = node.ways["bridged"]
+        assert not way.arrives(Ends("10.0.1.66", way.ends[4].peer).to_guest(TCP(dport=80)))
+        node.nft(f"delete {other}")
 
     def test_nothing_when_the_bridge_does_not_call_the_ip_tables(self, node: Node) -> None:
         way = node.ways["bridged"]
