@@ -36,7 +36,10 @@ LINKS = {
         "usr/sbin/nfdhcpd": "../share/ganeti-ext/nfdhcpd/nfdhcpd",
         "usr/sbin/nfdhcpdctl": "../share/ganeti-ext/nfdhcpd/nfdhcpdctl",
     },
-    "network": {"usr/sbin/ganeti-ext-reaper": "../share/ganeti-ext/kvm_ifup/ganeti-ext-reaper"},
+    "network": {
+        "usr/sbin/ganeti-ext-net": "../share/ganeti-ext/kvm_ifup/ganeti-ext-net",
+        "usr/sbin/ganeti-ext-reaper": "../share/ganeti-ext/kvm_ifup/ganeti-ext-reaper",
+    },
     "extstorage": {
         "usr/share/ganeti/extstorage/cow": "../../ganeti-ext/extstorage/cow",
         "usr/share/ganeti/os/ganeti-ext": "../../ganeti-ext/extstorage/os",
@@ -47,14 +50,24 @@ LINKS = {
         "usr/sbin/ganeti-ext-manage": "../share/ganeti-ext/frontend/ganeti-ext-manage",
     },
 }
+NAMED = ("add", "modify", "reboot", "remove", "rename", "start")
+MOVED = ("failover", "migrate", "modify", "remove", "stop")
 HOOKED = ("add", "failover", "migrate", "modify", "reboot", "remove", "rename", "start", "stop")
 CONFFILES = {
     "common": [],
     "nfdhcpd": ["/etc/ganeti-ext/nfdhcpd.conf"],
-    "network": ["/etc/ganeti-ext/network.conf", "/etc/ganeti/kvm-vif-bridge"],
+    "network": [
+        "/etc/ganeti-ext/network.conf",
+        "/etc/ganeti/kvm-vif-bridge",
+        "/etc/ganeti/hooks/instance-tags-post.d/50-ganeti-ext-network",
+        *(f"/etc/ganeti/hooks/instance-{verb}-post.d/50-ganeti-ext-network" for verb in MOVED),
+        *(f"/etc/ganeti/network/{mode}/{way}" for mode in ("bridged", "openvswitch", "routed") for way in ("down", "up")),
+    ],
     "extstorage": ["/etc/ganeti-ext/cow.conf"],
     "eventd": [
+        "/etc/ganeti-ext/dns.conf",
         "/etc/ganeti-ext/eventd.conf",
+        *(f"/etc/ganeti/hooks/instance-{verb}-post.d/60-ganeti-ext-dns" for verb in NAMED),
         *(f"/etc/ganeti/hooks/instance-{verb}-post.d/50-ganeti-ext-note" for verb in HOOKED),
     ],
     "frontend": ["/etc/ganeti-ext/frontend.conf"],
