@@ -155,3 +155,28 @@ DROP = {
     "dad, foreign target": _dad(OTHER_IP6),
     "dad for the gateway": _dad("fe80::1"),
 }
+
+
+def of_ip4(ip: str) -> dict[str, bytes]:
+    """What the guest says as the owner of an address."""
+    return {
+        "arp request": _arp(ip=ip),
+        "arp reply": _arp(ip=ip, op=2),
+        "icmp": _ip4(ICMP() / _TEXT, ip),
+        "tcp": _ip4(TCP(dport=80), ip),
+    }
+
+
+def of_ip6(ip: str) -> dict[str, bytes]:
+    """The same of IPv6: what it sends, and how it claims the address."""
+    return {
+        "echo": _ip6(ICMPv6EchoRequest(), ip),
+        "tcp": _ip6(TCP(dport=80), ip),
+        "neighbour advertisement": _na(ip),
+        "dad": _dad(ip),
+    }
+
+
+def offer(ip: str) -> bytes:
+    """A DHCP offer from an address."""
+    return _dhcp("offer", ip, 67, 68)

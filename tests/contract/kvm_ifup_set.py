@@ -44,7 +44,7 @@ def nftables(node: Node) -> set[str]:
         if what.get("table") != "ganeti_ext":
             continue
         if kind == "chain" and what["name"].startswith("port_"):
-            found.add(f"{what['family']} chain {what['name']} of {what.get('dev')}")
+            found.add(f"{what['family']} chain {what['name']}")
         if kind in ("set", "map"):
             found |= {f"{what['family']} {what['name']} {_text(element)}" for element in what.get("elem", ())}
     return found
