@@ -1,0 +1,134 @@
+"""What must stand by the records, against what stands on the node."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ganeti_ext import binding
+from ganeti_ext.errors import ConfigError, ExtError
+from kvm_ifup import check_host, check_rules, facts, iptables, iptables_rule, profiles, required
+from kvm_ifup.check_rules import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator, Mapping
+
+    from kvm_ifup.profile import Profile
+    from kvm_ifup.settings import Settings
+    from kvm_ifup.standing import Node
+    from kvm_ifup.state import Record, Records
+
+REAP = "ganeti-ext-net reap"
+
+
+class Check:
+    """One look over the node."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        records: Records,
+        node: Node,
+        index: Callable[[str], int | None] = facts.ifindex,
+    ) -> None:
+        self._settings = settings
+        self._records = records
+        self._node = node
+        self._index = index
+        self.taps: dict[str, Record] = {}  # those that are there
+        self._gone: set[str] = set()  # names of those that are not, and of their chains
+
+    def findings(self) -> Iterator[Finding]:
+        """All that is not as it must be; ExtError when the node cannot be looked at."""
+        yield from self._recorded()
+        yield from self._unknown()
+        yield from self._bindings()
+        used = yield from self._profiles()
+        yield from self._rules(used)
+        yield from self._host(used)
+
+    def _recorded(self) -> Iterator[Finding]:
+        for tap in sorted(self._records.taps()):
+            try:
+                record = self._records.read(tap)
+            except ExtError as err:
+                yield Finding(tap, str(err), "remove the file and restart the instance")
+                continue
+            if record is None:
+                continue
+            if self._index(tap) == record.ifindex:
+                self.taps[tap] = record
+            else:
+                self._gone |= {tap, f"port_{record.ifindex}"}
+                yield Finding(tap, f"it is gone, and what it had for {record.instance} is not", REAP)
+
+    def _unknown(self) -> Iterator[Finding]:
+        for tap, instance in self._node.ganetis():
+            if tap not in self.taps and not tap.startswith("gnt.com.") and self._index(tap) is not None:
+                todo = f"restart {instance}, or migrate it away and back"
+                yield Finding(tap, f"Ganeti made it for {instance}, and nothing of ours stands for it", todo)
+
+    def _bindings(self) -> Iterator[Finding]:
+        folder = self._settings.binding_directory
+        for tap, record in self.taps.items():
+            if record.binding is None:
+                continue
+            try:
+                found = binding.read(tap, folder)
+            except binding.BindingError as err:
+                yield Finding(tap, str(err), check_host.AGAIN)
+                continue
+            if (found.ifindex, found.mac) != (record.ifindex, record.env["MAC"].lower()):
+                yield Finding(tap, f"{record.binding} is of another guest: {found.mac}", check_host.AGAIN)
+        try:
+            bound = sorted(binding.taps(folder))
+        except FileNotFoundError:
+            return
+        for tap in bound:
+            if tap not in self.taps and tap not in set(self._records.taps()):
+                yield from self._left(tap, folder)
+
+    def _left(self, tap: str, folder: str) -> Iterator[Finding]:
+        """A binding without a record. Without an ifindex it is an administrator's own."""
+        try:
+            found = binding.read(tap, folder)
+        except binding.BindingError as err:
+            yield Finding(tap, str(err), f"correct it, or rm {binding.path(tap, folder)}")
+            return
+        if found.ifindex is not None and self._index(tap) != found.ifindex:
+            yield Finding(tap, f"{binding.path(tap, folder)} is of a tap that is gone", REAP)
+
+    def _profiles(self) -> Generator[Finding, None, dict[str, Profile]]:
+        found = {}
+        for name in sorted({record.firewall.profile for record in self.taps.values() if record.firewall}):
+            try:
+                found[name] = profiles.load(name)
+            except ConfigError as err:
+                yield Finding(None, str(err), "correct that: until then no instance that has the profile starts")
+        return found
+
+    def _rules(self, used: Mapping[str, Profile]) -> Iterator[Finding]:
+        taps = list(self.taps.values())
+        numbered = required.numbered(taps, used)
+        there = self._node.rules()
+        wanted = self._node.would_be(required.text(taps, numbered, self._settings))
+        if taps:
+            ports = {f"port_{record.ifindex}": tap for tap, record in self.taps.items()}
+            yield from check_rules.rules(wanted, there, ports)
+        yield from check_rules.more(wanted, there, self._gone)
+        if self._settings.firewall == "iptables" and numbered:
+            lines = iptables_rule.lines(required.legacy(numbered, self._settings))
+            yield from check_rules.legacy(lines, iptables.found())
+
+    def _host(self, used: Mapping[str, Profile]) -> Iterator[Finding]:
+        taps = list(self.taps.values())
+        links = self._node.links(check_host.tables(taps))
+        ports = self._node.ports(tap for tap, record in self.taps.items() if record.env.get("MODE") == "openvswitch")
+        for record in taps:
+            yield from check_host.wiring(record, links, ports)
+            for path, why in check_host.sysctls(record):
+                if self._node.sysctl(path) not in ("1", None):
+                    yield Finding(record.tap, f"{path} is off: {why}", f"sysctl -w {path}=1")
+            bridge = record.firewall and record.firewall.bridge
+            if record.firewall and bridge and record.firewall.profile in used:
+                shown = self._node.shown(bridge)
+                yield from check_host.judged(record, used[record.firewall.profile], shown)
