@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from ganeti_ext.errors import ConfigError, ExtError
-from kvm_ifup import answer, bridges, explain, inquiry, packet, sweep, tell
+from kvm_ifup import answer, bridges, explain, inquiry, ours, packet, sweep, tell
 from kvm_ifup import settings as settings_of
 from kvm_ifup.check import Check
 from kvm_ifup.check_rules import Finding
@@ -91,6 +91,16 @@ def _reap(arguments: Namespace) -> int:
     return 1 if failed else 0
 
 
+def _rules(arguments: Namespace) -> int:
+    _root("rules are the kernel's")
+    if arguments.remove:
+        ours.remove()
+        _print(arguments, ["removed; `systemctl reload ganeti-ext-reaper` puts back what taps must have"], iter)
+    else:
+        _print(arguments, ours.listed(), iter)
+    return 0
+
+
 def _explain(arguments: Namespace) -> int:
     settings = settings_of.load(arguments.config)
     record = inquiry.Inquiry(settings).record(arguments.tap)
@@ -123,6 +133,7 @@ VERBS: Mapping[str, Callable[[Namespace], int]] = {
     "profiles": _profiles,
     "check": _check,
     "reap": _reap,
+    "rules": _rules,
     "explain": _explain,
     "bridges": _bridges,
 }
@@ -159,6 +170,8 @@ def _arguments(argv: Sequence[str] | None) -> Namespace:
     reap = verbs.add_parser("reap", parents=[shown], help="undo what taps that are gone have left")
     reap.add_argument("tap", metavar="TAP", nargs="?", help="only what this one has")
     reap.add_argument("--force", action="store_true", help="even if the tap is there")
+    rules = verbs.add_parser("rules", parents=[shown], help="all rules of this node that are ours")
+    rules.add_argument("--remove", action="store_true", help="take them away: no tap is judged then")
     why = verbs.add_parser("explain", parents=[shown], help="which rule decides about a packet")
     why.add_argument("tap", metavar="TAP")
     why.add_argument("direction", choices=(packet.IN, packet.OUT), help="to the guest, or out of it")

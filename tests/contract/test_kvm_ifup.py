@@ -360,3 +360,16 @@ class TestReaper:
         reaper.says("rules of 1 taps stand")
         assert net.verdicts() == EXPECTED
         assert reaper.close() == 0
+
+    def test_all_of_ours_is_listed_and_removed_with_one_command_and_healed(self, net: Net) -> None:
+        net.node.run("nft", "add", "table", "bridge", "foreign")
+        net.up()
+        tool = SCRIPT.with_name("ganeti-ext-net")
+        assert "chain from_tap" in net.node.run(tool, "rules")
+        net.node.run(tool, "rules", "--remove")
+        assert net.node.run("nft", "list", "tables").split("\n") == ["table bridge foreign", ""]
+        assert net.passes(DROP["foreign source mac"])
+        reaper = net.node.reaper()
+        reaper.says("rules of 1 taps stand")
+        assert net.verdicts() == EXPECTED
+        assert reaper.close() == 0
