@@ -30,6 +30,8 @@ SOLE_USERS = {
     "prometheus_client": {"nfdhcpd/exporter.py"},
     "pyinotify": {"eventd/watch.py", "nfdhcpd/bindings.py"},
 }
+# What runs on a measured node, with the part that is measured.
+MEASURED = {"bench/firewall/inside.py": {"kvm_ifup"}}
 # Ganeti starts the scripts many times per operation, and each of these costs milliseconds.
 SLOW = {
     *("argparse", "configparser", "dataclasses", "json", "logging", "pathlib", "re", "subprocess", "tempfile"),
@@ -209,7 +211,7 @@ def test_a_part_imports_the_base_itself_and_its_own_libraries(path: Path) -> Non
 
 @pytest.mark.parametrize("path", sources("lab", "bench"), ids=name)
 def test_the_lab_imports_no_part(path: Path) -> None:
-    assert tops(path) <= sys.stdlib_module_names | {"ganeti_ext", "lab", "bench"}
+    assert tops(path) <= sys.stdlib_module_names | {"ganeti_ext", "lab", "bench"} | MEASURED.get(name(path), set())
 
 
 @pytest.mark.parametrize(("library", "users"), SOLE_USERS.items())
