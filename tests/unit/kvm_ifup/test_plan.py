@@ -160,6 +160,8 @@ def test_open_vswitch_carries_no_profile_that_drops(env: dict[str, str], facts: 
 def test_a_zone_is_of_the_network(env: dict[str, str], facts: Facts) -> None:
     found = planned({**env, "NETWORK_TAGS": "private-filtered"}, facts, OPEN._replace(zone=7))
     assert said(found, "inet") == (("zones", "52:54:00:00:00:00 : 7"),)
+    # Its addresses may be another tenant's too: they lead to nobody's profile.
+    assert found.record.firewall == Assigned("unprotected", 1, "br0", ())
     assert said(found, "bridge") == (("filtered", ""), ("peers", "52:54:00:00:00:00-52:54:0f:ff:ff:ff"))
     assert "add element inet ganeti_ext zones { 52:54:00:00:00:00 : 7 }\n" in plan.stands(found.record)
     assert "zones {" not in plan.forget(found.record).replace("map inet ganeti_ext zones {", "")
