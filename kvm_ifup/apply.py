@@ -48,8 +48,8 @@ class Host:
     def set_up(self, plan: Plan) -> None:
         """Do all of a plan or none of it. The caller holds the tap's lock and has undone what stood before."""
         try:
-            self._records.write(plan.record)
-            self._nft(plans.transaction(plan))
+            self._note(plan.record)
+            self._nft(plans.transaction(plan), plan.record)
             for path, value in plan.sysctls:
                 self._set(path, value)
             self._bind(plan)
@@ -64,9 +64,9 @@ class Host:
         """Put another plan's rules and binding in the place of those of a tap that is up. The caller holds the lock."""
         after = plan.record._replace(undo=before.undo)  # of the steps that were run: none is run now
         # Should we die in between: all that may stand is undone from this, and what was told is told again.
-        both = tuple(dict.fromkeys((*before.elements, *after.elements)))
-        self._records.write(before._replace(binding=before.binding or after.binding, elements=both))
-        self._nft(plans.transaction(plan, before))
+        both = before.with_all_of(after)
+        self._note(both)
+        self._nft(plans.transaction(plan, before), both)
         if before.binding and before.binding != after.binding:
             files.remove(before.binding)
         self._bind(plan)
@@ -75,16 +75,29 @@ class Host:
     def undo(self, record: Record) -> None:
         """Undo what a record tells, last thing first; what is gone already is fine. The caller holds the lock."""
         gone = self.gone(record.tap, record.ifindex)
-        # Lines that name the tap are for the tap itself, unless another has its name by now.
-        self._undo([(program, line) for program, line in record.undo if not (gone and self._there(record, line))])
-        if record.binding:
-            files.remove(record.binding)
-        self._nft(plans.forget(record))
-        self._records.remove(record.tap)
+        with self._records.shared():
+            own = self._own(record)
+            # Lines that name the tap are for the tap itself, unless another has its name by now.
+            self._undo([(program, line) for program, line in own.undo if not (gone and self._there(record, line))])
+            if record.binding:
+                files.remove(record.binding)
+            self._nft(plans.forget(own), own)
+            self._records.remove(record.tap)
 
     def restore(self, rules: str, records: list[Record]) -> None:
         """Say again what is allowed to these taps, should the rules have been flushed. The caller holds the locks."""
-        self._nft(rules + "".join(map(plans.stands, records)))
+        self._nft(rules + "".join(map(plans.stands, records)), *records)
+
+    def _note(self, record: Record) -> None:
+        with self._records.shared():  # who undoes another's sees it before anything of it is there
+            self._records.write(record)
+
+    def _own(self, record: Record) -> Record:
+        """The record less what stands for a tap that is there: an address that is another guest's by now."""
+        for other in self._records.with_any_of(record.shared()) if record.shared() else ():
+            if other.tap != record.tap and not self.gone(other.tap, other.ifindex):
+                record = record.without(other.shared())
+        return record
 
     def _there(self, record: Record, line: str) -> bool:
         return f"dev {record.tap}" in line and self._index(record.tap) is not None
@@ -93,8 +106,17 @@ class Host:
         if plan.binding and plan.record.binding:
             files.replace(plan.record.binding, binding.render(plan.binding))
 
-    def _nft(self, text: str) -> None:
-        self._run(["nft", "-f", "-"], stdin=text)
+    def _nft(self, text: str, *records: Record) -> None:
+        """Carry out a transaction, in the place of whatever stands for the taps of these records."""
+        try:
+            self._run(["nft", "-f", "-"], stdin=text)
+        except CommandError as err:
+            if "File exists" not in str(err):
+                raise
+            from kvm_ifup import conflict  # noqa: PLC0415 (costs 10 ms, and conflicts are rare)
+
+            text = conflict.removal(records, self._run(["nft", "-j", "list", "ruleset"])) + text
+            self._run(["nft", "-f", "-"], stdin=text)
 
     def _do(self, steps: Iterable[tuple[str, str]]) -> None:
         for program, lines in _grouped(steps):

@@ -60,6 +60,30 @@ class Record(namedtuple("Record", "tap ifindex env told binding firewall element
         """The NIC's UUID."""
         return self.env["INTERFACE_UUID"]
 
+    def shared(self) -> frozenset[tuple[str, str]]:
+        """What there can be one of on a node for an address: proxy entries, and its profile behind a bridge."""
+        found = {step for step in self.undo if step[1].startswith("neigh del proxy ")}
+        if self.firewall and self.firewall.bridge:
+            found |= {(self.firewall.bridge, address) for address in self.firewall.addresses}
+        return frozenset(found)
+
+    def without(self, shared: frozenset[tuple[str, str]]) -> Record:
+        """Less these."""
+        firewall = self.firewall
+        if firewall:
+            kept = tuple(address for address in firewall.addresses if (firewall.bridge, address) not in shared)
+            firewall = firewall._replace(addresses=kept)
+        return self._replace(undo=tuple(step for step in self.undo if step not in shared), firewall=firewall)
+
+    def with_all_of(self, other: Record) -> Record:
+        """And what another of the same tap has besides."""
+        firewall = self.firewall or other.firewall
+        if firewall and other.firewall:
+            both = tuple(dict.fromkeys((*firewall.addresses, *other.firewall.addresses)))
+            firewall = firewall._replace(addresses=both)
+        elements = tuple(dict.fromkeys((*self.elements, *other.elements)))
+        return self._replace(binding=self.binding or other.binding, firewall=firewall, elements=elements)
+
 
 class Records:
     """The records of this node, and the locks of its taps."""
@@ -76,16 +100,22 @@ class Records:
         os.makedirs(self._locks, 0o755, exist_ok=True)
         return files.Lock(os.path.join(self._locks, tap))
 
+    def shared(self) -> files.Lock:
+        """Who notes what a tap shares with others, or undoes it, holds this, behind the tap's own lock."""
+        os.makedirs(self._locks, 0o755, exist_ok=True)
+        return files.Lock(os.path.join(self._locks, ":shared"))  # no interface can have this name
+
     def write(self, record: Record) -> None:
         os.makedirs(self._taps, 0o755, exist_ok=True)
         files.replace(os.path.join(self._taps, record.tap), render(record))
 
-    def read(self, tap: str) -> Record | None:
-        """The record of a tap, or None; RecordError when it is damaged."""
+    def read(self, tap: str, *words: str) -> Record | None:
+        """The record of a tap if it has one of the words, or none is given; RecordError when it is damaged."""
         path = os.path.join(self._taps, tap)
         try:
             with open(path, encoding="utf-8") as file:
-                return parse(tap, file.read())
+                text = file.read()
+            return parse(tap, text) if not words or any(word in text for word in words) else None
         except FileNotFoundError:
             return None
         except (OSError, KeyError, ValueError, TypeError) as err:
@@ -102,6 +132,17 @@ class Records:
             except RecordError:
                 continue
             if record and record.instance == instance:
+                yield record
+
+    def with_any_of(self, shared: frozenset[tuple[str, str]]) -> Iterator[Record]:
+        """The records that share one of these with another; damaged ones share nothing."""
+        words = [text for _, text in shared]
+        for tap in self.taps():
+            try:
+                record = self.read(tap, *words)
+            except RecordError:
+                continue
+            if record and not shared.isdisjoint(record.shared()):
                 yield record
 
     def taps(self) -> Iterator[str]:
