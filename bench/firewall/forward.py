@@ -80,10 +80,11 @@ DESIGNS = (
 
 
 class _Frames(NamedTuple):
-    """Those of one direction: one flow, and many flows a frame each."""
+    """Those of one direction: one flow, many flows a frame each, one flow in large pieces."""
 
     one: Sequence[bytes]
     many: Sequence[bytes]
+    bulk: Sequence[bytes]
 
 
 class _Path:
@@ -95,6 +96,7 @@ class _Path:
         self._sockets = {kind: end(node.name, kind) for kind in "gn"}
         self._one = {kind: Sender(self._sockets[kind], frames[kind].one, core) for kind in "gn"}
         self._many = {kind: Sender(self._sockets[kind], frames[kind].many, core) for kind in "gn"}
+        self._bulk = {kind: Sender(end(node.name, kind, bulk=True), frames[kind].bulk, core) for kind in "gn"}
 
     def check(self) -> None:
         """Good packets pass, bad ones pass where nothing holds them; else the figures would be of something else."""
@@ -114,6 +116,12 @@ class _Path:
         for way in "ng":
             self._one[way].send()
         return self._whole(kind, partial(self._one[kind].send, SLICE))
+
+    def bulk(self, kind: str) -> Sent | None:
+        """The same flow in large pieces."""
+        for way in "ng":
+            self._one[way].send()
+        return self._whole(kind, partial(self._bulk[kind].send, SLICE))
 
     def new_flows(self, kind: str) -> Sent | None:
         """As many flows as frames, none of which was seen before."""
@@ -159,7 +167,11 @@ def _on(core: int) -> Iterator[None]:
 def _paths(bench: Bench) -> Iterator[list[_Path]]:
     last = bench.taps - 1
     frames = {
-        kind: _Frames([make(last)] * BATCH, [make(last, flow) for flow in range(1, FLOWS + 1)])
+        kind: _Frames(
+            one=[make(last)] * BATCH,
+            many=[make(last, flow) for flow in range(1, FLOWS + 1)],
+            bulk=[guests.bulk(make(last, payload=guests.BULK))] * BATCH,
+        )
         for kind, make in (("n", guests.to_guest), ("g", guests.from_guest))
     }
     with contextlib.ExitStack() as undo:
@@ -175,7 +187,8 @@ def _paths(bench: Bench) -> Iterator[list[_Path]]:
 
 def _turn(bench: Bench, path: _Path) -> None:
     for kind, way in (("g", "from a guest"), ("n", "to a guest")):
-        for flows, send in (("one flow", path.one_flow), ("new flows", path.new_flows)):
+        kinds = (("one flow", path.one_flow), ("new flows", path.new_flows), ("60 kB pieces", path.bulk))
+        for flows, send in kinds:
             sent = _cheapest([send(kind) for _ in range(SLICES)])
             heading = f"Packets {way}, {flows}, {bench.taps:,} taps"
             bench.result.add(heading, "ns a packet", path.design.title, sent and 1e9 * sent.cpu / sent.frames)

@@ -27,6 +27,7 @@ ENDS = "bench-ends"
 BRIDGE_MAC = "02:ff:00:00:00:01"
 OURS = "/opt/ganeti-ext"  # in the root
 
+_SOL_PACKET, _PACKET_VNET_HDR = 263, 15
 _ONE_QUEUE = "numtxqueues 1 numrxqueues 1"
 
 
@@ -88,9 +89,10 @@ def settings(here: Node, backend: str) -> None:
     (here.root / "etc/ganeti-ext/network.conf").write_text(f"[network]\nfirewall = {backend}\n")
 
 
-def end(name: str, kind: str) -> socket.socket:
-    """A socket that sends out of the guest's end (`g`) or the station's (`n`)."""
+def end(name: str, kind: str, *, bulk: bool = False) -> socket.socket:
+    """A socket that sends out of the guest's end (`g`) or the station's (`n`), frames as they are or guests.bulk."""
     sock = netns.packet_socket(ENDS, receive=False)
+    sock.setsockopt(_SOL_PACKET, _PACKET_VNET_HDR, int(bulk))
     sock.bind((f"{kind}-{name}", 0))
     return sock
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import struct
+
 import pytest
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
@@ -46,3 +48,14 @@ def test_the_environment_is_one_that_the_script_takes() -> None:
     assert nic.network is not None
     assert nic.network.tags == ("nfdhcpd", "private-filtered")
     assert selection.choose(nic, "unprotected").profile == "limited"
+
+
+def test_a_bulk_frame_leaves_one_checksum_for_later() -> None:
+    whole = guests.from_guest(LAST, payload=guests.BULK)
+    frame = guests.bulk(whole)
+    head, flags, start, offset = frame[:10], frame[0], *struct.unpack("<HH", frame[6:10])
+    assert (len(head), flags, struct.unpack("<H", head[4:6])) == (10, 1, (1448,))
+    # What a card does: the sum over all from `start`, in which the field holds that of the pseudo-header.
+    udp = frame[10 + start :]
+    done = udp[:offset] + guests.checksum(udp).to_bytes(2) + udp[offset + 2 :]
+    assert frame[10 : 10 + start] + done == whole
