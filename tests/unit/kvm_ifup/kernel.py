@@ -7,6 +7,7 @@ are those of Linux 6.18 with nft 1.0.6 and iproute2 6.15.
 from __future__ import annotations
 
 import ipaddress
+import json
 import re
 from typing import Any
 
@@ -16,6 +17,7 @@ _NFT = re.compile(
     r"(add|delete|flush) (table|set|map|chain|rule|element) (netdev|bridge|inet) ganeti_ext(?: (\w+))?(?: (.*))?"
 )
 _BATCHES = ("ip", "bridge")
+_INTERVALS = ("peers", "ip4_more", "ip6_prefix")
 
 
 class Kernel:
@@ -63,6 +65,8 @@ class Kernel:
         self.calls.append((tuple(argv), stdin))
         if len(self.calls) in self.fail:
             raise self.fail[len(self.calls)]
+        if argv == ["nft", "-j", "list", "ruleset"]:
+            return self._listing()
         if argv == ["nft", "-f", "-"]:
             self._nft(stdin)
         elif argv[-2:] == ["-batch", "-"]:
@@ -142,7 +146,7 @@ class Kernel:
         target = data.partition(" ")[2]
         if target and (family, target) not in self.chains:
             raise CommandError(f"nft -f -: exit code 1: {rest}: No such file or directory")
-        place = (family, name, key)
+        place = (family, name, key.removesuffix("/32"))
         if verb == "delete":
             if place not in self.elements:
                 raise CommandError(f"nft -f -: exit code 1: {rest}: No such file or directory")
@@ -154,11 +158,20 @@ class Kernel:
 
     def _overlaps(self, place: tuple[str, str, str]) -> bool:
         """Whether one end of a new interval is inside one that is there (net/netfilter/nft_set_pipapo.c)."""
-        own = _interval(place[2])
+        own = _interval(place[2]) if place[1] in _INTERVALS else None
         if own is None or place in self.elements:
             return False
         there = (_interval(key) for *where, key in self.elements if tuple(where) == place[:2])
         return any(one and one[0] == own[0] and any(one[1] <= end <= one[2] for end in own[1:]) for one in there)
+
+    def _listing(self) -> str:
+        found: list[dict[str, Any]] = [{"metainfo": {"json_schema_version": 1}}]
+        found += [{"table": {"family": family, "name": "ganeti_ext"}} for family in sorted(self.tables)]
+        for family, name in sorted(self.sets):
+            elements = [(key, data) for (*place, key), data in self.elements.items() if place == [family, name]]
+            listed = [[_json(key), data] if data else _json(key) for key, data in elements]
+            found.append({"set": {"family": family, "name": name, "table": "ganeti_ext", "elem": listed}})
+        return json.dumps({"nftables": found})
 
     def _program(self, argv: list[str]) -> None:
         program, *rest = argv
@@ -250,12 +263,28 @@ class Kernel:
 
 
 def _interval(key: str) -> tuple[str, int, int] | None:
-    """The tap, the first and the last of a key that is an interval or an address."""
+    """The tap, the first and the last of a key."""
     tap, _, value = key.partition(" . ")
     first, dash, last = value.partition("-")
     if dash:
         return tap, int(first.replace(":", ""), 16), int(last.replace(":", ""), 16)
-    if "/" not in value:
-        return None
     net = ipaddress.ip_network(value)
     return tap, int(net[0]), int(net[-1])
+
+
+def _json(key: str) -> Any:
+    """A key as libnftables-json(5) has it."""
+    parts = [_part(part) for part in key.split(" . ")]
+    return {"concat": parts} if len(parts) > 1 else parts[0]
+
+
+def _part(text: str) -> Any:
+    first, dash, last = text.partition("-")
+    if text.startswith('"'):
+        return text.strip('"')
+    if "/" in text:
+        address, _, length = text.partition("/")
+        return {"prefix": {"addr": address, "len": int(length)}}
+    if dash:
+        return {"range": [first, last]}
+    return int(text) if text.isdecimal() else text

@@ -188,6 +188,91 @@ def test_undoing_leaves_another_tap_of_the_name_alone(
     assert list(records.taps()) == []
 
 
+@pytest.mark.parametrize("mode", ["bridged", "ip-less-routed"])
+def test_what_two_taps_that_are_gone_share_is_undone_with_the_first(
+    host: Host, make: Make, kernel: Kernel, records: Records, mode: str
+) -> None:
+    first = make(mode)
+    host.set_up(first)
+    records.write(first.record._replace(tap="tap1", ifindex=13, undo=first.record.undo[:-1]))
+    kernel.lose("tap0")
+    host.undo(first.record)
+    assert kernel.proxies == set()
+    assert not [place for place in kernel.elements if '"br0"' in place[2]]
+
+
+def test_who_undoes_and_who_notes_do_not_meet(
+    make: Make, kernel: Kernel, records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[str] = []
+    shared = records.shared
+
+    class Seen:
+        def __enter__(self) -> None:
+            self._lock = shared()
+            self._lock.__enter__()
+            held.append("shared")
+
+        def __exit__(self, *_: object) -> None:
+            held.pop()
+            self._lock.__exit__(None, None, None)
+
+    write = records.write
+
+    def noted(record: Record) -> None:
+        assert held == ["shared"]
+        write(record)
+
+    def run(argv: list[str], *, stdin: str = "") -> str:
+        seen.append((argv[0], tuple(held)))
+        return kernel.run(argv, stdin=stdin)
+
+    seen: list[tuple[str, tuple[str, ...]]] = []
+    monkeypatch.setattr(records, "shared", Seen)
+    monkeypatch.setattr(records, "write", noted)
+    plan, host = make(), Host(records, run, kernel.index)
+    host.set_up(plan)
+    # Not while programs run for it: nobody else would come up meanwhile.
+    assert {locks for _, locks in seen} == {()}
+    seen.clear()
+    host.undo(plan.record)
+    assert {locks for _, locks in seen} == {("shared",)}
+
+
+def test_what_stands_though_no_record_tells_of_it_makes_room(
+    host: Host, make: Make, kernel: Kernel, records: Records, left: Left
+) -> None:
+    host.set_up(make("private-filtered", "ganeti-ext:firewall:protected ganeti-ext:allow-address:10.0.0.0/24"))
+    records.remove("tap0")
+    kernel.calls.clear()
+    after = make("private-filtered", "ganeti-ext:firewall:limited ganeti-ext:allow-address:10.0.0.0/25")
+    host.set_up(after)
+    assert kernel.elements["bridge", "profile", '"tap0"'] == "goto mark_2"
+    assert ("netdev", "ip4_more", '"tap0" . 10.0.0.0/24') not in kernel.elements
+    host.undo(after.record)
+    assert left() == []
+
+
+def test_what_another_tap_has_is_not_taken_for_room(host: Host, make: Make, kernel: Kernel) -> None:
+    plan = make("bridged", "ganeti-ext:firewall:protected")
+    host.set_up(plan)
+    kernel.links["tap1"] = 13
+    stood = {place for place in kernel.elements if '"tap0"' in place[2]}
+    limited = make("bridged", "ganeti-ext:firewall:limited")
+    record = limited.record._replace(tap="tap1", ifindex=13, elements=(), undo=())
+    other = limited._replace(record=record, steps=(), binding=None)
+    host.set_up(other)
+    assert {place for place in kernel.elements if '"tap0"' in place[2]} == stood
+    assert kernel.elements["inet", "profile_ip4", '"br0" . 10.0.0.5'] == "goto mark_2"
+
+
+def test_another_refusal_is_no_matter_of_room(host: Host, make: Make, kernel: Kernel) -> None:
+    kernel.fail = {1: CommandError("nft: Operation not permitted")}
+    with pytest.raises(ExtError, match=r"Operation not permitted$"):
+        host.set_up(make())
+    assert ("nft", "-j", "list", "ruleset") not in [argv for argv, _ in kernel.calls]
+
+
 def test_a_tap_is_gone_when_another_has_its_name(host: Host) -> None:
     assert not host.gone("tap0", 12)
     assert host.gone("tap0", 13)

@@ -8,6 +8,7 @@ import pytest
 
 from ganeti_ext import binding
 from ganeti_ext.errors import CommandError
+from kvm_ifup import plan
 from kvm_ifup.apply import Host
 from kvm_ifup.state import Records
 from tests.unit.kvm_ifup.kernel import Kernel
@@ -95,3 +96,84 @@ def test_a_change_that_is_refused_leaves_rules_and_what_is_known_as_they_were(
     assert found is not None
     # Else the same word, told again, would be taken for old news, and its profile for the one that was there before.
     assert (found.told, found.firewall, found.env) == ("", before.record.firewall, before.record.env)
+
+
+class Died(BaseException):
+    """The process is no more."""
+
+
+class Mortal:
+    """The user of a kernel, who dies before or behind the transaction of a change."""
+
+    def __init__(self, records: Records, kernel: Kernel, *, behind: bool) -> None:
+        self._kernel, self._behind = kernel, behind
+        self.host = Host(records, self._run, kernel.index, kernel.sysctl)
+
+    def _run(self, argv: list[str], *, stdin: str = "") -> str:
+        if self._behind:
+            self._kernel.run(argv, stdin=stdin)
+        raise Died
+
+
+def of_taps(kernel: Kernel) -> dict[tuple[str, str, str], str]:
+    """Elements but those of profiles, which stay."""
+    return {place: data for place, data in kernel.elements.items() if place[1] not in ("profiles", "enforced")}
+
+
+@pytest.mark.parametrize(("own", "other"), CHANGES)
+@pytest.mark.parametrize("mode", ["bridged", "routed"])
+@pytest.mark.parametrize("then", ["undone", "changed again", "changed back", "changed to a third"])
+@pytest.mark.parametrize("behind", [False, True])
+def test_who_dies_in_a_change_leaves_what_can_be_undone_and_changed(
+    records: Records,
+    kernel: Kernel,
+    host: Host,
+    make: Make,
+    left: Left,
+    mode: str,
+    own: str,
+    other: str,
+    then: str,
+    behind: bool,
+) -> None:
+    before, after = make(mode, own), make(mode, other)
+    host.set_up(before)
+    with pytest.raises(Died):
+        Mortal(records, kernel, behind=behind).host.change(before.record, after)
+    record = records.read("tap0")
+    assert record is not None
+    # What was told is not known yet: it is told again, and cuts again.
+    assert (record.told, record.env) == (before.record.told, before.record.env)
+    third = make(mode, "ganeti-ext:allow-address:10.0.0.0/26 ganeti-ext:firewall:limited nfdhcpd:lease:99")
+    wanted = {"changed again": after, "changed back": before, "changed to a third": third}.get(then)
+    if wanted:
+        host.change(record, wanted)
+        record = records.read("tap0")
+        assert record == wanted.record._replace(undo=before.record.undo)
+        fresh = Kernel()
+        fresh.run(["nft", "-f", "-"], stdin=plan.transaction(wanted))
+        assert of_taps(kernel) == of_taps(fresh)
+    host.undo(record)
+    assert left() == []
+
+
+@pytest.mark.parametrize(("own", "other"), [pair for pair in CHANGES if "/" not in pair[0]])
+@pytest.mark.parametrize("flushed", [False, True])
+@pytest.mark.parametrize("behind", [False, True])
+def test_what_a_dead_one_left_is_restored(
+    records: Records, kernel: Kernel, host: Host, make: Make, own: str, other: str, flushed: bool, behind: bool
+) -> None:
+    before = make("bridged", own)
+    host.set_up(before)
+    with pytest.raises(Died):
+        Mortal(records, kernel, behind=behind).host.change(before.record, make("bridged", other))
+    record = records.read("tap0")
+    assert record is not None
+    if flushed:
+        kernel.flush()
+    host.restore(before.rules, [record])
+    assert set(before.record.elements) <= {
+        (family, name, key + (f" : {data}" if data else "")) for (family, name, key), data in kernel.elements.items()
+    }
+    assert before.record.firewall is not None
+    assert kernel.elements["bridge", "profile", '"tap0"'] == f"goto mark_{before.record.firewall.number}"

@@ -120,6 +120,64 @@ def test_the_taps_of_an_instance(records: Records, record: Record, tmp_path: Pat
     assert found == [record, second]
 
 
+PROXY = ("ip", "neigh del proxy 10.0.0.5 dev eth0")
+
+
+@pytest.fixture
+def sharing(record: Record) -> Record:
+    firewall = Assigned("protected", 3, "br0", ("10.0.0.5", "2001:db8::5"))
+    return record._replace(firewall=firewall, undo=(PROXY, ("ip", "link set dev tap0 down")))
+
+
+def test_what_there_is_one_of_for_an_address(sharing: Record) -> None:
+    assert sharing.shared() == {PROXY, ("br0", "10.0.0.5"), ("br0", "2001:db8::5")}
+    routed = sharing._replace(firewall=Assigned("protected", 3, None, ("10.0.0.5",)), undo=())
+    assert routed.shared() == routed._replace(firewall=None).shared() == frozenset()
+
+
+def test_a_record_less_what_is_anothers(sharing: Record) -> None:
+    less = sharing.without(frozenset((PROXY, ("br0", "10.0.0.5"), ("br1", "2001:db8::5"))))
+    assert less == sharing._replace(
+        firewall=Assigned("protected", 3, "br0", ("2001:db8::5",)), undo=(("ip", "link set dev tap0 down"),)
+    )
+    assert sharing.without(frozenset()) == sharing
+
+
+def test_a_record_with_all_of_another_is_told_what_the_first_was(sharing: Record) -> None:
+    other = sharing._replace(
+        told="17.000000000",
+        env={**sharing.env, "TAGS": "x"},
+        firewall=Assigned("limited", 4, "br0", ("10.0.0.5", "10.0.0.6")),
+        elements=(sharing.elements[0], of_tap("netdev", "ip4", "tap0", "10.0.0.6")),
+        undo=(),
+    )
+    both = sharing.with_all_of(other)
+    assert both == sharing._replace(
+        firewall=Assigned("protected", 3, "br0", ("10.0.0.5", "2001:db8::5", "10.0.0.6")),
+        elements=(*sharing.elements, other.elements[1]),
+    )
+    assert sharing._replace(binding=None, firewall=None).with_all_of(other)[4:6] == (other.binding, other.firewall)
+    assert sharing.with_all_of(other._replace(binding=None, firewall=None))[4:6] == sharing[4:6]
+
+
+def test_who_shares(records: Records, sharing: Record, tmp_path: Path) -> None:
+    alone = sharing._replace(tap="tap1", firewall=None, undo=())
+    other = sharing._replace(tap="tap2", firewall=None)
+    for one in (sharing, alone, other):
+        records.write(one)
+    (tmp_path / "run" / "taps" / "tap3").write_text("?")
+    assert sorted(one.tap for one in records.with_any_of(sharing.shared())) == ["tap0", "tap2"]
+    assert [one.tap for one in records.with_any_of(frozenset((("br0", "2001:db8::5"),)))] == ["tap0"]
+
+
+def test_what_is_shared_has_one_lock_that_is_no_taps(records: Records, tmp_path: Path) -> None:
+    with records.shared(), records.lock("tap0"):
+        (path,) = (path for path in (tmp_path / "run" / "locks").iterdir() if path.name != "tap0")
+        assert ":" in path.name  # dev_valid_name refuses it
+        with open(path) as other, pytest.raises(BlockingIOError):
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
 GOOD = "IFINDEX=1\nTOLD=\nBINDING=\nENV=INSTANCE=i\nENV=INTERFACE_UUID=u\n"
 
 

@@ -17,7 +17,7 @@ from kvm_ifup.plan import Firewall
 from kvm_ifup.settings import Settings
 from kvm_ifup.state import Record, Records
 from tests.unit.kvm_ifup.kernel import Kernel
-from tests.unit.kvm_ifup.nics import IP_LESS, UPLINKS
+from tests.unit.kvm_ifup.nics import IP_LESS, MODES, UPLINKS
 
 OWN6 = "2001:db8::5054:ff:fe00:1"
 
@@ -82,6 +82,34 @@ def test_what_stands_for_the_taps_name_goes_first(node: Node, env: dict[str, str
     assert record is not None
     assert record.ifindex == 13
     assert binding.read("tap0", str(bindings)).mac == "52:54:00:00:00:01"
+
+
+@pytest.mark.parametrize("tags", ["", "ganeti-ext:firewall:protected", "ganeti-ext:firewall:limited"])
+@pytest.mark.parametrize("mode", ["bridged", "ip-less-routed"])
+def test_a_guest_that_is_back_under_another_name_keeps_what_it_has_when_the_last_tap_is_reaped(
+    node: Node, env: dict[str, str], mode: str, tags: str
+) -> None:
+    differs, more = MODES[mode]
+    node.facts = node.facts._replace(**more)
+    node.set_up({**env, **differs, "TAGS": "ganeti-ext:firewall:protected"})
+    old = node.records.read("tap0")
+    assert old is not None
+    node.kernel.lose("tap0")
+    node.kernel.links["tap1"] = 13
+    node.facts = node.facts._replace(tap=node.facts.tap._replace(name="tap1", ifindex=13))
+    node.set_up({**env, **differs, "INTERFACE": "tap1", "TAGS": tags})
+    for _ in ("before", "afterwards"):
+        record = node.records.read("tap1")
+        assert record is not None
+        assert record.firewall is not None
+        behind = {place[1:]: data for place, data in node.kernel.elements.items() if '"br0"' in place[2]}
+        wanted = (("profile_ip4", '"br0" . 10.0.0.5'), ("profile_ip6", f'"br0" . {OWN6}'))
+        if mode == "bridged":
+            assert behind == dict.fromkeys(wanted, f"goto mark_{record.firewall.number}")
+        else:
+            assert node.kernel.proxies == {"10.0.0.5 dev eth0", f"{OWN6} dev eth1"}
+        Host(node.records, node.kernel.run, node.kernel.index).undo(old)
+    assert list(node.records.taps()) == ["tap1"]
 
 
 def test_a_binding_from_before_a_reboot_goes(node: Node, env: dict[str, str], bindings: Path) -> None:
