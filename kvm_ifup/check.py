@@ -107,7 +107,7 @@ class Check:
         return found
 
     def _rules(self, used: Mapping[str, Profile]) -> Iterator[Finding]:
-        taps = list(self.taps.values())
+        taps = yield from self._apart()
         numbered = required.numbered(taps, used)
         there = self._node.rules()
         wanted = self._node.would_be(required.text(taps, numbered, self._settings))
@@ -118,6 +118,18 @@ class Check:
         if self._settings.firewall == "iptables" and numbered:
             lines = iptables_rule.lines(required.legacy(numbered, self._settings))
             yield from check_rules.legacy(lines, iptables.found())
+
+    def _apart(self) -> Generator[Finding, None, list[Record]]:
+        """The records, what two of them share in the first alone: there can be one of it."""
+        found: list[Record] = []
+        owners: dict[tuple[str, str], str] = {}
+        for tap, record in self.taps.items():
+            both = frozenset(owners) & record.shared()
+            for one in sorted(both):
+                yield Finding(tap, f"{' '.join(one)}: {owners[one]} has the same address", "let one have another")
+            found.append(record.without(both))
+            owners.update(dict.fromkeys(record.shared() - both, tap))
+        return found
 
     def _host(self, used: Mapping[str, Profile]) -> Iterator[Finding]:
         taps = list(self.taps.values())

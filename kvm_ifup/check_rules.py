@@ -83,7 +83,10 @@ def _chain(place: tuple[str, str], hook: str, wanted: Listing, there: Listing, t
     if there.rules[place] != wanted.rules[place]:
         lost = sum((Counter(wanted.rules[place]) - Counter(there.rules[place])).values())
         extra = sum((Counter(there.rules[place]) - Counter(wanted.rules[place])).values())
-        yield Finding(tap, f"{where}: {lost} of its rules are missing, {extra} are too many", RELOAD)
+        what = (
+            f"{lost} of its rules are missing, {extra} are too many" if lost or extra else "its rules are in disorder"
+        )
+        yield Finding(tap, f"{where}: {what}", RELOAD)
 
 
 def _judges(hook: str, tap: str) -> bool:

@@ -83,10 +83,11 @@ def _reap(arguments: Namespace) -> int:
     _root("reap undoes rules and routes")
     settings = settings_of.load(arguments.config)
     records = inquiry.Inquiry(settings).records
+    host = sweep.Accountant(records)
     if arguments.tap:
-        _print(arguments, [sweep.undo(arguments.tap, records, force=arguments.force)], tell.undone)
+        _print(arguments, sweep.undo(arguments.tap, records, host, force=arguments.force), tell.undone)
         return 0
-    done, failed = sweep.sweep(settings, records)
+    done, failed = sweep.sweep(settings, records, host)
     _print(arguments, done, tell.undone)
     return 1 if failed else 0
 

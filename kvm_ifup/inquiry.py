@@ -26,6 +26,7 @@ class Inquiry:
         self._settings = settings
         self._directory = directory or DIRECTORY
         self.records = Records(self._directory)
+        self._rules: dict[str, list[str]] = {}
 
     def record(self, tap: str) -> Record:
         """The record of a tap; ExtError when there is none."""
@@ -38,22 +39,23 @@ class Inquiry:
         """All that is known of each tap; of one whose record is damaged, its name and what is wrong."""
         for tap in sorted(self.records.taps()):
             try:
-                yield self.tap(tap)
-            except (ExtError, OSError, ValueError) as err:
+                record = self.records.read(tap)
+                if record:
+                    yield self._facts(record)
+            except (ExtError, OSError) as err:
                 yield {"tap": tap, "error": str(err)}
 
     def tap(self, tap: str) -> dict[str, Any]:
         """All that is known of a tap."""
-        record = self.record(tap)
+        return self._facts(self.record(tap))
+
+    def _facts(self, record: Record) -> dict[str, Any]:
         found = describe.tap(record, self._settings)
-        index = links.ifindex(tap)
+        index = links.ifindex(record.tap)
         found["state"] = "up" if index == record.ifindex else "gone" if index is None else "other"
-        found["since"] = os.stat(os.path.join(self._directory, "taps", tap)).st_mtime
+        found["since"] = os.stat(os.path.join(self._directory, "taps", record.tap)).st_mtime
         if found["profile"]:
-            try:
-                found["profile"]["rules"] = list(profile_words.rules(profiles.load(found["profile"]["name"])))
-            except ConfigError as err:
-                found["profile"]["rules"] = [f"its file cannot be read: {err}"]
+            found["profile"]["rules"] = self._words(found["profile"]["name"])
         return found
 
     def profiles(self) -> Iterator[dict[str, Any]]:
@@ -69,6 +71,15 @@ class Inquiry:
                 yield {**found, "error": str(err)}
             else:
                 yield {**found, "description": profile.description, "rules": list(profile_words.rules(profile))}
+
+    def _words(self, profile: str) -> list[str]:
+        """The rules of a profile in words, each file read once."""
+        if profile not in self._rules:
+            try:
+                self._rules[profile] = list(profile_words.rules(profiles.load(profile)))
+            except ConfigError as err:
+                self._rules[profile] = [f"its file cannot be read: {err}"]
+        return self._rules[profile]
 
     def _readable(self) -> Iterator[Record]:
         for tap in self.records.taps():

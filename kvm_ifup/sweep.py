@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
-from ganeti_ext import binding
+from ganeti_ext import binding, command
 from ganeti_ext.errors import ExtError
 from kvm_ifup import links
 from kvm_ifup.apply import Host
 from kvm_ifup.reaper import Reaper
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from kvm_ifup.settings import Settings
@@ -18,34 +20,49 @@ if TYPE_CHECKING:
 
 
 class Accountant(Host):
-    """The node, and what has been undone on it."""
+    """The node, and an account of what has been undone on it."""
 
-    def __init__(self, records: Records) -> None:
-        super().__init__(records, index=links.ifindex)
-        self.undone: list[Record] = []
+    def __init__(
+        self,
+        records: Records,
+        run: Callable[..., str] = command.run,
+        index: Callable[[str], int | None] = links.ifindex,
+    ) -> None:
+        super().__init__(records, self._noted, index)
+        self._start = run
+        self._ran: list[str] = []
+        self.account: list[dict[str, Any]] = []
 
     def undo(self, record: Record) -> None:
+        self._ran = []
         super().undo(record)
-        self.undone.append(record)
+        done = [*self._ran, f"{len(record.elements)} elements and the chain of nftables"]
+        done += [f"firewall profile {record.firewall.profile}"] if record.firewall else []
+        done += [f"binding {record.binding}"] if record.binding else []
+        self.account.append({"tap": record.tap, "instance": record.instance, "undone": done})
+
+    def _noted(self, argv: list[str], *, stdin: str = "") -> str:
+        """Run a program; what fails has been undone before."""
+        said = self._start(argv, stdin=stdin)
+        self._ran += [" ".join(argv)] if argv[0] != "nft" else []
+        return said
 
 
-def sweep(settings: Settings, records: Records) -> tuple[list[dict[str, Any]], list[str]]:
+def sweep(settings: Settings, records: Records, host: Accountant) -> tuple[list[dict[str, Any]], list[str]]:
     """Undo what belongs to taps that are gone: an account of it, and the taps for which it failed."""
     before = _bound(settings)
-    host = Accountant(records)
     Reaper(records, host, settings).sweep()
-    taps = {record.tap for record in host.undone}
+    still, taps = _bound(settings), {one["tap"] for one in host.account}
     alone = [
-        {"tap": tap, "instance": before[tap], "undone": ["its binding"]} for tap in sorted(before) if tap not in taps
+        {"tap": tap, "instance": instance, "undone": ["its binding"]}
+        for tap, instance in sorted(before.items())
+        if tap not in taps and tap not in still
     ]
-    still = _bound(settings)
-    found = [account(record) for record in host.undone] + [one for one in alone if one["tap"] not in still]
-    return found, [tap for tap in records.taps() if _gone(records, tap)]
+    return host.account + alone, sorted(tap for tap in records.taps() if _gone(records, host, tap))
 
 
-def undo(tap: str, records: Records, *, force: bool) -> dict[str, Any]:
-    """Undo what one tap has; ExtError when it stands and that is not forced."""
-    host = Accountant(records)
+def undo(tap: str, records: Records, host: Accountant, *, force: bool) -> list[dict[str, Any]]:
+    """Undo what one tap has: an account of it; ExtError when it stands and that is not forced."""
     if tap not in records.taps():
         raise ExtError(f"there is no record of a tap {tap!r}")
     with records.lock(tap):
@@ -58,32 +75,22 @@ def undo(tap: str, records: Records, *, force: bool) -> dict[str, Any]:
                 "until the instance is restarted or migrated"
             )
         host.undo(record)
-    return account(record)
+    return host.account
 
 
-def account(record: Record) -> dict[str, Any]:
-    """What was undone for a record."""
-    done = [f"{program} {line}" for program, line in record.undo]
-    done += [f"{len(record.elements)} elements and the chain of nftables"]
-    done += [f"firewall profile {record.firewall.profile}"] if record.firewall else []
-    done += [f"binding {record.binding}"] if record.binding else []
-    return {"tap": record.tap, "instance": record.instance, "undone": done}
-
-
-def _gone(records: Records, tap: str) -> bool:
+def _gone(records: Records, host: Host, tap: str) -> bool:
     try:
         record = records.read(tap)
     except ExtError:
         return True
-    return record is not None and links.ifindex(tap) != record.ifindex
+    return record is not None and host.gone(tap, record.ifindex)
 
 
 def _bound(settings: Settings) -> dict[str, str]:
-    """The instances of bindings, by tap."""
+    """The instances of bindings that can be read, by tap."""
     found = {}
-    try:
+    with contextlib.suppress(FileNotFoundError):
         for tap in binding.taps(settings.binding_directory):
-            found[tap] = binding.read(tap, settings.binding_directory).instance
-    except (FileNotFoundError, binding.BindingError):
-        pass
+            with contextlib.suppress(binding.BindingError):
+                found[tap] = binding.read(tap, settings.binding_directory).instance
     return found

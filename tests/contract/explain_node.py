@@ -1,4 +1,4 @@
-"""A Debian 13 node with a guest on a bridge, a routed one and one of a private network; and a wire on the bridge."""
+"""A Debian 13 node with guests in all modes but Open vSwitch: on a bridge, routed, private, behind an uplink."""
 
 from __future__ import annotations
 
@@ -16,9 +16,14 @@ from tests.contract.profiles_node import Ends, tag_of
 from tests.contract.profiles_packets import OWN
 from tests.lab.clients.box import Box
 
-GUEST, ROUTED, PRIVATE = "tap0", "tap1", "tap2"
+GUEST, ROUTED, PRIVATE, UPLINKED = TAPS = ("tap0", "tap1", "tap2", "tap3")
 BRIDGE_MAC, PEER_MAC = "02:00:00:00:00:b0", "02:00:00:00:00:09"
-MACS = {GUEST: "52:54:00:00:00:01", ROUTED: "52:54:00:00:00:02", PRIVATE: "aa:00:10:00:00:03"}
+MACS = {
+    GUEST: "52:54:00:00:00:01",
+    ROUTED: "52:54:00:00:00:02",
+    PRIVATE: "aa:00:10:00:00:03",
+    UPLINKED: "52:54:00:00:00:04",
+}
 TAP_MAC = "cc:47:52:4e:45:54"
 PEERS = ("10.0.0.9", "2001:db8::9")
 _OF_GUEST = Ends("10.0.0.5", PEERS[0]), Ends("2001:db8::5054:ff:fe00:1", PEERS[1])
@@ -30,7 +35,12 @@ ENDS: Mapping[tuple[str, int], Ends] = {
 }
 _SYSCTLS = (
     *("net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1", "net.ipv4.conf.all.send_redirects=0"),
-    *("net.ipv4.conf.all.rp_filter=0", "net.ipv4.conf.default.rp_filter=0", "net.ipv4.conf.default.send_redirects=0"),
+    *(
+        "net.ipv6.conf.all.proxy_ndp=0",
+        "net.ipv4.conf.all.rp_filter=0",
+        "net.ipv4.conf.default.rp_filter=0",
+        "net.ipv4.conf.default.send_redirects=0",
+    ),
 )
 _NETWORK = {
     "NETWORK_NAME": "net1",
@@ -41,7 +51,7 @@ _NETWORK = {
     "NETWORK_TAGS": "nfdhcpd",
 }
 _BRIDGED = {"MODE": "bridged", "LINK": "br0", "BRIDGE": "br0", "IP": "10.0.0.5"}
-ENVS: Mapping[str, dict[str, str]] = {
+ENVS: dict[str, dict[str, str]] = {
     GUEST: {**_NETWORK, **_BRIDGED},
     ROUTED: {**_NETWORK, "MODE": "routed", "IP": "10.0.9.6", "NETWORK_SUBNET6": "2001:db8:9::/64", "NETWORK_TAGS": ""},
     PRIVATE: {
@@ -51,6 +61,13 @@ ENVS: Mapping[str, dict[str, str]] = {
         "NETWORK_GATEWAY6": "",
         "NETWORK_TAGS": "private-filtered",
     },
+}
+ENVS[UPLINKED] = {
+    **ENVS[ROUTED],
+    "LINK": "100",
+    "IP": "10.0.8.6",
+    "NETWORK_SUBNET6": "2001:db8:8::/64",
+    "NETWORK_TAGS": "ip-less-routed",
 }
 _ASK = f"""
 import json, sys; sys.path.insert(0, {layer.HERE!r})
@@ -77,10 +94,13 @@ class Node(Box):
             f"link add br0 address {BRIDGE_MAC} type bridge mcast_snooping 0",
             *(f"link set {port} master br0" for port in ("wire", "watcher")),
             *(f"link set {name} up" for name in ("br0", "wire", "watcher")),
+            *("link add uplink type veth peer name far", "link set uplink up", "link set far up"),
+            *("route add default dev uplink table 100", "route add ::/0 dev uplink table 100"),
             *("address add 10.0.0.1/24 dev br0", "address add 2001:db8::1/64 dev br0 nodad"),
             *(f"neighbour add {peer} lladdr {PEER_MAC} dev br0" for peer in PEERS),
             *(f"neighbour add {ends.guest} lladdr {MACS[GUEST]} dev br0" for ends in _OF_GUEST),
         )
+        self.run("sysctl", "-q", "-w", "net.ipv6.conf.uplink.proxy_ndp=1")
         self.filter(on=True)
 
     def filter(self, *, on: bool) -> None:

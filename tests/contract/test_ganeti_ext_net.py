@@ -12,7 +12,7 @@ from scapy.packet import Raw
 
 from lab import layer
 from tests.contract import kvm_ifup_frames as frames
-from tests.contract.explain_node import COMMAND, ENDS, GUEST, MACS, PEER_MAC, PRIVATE, ROUTED, Node
+from tests.contract.explain_node import COMMAND, ENDS, GUEST, MACS, PEER_MAC, PRIVATE, ROUTED, TAPS, UPLINKED, Node
 from tests.contract.kvm_ifup_node import needs_node
 from tests.contract.kvm_ifup_words import words
 from tests.contract.profiles_node import IPTABLES, NFT
@@ -29,7 +29,7 @@ MARK = bytes.fromhex("0200000000aa0200000000bb88b5") + b"all before this has pas
 @pytest.fixture(scope="module", params=[NFT, IPTABLES])
 def node(request: pytest.FixtureRequest) -> Iterator[Node]:
     made = Node(request.param)
-    for tap in (GUEST, ROUTED, PRIVATE):
+    for tap in TAPS:
         made.up(tap)
     yield made
     made.close()
@@ -130,7 +130,7 @@ class TestCheck:
 
     @pytest.fixture(autouse=True)
     def healed(self, node: Node) -> Iterator[None]:
-        for tap in (GUEST, ROUTED, PRIVATE):
+        for tap in TAPS:
             node.up(tap, tags("limited"))
         assert _check(node) == []
         yield
@@ -165,6 +165,15 @@ class TestCheck:
             ("ip link set tap0 nomaster", GUEST, "it is no port of br0"),
             ("ip link set tap0 down", GUEST, "it is down"),
             ("sysctl -qw net.ipv6.conf.all.forwarding=0", ROUTED, "net/ipv6/conf/all/forwarding is off"),
+            ("sysctl -qw net.ipv6.conf.uplink.proxy_ndp=0", UPLINKED, "nobody finds the guest's 2001:db8:8:0:5054:"),
+            ("sysctl -qw net.ipv4.conf.uplink.forwarding=0", UPLINKED, "nobody finds the guest's 10.0.8.6"),
+            (
+                "sysctl -qw net.ipv4.conf.tap3.proxy_arp=0",
+                UPLINKED,
+                "nobody answers when the guest asks for its gateway",
+            ),
+            ("ip neigh del proxy 10.0.8.6 dev uplink", UPLINKED, "nobody answers for 10.0.8.6 on uplink"),
+            ("ip neigh del proxy 2001:db8:8::5054:ff:fe00:4 dev uplink", UPLINKED, "nobody answers for 2001:db8:8:0:5"),
             ("sysctl -qw net.bridge.bridge-nf-call-ip6tables=0", GUEST, "profile limited cannot judge"),
         ],
     )
@@ -178,6 +187,9 @@ class TestCheck:
     @pytest.mark.parametrize(
         ("broken", "found"),
         [
+            ("ip rule del iif tap3 table 100", "what comes from it by IPv4 does not go by table 100"),
+            ("ip -6 rule del iif tap3 table 100", "what comes from it by IPv6 does not go by table 100"),
+            ("ip route del 10.0.8.6 dev tap3 table 100", "there is no route to 10.0.8.6/32 in table 100"),
             ("ip route del 10.0.9.6 dev tap1", "there is no route to 10.0.9.6/32 in table main"),
             (
                 "ip route del 2001:db8:9::5054:ff:fe00:2 dev tap1",
@@ -185,10 +197,11 @@ class TestCheck:
             ),
         ],
     )
-    def test_a_route_that_is_gone(self, node: Node, broken: str, found: str) -> None:
+    def test_what_routing_lacks(self, node: Node, broken: str, found: str) -> None:
         node.run("sh", "-c", broken)
+        broken_tap = UPLINKED if UPLINKED in broken else ROUTED
         (one,) = _check(node)
-        assert (one["tap"], one["todo"]) == (ROUTED, "restart the instance, or migrate it away and back")
+        assert (one["tap"], one["todo"]) == (broken_tap, "restart the instance, or migrate it away and back")
         assert found in one["found"]
 
     def test_rules_of_iptables(self, node: Node) -> None:
