@@ -61,7 +61,11 @@ CONFFILES = {
         "/etc/ganeti/kvm-vif-bridge",
         "/etc/ganeti/hooks/instance-tags-post.d/50-ganeti-ext-network",
         *(f"/etc/ganeti/hooks/instance-{verb}-post.d/50-ganeti-ext-network" for verb in MOVED),
-        *(f"/etc/ganeti/network/{mode}/{way}" for mode in ("bridged", "openvswitch", "routed") for way in ("down", "up")),
+        *(
+            f"/etc/ganeti/network/{mode}/{way}"
+            for mode in ("bridged", "openvswitch", "routed")
+            for way in ("down", "up")
+        ),
     ],
     "extstorage": ["/etc/ganeti-ext/cow.conf"],
     "eventd": [
