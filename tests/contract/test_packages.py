@@ -304,6 +304,7 @@ inside ls /etc/ganeti/hooks/instance-stop-post.d /etc/ganeti/hooks/instance-star
         *("#", "mine", "640", "ganeti-ext"),
         "/etc/ganeti/hooks/instance-start-post.d:",
         "50-ganeti-ext-note",
+        "60-ganeti-ext-dns",
         "/etc/ganeti/hooks/instance-stop-post.d:",
     ]
 
