@@ -31,6 +31,16 @@ def replace(path: str, text: str, *, mode: int = 0o644) -> None:
         raise
 
 
+def abandoned(folder: str) -> list[str]:
+    """Paths of the drafts in a folder whose writers were killed; none where there is no such folder."""
+    try:
+        names = os.listdir(folder)
+    except FileNotFoundError:
+        return []
+    drafts = [name for name in names if name.startswith(".") and name.rpartition(".")[2].isdecimal()]
+    return [os.path.join(folder, name) for name in drafts if not os.path.exists(f"/proc/{name.rpartition('.')[2]}")]
+
+
 def remove(path: str) -> bool:
     """Remove a file; tell whether it was there."""
     try:

@@ -60,8 +60,11 @@ class Host:
                 raise ExtError(f"{plan.record.tap} of {plan.record.instance}: {err}") from err
             raise
 
-    def change(self, before: Record, plan: Plan) -> None:
-        """Put another plan's rules and binding in the place of those of a tap that is up. The caller holds the lock."""
+    def change(self, before: Record, plan: Plan, cut: Callable[[], object] | None = None) -> None:
+        """Put another plan's rules and binding in the place of those of a tap that is up. The caller holds the lock.
+
+        `cut` is called when the rules stand; should it fail, the record still has the profile that was before.
+        """
         after = plan.record._replace(undo=before.undo)  # of the steps that were run: none is run now
         # Should we die in between: all that may stand is undone from this, and what was told is told again.
         both = before.with_all_of(after)
@@ -70,6 +73,8 @@ class Host:
         if before.binding and before.binding != after.binding:
             files.remove(before.binding)
         self._bind(plan)
+        if cut:
+            cut()
         self._records.write(after)
 
     def undo(self, record: Record) -> None:

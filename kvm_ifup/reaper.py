@@ -9,7 +9,7 @@ import argparse
 import contextlib
 import logging
 
-from ganeti_ext import binding
+from ganeti_ext import binding, files
 from ganeti_ext.errors import ExtError
 from ganeti_ext.service import Loop, log_to_journal
 from kvm_ifup import firewall, links, plan
@@ -39,6 +39,10 @@ class Reaper:
                 self._sweep(tap)
             except (ExtError, OSError) as err:
                 log.error("tap %s: %s", tap, err)  # its record stays: tried again at the next sweep
+        for folder in (self._records.directory, self._directory):
+            for draft in files.abandoned(folder):
+                if files.remove(draft):
+                    log.info("%s: whoever wrote it was killed, removed", draft)
 
     def restore(self) -> None:
         """Heal the rules of the taps that are there, e.g. after `nft flush ruleset`."""

@@ -12,7 +12,7 @@ import sys
 from ganeti_ext.env import need
 from ganeti_ext.errors import ContractError, ExtError
 from ganeti_ext.nicenv import Nic
-from kvm_ifup import ctnetlink, facts, firewall, profiles
+from kvm_ifup import addresses, ctnetlink, facts, firewall, profiles
 from kvm_ifup.apply import Host
 from kvm_ifup.plan import lower, plan
 from kvm_ifup.profile import CUT
@@ -103,9 +103,8 @@ def _retag(seen: Record, known: Mapping[str, str], told: str, settings: Settings
             return
         planned = _again(record, known, settings)
         planned = planned._replace(record=planned.record._replace(told=told))
-        Host(records).change(record, planned)
-        if planned.record.firewall != record.firewall and _cuts(planned.record):
-            _cut(planned.record)
+        cuts = planned.record.firewall != record.firewall and _cuts(planned.record)
+        Host(records).change(record, planned, (lambda: _cut(planned.record)) if cuts else None)
 
 
 def _again(record: Record, known: Mapping[str, str], settings: Settings) -> Plan:
@@ -118,8 +117,8 @@ def _again(record: Record, known: Mapping[str, str], settings: Settings) -> Plan
 def _cut(record: Record) -> None:
     """End the connections that the guest has."""
     zones = [int(element.text.partition(" : ")[2]) for element in record.elements if element.set == "zones"]
-    if record.firewall:
-        ctnetlink.condemn(record.firewall.addresses, *zones)
+    found = addresses.of(Nic.from_env(record.env))  # the firewall's lack those of a zone
+    ctnetlink.condemn([address for address in (found.ip, found.eui64) if address], *zones)
 
 
 def _cuts(record: Record) -> bool:

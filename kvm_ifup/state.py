@@ -86,10 +86,10 @@ class Record(namedtuple("Record", "tap ifindex env told binding firewall element
 
 
 class Records:
-    """The records of this node, and the locks of its taps."""
+    """The records of this node in `directory`, and the locks of its taps."""
 
     def __init__(self, directory: str = DIRECTORY) -> None:
-        self._taps = os.path.join(directory, "taps")
+        self.directory = os.path.join(directory, "taps")
         self._locks = os.path.join(directory, "locks")
 
     def lock(self, tap: str) -> files.Lock:
@@ -106,12 +106,12 @@ class Records:
         return files.Lock(os.path.join(self._locks, ":shared"))  # no interface can have this name
 
     def write(self, record: Record) -> None:
-        os.makedirs(self._taps, 0o755, exist_ok=True)
-        files.replace(os.path.join(self._taps, record.tap), render(record))
+        os.makedirs(self.directory, 0o755, exist_ok=True)
+        files.replace(os.path.join(self.directory, record.tap), render(record))
 
     def read(self, tap: str, *words: str) -> Record | None:
         """The record of a tap if it has one of the words, or none is given; RecordError when it is damaged."""
-        path = os.path.join(self._taps, tap)
+        path = os.path.join(self.directory, tap)
         try:
             with open(path, encoding="utf-8") as file:
                 text = file.read()
@@ -122,7 +122,7 @@ class Records:
             raise RecordError(f"{path}: not a record: {err!r}") from err
 
     def remove(self, tap: str) -> None:
-        files.remove(os.path.join(self._taps, tap))
+        files.remove(os.path.join(self.directory, tap))
 
     def of_instance(self, instance: str) -> Iterator[Record]:
         """The records of an instance's taps; damaged ones are nobody's."""
@@ -148,7 +148,7 @@ class Records:
     def taps(self) -> Iterator[str]:
         """Names of the taps that have a record; drafts (dot-files) are not theirs."""
         try:
-            names = os.listdir(self._taps)
+            names = os.listdir(self.directory)
         except FileNotFoundError:
             return
         yield from (name for name in names if not name.startswith("."))

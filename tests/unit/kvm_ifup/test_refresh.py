@@ -18,6 +18,7 @@ from kvm_ifup.state import Record, Records
 from tests.unit.kvm_ifup.kernel import Kernel
 
 NAME = "gx-1.example.org"
+OWN = ("10.0.0.5", "2001:db8::5054:ff:fe00:1")
 CUT = "[profile]\nestablished = cut\n"
 UPLINK = Link("eth0", 2, "02:00:00:00:00:e0", 1500)
 
@@ -78,7 +79,7 @@ def node(
     monkeypatch.setattr(facts, "ifindex", kernel.index)
     monkeypatch.setattr(firewall, "of", lambda nic, settings: choose(nic, settings, str(tmp_path / "run")))
     monkeypatch.setattr("kvm_ifup.sender.send", send)
-    monkeypatch.setattr("kvm_ifup.ctnetlink.condemn", lambda *what: found.cut.append(what))
+    monkeypatch.setattr("kvm_ifup.ctnetlink.condemn", lambda own, *zone: found.cut.append((tuple(own), *zone)))
     return found
 
 
@@ -100,7 +101,7 @@ def test_a_new_tag_is_in_force_in_one_transaction(node: Node, env: dict[str, str
     assert [argv for argv, _ in node.kernel.calls] == [("nft", "-f", "-")]
     assert node.profile() == "protected"
     assert binding.read("tap0", str(bindings)).terms == (("lease", "60"),)
-    assert ("netdev", "ip4_more", '"tap0" . 10.0.0.9/32') in node.kernel.elements
+    assert ("netdev", "ip4_more", '"tap0" . 10.0.0.9') in node.kernel.elements
     found = node.record()
     assert found.told == "100.000000000"
     assert found.env == {
@@ -187,6 +188,22 @@ def test_a_tap_that_is_used_again_while_the_lock_is_awaited_keeps_its_own(
     assert (node.kernel.calls, node.record().ifindex, node.profile()) == ([], 77, "limited")
 
 
+def test_a_record_that_is_another_taps_by_now_is_left_alone(
+    node: Node, env: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node.start(env)
+    lock = node.records.lock
+    other = node.record()._replace(ifindex=99)
+
+    def late(tap: str) -> object:
+        node.records.write(other)
+        return lock(tap)
+
+    monkeypatch.setattr(node.records, "lock", late)
+    node.retag("ganeti-ext:firewall:protected")
+    assert (node.kernel.calls, node.record()) == ([], other)
+
+
 def test_a_record_that_went_while_the_lock_was_awaited(
     node: Node, env: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -253,12 +270,29 @@ def cuts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_a_profile_that_cuts_condemns_when_it_comes(two: Node, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     cuts(monkeypatch, tmp_path)
     two.retag("ganeti-ext:firewall.0:strict")
-    assigned = two.record("tap0").firewall
-    assert assigned
-    assert two.cut == [(assigned.addresses,)]
+    assert two.cut == [(OWN,)]
     # Another tag of the instance is no reason to cut again.
     two.retag("ganeti-ext:firewall.0:strict nfdhcpd:lease:60", "101.000000000")
     assert len(two.cut) == 1
+
+
+def test_a_cut_that_failed_is_made_when_it_is_told_again(
+    node: Node, env: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    cuts(monkeypatch, tmp_path)
+    node.start(env)
+
+    def refused(*_: object) -> None:
+        raise CommandError("conntrack: no")
+
+    with monkeypatch.context() as once:
+        once.setattr("kvm_ifup.ctnetlink.condemn", refused)
+        with pytest.raises(ExtError, match="conntrack: no"):
+            node.retag("ganeti-ext:firewall:strict")
+    # The rules stand, but it is known that something is owed.
+    assert node.kernel.elements["bridge", "profile", '"tap0"'] == "goto mark_2"
+    node.retag("ganeti-ext:firewall:strict", "101.000000000")
+    assert (node.profile(), node.cut) == ("strict", [(OWN,)])
 
 
 def test_a_profile_that_keeps_condemns_nothing(node: Node, env: dict[str, str]) -> None:
@@ -274,7 +308,7 @@ def test_connections_of_a_private_network_are_cut_in_its_zone(
     cuts(monkeypatch, tmp_path)
     node.start({**env, "NETWORK_TAGS": "private-filtered"})
     node.retag("ganeti-ext:firewall:strict")
-    assert [zone for _, zone in node.cut] == [1]
+    assert node.cut == [(OWN, 1)]
 
 
 def test_tags_of_a_network_are_followed_too(node: Node, env: dict[str, str]) -> None:
