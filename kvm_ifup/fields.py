@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from kvm_ifup.packet import IN, Packet
 from kvm_ifup.packet_words import ARP, FIRST, IP4, IP6, LATER, RARP
-from kvm_ifup.profile import CONDEMNED, ICMP, ICMPV6, PROTOCOLS
+from kvm_ifup.profile import CONDEMNED, ICMP, ICMPV6, PORTED, PROTOCOLS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,7 +104,7 @@ def _transport(packet: Packet) -> Iterator[tuple[str, int | Unsaid]]:
     name = _NAMES.get(proto, "")
     if proto in (ICMP, ICMPV6):
         yield f"{name} type", _said(packet, "type")
-    else:
+    elif proto in PORTED:
         yield f"{name} sport", _said(packet, "sport")
         yield f"{name} dport", _said(packet, "dport")
     target = _said(packet, "target")

@@ -28,6 +28,7 @@ class Healthy(Node):
         self.listed = Listing(frozenset(("inet",)), {}, {}, {("inet", "s"): ['"x"']})
         self.seen = Seen()
         self.off: tuple[str, ...] = ()
+        self.none: tuple[str, ...] = ()
         self.made: dict[str, str] = {}
         self.text = ""
         self.linked = Links(masters={"tap0": "br0"}, up=frozenset(("tap0",)))
@@ -48,7 +49,7 @@ class Healthy(Node):
         return {}
 
     def sysctl(self, path: str) -> str | None:
-        return "0" if path in self.off else "1"
+        return "0" if path in self.off else None if path in self.none else "1"
 
     def shown(self, bridge: str) -> Seen:
         assert bridge == "br0"
@@ -89,7 +90,8 @@ def test_a_tap_that_is_gone(check: Check, there: dict[str, int], node: Healthy) 
     gone = Finding("tap0", "it is gone, and what it had for gx-1.example.org is not", "ganeti-ext-net reap")
     assert list(check.findings()) == [gone]
     node.listed.elements["inet", "s"] += ['"tap0"', '"tap1"']
-    assert [one.tap for one in check.findings()] == ["tap0", "tap1"]
+    node.listed.chains["netdev", "port_12"] = "{}"
+    assert [one.tap for one in check.findings()] == ["tap0", "tap1"], "its own is undone from its record"
 
 
 def test_a_damaged_record(check: Check, tmp_path: Path) -> None:
@@ -141,7 +143,7 @@ def test_a_profile_without_a_file(check: Check, records: Records, node: Healthy)
     (one,) = check.findings()
     assert "there is no firewall profile 'lost'" in one.found
     assert one.todo == "correct that: until then no instance that has the profile starts"
-    assert "mark_9" in node.text, "its tap's element needs the chain"
+    assert "add chain bridge ganeti_ext mark_9\n" in node.text, "its tap's element needs the chain"
 
 
 def test_rules_of_both_kinds(check: Check, node: Healthy) -> None:
@@ -185,6 +187,8 @@ def test_sysctls(node: Healthy, records: Records, settings: Settings) -> None:
     settings = settings._replace(binding_directory="/none")
     (one,) = Check(settings, records, node, {"tap0": 12}.get).findings()
     assert one.todo == "sysctl -w net/ipv6/conf/all/forwarding=1"
+    node.off, node.none = (), ("net/ipv6/conf/all/forwarding",)
+    assert list(Check(settings, records, node, {"tap0": 12}.get).findings()) == [], "a kernel without IPv6"
 
 
 def test_rules_of_iptables(

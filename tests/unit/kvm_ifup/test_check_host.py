@@ -57,6 +57,8 @@ def test_nothing_is_there() -> None:
         (f"there is no route to {IP}/32 in table 100", AGAIN),
         ("it is down", "ip link set dev tap0 up"),
     ]
+    elsewhere = Links(masters={"tap0": "br1"}, up=frozenset(("tap0",)))
+    assert found(record(), elsewhere) == found(record(), elsewhere._replace(masters={}))
     assert found(record(), Links(up=frozenset(("tap0",)))) == [
         ("it is no port of br0", "ip link set dev tap0 master br0")
     ]

@@ -173,6 +173,13 @@ def test_explain_in_json(capsys: Output, at: int) -> None:
     assert (row["verdict"], row["met"][-1]["stage"]) == ("pass", "peers")
 
 
+def test_what_the_node_says_comes_from_its_bridge(capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(standing.Node, "mac", lambda _self, name: {"br0": "02:00:00:00:00:b0"}.get(name))
+    assert run("explain", "tap0", "in", "local", "--json") == 0
+    (row,) = rows(capsys)
+    assert row["assumed"]["mac"] == "02:00:00:00:00:b0"
+
+
 def test_what_explain_cannot_understand(capsys: Output) -> None:
     assert run("explain", "tap0", "in", "tpc") == 2
     assert "ganeti-ext-net: 'tpc' is none of " in capsys.readouterr().err
