@@ -11,6 +11,7 @@ import ipaddress
 from ganeti_ext import tags
 from ganeti_ext.errors import ContractError
 from kvm_ifup.elements import of_tap
+from kvm_ifup.terms import NEVER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,7 +52,10 @@ def _networks(nic: Nic) -> set[_Net]:
         if head and head[1:] not in (str(nic.index), nic.name, nic.uuid):
             continue
         try:
-            found.add(ipaddress.ip_network(text))
+            net = ipaddress.ip_network(text)
+            if any(isinstance(net, ipaddress.IPv6Network) and net.overlaps(never) for never in NEVER):
+                raise ValueError("routers and groups are not a guest's")
+            found.add(net)
         except ValueError as err:
             raise ContractError(f"tag {tag}: {err}") from err
     return found

@@ -140,6 +140,7 @@ def _openvswitch(nic: Nic, _found: Addresses, facts: Facts, _settings: Settings)
     untagged, tagged = vlans(nic)
     options = f" tag={untagged}" if untagged else ""
     options += f" trunks={','.join(map(str, tagged))}" if tagged else ""
+    options += " vlan_mode=native-untagged" if untagged and tagged else ""  # else a port with a tag has no trunks
     port = f"--if-exists del-port {tap} -- add-port {nic.link} {tap}{options}"
     return Wiring(
         steps=(("ovs-vsctl", port), ("ip", f"link set dev {tap} up")),

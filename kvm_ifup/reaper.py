@@ -10,7 +10,7 @@ import contextlib
 import logging
 
 from ganeti_ext import binding, files
-from ganeti_ext.errors import ExtError
+from ganeti_ext.errors import ConfigError, ExtError
 from ganeti_ext.service import Loop, log_to_journal
 from kvm_ifup import firewall, links, plan
 from kvm_ifup.apply import Host
@@ -54,7 +54,7 @@ class Reaper:
                 self._restore(chunk)
             except (ExtError, OSError) as err:
                 if len(chunk) == 1:
-                    log.error("tap %s: rules not restored: %s", chunk[0], err)
+                    self._restore_isolation(chunk[0], err)
                 else:  # one that vanished just now must not cost the others theirs
                     chunks += [[tap] for tap in chunk]
 
@@ -90,6 +90,21 @@ class Reaper:
             return set(binding.taps(self._directory))
         except FileNotFoundError:
             return set()
+
+    def _restore_isolation(self, tap: str, why: Exception) -> None:
+        """What a tap may say, though its firewall profile cannot be had, should its file be gone or be bad."""
+        log.error("tap %s: rules not restored: %s", tap, why)
+        if not isinstance(why, ConfigError):
+            return
+        try:
+            with self._records.lock(tap):
+                record = self._records.read(tap)
+                if record and not self._host.gone(tap, record.ifindex):
+                    self._host.restore(plan.skeleton(self._settings), [record._replace(firewall=None)])
+        except (ExtError, OSError) as err:
+            log.error("tap %s: it is not isolated: %s", tap, err)
+        else:
+            log.error("tap %s: isolated, but without its firewall profile", tap)
 
     def _restore(self, taps: list[str]) -> None:
         with contextlib.ExitStack() as locks:

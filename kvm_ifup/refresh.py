@@ -90,8 +90,11 @@ def settle(instance: str, settings: Settings, records: Records) -> None:
     Reaper(records, Host(records), settings).sweep()
     for record in records.of_instance(instance):
         if facts.ifindex(record.tap) == record.ifindex:
-            for warning in tell_neighbours(_again(record, {}, settings)):
-                sys.stderr.write(f"{record.tap} of {instance}: {warning}\n")
+            try:
+                warnings = list(tell_neighbours(_again(record, {}, settings)))
+            except (ExtError, OSError) as err:  # one tap must not cost the others their announcement
+                warnings = [str(err)]
+            sys.stderr.writelines(f"{record.tap} of {instance}: {warning}\n" for warning in warnings)
 
 
 def _retag(seen: Record, known: Mapping[str, str], told: str, settings: Settings, records: Records) -> None:

@@ -54,13 +54,22 @@ def load(path: str = PATH) -> Settings:
     found = config.load(path, "network", Settings)
     if found.firewall not in BACKENDS:
         raise ConfigError(f"{path}: [network] firewall has a bad value {found.firewall!r}: nftables or iptables")
-    for key, check in (("tap_mac", nicenv.mac), ("mac_mask", nicenv.mac), ("mark_mask", _mask)):
+    for key, check in (("tap_mac", nicenv.mac), ("mac_mask", _front), ("mark_mask", _mask)):
         value = getattr(found, key)
         try:
             check(value)
         except ValueError as err:
             raise ConfigError(f"{path}: [network] {key} has a bad value {value!r}: {err}") from err
     return found
+
+
+def _front(text: str) -> str:
+    """A mask of the first bits of a MAC: what has its bits elsewhere names no range of addresses."""
+    bits = int(nicenv.mac(text).replace(":", ""), 16)
+    rest = bits ^ (1 << 48) - 1
+    if not bits or rest & (rest + 1):
+        raise ValueError("expected the first bits of a MAC, such as ff:ff:f0:00:00:00")
+    return text
 
 
 def _mask(text: str) -> int:

@@ -20,7 +20,7 @@ MTU, PREFIX6 = "mtu", "prefix6"
 _KEYS = frozenset((*binding.TERMS, MTU))
 
 # Not a guest's, whatever a tag says: routers are known by some, groups and the unspecified address are in the others.
-_NEVER = tuple(ipaddress.IPv6Network(text) for text in ("fe80::/10", "ff00::/8", "::/128"))
+NEVER = tuple(ipaddress.IPv6Network(text) for text in ("fe80::/10", "ff00::/8", "::/128"))
 
 
 class Told(namedtuple("Told", "terms mtu prefix6 warnings", defaults=((), None, None, ()))):
@@ -73,7 +73,7 @@ def _prefix(text: str, warnings: list[str]) -> str | None:
         return None
     try:
         prefix = ipaddress.IPv6Network(text)
-        if any(prefix.overlaps(never) for never in _NEVER):
+        if any(prefix.overlaps(never) for never in NEVER):
             raise ValueError("no prefix for a guest")
     except ValueError as err:
         warnings.append(f"tag {tags.TERM}{PREFIX6}:{text} allows no source address: {err}")

@@ -117,3 +117,9 @@ def test_the_kernel_takes_prefixes_that_hold_each_other(nic: Nic, texts: tuple[s
     for name, text in allowed(nic, *(f"{TAG}:{text}" for text in texts)):
         kernel.run(["nft", "-f", "-"], stdin=f'add element netdev ganeti_ext {name} {{ "tap0" . {text} }}\n')
     assert kernel.elements
+
+
+@pytest.mark.parametrize("text", ["::/0", "fe80::1", "fe80::/64", "ff02::/16", "::"])
+def test_routers_and_groups_are_nobodys(nic: Nic, text: str) -> None:
+    with pytest.raises(ContractError, match="routers and groups are not a guest's"):
+        allowed(nic, f"{TAG}:{text}")

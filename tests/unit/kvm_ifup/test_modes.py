@@ -118,7 +118,7 @@ def test_no_vlan(nic: Nic) -> None:
         (None, "", []),
         (".10", " tag=10", []),
         (":10:20", " trunks=10,20", ["10", "20"]),
-        (".10:20:30", " tag=10 trunks=20,30", ["20", "30"]),
+        (".10:20:30", " tag=10 trunks=20,30 vlan_mode=native-untagged", ["20", "30"]),
     ],
 )
 def test_openvswitch(nic: Nic, alone: Facts, vlan: str | None, options: str, inside: list[str]) -> None:

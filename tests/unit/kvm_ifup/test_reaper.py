@@ -217,6 +217,9 @@ def test_one_that_cannot_be_read_does_not_cost_the_others_theirs(
     assert ("netdev", "macs", '"tap0" . 52:54:00:00:00:01') in node.kernel.elements
     assert "tap tap1: rules not restored" in caplog.text
     assert "tap tap0: rules" not in caplog.text
+    # A guest whose profile is gone is kept from speaking for others all the same.
+    isolated = any(key[1] == "macs" and '"tap1"' in key[2] for key in node.kernel.elements)
+    assert isolated is (damage == "profile")
 
 
 def test_more_taps_than_locks_fit_are_restored_in_turns(
