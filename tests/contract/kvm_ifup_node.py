@@ -165,6 +165,16 @@ class Reaper:
             assert chunk, f"expected {what!r}, the log says {self.told[self._at :]!r}"
             self.told += chunk.decode()
 
+    def heard(self) -> str:
+        """All that it has said so far."""
+        assert self._process.stderr is not None
+        while select.select([self._process.stderr], [], [], 0)[0]:
+            chunk = os.read(self._process.stderr.fileno(), 65536)
+            if not chunk:
+                break
+            self.told += chunk.decode()
+        return self.told
+
     def hang_up(self) -> None:
         self._process.send_signal(signal.SIGHUP)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Any
 
 from tests.contract.kvm_ifup_node import Node
@@ -21,13 +22,19 @@ ip neigh show proxy | sed 's/^/proxy /'
 
 def for_taps(node: Node) -> set[str]:
     """All that there is for taps: rules and routes, proxy neighbours, chains and elements of nftables, files."""
-    return routing(node) | files(node) | {line for line in nftables(node) if not line.startswith(_COMMON)}
+    return routing(node) | files(node) | own(nftables(node))
+
+
+def own(rules: set[str]) -> set[str]:
+    """Of chains and elements, those that are taps'."""
+    return {line for line in rules if not line.startswith(_COMMON)}
 
 
 def routing(node: Node) -> set[str]:
     """Rules, routes and proxy neighbours that no kernel makes by itself."""
-    lines = (" ".join(line.split()) for line in node.run("sh", "-c", _QUESTIONS).splitlines())
-    return {line for line in lines if "proto kernel" not in line and "table local" not in line}
+    lines = Counter(" ".join(line.split()) for line in node.run("sh", "-c", _QUESTIONS).splitlines())
+    found = {line: count for line, count in lines.items() if "proto kernel" not in line and "table local" not in line}
+    return {line if count == 1 else f"{line}, {count} times" for line, count in found.items()}
 
 
 def files(node: Node) -> set[str]:
