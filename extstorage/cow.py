@@ -1,180 +1,99 @@
-"""Volumes as raw files on a shared directory, clones by reflink."""
+"""The provider `cow`: volumes are raw files on a directory that all nodes share, clones are reflinks.
+
+EXTP_ACCESS does not matter: Ganeti 3.1 knows no userspace URI of a plain file, so each volume has a loop device.
+"""
 
 from __future__ import annotations
 
-import errno
 import os
-import sys
-import time
 
-from extstorage import reflink
-from extstorage.attachment import flush
-from extstorage.layout import NAME_MAX, Settings, existing, required, volumes
-from ganeti_ext.errors import ExtError
-from ganeti_ext.files import remove
+from extstorage import attachment, hint, volumefile
+from extstorage.layout import Settings, existing, opened, required
+from extstorage.size import octets
+from ganeti_ext import config
+from ganeti_ext.errors import ContractError
 
-MIB = 1 << 20
-NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-DRAFT = ".new"
-OLD = 86400.0  # seconds
-INFO = "user.ganeti.info"
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
+    from ganeti_ext.volenv import Volume
 
-def warn(text: str) -> None:
-    sys.stderr.write(f"cow: warning: {text}\n")
+NAME = "cow"
 
 
-def origin(settings: Settings, name: str) -> str:
-    """The file of an image or, failing that, of a volume, ready to be cloned."""
-    image = settings.image(name)
-    if os.path.isfile(image):
-        return image
-    if len(name) <= NAME_MAX and existing(settings, name):
-        return _settled(settings, name)
-    raise ExtError(f"origin {name!r} does not exist: there is no {image}, and no volume of that name")
+def load(path: str, _params: Mapping[str, str]) -> Settings:
+    return config.load(path, NAME, Settings).checked()
 
 
-def create(settings: Settings, name: str, size: int, source: str | None) -> None:
-    """Make a volume of `size` bytes, empty or with the content of another file.
+def create(settings: Settings, volume: Volume) -> None:
+    size = octets(volume.size_mib, "VOL_SIZE")
+    name = volume.params.get("origin")
+    volumefile.create(settings, volume.name, size, volumefile.origin(settings, name) if name else None)
 
-    An existing volume is an error even if it looks like what was asked for: Ganeti never repeats a name, so
-    to accept it could mean to hand out another guest's disk.
+
+def attach(settings: Settings, volume: Volume) -> str:
+    """The path of the loop device; empty, and success, if the volume does not exist.
+
+    Ganeti 3.1 takes an empty answer for "there is no such device": BlockdevRemove and BlockdevShutdown then have
+    nothing to do, so that an instance which lost its volume can be stopped and removed. (An error would do for the
+    former, which ignores it, not for the latter.) A start does not stop at this answer but at `open`, which follows at
+    once in _RecursiveAssembleBD and names the missing file. A share that is not mounted is an error here too.
     """
-    path = settings.volume(name)
-    with settings.hint(name):
-        if existing(settings, name):
-            raise ExtError(f"volume {name!r} exists already: {path}")
-        draft = _draft(path)
-        remove(draft)  # of a call that was killed
-        fd = os.open(draft, NEW, 0o600)
+    with settings.hint(volume.name) as held:
+        backing = opened(settings, volume.name)
+        if backing is None:
+            attachment.detach(held)  # the loop would keep the blocks of the removed file
+            return ""
         try:
-            if source:
-                _fill(fd, source, size)
-            os.ftruncate(fd, size)
-            os.fsync(fd)
-            _publish(fd, path, name)
+            return attachment.attach(held, backing)
         finally:
-            os.close(fd)
-            remove(draft)
+            os.close(backing)
 
 
-def snapshot(settings: Settings, name: str, target: str) -> None:
-    """Make a volume of its own with another's content of this moment."""
-    path = _settled(settings, name)
-    create(settings, target, os.stat(path).st_size, path)
+def detach(settings: Settings, volume: Volume) -> None:
+    with settings.hint(volume.name) as held:
+        attachment.detach(held)
 
 
-def grow(settings: Settings, name: str, size: int) -> None:
-    """Lengthen a volume to `size` bytes; a longer one is left: Ganeti asks again after a job whose end it lost."""
-    fd = os.open(required(settings, name), os.O_RDWR | os.O_CLOEXEC)
-    try:
-        found = os.fstat(fd).st_size
-        if found > size:
-            warn(f"volume {name!r} has {found // MIB} MiB already, it is not cut to {size // MIB}")
-        if found < size:
-            os.ftruncate(fd, size)
-            os.fsync(fd)
-    finally:
-        os.close(fd)
+def remove(settings: Settings, volume: Volume) -> None:
+    with settings.hint(volume.name) as held:
+        attachment.detach_fully(held)
+        volumefile.discard(settings, volume.name)
 
 
-def discard(settings: Settings, name: str) -> None:
-    """Delete a volume and what a killed `create` left of it."""
-    path = settings.volume(name)
-    if existing(settings, name):
-        remove(path)
-    remove(_draft(path))
+def grow(settings: Settings, volume: Volume) -> None:
+    size = octets(volume.new_size_mib, "VOL_NEW_SIZE")
+    with settings.hint(volume.name) as held:
+        volumefile.grow(settings, volume.name, size)
+        attachment.refresh(held)
 
 
-def describe(settings: Settings, name: str, text: str) -> None:
-    """Keep Ganeti's text on a volume (its instance's name) beside it, where the file system can."""
-    try:
-        os.setxattr(required(settings, name), INFO, text.encode())
-    except OSError as err:
-        if err.errno != errno.ENOTSUP:
-            raise
+def setinfo(settings: Settings, volume: Volume) -> None:
+    volumefile.describe(settings, volume.name, volume.metadata or "")
+
+
+def snapshot(settings: Settings, volume: Volume) -> None:
+    if volume.snapshot is None:
+        raise ContractError("VOL_SNAPSHOT_NAME is not set")
+    volumefile.snapshot(settings, volume.name, volume.snapshot)
+
+
+def open_(settings: Settings, volume: Volume) -> None:
+    """Nothing to do, whether exclusive or not: a migrating instance has its volume open on both nodes."""
+    required(settings, volume.name)
+
+
+def close(settings: Settings, volume: Volume) -> None:
+    """Nothing to do."""
+    settings.volume(volume.name)
 
 
 def verify(settings: Settings) -> None:
-    """ExtError when volumes cannot be made here; warnings for what only makes it slow or empty."""
-    folder = volumes(settings)
-    if not os.path.isdir(f"{settings.directory}/images"):
-        warn(f"{settings.directory}/images does not exist: there is nothing to clone from")
-    reason = _probe(folder)
-    if reason:
-        warn(f"no reflinks in {folder} ({reason}): each clone will be a full copy")
-
-
-def sweep(settings: Settings) -> None:
-    """Remove what killed `create`s left; one that works writes to its draft all the time."""
-    folder = volumes(settings)
-    for name in os.listdir(folder):
-        path = f"{folder}/{name}"
-        try:
-            if name.startswith(".") and name.endswith(DRAFT) and os.stat(path).st_mtime < time.time() - OLD:
-                remove(path)
-        except FileNotFoundError:
-            continue  # published meanwhile
-
-
-def _probe(folder: str) -> str:
-    """Write a file and clone it; returns an empty text, or why the latter does not work."""
-    source = _scratch(folder)
-    try:
-        os.write(source, bytes(4096))
-        target = _scratch(folder)
-        try:
-            return reflink.clone(source, target)
-        finally:
-            os.close(target)
-    finally:
-        os.close(source)
-
-
-def _scratch(folder: str) -> int:
-    """A descriptor of a file that is gone when it is closed."""
-    path = f"{folder}/.verify-{os.getpid()}"
-    fd = os.open(path, NEW, 0o600)
-    remove(path)
-    return fd
-
-
-def _settled(settings: Settings, name: str) -> str:
-    """The volume's file, with all in it that was written to its device on this node."""
-    path = required(settings, name)
-    with settings.hint(name) as hint:
-        flush(hint)
-    return path
-
-
-def _draft(path: str) -> str:
-    folder, name = os.path.split(path)
-    return f"{folder}/.{name}{DRAFT}"
-
-
-def _fill(fd: int, source: str, size: int) -> None:
-    from_fd = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        length = os.fstat(from_fd).st_size
-        if length > size:
-            raise ExtError(f"origin {source} has {length} bytes: more than the {size} ({size // MIB} MiB) asked for")
-        reason = reflink.clone(from_fd, fd)
-        if reason:
-            warn(f"no reflink of {source} ({reason}): it is copied, and is of one moment only if nobody writes to it")
-            reflink.copy(from_fd, fd)
-    finally:
-        os.close(from_fd)
-
-
-def _publish(fd: int, path: str, name: str) -> None:
-    # link(2) never overwrites, unlike rename. It takes the file by its descriptor: had another node thrown our draft
-    # away for a leftover, this fails instead of publishing that node's half-written one.
-    folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        # With a src_dir_fd Python calls linkat(AT_SYMLINK_FOLLOW), which /proc needs; the path is absolute.
-        os.link(f"/proc/self/fd/{fd}", path, src_dir_fd=folder, follow_symlinks=True)
-        os.fsync(folder)
-    except FileExistsError:
-        raise ExtError(f"volume {name!r} exists already: {path}") from None
-    finally:
-        os.close(folder)
+    """Ganeti does not call it yet; an administrator may, on any node: it clears away what crashes left, too."""
+    volumefile.verify(settings)
+    volumefile.sweep(settings)
+    for name in hint.names(settings.run_directory):
+        with settings.hint(name) as held:
+            if existing(settings, name) is None:
+                attachment.detach(held)

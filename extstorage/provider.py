@@ -1,127 +1,107 @@
-"""The provider `cow`: what each verb of man ganeti-extstorage-interface does.
+"""What all ExtStorage providers share: the verbs of man ganeti-extstorage-interface and how they are called.
 
-EXTP_ACCESS does not matter: Ganeti 3.1 knows no userspace URI of a plain file, so each volume has a loop device.
+A provider is a module whose functions are the verbs (see Provider, and docs/provider.md); its executables hand
+it to `main`.
 """
 
 from __future__ import annotations
 
 import os
 
-from extstorage import attachment, cow, hint
-from extstorage.layout import Settings, existing, opened, required
-from ganeti_ext import config
 from ganeti_ext.errors import ContractError, ExtError
 from ganeti_ext.volenv import Volume
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import Any, Protocol, TypeVar
 
-    Verb = Callable[[Settings, Volume], str | None]
+    S = TypeVar("S")
+
+    class Provider(Protocol[S]):
+        """A provider's module. S are its settings, an immutable object.
+
+        Each verb may be repeated, and may have been killed at any point when it was called before. An error is an
+        ExtError (or an OSError, which `main` makes one) and says what, with which value, and what to do next.
+        """
+
+        NAME: str
+
+        def load(self, path: str, params: Mapping[str, str]) -> S:
+            """The settings of the file NAME.conf, with what the disk's own parameters (EXTP_*) change of them."""
+
+        def create(self, settings: S, volume: Volume) -> None:
+            """Make a volume of volume.size_mib, empty or with the content of params["origin"]."""
+
+        def attach(self, settings: S, volume: Volume) -> str:
+            """The path of a block device, then lines `kvm:URI`; empty when the volume does not exist.
+
+            Ganeti calls it far more often than any other verb, on every node, whoever has the volume open.
+            """
+
+        def detach(self, settings: S, volume: Volume) -> None:
+            """Free the device of this node, and this node's part of the lock."""
+
+        def remove(self, settings: S, volume: Volume) -> None:
+            """Delete a volume or a snapshot; success when there is none."""
+
+        def grow(self, settings: S, volume: Volume) -> None:
+            """Lengthen to volume.new_size_mib; a longer one is left as it is."""
+
+        def setinfo(self, settings: S, volume: Volume) -> None:
+            """Keep volume.metadata with the volume."""
+
+        def snapshot(self, settings: S, volume: Volume) -> None:
+            """Make volume.snapshot, which Ganeti then treats as a volume of its own."""
+
+        def open_(self, settings: S, volume: Volume) -> None:
+            """Take the volume's lock for this node, alone if volume.exclusive."""
+
+        def close(self, settings: S, volume: Volume) -> None:
+            """Give up this node's part of the lock."""
+
+        def verify(self, settings: S) -> None:
+            """ExtError when volumes cannot be made here. Ganeti does not call it."""
+
 
 CONFIG_DIRECTORY = "/etc/ganeti-ext"
-
-
-def create(settings: Settings, volume: Volume) -> None:
-    if volume.size_mib is None:
-        raise ContractError("VOL_SIZE is not set")
-    name = volume.params.get("origin")
-    source = cow.origin(settings, name) if name else None
-    cow.create(settings, volume.name, volume.size_mib * cow.MIB, source)
-
-
-def attach(settings: Settings, volume: Volume) -> str:
-    """The path of the loop device; empty, and success, if the volume does not exist.
-
-    Ganeti 3.1 takes an empty answer for "there is no such device": BlockdevRemove and BlockdevShutdown then have
-    nothing to do, so that an instance which lost its volume can be stopped and removed. (An error would do for the
-    former, which ignores it, not for the latter.) A start does not stop at this answer but at `open`, which follows at
-    once in _RecursiveAssembleBD and names the missing file. A share that is not mounted is an error here too.
-    """
-    with settings.hint(volume.name) as held:
-        backing = opened(settings, volume.name)
-        if backing is None:
-            attachment.detach(held)  # the loop would keep the blocks of the removed file
-            return ""
-        try:
-            return attachment.attach(held, backing)
-        finally:
-            os.close(backing)
-
-
-def detach(settings: Settings, volume: Volume) -> None:
-    with settings.hint(volume.name) as held:
-        attachment.detach(held)
-
-
-def remove(settings: Settings, volume: Volume) -> None:
-    with settings.hint(volume.name) as held:
-        attachment.detach_fully(held)
-        cow.discard(settings, volume.name)
-
-
-def grow(settings: Settings, volume: Volume) -> None:
-    if volume.new_size_mib is None:
-        raise ContractError("VOL_NEW_SIZE is not set")
-    with settings.hint(volume.name) as held:
-        cow.grow(settings, volume.name, volume.new_size_mib * cow.MIB)
-        attachment.refresh(held)
-
-
-def setinfo(settings: Settings, volume: Volume) -> None:
-    cow.describe(settings, volume.name, volume.metadata or "")
-
-
-def verify(settings: Settings) -> None:
-    """Ganeti does not call it yet; an administrator may, on any node: it clears away what crashes left, too."""
-    cow.verify(settings)
-    cow.sweep(settings)
-    for name in hint.names(settings.run_directory):
-        with settings.hint(name) as held:
-            if existing(settings, name) is None:
-                attachment.detach(held)
-
-
-def snapshot(settings: Settings, volume: Volume) -> None:
-    if volume.snapshot is None:
-        raise ContractError("VOL_SNAPSHOT_NAME is not set")
-    cow.snapshot(settings, volume.name, volume.snapshot)
-
-
-def open_(settings: Settings, volume: Volume) -> None:
-    """Nothing to do, whether exclusive or not: a migrating instance has its volume open on both nodes."""
-    required(settings, volume.name)
-
-
-def close(settings: Settings, volume: Volume) -> None:
-    """Nothing to do."""
-    settings.volume(volume.name)
-
-
-VERBS: Mapping[str, Verb] = {
-    "create": create,
-    "attach": attach,
-    "detach": detach,
-    "remove": remove,
-    "grow": grow,
-    "setinfo": setinfo,
-    "snapshot": snapshot,
-    "open": open_,
-    "close": close,
+# The executables' names, and the functions where these differ.
+VERBS = {
+    "create": "create",
+    "attach": "attach",
+    "detach": "detach",
+    "remove": "remove",
+    "grow": "grow",
+    "setinfo": "setinfo",
+    "snapshot": "snapshot",
+    "open": "open_",
+    "close": "close",
+    "verify": "verify",
 }
 
 
-def main(verb: str, env: Mapping[str, str]) -> str | None:
-    """Carry out one verb; what it returns is for stdout."""
-    os.umask(0o022)  # noded's would hide /run/ganeti-ext from the daemons that are not root
-    path = os.path.join(env.get("GANETI_EXT_CONFIG_DIR", CONFIG_DIRECTORY), "cow.conf")
-    settings = config.load(path, "cow", Settings).checked()
-    try:
-        if verb == "verify":
-            verify(settings)
-            return None
+def main(provider: Provider[Any]) -> Callable[[str, Mapping[str, str]], str | None]:
+    """The provider's entry for ganeti_ext.entry.run."""
+
+    def call(verb: str, env: Mapping[str, str]) -> str | None:
+        """Carry out one verb; what it returns is for stdout."""
+        os.umask(0o022)  # noded's would hide /run/ganeti-ext from the daemons that are not root
         if verb not in VERBS:
-            raise ContractError(f"unknown verb; known: {', '.join(VERBS)}, verify")
-        return VERBS[verb](settings, Volume.from_env(env))
-    except OSError as err:  # a full disk, a dead server: not a bug
-        raise ExtError(f"volume {env.get('VOL_NAME')!r}: {err}") from err
+            raise ContractError(f"unknown verb; known: {', '.join(VERBS)}")
+        path = config_path(provider.NAME, env)
+        try:
+            if verb == "verify":
+                provider.verify(provider.load(path, {}))
+                return None
+            volume = Volume.from_env(env)
+            reply: str | None = getattr(provider, VERBS[verb])(provider.load(path, volume.params), volume)
+        except OSError as err:  # a full disk, a dead server: not a bug
+            raise ExtError(f"volume {env.get('VOL_NAME')!r}: {err}") from err
+        return reply
+
+    return call
+
+
+def config_path(name: str, env: Mapping[str, str]) -> str:
+    """The configuration of the provider of that name."""
+    return os.path.join(env.get("GANETI_EXT_CONFIG_DIR", CONFIG_DIRECTORY), f"{name}.conf")

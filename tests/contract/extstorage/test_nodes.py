@@ -15,9 +15,11 @@ from typing import Any
 
 import pytest
 
-from extstorage import provider
+from extstorage import cow, provider
 from ganeti_ext.errors import ExtError
 from tests.contract.extstorage.harness import COW, Node, eventually, flags, image
+
+main = provider.main(cow)
 
 pytestmark = [
     pytest.mark.lab,
@@ -92,7 +94,7 @@ def killed_at(line: int, verb: str, env: dict[str, str]) -> bool:
 
         sys.settrace(trace)
         try:
-            provider.main(verb, env)
+            main(verb, env)
         finally:
             os._exit(0)
     return os.WIFSIGNALED(os.waitpid(child, 0)[1])
@@ -107,22 +109,22 @@ def test_killed_before_each_of_its_lines_a_verb_can_be_called_again(xfs: Node, v
     while killed:
         line += 1
         if verb != "create":
-            provider.main("create", env)
+            main("create", env)
         if verb in {"grow", "detach", "remove", "snapshot"}:
-            provider.main("attach", env)
+            main("attach", env)
         killed = killed_at(line, verb, env)
         assert len(xfs.loops()) <= 1
         if verb not in {"create", "snapshot"}:
-            provider.main(verb, env)
+            main(verb, env)
         else:
             with contextlib.suppress(ExtError):  # killed after it had published
-                provider.main(verb, env)
+                main(verb, env)
         if verb != "remove":
-            device = provider.main("attach", env)
+            device = main("attach", env)
             assert xfs.loops() == [device]
             assert flags(str(device), "size") == ("18432" if verb == "grow" else "16384")
         for name in ("v", "s"):
-            provider.main("remove", {**env, "VOL_NAME": name})
+            main("remove", {**env, "VOL_NAME": name})
         assert eventually(lambda: xfs.loops() == [])
         assert os.listdir(xfs.share / "volumes") == xfs.run_files() == []
     assert line > 20

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from extstorage import cow, reflink
-from extstorage.cow import MIB
+from extstorage import reflink, volumefile
 from extstorage.layout import Settings
+from extstorage.size import MIB
 from ganeti_ext.errors import ExtError
 
 
@@ -31,51 +31,51 @@ def left_behind(share: Settings) -> list[str]:
 
 
 def test_an_empty_volume_is_all_hole_and_root_s(share: Settings) -> None:
-    cow.create(share, "v", 8 * MIB, None)
+    volumefile.create(share, "v", 8 * MIB, None)
     found = os.stat(share.volume("v"))
     assert (found.st_size, found.st_blocks, found.st_mode & 0o777, found.st_nlink) == (8 * MIB, 0, 0o600, 1)
     assert left_behind(share) == []
 
 
 def test_a_clone_has_its_origin_s_content_and_its_own_length(share: Settings) -> None:
-    cow.create(share, "v", 3 * MIB, image(share, "i", b"boot" * 1024))
+    volumefile.create(share, "v", 3 * MIB, image(share, "i", b"boot" * 1024))
     content = Path(share.volume("v")).read_bytes()
     assert content == b"boot" * 1024 + bytes(3 * MIB - 4096)
 
 
 def test_an_origin_may_be_a_volume_but_an_image_comes_first(share: Settings) -> None:
-    cow.create(share, "both", MIB, None)
-    assert cow.origin(share, "both") == share.volume("both")
+    volumefile.create(share, "both", MIB, None)
+    assert volumefile.origin(share, "both") == share.volume("both")
     image(share, "both", b"i")
-    assert cow.origin(share, "both") == share.image("both")
+    assert volumefile.origin(share, "both") == share.image("both")
 
 
 @pytest.mark.parametrize("name", ["nix", "n" * 100])
 def test_a_missing_origin_is_named(share: Settings, name: str) -> None:
     with pytest.raises(ExtError, match=f"origin '{name}' does not exist: there is no {share.image(name)}"):
-        cow.origin(share, name)
+        volumefile.origin(share, name)
 
 
 def test_an_origin_that_is_too_long_leaves_nothing(share: Settings) -> None:
     source = image(share, "i", bytes(MIB + 1))
     with pytest.raises(ExtError, match=r"i\.raw has 1048577 bytes: more than the 1048576 \(1 MiB\) asked for"):
-        cow.create(share, "v", MIB, source)
+        volumefile.create(share, "v", MIB, source)
     assert os.listdir(f"{share.directory}/volumes") == []
 
 
 def test_an_existing_volume_is_never_overwritten(share: Settings) -> None:
-    cow.create(share, "v", MIB, image(share, "i", b"old"))
+    volumefile.create(share, "v", MIB, image(share, "i", b"old"))
     with pytest.raises(ExtError, match="volume 'v' exists already"):
-        cow.create(share, "v", MIB, None)
+        volumefile.create(share, "v", MIB, None)
     with pytest.raises(ExtError, match="volume 'v' exists already"):
-        cow.snapshot(share, "v", "v")
+        volumefile.snapshot(share, "v", "v")
     assert Path(share.volume("v")).read_bytes()[:3] == b"old"
 
 
 def test_the_leftover_of_a_killed_create_does_not_block_the_next(share: Settings) -> None:
     Path(share.volume("old")).write_bytes(b"disk")
     os.link(share.volume("old"), f"{share.directory}/volumes/.v.raw.new")  # killed between link and unlink
-    cow.create(share, "v", MIB, None)
+    volumefile.create(share, "v", MIB, None)
     assert Path(share.volume("v")).stat().st_size == MIB
     assert Path(share.volume("old")).read_bytes() == b"disk"
     assert left_behind(share) == []
@@ -87,7 +87,7 @@ def test_of_many_creates_of_one_name_one_wins(share: Settings, tmp_path: Path) -
     def call(number: int) -> None:
         node = share._replace(run_directory=str(tmp_path / f"run{number % 2}"))  # half of them without our lock
         try:
-            cow.create(node, "v", MIB, image(share, str(number), b"%d" % number))
+            volumefile.create(node, "v", MIB, image(share, str(number), b"%d" % number))
             results.append(str(number))
         except (ExtError, OSError) as err:
             assert isinstance(err, FileNotFoundError) or "exists already" in str(err)
@@ -109,35 +109,35 @@ def test_a_full_disk_leaves_nothing(share: Settings, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(reflink, "clone", full)
     with pytest.raises(OSError, match="No space left"):
-        cow.create(share, "v", MIB, image(share, "i", b"x"))
+        volumefile.create(share, "v", MIB, image(share, "i", b"x"))
     assert os.listdir(f"{share.directory}/volumes") == []
 
 
 def test_a_snapshot_is_a_volume_of_its_own(share: Settings) -> None:
-    cow.create(share, "v", MIB, image(share, "i", b"then"))
-    cow.snapshot(share, "v", "v.snap")
+    volumefile.create(share, "v", MIB, image(share, "i", b"then"))
+    volumefile.snapshot(share, "v", "v.snap")
     with open(share.volume("v"), "r+b") as file:
         file.write(b"now!")
-    cow.discard(share, "v")
+    volumefile.discard(share, "v")
     assert Path(share.volume("v.snap")).read_bytes()[:4] == b"then"
     assert Path(share.volume("v.snap")).stat().st_size == MIB
     with pytest.raises(ExtError, match="volume 'v' does not exist"):
-        cow.snapshot(share, "v", "other")
+        volumefile.snapshot(share, "v", "other")
 
 
 def test_growing_goes_one_way(share: Settings, capsys: pytest.CaptureFixture[str]) -> None:
-    cow.create(share, "v", 2 * MIB, None)
+    volumefile.create(share, "v", 2 * MIB, None)
     for size in (3, 3, 2):
-        cow.grow(share, "v", size * MIB)
+        volumefile.grow(share, "v", size * MIB)
         assert os.stat(share.volume("v")).st_size == 3 * MIB
     assert capsys.readouterr().err == "cow: warning: volume 'v' has 3 MiB already, it is not cut to 2\n"
 
 
 def test_discard_takes_the_draft_too_and_may_be_repeated(share: Settings) -> None:
-    cow.create(share, "v", MIB, None)
+    volumefile.create(share, "v", MIB, None)
     Path(f"{share.directory}/volumes/.v.raw.new").touch()
     for _ in range(2):
-        cow.discard(share, "v")
+        volumefile.discard(share, "v")
         assert os.listdir(f"{share.directory}/volumes") == []
 
 
@@ -147,16 +147,16 @@ def test_sweep_takes_old_drafts_only(share: Settings) -> None:
         (folder / name).touch()
         if age:
             os.utime(folder / name, (0, 0))
-    cow.sweep(share)
+    volumefile.sweep(share)
     assert sorted(os.listdir(folder)) == [".b.raw.new", ".d", "c.raw"]
 
 
 def test_verify_wants_the_share(share: Settings, capsys: pytest.CaptureFixture[str]) -> None:
-    cow.verify(share)
+    volumefile.verify(share)
     os.rmdir(f"{share.directory}/images")
-    cow.verify(share)
+    volumefile.verify(share)
     assert "images does not exist: there is nothing to clone from" in capsys.readouterr().err
     assert os.listdir(f"{share.directory}/volumes") == []
     os.rmdir(f"{share.directory}/volumes")
     with pytest.raises(ExtError, match="is the shared directory mounted"):
-        cow.verify(share)
+        volumefile.verify(share)
