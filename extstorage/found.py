@@ -1,0 +1,38 @@
+"""What a provider tells the administrator's command of one volume, snapshot or image."""
+
+from __future__ import annotations
+
+from collections import namedtuple
+
+from extstorage.lock import Holder
+
+VOLUME = "volume"
+SNAPSHOT = "snapshot"
+IMAGE = "image"
+
+
+class Found(namedtuple("Found", "name kind origin logical physical exclusive created holders")):
+    """One of them; `origin` names another as `kind:name`, or is None.
+
+    Bytes: `logical` is the length, `physical` what its data would take alone, `exclusive` what its removal would give
+    back; None where the store cannot tell. `created` is in seconds since the epoch, or None.
+    """
+
+    __slots__ = ()
+    name: str
+    kind: str
+    origin: str | None
+    logical: int
+    physical: int | None
+    exclusive: int | None
+    created: float | None
+    holders: tuple[Holder, ...]
+
+
+class Leak(namedtuple("Leak", "kind what why")):
+    """What a killed call or a lost node left: `kind` is a word for programs, `what` its name, `why` it is one."""
+
+    __slots__ = ()
+    kind: str
+    what: str
+    why: str
