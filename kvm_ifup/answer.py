@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ganeti_ext.nicenv import Nic
-from kvm_ifup import addresses, explain, packet, profiles, reach, required
+from kvm_ifup import addresses, explain, packet, plan, profiles, reach, required
 from kvm_ifup.explain import Seen
 from kvm_ifup.packet import OUT, Guest
 
@@ -26,7 +26,9 @@ def answer(record: Record, direction: str, words: Iterable[str], settings: Setti
     used = {record.firewall.profile: profiles.load(record.firewall.profile)} if record.firewall else {}
     numbered = required.numbered([record], used)
     bridge = record.firewall.bridge if record.firewall else None
-    text = required.text([record], numbered, settings)
+    # Whoever cut a connection has put that there, whatever profile this guest has.
+    cut = plan.judging(settings) if "cut" in described.values else ""
+    text = cut + required.text([record], numbered, settings)
     seen = node.shown(bridge) if bridge else Seen()
     verdict, met = explain.explain(record, text, described, seen, required.legacy(numbered, settings))
     shown = packet.shown(described)

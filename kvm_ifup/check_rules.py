@@ -6,7 +6,7 @@ import json
 from collections import Counter, namedtuple
 from typing import TYPE_CHECKING
 
-from kvm_ifup import listing
+from kvm_ifup import listing, profile_nft
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 RELOAD = "systemctl reload ganeti-ext-reaper"
 # Keyed by what taps share: what is left of the last of them harms nobody.
 _SHARED = ("zones", "profiles", "enforced")
+_STAY = profile_nft.COMMON | {"reach"}
 
 
 class Finding(namedtuple("Finding", "tap found todo")):
@@ -55,7 +56,8 @@ def more(wanted: Listing, there: Listing, gone: Container[str]) -> Iterator[Find
                 todo = f"nft delete element {family} {listing.TABLE} {name} '{{ {key} }}'"
                 yield Finding(listing.tap(element) or None, f"{key} in {name} is in no record", todo)
     for family, name in there.chains:
-        if (family, name) not in wanted.chains and name not in gone and not name.startswith(("profile_", "mark_")):
+        stays = (family, name) in wanted.chains or name in _STAY or name.startswith(("profile_", "mark_"))
+        if not stays and name not in gone:
             todo = f"nft delete chain {family} {listing.TABLE} {name}"
             yield Finding(None, f"chain {name} of {family} {listing.TABLE} is of no tap that is recorded", todo)
 

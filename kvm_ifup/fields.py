@@ -107,6 +107,8 @@ def _transport(packet: Packet) -> Iterator[tuple[str, int | Unsaid]]:
     elif proto in PORTED:
         yield f"{name} sport", _said(packet, "sport")
         yield f"{name} dport", _said(packet, "dport")
+        if packet.number("sport") is not None:  # else the rules that look at it by its name ask for it
+            yield "@th,0,16", _said(packet, "sport")
     target = _said(packet, "target")
     if proto == ICMPV6:
         yield "@th,64,128", target

@@ -6,7 +6,7 @@ from kvm_ifup import profile_nft, profiles, selection
 from kvm_ifup.modes import has_tag
 from kvm_ifup.numbers import Numbers
 from kvm_ifup.plan import Firewall
-from kvm_ifup.profile import DROP
+from kvm_ifup.profile import DROP, LAST
 from kvm_ifup.reach import network
 from kvm_ifup.state import DIRECTORY
 
@@ -16,25 +16,47 @@ if TYPE_CHECKING:
 
     from ganeti_ext.nicenv import Nic
     from kvm_ifup.settings import Settings
+    from kvm_ifup.state import Record, Records
 
 
 def of(nic: Nic, settings: Settings, directory: str = DIRECTORY) -> Firewall:
     """The profile that its tags choose; ContractError or ConfigError when there is none such."""
     name = selection.choose(nic, settings.default_profile).profile
-    drops = profiles.load(name).new == DROP  # before a number is given to a name that is none
+    profile = profiles.load(name)
     zone = None
     if has_tag(nic, settings.tag_private_filtered):
         zone = Numbers("zones", 65535, directory).of(network(nic.mac, settings.mac_mask))
-    number = Numbers("profiles", 4095, directory).of(name)
-    return Firewall(profile=name, number=number, drops=drops, text=rules([name], settings, directory), zone=zone)
+    number, text = 0, ""
+    if profile.judges:
+        number, text = numbers(directory).of(name), rules([name], settings, directory)
+    return Firewall(profile=name, number=number, drops=profile.new == DROP, text=text, zone=zone)
+
+
+def numbers(directory: str = DIRECTORY) -> Numbers:
+    """Those of profiles on this node."""
+    return Numbers("profiles", LAST, directory)
+
+
+def renumbered(record: Record, records: Records, directory: str = DIRECTORY) -> Record:
+    """The record as its rules are to be said again: the file of its profile may have been edited since."""
+    assigned = record.firewall
+    if assigned is None:
+        return record
+    known = numbers(directory)
+    if profiles.load(assigned.profile).judges:
+        if not assigned.number:
+            record = record._replace(firewall=assigned._replace(number=known.of(assigned.profile)))
+            records.write(record)
+    elif assigned.number != known.all().get(assigned.profile):  # of the profile that somebody died in changing to
+        record = record._replace(firewall=assigned._replace(number=0))
+    return record
 
 
 def rules(names: Iterable[str], settings: Settings, directory: str = DIRECTORY) -> str:
     """The text that makes the rules of profiles; with the iptables backend the greater part is put in place at once."""
-    numbers = Numbers("profiles", 4095, directory)
-    wanted = {numbers.of(name): profiles.load(name) for name in sorted(set(names))}
+    wanted = {numbers(directory).of(name): profiles.load(name) for name in sorted(set(names))}
     mask, judge = int(settings.mark_mask, 16), settings.firewall == "nftables"
-    if not judge:
+    if wanted and not judge:
         from kvm_ifup import iptables  # noqa: PLC0415 (python-iptables takes 300 ms)
 
         iptables.put(wanted, mask)

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from ganeti_ext import config
 from ganeti_ext.errors import ConfigError, ExtError
-from kvm_ifup import describe, links, profile_words, profiles
-from kvm_ifup.numbers import Numbers
+from kvm_ifup import describe, firewall, links, profile_words, profiles
 from kvm_ifup.state import DIRECTORY, Records
 
 if TYPE_CHECKING:
@@ -60,7 +59,7 @@ class Inquiry:
 
     def profiles(self) -> Iterator[dict[str, Any]]:
         """All profiles: those that have a file, and those that taps have."""
-        numbers = Numbers("profiles", 4095, self._directory).all()
+        numbers = firewall.numbers(self._directory).all()
         used = [record.firewall.profile for record in self._readable() if record.firewall]
         files = profiles.paths()
         for name in sorted({*files, *used}):

@@ -28,7 +28,7 @@ _NAMES = (
     *("ether saddr", "ether daddr", "ether type", "arp saddr ether", "arp saddr ip"),
     *("ip saddr", "ip daddr", "ip frag-off", "ip6 saddr", "ip6 daddr", "frag frag-off", "icmp type", "icmpv6 type"),
     *(f"{proto} {side}" for proto in ("tcp", "udp", "sctp") for side in ("sport", "dport")),
-    *("@nh,48,16", "@nh,64,128", "@th,64,64", "@th,64,128"),
+    *("@nh,48,16", "@nh,64,128", "@th,0,16", "@th,64,64", "@th,64,128"),
 )
 _FIELDS = {tuple(name.split()): name for name in _NAMES}
 _WORDS = {**PROTOCOLS, **STATES, "ipv4": 2, "ipv6": 10}

@@ -13,7 +13,7 @@ from kvm_ifup.state import DIRECTORY
 
 
 class Numbers:
-    """Profiles (`profiles`, 1 to 4095) or zones (`zones`, 1 to 65535)."""
+    """Profiles (`profiles`, 1 to 4094) or zones (`zones`, 1 to 65535)."""
 
     def __init__(self, kind: str, most: int, directory: str = DIRECTORY) -> None:
         self._path = os.path.join(directory, kind)

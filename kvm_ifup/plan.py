@@ -17,11 +17,12 @@ from ganeti_ext.errors import ContractError
 from kvm_ifup import addresses, allowance, elements, modes, profile_nft, reach, ruleset, terms
 from kvm_ifup.elements import of_tap
 from kvm_ifup.modes import MODES
+from kvm_ifup.settings import ALWAYS
 from kvm_ifup.state import Assigned, Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from ganeti_ext.nicenv import Nic
     from kvm_ifup.addresses import Addresses
@@ -35,8 +36,8 @@ _NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012345678
 
 
 class Firewall(namedtuple("Firewall", "profile number drops text zone", defaults=(None,))):
-    """A profile by name and number, whether it drops anything, the text that makes its rules, and the conntrack zone
-    of a network whose addresses may be another's too.
+    """A profile by name and number (0 when it judges nothing), whether it drops anything, the text that makes its
+    rules, and the conntrack zone of a network whose addresses may be another's too.
     """
 
     __slots__ = ()
@@ -94,7 +95,7 @@ def plan(env: Mapping[str, str], nic: Nic, facts: Facts, firewall: Firewall, set
     )
     return Plan(
         record=record,
-        rules=skeleton(settings) + firewall.text,
+        rules=skeleton(settings, [record]) + firewall.text,
         steps=wiring.steps,
         sysctls=wiring.sysctls,
         binding=_binding(nic, found, told, facts, settings) if wanted else None,
@@ -103,18 +104,30 @@ def plan(env: Mapping[str, str], nic: Nic, facts: Facts, firewall: Firewall, set
     )
 
 
-def skeleton(settings: Settings) -> str:
-    """All tables, sets, chains and rules that say nothing of any tap or profile."""
-    judge = settings.firewall == "nftables"
-    firewall = profile_nft.skeleton(int(settings.mark_mask, 16), settings.mac_mask, judge=judge)
-    return ruleset.skeleton() + reach.skeleton() + firewall
+def skeleton(settings: Settings, records: Iterable[Record]) -> str:
+    """The tables, sets, chains and rules that these taps need and that say nothing of any tap or profile.
+
+    What nobody needs is not there: each chain that hangs at a hook costs every packet of the node.
+    """
+    found = list(records)
+    text = ruleset.skeleton()
+    if any(_filtered(record) for record in found):
+        text += reach.skeleton() + profile_nft.zones(settings.mac_mask)
+    if any(record.firewall and record.firewall.number for record in found):
+        text += judging(settings)
+    return text + (profile_nft.track() if settings.track == ALWAYS else "")
+
+
+def judging(settings: Settings) -> str:
+    """What finds the profile of a packet, for all taps that have one that judges."""
+    return profile_nft.skeleton(int(settings.mark_mask, 16), judge=settings.firewall == "nftables")
 
 
 def transaction(plan: Plan, before: Record | None = None) -> str:
     """The nft text that makes all rules of a plan, in the place of those of `before`."""
     text = plan.rules
     if before:
-        text += elements.delete(before.elements) + _unassign(before)
+        text += _without(before)
         if not judged(plan.record):
             text += ruleset.forget(before.ifindex)
     return text + stands(plan.record)
@@ -123,15 +136,15 @@ def transaction(plan: Plan, before: Record | None = None) -> str:
 def stands(record: Record) -> str:
     """The nft text that makes a tap's rules, where those of all taps are."""
     text = elements.add(record.elements)
-    if record.firewall:
+    if record.firewall and record.firewall.number:
         _, number, bridge, addresses = record.firewall
         text += profile_nft.assign(record.tap, number, bridge, addresses)
-    return (ruleset.judge(record.tap, record.ifindex) if judged(record) else "") + text
+    return (_judge(record) if judged(record) else "") + text
 
 
 def forget(record: Record) -> str:
     """The nft text that takes all of a tap's rules away, whether or not they are there."""
-    return ruleset.forget(record.ifindex) + reach.sets() + elements.delete(record.elements) + _unassign(record)
+    return ruleset.forget(record.ifindex) + _without(record)
 
 
 def judged(record: Record) -> bool:
@@ -178,11 +191,27 @@ def _assigned(nic: Nic, found: Addresses, facts: Facts, firewall: Firewall) -> A
     return Assigned(firewall.profile, firewall.number, facts.below.name if facts.below else None, addresses)
 
 
-def _unassign(record: Record) -> str:
-    if record.firewall is None:
-        return ""
-    _, number, bridge, addresses = record.firewall
-    return profile_nft.unassign(record.tap, number, bridge, addresses)
+def _without(record: Record) -> str:
+    """What takes a tap's elements out of sets and maps."""
+    text = (reach.sets() if _filtered(record) else "") + elements.delete(record.elements)
+    if record.firewall and record.firewall.number:
+        _, number, bridge, addresses = record.firewall
+        text += profile_nft.unassign(record.tap, number, bridge, addresses)
+    return text
+
+
+def _judge(record: Record) -> str:
+    own: dict[str, list[str]] = {"macs": [], "ip4": [], "ip6_source": []}
+    for element in record.elements:
+        if element.set in own:
+            own[element.set].append(element.text.partition(" . ")[2])
+    (mac,) = own["macs"]
+    return ruleset.judge(record.tap, record.ifindex, mac, own["ip4"] + own["ip6_source"])
+
+
+def _filtered(record: Record) -> bool:
+    """Whether its network shares a bridge with others."""
+    return any(element.set == "filtered" for element in record.elements)
 
 
 def _zone(nic: Nic, firewall: Firewall, settings: Settings) -> Iterator[Element]:

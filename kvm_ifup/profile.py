@@ -8,8 +8,9 @@ from ganeti_ext.errors import ConfigError
 
 # The bit of a conntrack entry's mark that says: this connection is over.
 CONDEMNED = 0x10000000
-# Where the number of a profile sits in the mark of a packet.
+# Where the number of a profile sits in the mark of a packet. All bits set: what a bridge sends to a port that has none.
 MASK = 0x0FFF0000
+LAST = 4094
 
 KEEP, CUT = "keep", "cut"
 ACCEPT, DROP = "accept", "drop"
@@ -57,6 +58,11 @@ class Profile(namedtuple("Profile", "name path description established new allow
     new: str
     allowed: tuple[Allow, ...]
 
+    @property
+    def judges(self) -> bool:
+        """Whether it may drop anything. One that never does has no rules, and costs a packet nothing."""
+        return self.new == DROP or self.established == CUT
+
 
 def check_name(name: str) -> str:
     """The name of a profile or of a section; ValueError when it cannot be one."""
@@ -68,6 +74,6 @@ def check_name(name: str) -> str:
 def mark(number: int, mask: int = MASK) -> int:
     """The mark of packets that the profile of this number judges; ConfigError when the mask has no room for it."""
     shifted = number * (mask & -mask)
-    if shifted < 1 or shifted & ~mask:
+    if shifted < 1 or shifted & ~mask or shifted == mask:
         raise ConfigError(f"a firewall mark of {mask:#010x} has no room for a profile with the number {number}")
     return shifted

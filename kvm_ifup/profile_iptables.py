@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import namedtuple
 
 from kvm_ifup import profile
-from kvm_ifup.profile import ANY4, ANY6, CONDEMNED, DROP, ICMP, ICMPV6, MASK, UDP
+from kvm_ifup.profile import ANY4, ANY6, DROP, ICMP, ICMPV6, MASK, UDP
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -118,7 +118,6 @@ def _dispatch(profiles: Mapping[int, Profile], mask: int) -> Iterator[Rule]:
 
 
 def _judge(each: Profile, family: int) -> Iterator[Rule]:
-    yield Rule("DROP", matches=(("connmark", (("mark", f"{CONDEMNED:#x}/{CONDEMNED:#x}"),)),))
     if each.new != DROP:
         return
     yield Rule("RETURN", matches=(_state("RELATED,ESTABLISHED"),))

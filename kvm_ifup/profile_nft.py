@@ -1,21 +1,24 @@
 """Firewall profiles as text for `nft -f -`, and how a packet to a guest finds its profile.
 
-    to_tap     bridge, forward, before br_netfilter shows the frame to the IP tables; inet, forward, for what is routed:
-               puts the number of the profile into the mark, by where the packet goes
-    forward    inet: by that number to the profile's chain, which drops or returns; then the number is taken out
+    to_tap     bridge, forward, before br_netfilter shows the frame to the IP tables: puts the number of the port's
+               profile into the mark, all bits set for a port that has none
+    find       inet: puts it there by where the packet goes, if no bridge did
+    forward    inet: drops what is of a connection that was cut, whatever profile the guest has by now; then by the
+               number to the profile's chain, which drops or returns; then the number is taken out
     unjudged   bridge, forward, behind br_netfilter: what still has the number of a profile that drops was not judged
 
 So what goes around the IP tables does not go around the profile: a VLAN tag while bridge-nf-filter-vlan-tagged is
 off, PPPoE, all when bridge-nf-call-iptables is off or when somebody flushed our rules of iptables.
 
-One lookup a packet, however many taps there are. The skeleton is said again in every transaction, as ruleset.py's.
+One lookup a packet, however many taps there are, and none while no tap has a profile that judges. The skeleton is said
+again in every transaction that needs it, as ruleset.py's.
 Only who knows what a map holds can replace it in one transaction, hence `was`: nft of Debian 12 has no `destroy`.
 """
 
 from __future__ import annotations
 
 from kvm_ifup import profile, profile_rules
-from kvm_ifup.profile import DROP, MASK
+from kvm_ifup.profile import CONDEMNED, DROP, MASK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,11 +28,12 @@ if TYPE_CHECKING:
 
 INET, BRIDGE = "inet ganeti_ext", "bridge ganeti_ext"
 MAC_MASK = "ff:ff:f0:00:00:00"
+# Chains that all taps share: they stay when the last tap that needs them has gone.
+COMMON = frozenset(("track", "zone", "to_tap", "find", "forward", "unjudged"))
 
 # Values of the maps by tap or address are verdicts, not marks: `meta mark set oifname map` would lose the other bits.
 _MAPS = {
     INET: {
-        "map zones": "typeof ether saddr : ct zone",  # by MAC prefix
         "map profiles": "type mark : verdict",
         "map profile": "type ifname : verdict",  # routed taps
         "map profile_ip4": "typeof oifname . ip daddr : verdict",  # guests on a bridge, from the host's own routing
@@ -42,25 +46,46 @@ _MAPS = {
 }
 
 
-def skeleton(mask: int = MASK, mac_mask: str = MAC_MASK, *, judge: bool = True) -> str:
-    """Tables, maps and hooked chains; without `judge` the judging is left to iptables."""
+def track() -> str:
+    """Let the kernel follow connections: it does so while any rule asks for them, though no packet comes to this one.
+
+    What a profile that comes into force later is to keep has to be known by then.
+    """
+    return _text([f"add table {INET}", *_chain(INET, "track", "ct state new")])
+
+
+def zones(mac_mask: str = MAC_MASK) -> str:
+    """The map of networks to conntrack zones, and what puts packets into them, by MAC prefix."""
     # The zone has to stand before fragments are put together (-400), lest those of two tenants are.
     zone = ("prerouting priority -450", f"ct zone set ether saddr & {mac_mask} map @zones")
-    # A port's own profile judges what the bridge sends there, whoever's address may be written on it.
-    marked = f"meta mark & {mask:#010x} != 0 return"
+    declared = (f"add table {INET}", f"add map {INET} zones {{ typeof ether saddr : ct zone; }}")
+    return _text([*declared, *_hooked(INET, "zone", *zone)])
+
+
+def skeleton(mask: int = MASK, *, judge: bool = True) -> str:
+    """Tables, maps and hooked chains; without `judge` the judging is left to iptables."""
+    number, rest = f"meta mark & {mask:#010x}", mask ^ 0xFFFFFFFF
+    clear = f"meta mark set meta mark & {rest:#010x}"
     by_address = ("oifname . ip daddr vmap @profile_ip4", "oifname . ip6 daddr vmap @profile_ip6")
-    forward = (f"meta mark & {mask:#010x} vmap @profiles", f"meta mark set meta mark & {mask ^ 0xFFFFFFFF:#010x}")
+    cut = f"ct mark & {CONDEMNED:#010x} == {CONDEMNED:#010x} drop"
+    # A port's own profile judges what the bridge sends there, whoever's address may be written on it.
+    find = f"{number} == 0 jump find"
+    if judge:
+        forward = [*_hooked(INET, "forward", "forward priority 0", cut, find, f"{number} vmap @profiles", clear)]
+    else:  # before the IP tables
+        forward = [*_hooked(INET, "to_tap", "forward priority -150", cut, find), *_gone(INET, "forward")]
     # Requests of ARP are for the guest to answer whatever its profile.
-    unjudged = f"ether type != 0x0806 meta mark & {mask:#010x} @enforced drop"
-    lines = [
-        *_declared(),
-        *_hooked(INET, "zone", *zone),
-        *_hooked(INET, "to_tap", "forward priority -150", "oifname vmap @profile", marked, *by_address),
-        *_hooked(INET, "forward", "forward priority 0", *(forward if judge else ())),
-        *_hooked(BRIDGE, "to_tap", "forward priority -200", "oifname vmap @profile"),
-        *_hooked(BRIDGE, "unjudged", "forward priority 10", unjudged),
-    ]
-    return _text(lines if judge else [*lines, f"delete chain {INET} forward"])
+    unjudged = f"{number} != 0 {number} @enforced ether type != 0x0806 drop"
+    port = ("oifname vmap @profile", f"{clear} | {mask:#010x}")
+    return _text(
+        [
+            *_declared(),
+            *_chain(INET, "find", "oifname vmap @profile", *by_address),
+            *forward,
+            *_hooked(BRIDGE, "to_tap", "forward priority -200", *port),
+            *_hooked(BRIDGE, "unjudged", "forward priority 10", unjudged, clear),
+        ]
+    )
 
 
 def chains(each: Profile, number: int, mask: int = MASK, *, judge: bool = True) -> str:
@@ -110,6 +135,12 @@ def _declared() -> Iterator[str]:
     for table, maps in _MAPS.items():
         yield f"add table {table}"
         yield from (f"add {kind.replace(' ', f' {table} ')} {{ {what}; }}" for kind, what in maps.items())
+
+
+def _gone(table: str, name: str) -> Iterator[str]:
+    """Take a hooked chain away, whether or not it is there."""
+    yield from _hooked(table, name, "forward priority 0")
+    yield f"delete chain {table} {name}"
 
 
 def _hooked(table: str, name: str, hook: str, *rules: str) -> Iterator[str]:

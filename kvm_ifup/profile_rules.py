@@ -7,7 +7,7 @@ not put together, the rule does not match and the chain ends in `drop`.
 from __future__ import annotations
 
 from kvm_ifup import profile
-from kvm_ifup.profile import ANY4, ANY6, CONDEMNED, DROP, ICMP, ICMPV6, SCTP, TCP, UDP
+from kvm_ifup.profile import ANY4, ANY6, DROP, ICMP, ICMPV6, SCTP, TCP, UDP
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ _PORTED = {TCP: "tcp", UDP: "udp", SCTP: "sctp"}
 
 def of(each: Profile) -> Iterator[str]:
     """The rules of its chain, in their order."""
-    yield f"ct mark & {CONDEMNED:#010x} == {CONDEMNED:#010x} drop"
     if each.new != DROP:
         return
     yield "ct state established,related return"

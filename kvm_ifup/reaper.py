@@ -100,7 +100,8 @@ class Reaper:
             with self._records.lock(tap):
                 record = self._records.read(tap)
                 if record and not self._host.gone(tap, record.ifindex):
-                    self._host.restore(plan.skeleton(self._settings), [record._replace(firewall=None)])
+                    alone = [record._replace(firewall=None)]
+                    self._host.restore(plan.skeleton(self._settings, alone), alone)
         except (ExtError, OSError) as err:
             log.error("tap %s: it is not isolated: %s", tap, err)
         else:
@@ -113,10 +114,10 @@ class Reaper:
                 locks.enter_context(self._records.lock(tap))
                 record = self._records.read(tap)
                 if record and not self._host.gone(tap, record.ifindex):
-                    alive.append(record)
+                    alive.append(firewall.renumbered(record, self._records))
             if alive:
-                used = [record.firewall.profile for record in alive if record.firewall]
-                rules = plan.skeleton(self._settings) + firewall.rules(used, self._settings)
+                used = [record.firewall.profile for record in alive if record.firewall and record.firewall.number]
+                rules = plan.skeleton(self._settings, alive) + firewall.rules(used, self._settings)
                 self._host.restore(rules, alive)
                 log.info("rules of %d taps stand", len(alive))
 

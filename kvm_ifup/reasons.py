@@ -28,15 +28,11 @@ class Reason(namedtuple("Reason", "stage holds fails", defaults=("",))):
 _MAY = "{src} is {why}"
 _NOT_OWN = "{src} is not an address that this guest may use"
 _POLICY = "policy drop"
+_NONE = Reason("", "")
 _LATER = "a later fragment: of no use without the first one, which is judged"
 
 _RULES: Mapping[str, Mapping[str, Reason]] = {
-    "port": {
-        "ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00 drop": Reason(
-            "MAC", "{to-mac} is for bridges alone (IEEE 802.1Q)"
-        ),
-        "goto from_tap": Reason("", ""),
-    },
+    "port": {"goto from_tap": _NONE},
     "from_tap": {
         "iifname . ether saddr != @macs drop": Reason("MAC", "{mac} is not the guest's", "{mac} is the guest's"),
         "ether type 0x0800 goto from_ip4": Reason("family", "IPv4"),
@@ -109,22 +105,24 @@ _RULES: Mapping[str, Mapping[str, Reason]] = {
         ),
     },
     "zone": {},
-    "to_tap": {
+    "track": {"ct state new": _NONE},
+    "to_tap": {"oifname vmap @profile": Reason("profile", "what goes to this tap is judged by {profile}")},
+    "find": {
         "oifname vmap @profile": Reason("profile", "what goes to this tap is judged by {profile}"),
         "oifname . ip daddr vmap @profile_ip4": Reason("profile", "what goes to {dst} is judged by {profile}"),
         "oifname . ip6 daddr vmap @profile_ip6": Reason("profile", "what goes to {dst} is judged by {profile}"),
     },
 }
 _HIDDEN = Reason("profile", "{profile} could not judge it: the IP tables do not see this frame (see check)")
-_SILENT = Reason("", "")
+_CUT = Reason("profile", "the connection was cut when a profile came into force that cuts")
 # How a rule begins, and what it means, in chains that are made for a profile or for our settings.
 _BEGINS: Mapping[str, Mapping[str, Reason]] = {
-    "mark": {"meta mark set ": _SILENT},
-    "to_tap": {"meta mark & ": _SILENT},
-    "forward": {"meta mark & ": _SILENT, "meta mark set ": _SILENT},
-    "unjudged": {"ether type != 0x0806 meta mark & ": _HIDDEN},
+    "port": {"ether saddr ": Reason("address", "{mac} and {src} are the guest's, and it is from no port of a server")},
+    "mark": {"meta mark set ": _NONE},
+    "to_tap": {"meta mark & ": _NONE, "meta mark set ": _NONE, "ct mark & ": _CUT},
+    "forward": {"meta mark & ": _NONE, "meta mark set ": _NONE, "ct mark & ": _CUT},
+    "unjudged": {"meta mark & ": _HIDDEN, "meta mark set ": _NONE},
     "profile": {
-        "ct mark & ": Reason("profile", "the connection was cut when {profile} came into force"),
         "ct state established,related return": Reason("profile", "it belongs to a connection that stands"),
         "icmp type ": Reason("profile", "of ICMP, what IPv4 needs: it always passes"),
         "icmpv6 type ": Reason("profile", "of ICMPv6, what IPv6 needs: it always passes"),
@@ -136,15 +134,14 @@ _BEGINS: Mapping[str, Mapping[str, Reason]] = {
 }
 # How a rule of iptables begins behind its chain, in the chain of a profile.
 _LEGACY: Mapping[str, Reason] = {
-    "-m connmark ": _BEGINS["profile"]["ct mark & "],
     "-m conntrack --ctstate RELATED,ESTABLISHED": _BEGINS["profile"]["ct state established,related return"],
     "-p 1 -m icmp ": _BEGINS["profile"]["icmp type "],
     "-p 58 -m icmp6 ": _BEGINS["profile"]["icmpv6 type "],
     "-p 17 -m udp --sport ": Reason("profile", "an answer of a DHCP or DHCPv6 server: it always passes"),
     "-m conntrack --ctstate INVALID": _BEGINS["profile"]["ct state invalid drop"],
     "-j DROP": _BEGINS["profile"]["drop"],
-    "-m mark ": _SILENT,
-    "-j MARK": _SILENT,
+    "-m mark ": _NONE,
+    "-j MARK": _NONE,
 }
 _NUMBER = re.compile(r"_\d+$")
 _ALLOW = re.compile(r'comment "?allow ([a-z0-9-]+)"?')

@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 def numbered(records: Iterable[Record], profiles: Mapping[str, Profile]) -> dict[int, Profile]:
     """The profiles that taps have, by their numbers on this node; those whose file cannot be read are left out."""
-    used = sorted({(record.firewall.number, record.firewall.profile) for record in records if record.firewall})
-    return {number: profiles[name] for number, name in used if name in profiles}
+    used = {(record.firewall.number, record.firewall.profile) for record in records if record.firewall}
+    return {number: profiles[name] for number, name in sorted(used) if number and name in profiles}
 
 
 def text(records: Iterable[Record], profiles: Mapping[int, Profile], settings: Settings) -> str:
     """The nft text that makes all rules; of profiles that are left out, the chains that others go to are there."""
     mask, judge = int(settings.mark_mask, 16), settings.firewall == "nftables"
     found = list(records)
-    chains = dict.fromkeys(sorted({record.firewall.number for record in found if record.firewall}), "")
+    chains = dict.fromkeys(sorted({record.firewall.number for record in found if record.firewall} - {0}), "")
     for number in chains:
         if number in profiles:
             chains[number] = profile_nft.chains(profiles[number], number, mask, judge=judge)
@@ -33,12 +33,12 @@ def text(records: Iterable[Record], profiles: Mapping[int, Profile], settings: S
             chains[number] = "".join(
                 f"add chain {table} mark_{number}\n" for table in (profile_nft.INET, profile_nft.BRIDGE)
             )
-    return plan.skeleton(settings) + "".join(chains.values()) + "".join(map(plan.stands, found))
+    return plan.skeleton(settings, found) + "".join(chains.values()) + "".join(map(plan.stands, found))
 
 
 def legacy(profiles: Mapping[int, Profile], settings: Settings) -> Legacy:
-    """The chains of iptables by IP version; none where nftables judges."""
-    if settings.firewall != "iptables":
+    """The chains of iptables by IP version; none where nftables judges, or nobody."""
+    if settings.firewall != "iptables" or not profiles:
         return {}
     mask = int(settings.mark_mask, 16)
     return {family: profile_iptables.chains(profiles, family, mask) for family in profile_iptables.FAMILIES}

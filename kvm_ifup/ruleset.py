@@ -7,9 +7,16 @@ transaction, so that it heals after an administrator's `nft flush ruleset`.
 A rule that sees a header may only *accept* by it: where the header cannot be loaded (a fragment, a chain of
 extension headers that runs past the packet) a rule simply does not match, and what no rule accepts is dropped by the
 policy of the tap's own chain.
+
+That chain begins with what guests say most, in constants: a part of what the shared chains accept, at a third of the
+cost.
 """
 
 from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 TABLE = "netdev ganeti_ext"
 
@@ -93,8 +100,13 @@ def skeleton() -> str:
     return "\n".join(lines) + "\n"
 
 
-def judge(tap: str, ifindex: int) -> str:
-    """Judge what a tap says from now on.
+# From its own address, and from no port of a DHCP server. In IPv6 who says what of neighbours is looked at below.
+_OFTEN4 = "ether saddr {mac} ether type 0x0800 ip saddr {address} @th,0,16 != 67 accept"
+_OFTEN6 = "ether saddr {mac} ether type 0x86dd ip6 saddr {address} meta l4proto != icmpv6 @th,0,16 != 547 accept"
+
+
+def judge(tap: str, ifindex: int, mac: str = "", addresses: Iterable[str] = ()) -> str:
+    """Judge what a tap says from now on; `mac` and `addresses` are its guest's, which are in the sets too.
 
     Its chain is called by its ifindex: a tap's name need not be a word that nft takes. Since Linux 6.16 such a chain
     outlives its interface.
@@ -103,7 +115,7 @@ def judge(tap: str, ifindex: int) -> str:
     lines = (
         f'add {chain} {{ type filter hook ingress device "{tap}" priority -500; policy drop; }}',
         f"flush {chain}",
-        f"add rule {TABLE} port_{ifindex} goto from_tap",
+        *(f"add rule {TABLE} port_{ifindex} {rule}" for rule in (*_often(mac, addresses), "goto from_tap")),
     )
     return "\n".join(lines) + "\n"
 
@@ -112,6 +124,11 @@ def forget(ifindex: int) -> str:
     """No longer judge the tap that had this index, whether or not its chain, the sets or the table are there."""
     chain = f"chain {TABLE} port_{ifindex}"
     return "\n".join((_sets(), f"add {chain}", f"flush {chain}", f"delete {chain}")) + "\n"
+
+
+def _often(mac: str, addresses: Iterable[str]) -> Iterator[str]:
+    for address in addresses:
+        yield (_OFTEN6 if ":" in address else _OFTEN4).format(mac=mac, address=address)
 
 
 def _sets() -> str:

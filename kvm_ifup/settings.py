@@ -9,12 +9,13 @@ from ganeti_ext.errors import ConfigError
 
 PATH = "/etc/ganeti-ext/network.conf"
 BACKENDS = ("nftables", "iptables")
+ALWAYS, NEEDED = "always", "needed"
 
 
 class Settings(
     namedtuple(
         "Settings",
-        "binding_directory tap_mac mac_mask mark_mask firewall default_profile"
+        "binding_directory tap_mac mac_mask mark_mask firewall default_profile track"
         " tag_nfdhcpd tag_ip_less_routed tag_private_filtered tag_spoof_allowed",
         defaults=(
             binding.DIRECTORY,
@@ -23,6 +24,7 @@ class Settings(
             "0x0fff0000",
             "nftables",
             "unprotected",
+            ALWAYS,
             tags.NFDHCPD,
             tags.IP_LESS_ROUTED,
             tags.PRIVATE_FILTERED,
@@ -34,6 +36,7 @@ class Settings(
 
     `tap_mac` is that of every routed tap: a guest that moves keeps its gateway's. `mac_mask` has the bits that
     guests of one `private-filtered` network share. `mark_mask` has the bits of packet marks that profiles may use.
+    `track` tells when connections are followed: always, or while a profile on this node needs it.
     """
 
     __slots__ = ()
@@ -43,6 +46,7 @@ class Settings(
     mark_mask: str
     firewall: str
     default_profile: str
+    track: str
     tag_nfdhcpd: str
     tag_ip_less_routed: str
     tag_private_filtered: str
@@ -52,8 +56,10 @@ class Settings(
 def load(path: str = PATH) -> Settings:
     """The settings of this node; ConfigError names what is wrong."""
     found = config.load(path, "network", Settings)
-    if found.firewall not in BACKENDS:
-        raise ConfigError(f"{path}: [network] firewall has a bad value {found.firewall!r}: nftables or iptables")
+    for key, values in (("firewall", BACKENDS), ("track", (ALWAYS, NEEDED))):
+        value = getattr(found, key)
+        if value not in values:
+            raise ConfigError(f"{path}: [network] {key} has a bad value {value!r}: {' or '.join(values)}")
     for key, check in (("tap_mac", nicenv.mac), ("mac_mask", _front), ("mark_mask", _mask)):
         value = getattr(found, key)
         try:
@@ -74,6 +80,7 @@ def _front(text: str) -> str:
 
 def _mask(text: str) -> int:
     number = int(text, 16)
-    if not 0 < number < 1 << 32 or (number // (number & -number) + 1) & (number // (number & -number)):
-        raise ValueError("expected one run of bits, such as 0x0fff0000")
+    ones = number // (number & -number) if number else 0
+    if not (ones > 1 and number < 1 << 32) or (ones + 1) & ones:
+        raise ValueError("expected one run of bits, two at least, such as 0x0fff0000")
     return number

@@ -24,7 +24,10 @@ class RecordError(ExtError):
 
 
 class Assigned(namedtuple("Assigned", "profile number bridge addresses")):
-    """A firewall profile by name and number, as profile_nft.assign has it: `bridge` is None for a tap on none."""
+    """A firewall profile by name and number, as profile_nft.assign has it: `bridge` is None for a tap on none.
+
+    The number is 0 while the profile judges nothing: then there is nothing of it.
+    """
 
     __slots__ = ()
     profile: str
@@ -63,7 +66,7 @@ class Record(namedtuple("Record", "tap ifindex env told binding firewall element
     def shared(self) -> frozenset[tuple[str, str]]:
         """What there can be one of on a node for an address: proxy entries, and its profile behind a bridge."""
         found = {step for step in self.undo if step[1].startswith("neigh del proxy ")}
-        if self.firewall and self.firewall.bridge:
+        if self.firewall and self.firewall.number and self.firewall.bridge:
             found |= {(self.firewall.bridge, address) for address in self.firewall.addresses}
         return frozenset(found)
 
@@ -80,7 +83,8 @@ class Record(namedtuple("Record", "tap ifindex env told binding firewall element
         firewall = self.firewall or other.firewall
         if firewall and other.firewall:
             both = tuple(dict.fromkeys((*firewall.addresses, *other.firewall.addresses)))
-            firewall = firewall._replace(addresses=both)
+            # The profile stays the one that was; by either number what stands is found and undone.
+            firewall = firewall._replace(number=firewall.number or other.firewall.number, addresses=both)
         elements = tuple(dict.fromkeys((*self.elements, *other.elements)))
         return self._replace(binding=self.binding or other.binding, firewall=firewall, elements=elements)
 

@@ -47,9 +47,9 @@ def _conntrack(node: Node) -> None:
     node.run("nft", "-f", "-", stdin=_TRACKED)
 
 
-def _ours(backend: str, profile: str, *network_tags: str) -> Callable[[Node], None]:
+def _ours(backend: str, profile: str, *network_tags: str, track: str = "always") -> Callable[[Node], None]:
     def prepare(node: Node) -> None:
-        settings(node, backend)
+        settings(node, backend, track)
         node.remote.call("populate", [guests.environment(n, profile, *network_tags) for n in range(node.taps)])
 
     return prepare
@@ -64,6 +64,9 @@ DESIGNS = (
     Design("off", BRIDGE_ALONE, _bridge_alone),
     Design("none", NO_RULES, lambda _node: None),
     Design("ct", CONNTRACK, _conntrack),
+    Design(
+        "nft-uu", "nftables, unprotected, untracked", _ours("nftables", "unprotected", track="needed"), spoofed=False
+    ),
     Design("nft-un", "nftables, unprotected", _ours("nftables", "unprotected"), spoofed=False),
     Design("nft-li", "nftables, limited", _ours("nftables", "limited"), spoofed=False, closed=False),
     Design(

@@ -84,9 +84,10 @@ def node(name: str, taps: int, lowerdir: str, place: Path) -> Iterator[Node]:
         yield made
 
 
-def settings(here: Node, backend: str) -> None:
-    """The administrator's choice of a firewall."""
-    (here.root / "etc/ganeti-ext/network.conf").write_text(f"[network]\nfirewall = {backend}\n")
+def settings(here: Node, backend: str, track: str = "always") -> None:
+    """The administrator's choice of a firewall, and of when connections are followed."""
+    text = f"[network]\nfirewall = {backend}\ntrack = {track}\n"
+    (here.root / "etc/ganeti-ext/network.conf").write_text(text)
 
 
 def end(name: str, kind: str, *, bulk: bool = False) -> socket.socket:

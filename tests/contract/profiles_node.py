@@ -163,7 +163,7 @@ class Node(Box):
         self.numbers = {profile.name: number for number, profile in self.profiles.items()}
         self._was: int | None = None
         self._wire()
-        self.nft(profile_nft.skeleton(judge=backend == NFT))
+        self.nft(profile_nft.zones() + profile_nft.skeleton(judge=backend == NFT))
         self.nft(
             "".join(profile_nft.chains(each, number, judge=backend == NFT) for number, each in self.profiles.items())
         )

@@ -14,6 +14,7 @@ from scapy.packet import Packet, Raw
 from ganeti_ext import command, config
 from ganeti_ext.errors import CommandError
 from kvm_ifup import profile_nft, profiles
+from kvm_ifup.profile import LAST
 from lab import layer
 from tests.contract.kvm_ifup_node import needs_node
 from tests.contract.profiles_node import GUEST_MAC, IPTABLES, NFT, PACKAGES, PEER_MAC, Ends, Node, iptables
@@ -257,7 +258,7 @@ class TestNft:
 
     def test_own_profiles(self, nft: Nft) -> None:
         every = profiles.build("own", "own", config.parse(OWN, "own"))
-        text = nft(profile_nft.skeleton() + profile_nft.chains(every, 4095))
+        text = nft(profile_nft.skeleton() + profile_nft.chains(every, LAST))
         assert text.count('comment "allow ') == len(every.allowed) + 2  # sources of both families take two rules
 
     def test_another_profile(self, nft: Nft) -> None:
@@ -289,6 +290,7 @@ class TestNft:
         text = nft(profile_nft.skeleton(judge=False) + profile_nft.chains(PROFILES[1], 1, judge=False))
         assert "chain forward" not in text
         assert text.count("chain to_tap") == 2
+        assert "chain forward" in nft(RULES)
 
 
 FOREIGN = """*filter

@@ -170,7 +170,7 @@ def test_explain_in_json(capsys: Output, at: int) -> None:
     (row,) = rows(capsys)
     assert row["said"] == {"proto": "tcp", "dport": "22"}
     assert row["assumed"]["dst"] == "10.0.0.5"
-    assert (row["verdict"], row["met"][-1]["stage"]) == ("pass", "peers")
+    assert (row["verdict"], row["met"][-1]["stage"]) == ("pass", "profile")
 
 
 def test_what_the_node_says_comes_from_its_bridge(capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -101,7 +101,6 @@ def test_vlans_of_a_trunk() -> None:
     ("profile", "text", "verdict", "why"),
     [
         ("unprotected", "tcp dport=22", PASS, ""),
-        ("unprotected", "tcp dport=22 established cut", DROP, "the connection was cut when the profile unprotected"),
         ("limited", "tcp dport=22", PASS, "[allow ssh] of the profile limited"),
         ("limited", "src=2001:db8::9 tcp dport=22", PASS, "[allow ssh]"),
         ("limited", "tcp dport=23", DROP, "nothing in the profile limited allows what is new and like this"),

@@ -28,6 +28,7 @@ def test_tcp_over_ipv4() -> None:
         "meta l4proto": 6,
         "tcp sport": 7,
         "tcp dport": 22,
+        "@th,0,16": 7,
     }
 
 

@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from ganeti_ext import tags
+from ganeti_ext import config, tags
 from ganeti_ext.errors import ConfigError, ContractError
 from ganeti_ext.nicenv import Nic
 from kvm_ifup import firewall, profile_nft, profiles
@@ -36,9 +36,17 @@ def chains(name: str, number: int, mask: int = MASK, *, judge: bool = True) -> s
 
 
 def test_without_a_tag_it_is_the_default(nic: Nic, run: str) -> None:
-    assert of(nic, run) == Firewall("unprotected", 1, drops=False, text=chains("unprotected", 1), zone=None)
+    assert of(nic, run) == Firewall("unprotected", 0, drops=False, text="", zone=None)
     found = of(nic, run, settings=SETTINGS._replace(default_profile="limited"))
-    assert found == Firewall("limited", 2, drops=True, text=chains("limited", 2))
+    assert found == Firewall("limited", 1, drops=True, text=chains("limited", 1))
+
+
+def test_one_that_lets_everything_pass_but_cuts_has_rules(nic: Nic, run: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "[profile]\nnew = accept\nestablished = cut\n"
+    monkeypatch.setattr(profiles, "load", lambda name: profiles.build(name, name, config.parse(text, name)))
+    found = of(nic, run, "ganeti-ext:firewall:afresh")
+    assert (found.number, found.drops) == (1, False)
+    assert "add chain inet ganeti_ext profile_1" in found.text
 
 
 def test_a_tag_chooses_and_the_number_stays(nic: Nic, run: str) -> None:
@@ -55,7 +63,7 @@ def test_a_profile_that_is_none_stops_and_gets_no_number(nic: Nic, run: str) -> 
         of(nic, run, "ganeti-ext:firewall:webb")
     with pytest.raises(ContractError, match="names no firewall profile"):
         of(nic, run, "ganeti-ext:firewall:../web")
-    assert Numbers("profiles", 4095, run).all() == {}
+    assert Numbers("profiles", 4094, run).all() == {}
 
 
 def test_a_filtered_network_has_a_zone_of_its_own(nic: Nic, run: str) -> None:
@@ -69,7 +77,7 @@ def test_a_filtered_network_has_a_zone_of_its_own(nic: Nic, run: str) -> None:
 
 
 def test_rules_of_the_profiles_in_use_each_once(run: str) -> None:
-    numbers = Numbers("profiles", 4095, run)
+    numbers = Numbers("profiles", 4094, run)
     numbers.of("protected")
     found = firewall.rules(["protected", "limited", "protected"], SETTINGS, run)
     assert found == chains("limited", 2) + chains("protected", 1)

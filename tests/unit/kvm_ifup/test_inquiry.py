@@ -22,7 +22,7 @@ def known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Inquiry:
     found = Inquiry(Settings(), str(tmp_path / "run"))
     for tap in ("tap0", "tap1"):
         found.records.write(record("limited", INTERFACE=tap)._replace(tap=tap))
-    Numbers("profiles", 4095, str(tmp_path / "run")).of("limited")
+    Numbers("profiles", 4094, str(tmp_path / "run")).of("limited")
     return found
 
 

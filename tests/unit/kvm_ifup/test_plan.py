@@ -27,7 +27,7 @@ SAID = (
     ("ip6_target", NUMBER6),
     ("ip6_router", BRIDGE6),
 )
-OPEN = Firewall("unprotected", 1, drops=False, text="# rules of 1\n")
+OPEN = Firewall("unprotected", 0, drops=False, text="")
 SHUT = Firewall("protected", 2, drops=True, text="# rules of 2\n")
 
 
@@ -93,15 +93,34 @@ def test_a_bridged_nic(env: dict[str, str], facts: Facts) -> None:
 
 def test_all_rules_are_said_in_every_transaction(env: dict[str, str], facts: Facts) -> None:
     found = planned(env, facts, SHUT, mark_mask="0x00ff0000", mac_mask="ff:ff:ff:00:00:00")
-    assert found.rules == (
-        ruleset.skeleton()
-        + reach.skeleton()
-        + profile_nft.skeleton(0x00FF0000, "ff:ff:ff:00:00:00", judge=True)
-        + "# rules of 2\n"
+    judging = profile_nft.skeleton(0x00FF0000, judge=True)
+    assert found.rules == ruleset.skeleton() + judging + profile_nft.track() + "# rules of 2\n"
+    marking = profile_nft.skeleton(0x0FFF0000, judge=False)
+    assert plan.plan(env, Nic.from_env(env), facts, SHUT, Settings(firewall="iptables")).rules == found.rules.replace(
+        judging, marking
     )
-    assert profile_nft.skeleton(0x0FFF0000, judge=False) == plan.skeleton(Settings(firewall="iptables")).removeprefix(
-        ruleset.skeleton() + reach.skeleton()
+
+
+def test_what_no_tap_needs_is_not_said(env: dict[str, str], facts: Facts) -> None:
+    assert planned(env, facts, OPEN).rules == ruleset.skeleton() + profile_nft.track()
+    assert planned(env, facts, OPEN, track="needed").rules == ruleset.skeleton()
+    apart = reach.skeleton() + profile_nft.zones("ff:ff:ff:00:00:00")
+    found = planned(
+        {**env, "NETWORK_TAGS": "private-filtered"},
+        facts,
+        OPEN._replace(zone=7),
+        track="needed",
+        mac_mask="ff:ff:ff:00:00:00",
     )
+    assert found.rules == ruleset.skeleton() + apart
+
+
+def test_a_profile_that_judges_nothing_leaves_nothing_but_its_name(env: dict[str, str], facts: Facts) -> None:
+    record = planned(env, facts, OPEN).record
+    assert record.firewall is not None
+    assert (record.firewall.profile, record.firewall.number) == ("unprotected", 0)
+    assert "profile" not in plan.stands(record) + plan.forget(record)
+    assert record.shared() == frozenset()
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -130,7 +149,8 @@ def test_every_mode_is_judged_alike(env: dict[str, str], facts: Facts, mode: str
         allowed |= {("ip6_taps", ""), ("ip6_source", OWN6), ("ip6_target", NUMBER6), ("ip6_router", ROUTERS[mode])}
     assert {element for element in said(found) if element[0] != "vlans"} == allowed
     assert plan.judged(found.record)
-    assert plan.stands(found.record).startswith(ruleset.judge("tap0", 12))
+    own = [*(["10.0.0.5"] if ip4 else []), *([OWN6] if ip6 else [])]
+    assert plan.stands(found.record).startswith(ruleset.judge("tap0", 12, "52:54:00:00:00:01", own))
 
 
 @pytest.mark.parametrize(
@@ -161,7 +181,7 @@ def test_a_zone_is_of_the_network(env: dict[str, str], facts: Facts) -> None:
     found = planned({**env, "NETWORK_TAGS": "private-filtered"}, facts, OPEN._replace(zone=7))
     assert said(found, "inet") == (("zones", "52:54:00:00:00:00 : 7"),)
     # Its addresses may be another tenant's too: they lead to nobody's profile.
-    assert found.record.firewall == Assigned("unprotected", 1, "br0", ())
+    assert found.record.firewall == Assigned("unprotected", 0, "br0", ())
     assert said(found, "bridge") == (("filtered", ""), ("peers", "52:54:00:00:00:00-52:54:0f:ff:ff:ff"))
     assert "add element inet ganeti_ext zones { 52:54:00:00:00:00 : 7 }\n" in plan.stands(found.record)
     assert "zones {" not in plan.forget(found.record).replace("map inet ganeti_ext zones {", "")
@@ -255,7 +275,7 @@ def test_a_transaction_says_all_rules_and_then_the_taps(env: dict[str, str], fac
 
 
 def test_a_transaction_takes_what_was_before_it_puts_what_is(env: dict[str, str], facts: Facts) -> None:
-    before = planned(env, facts).record
+    before = planned(env, facts, SHUT._replace(profile="limited", number=1)).record
     after = planned({**env, "TAGS": "disable_ipv6"}, facts, SHUT)
     text = plan.transaction(after, before)
     between = text.removeprefix(after.rules).removesuffix(plan.stands(after.record))

@@ -8,16 +8,18 @@ import pytest
 
 from ganeti_ext import config
 from ganeti_ext.errors import ConfigError
-from kvm_ifup import profile_nft, profile_rules, profiles
-from kvm_ifup.profile import Profile
+from kvm_ifup import profile, profile_nft, profile_rules, profiles
+from kvm_ifup.profile import LAST, Profile
 
 SKELETON = profile_nft.skeleton()
+ZONES = profile_nft.zones()
 LIMITED = profiles.load("limited", (profiles.SHIPPED,))
 UNPROTECTED = profiles.load("unprotected", (profiles.SHIPPED,))
-FIRST = "ct mark & 0x10000000 == 0x10000000 drop"
+CUT = "ct mark & 0x10000000 == 0x10000000 drop"
+FIRST = "ct state established,related return"
 
 
-def profile(text: str) -> Profile:
+def own(text: str) -> Profile:
     return profiles.build("own", "own", config.parse(f"[profile]\n{text}", "own"))
 
 
@@ -40,26 +42,47 @@ class TestSkeleton:
     def test_it_drops_nothing_by_itself(self) -> None:
         assert "policy drop" not in SKELETON
         assert re.findall(r"^.* drop$", SKELETON, re.MULTILINE) == [
-            "add rule bridge ganeti_ext unjudged ether type != 0x0806 meta mark & 0x0fff0000 @enforced drop"
+            f"add rule inet ganeti_ext forward {CUT}",
+            (
+                "add rule bridge ganeti_ext unjudged "
+                "meta mark & 0x0fff0000 != 0 meta mark & 0x0fff0000 @enforced ether type != 0x0806 drop"
+            ),
         ]
 
+    def test_what_was_cut_stays_so_whoever_judges(self) -> None:
+        for text in (SKELETON, profile_nft.skeleton(judge=False)):
+            rules = re.findall(r"^add rule inet ganeti_ext (?:forward|to_tap) (.*)$", text, re.MULTILINE)
+            assert rules[0] == CUT
+
+    def test_a_port_without_a_profile_is_not_judged_by_addresses(self) -> None:
+        assert "add rule bridge ganeti_ext to_tap meta mark set meta mark & 0xf000ffff | 0x0fff0000\n" in SKELETON
+        assert "add rule inet ganeti_ext forward meta mark & 0x0fff0000 == 0 jump find\n" in SKELETON
+        with pytest.raises(ConfigError, match="no room"):
+            profile.mark(LAST + 1)
+
+    def test_connections_are_followed_though_no_packet_asks(self) -> None:
+        text = profile_nft.track()
+        assert "hook" not in text
+        assert "add rule inet ganeti_ext track ct state new\n" in text
+
     def test_zones_stand_before_fragments_are_put_together(self) -> None:
-        found = re.search(r"chain inet ganeti_ext zone .*priority (-?\d+)", SKELETON)
+        found = re.search(r"chain inet ganeti_ext zone .*priority (-?\d+)", ZONES)
         assert found
         assert int(found[1]) < -400  # NF_IP_PRI_CONNTRACK_DEFRAG
 
     def test_masks(self) -> None:
-        text = profile_nft.skeleton(0x00000FF0, "ff:ff:ff:00:00:00")
+        text = profile_nft.skeleton(0x00000FF0)
         assert "meta mark & 0x00000ff0 vmap @profiles" in text
         assert "meta mark set meta mark & 0xfffff00f" in text
-        assert "ether saddr & ff:ff:ff:00:00:00 map @zones" in text
+        assert "ether saddr & ff:ff:ff:00:00:00 map @zones" in profile_nft.zones("ff:ff:ff:00:00:00")
 
     def test_without_judge(self) -> None:
         text = profile_nft.skeleton(judge=False)
         assert "add rule inet ganeti_ext forward" not in text
-        assert text.endswith("delete chain inet ganeti_ext forward\n")
-        kept = [line for line in SKELETON.splitlines() if "ganeti_ext forward" not in line]
-        assert [line for line in text.splitlines() if "ganeti_ext forward" not in line] == kept
+        assert "delete chain inet ganeti_ext forward\n" in text
+        hooked = re.compile("inet ganeti_ext (forward|to_tap) ?")
+        kept = [line for line in SKELETON.splitlines() if not hooked.search(line)]
+        assert [line for line in text.splitlines() if not hooked.search(line)] == kept
 
 
 class TestChains:
@@ -94,13 +117,13 @@ class TestRules:
 
     def test_the_order(self) -> None:
         rules = list(profile_rules.of(LIMITED))
-        assert rules[:2] == [FIRST, "ct state established,related return"]
+        assert rules[0] == FIRST
         assert rules[-1] == "drop"
         assert rules.index("icmp type { 3, 11 } return") < rules.index("ct state invalid drop")
         assert all("comment" in rule for rule in rules[rules.index("ct state invalid drop") + 1 : -1])
 
-    def test_what_drops_nothing_drops_what_is_condemned(self) -> None:
-        assert list(profile_rules.of(UNPROTECTED)) == [FIRST]
+    def test_what_drops_nothing_has_none(self) -> None:
+        assert list(profile_rules.of(UNPROTECTED)) == []
 
     @pytest.mark.parametrize(
         ("keys", "rules"),
@@ -124,7 +147,7 @@ class TestRules:
         ],
     )
     def test_what_is_allowed(self, keys: str, rules: list[str]) -> None:
-        ends = [rule for rule in profile_rules.of(profile(f"[allow one]\n{keys}")) if "comment" in rule]
+        ends = [rule for rule in profile_rules.of(own(f"[allow one]\n{keys}")) if "comment" in rule]
         assert ends == [f'{rule} return comment "allow one"'.strip() for rule in rules]
 
 

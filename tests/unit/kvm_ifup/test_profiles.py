@@ -229,7 +229,7 @@ def test_ports_are_ascending_and_apart(ranges: list[tuple[int, int]]) -> None:
 
 @pytest.mark.parametrize(
     ("number", "mask", "mark"),
-    [(1, 0x0FFF0000, 0x10000), (4095, 0x0FFF0000, 0x0FFF0000), (3, 0xFF, 3), (1, 0x80000000, 0x80000000)],
+    [(1, 0x0FFF0000, 0x10000), (4094, 0x0FFF0000, 0x0FFE0000), (3, 0xFF, 3), (1, 0xC0000000, 0x40000000)],
 )
 def test_mark(number: int, mask: int, mark: int) -> None:
     assert profile.mark(number, mask) == mark

@@ -12,6 +12,8 @@ from ganeti_ext.errors import CommandError
 from kvm_ifup import firewall, plan
 from kvm_ifup.apply import Host
 from kvm_ifup.elements import of_tap
+from kvm_ifup.numbers import Numbers
+from kvm_ifup.profile import LAST
 from kvm_ifup.reaper import Reaper
 from kvm_ifup.settings import Settings
 from kvm_ifup.state import Assigned, Record, Records
@@ -165,7 +167,7 @@ def test_restore_heals_those_that_are_there(node: Node, record: Record, settings
         assert {place[2].partition(" ")[0] for place in places} == {'"tap0"', '"tap1"'}
         assert {name for _, name in node.kernel.chains if name.startswith("port_")} == {"port_12", "port_13"}
     assert len(node.nft) == 2
-    rules = plan.skeleton(settings) + firewall.rules(["protected"], settings)
+    rules = plan.skeleton(settings, [record]) + firewall.rules(["protected"], settings)
     assert node.nft == [rules + "".join(map(plan.stands, alive))] * 2
 
 
@@ -176,6 +178,21 @@ def test_restore_says_the_rules_of_each_profile_in_use_once(node: Node, record: 
     node.reaper.restore()
     (text,) = node.nft
     assert text.count("flush chain inet ganeti_ext profile_") == 2
+
+
+def test_restore_gives_a_number_to_a_profile_that_judges_by_now(
+    node: Node, record: Record, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    numbers = Numbers("profiles", LAST, str(tmp_path / "run"))
+    monkeypatch.setattr(firewall, "numbers", lambda _directory="": numbers)
+    node.there["tap0"] = 12
+    open_ = record._replace(firewall=Assigned("limited", 0, "br0", ("10.0.0.5",)))  # as its file was then
+    node.records.write(open_)
+    node.reaper.restore()
+    found = node.records.read("tap0")
+    assert found is not None
+    assert found.firewall == Assigned("limited", numbers.all()["limited"], "br0", ("10.0.0.5",))
+    assert ("bridge", "profile", '"tap0"') in node.kernel.elements
 
 
 def test_a_tap_that_carries_no_profile_is_restored_too(node: Node, record: Record) -> None:

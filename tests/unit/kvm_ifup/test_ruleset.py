@@ -44,6 +44,16 @@ def test_a_tap_may_say_what_a_rule_accepts_and_no_more() -> None:
     ) in ruleset.judge("tap0", 12)
 
 
+def test_what_a_guest_says_often_is_accepted_at_once() -> None:
+    text = ruleset.judge("tap0", 12, "52:54:00:00:00:01", ("10.0.0.5", "2001:db8::5"))
+    mac = "ether saddr 52:54:00:00:00:01"
+    assert said(TEXT, text).rules["netdev", "port_12"] == [
+        f"{mac} ether type 0x0800 ip saddr 10.0.0.5 @th,0,16 != 67 accept",
+        f"{mac} ether type 0x86dd ip6 saddr 2001:db8::5 meta l4proto != icmpv6 @th,0,16 != 547 accept",
+        "goto from_tap",
+    ]
+
+
 def test_no_rule_accepts_all_that_comes_to_it() -> None:
     assert [rule for _, rule in RULES if rule in ("accept", "return", "continue")] == []
     # Every way leads through these two: the frame's source, and then what its header says.

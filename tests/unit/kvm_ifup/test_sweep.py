@@ -24,7 +24,8 @@ def host(records: Records, record: Record, kernel: Kernel, bindings: Path) -> Ac
     binding.write(bound, str(bindings))
     kernel.run(
         ["nft", "-f", "-"],
-        stdin=plan.skeleton(Settings()) + "add chain bridge ganeti_ext mark_3\nadd chain inet ganeti_ext mark_3\n",
+        stdin=plan.skeleton(Settings(), [record])
+        + "add chain bridge ganeti_ext mark_3\nadd chain inet ganeti_ext mark_3\n",
     )
     kernel.run(["nft", "-f", "-"], stdin=plan.stands(record))
     return Accountant(records, kernel.run, kernel.index)
