@@ -1,0 +1,191 @@
+"""The provider `rbd`: volumes are RBD images in a pool of Ceph, clones are RBD's clones.
+
+With access=userspace QEMU speaks to Ceph itself, by the URI that `attach` prints; else the kernel maps the image.
+"""
+
+from __future__ import annotations
+
+from extstorage import (
+    lock,
+    origin,
+    rbd_device,
+    rbd_fence,
+    rbd_image,
+    rbd_memory,
+    rbd_origin,
+    rbd_process,
+    rbd_removal,
+    rbd_settings,
+    rbd_volume,
+)
+from extstorage.found import SNAPSHOT
+from extstorage.rbd_image import Image
+from extstorage.rbd_pool import Pool
+from extstorage.rbd_record import Record
+from extstorage.rbd_settings import volume_name
+from extstorage.size import MIB, octets
+from extstorage.warning import warn
+from ganeti_ext.config import boolean
+from ganeti_ext.errors import ContractError, ExtError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from extstorage.rbd_settings import Settings
+    from ganeti_ext.volenv import Volume
+
+NAME = rbd_settings.NAME
+load = rbd_settings.load
+
+
+def create(settings: Settings, volume: Volume) -> None:
+    """Make a volume. An existing one is an error, for Ganeti never repeats a name, unless reuse_data wants just it."""
+    size = octets(volume.size_mib, "VOL_SIZE")
+    name = volume_name(volume.name)
+    source = volume.params.get("origin")
+    with Pool(settings) as pool:
+
+        def fill() -> Record:
+            if not source:
+                rbd_image.create(pool, name, size)
+                return Record()
+            found, image = rbd_origin.resolve(pool, origin.parse(source))
+            if image:
+                return rbd_origin.from_image(pool, found, name, size)
+            return rbd_origin.from_volume(pool, found, name, Record().kind, size)
+
+        if not rbd_volume.make(pool, name, "create", fill):
+            _reuse(pool, name, size, volume)
+    rbd_memory.note(settings, name)
+
+
+def attach(settings: Settings, volume: Volume) -> str:
+    """The URI for QEMU, or the kernel's device; empty, and success, if the volume does not exist.
+
+    Ganeti takes an empty answer for "there is no such device": its removal and shutdown then have nothing to do. It
+    asks several times in each operation; a memory of some seconds answers all but the first without Ceph.
+    """
+    name = volume_name(volume.name)
+    kernel = volume.params.get("access", "kernelspace") != "userspace"
+    if kernel and (found := rbd_device.mapped(settings, name)):
+        return found[0]
+    if not rbd_memory.exists(settings, name):
+        with Pool(settings) as pool:
+            if not pool.has(name):
+                return ""
+        rbd_memory.note(settings, name)
+    if kernel:
+        return rbd_device.attach(settings, name)
+    return f"\nkvm:rbd:{settings.pool}/{name}:id={settings.user}:conf={settings.conf}"
+
+
+def detach(settings: Settings, volume: Volume) -> None:
+    rbd_device.detach(settings, volume_name(volume.name))
+    close(settings, volume)
+
+
+def remove(settings: Settings, volume: Volume) -> None:
+    """Refuses while a client that lives has it open. With clones its data stays until the last of them goes."""
+    name = volume_name(volume.name)
+    rbd_device.detach(settings, name)
+    rbd_memory.forget(settings, name)
+    with Pool(settings) as pool:
+        rbd_volume.discard(pool, name, lambda: rbd_removal.remove(pool, name))
+
+
+def grow(settings: Settings, volume: Volume) -> None:
+    """A running QEMU hears of it from librbd; its guest, when QEMU is told to look (block_resize)."""
+    size = octets(volume.new_size_mib, "VOL_NEW_SIZE")
+    name = volume_name(volume.name)
+    with Pool(settings) as pool:
+        rbd_volume.required(pool, name)
+        with Image(pool, name) as image:
+            found = image.grow(size)
+    if found > size:
+        warn(NAME, f"volume {name!r} has {found // MIB} MiB already, it is not cut to {size // MIB}")
+
+
+def setinfo(settings: Settings, volume: Volume) -> None:
+    name = volume_name(volume.name)
+    with Pool(settings) as pool:
+        rbd_volume.required(pool, name)
+        with Image(pool, name) as image:
+            image.describe(volume.metadata or "")
+
+
+def snapshot(settings: Settings, volume: Volume) -> None:
+    """Make a volume of its own with another's content of this moment."""
+    if volume.snapshot is None:
+        raise ContractError("VOL_SNAPSHOT_NAME is not set")
+    name, target = volume_name(volume.name), volume_name(volume.snapshot)
+    with Pool(settings) as pool:
+
+        def fill() -> Record:
+            return rbd_origin.from_volume(pool, name, target, SNAPSHOT)
+
+        if not rbd_volume.make(pool, target, "snapshot", fill):
+            raise ExtError(f"volume {target!r} exists already in pool {pool.name}")
+    rbd_memory.note(settings, target)
+
+
+def open_(settings: Settings, volume: Volume) -> None:
+    """Take the lock for this node; clients that are dead lose theirs, so that QEMU need not wait for it."""
+    name = volume_name(volume.name)
+    with Pool(settings) as pool:
+        rbd_volume.required(pool, name)
+        _open(pool, name, exclusive=volume.exclusive)
+    rbd_memory.note(settings, name)
+
+
+def close(settings: Settings, volume: Volume) -> None:
+    name = volume_name(volume.name)
+    node = settings.this().name
+
+    def decide(found: Record) -> Record:
+        return found._replace(holders=lock.closed(found.holders, node))
+
+    with Pool(settings) as pool:
+        rbd_volume.change(pool, name, decide)
+
+
+def verify(settings: Settings) -> None:
+    """ExtError when volumes cannot be made here; warnings for what calls and nodes that died left."""
+    from extstorage import rbd_repair  # noqa: PLC0415 (Ganeti never calls it)
+
+    rbd_repair.verify(settings)
+
+
+def _open(pool: Pool, name: str, *, exclusive: bool) -> None:
+    node = pool.settings.this()
+    mine = rbd_process.doing("open", node)
+    again = others = False
+
+    def decide(found: Record) -> Record:
+        nonlocal again, others
+        new = lock.opened(name, found.holders, node.holder(exclusive), node.down, rbd_volume.unlock(name))
+        # A call that was killed between the lock and the fence left the latter to the next.
+        others = bool(new.dropped or found.doing)
+        again = any(holder.node == node.name for holder in found.holders)
+        return found._replace(holders=new.holders, doing=mine if others else None)
+
+    taken = rbd_volume.change(pool, name, decide)
+    if others or (exclusive and again):
+        rbd_fence.fence(pool, name, others=others and len(taken.holders) == 1)
+    if taken.doing:
+        rbd_volume.release(pool, name, mine, taken._replace(doing=None))
+
+
+def _reuse(pool: Pool, name: str, size: int, volume: Volume) -> None:
+    """Take an existing volume for the new one, if that is what was asked for."""
+    try:
+        wanted = boolean(volume.params.get("reuse_data") or "no")
+    except ValueError as err:
+        raise ContractError(f"parameter reuse_data has a bad value {volume.params['reuse_data']!r}: {err}") from err
+    if not wanted:
+        raise ExtError(f"volume {name!r} exists already in pool {pool.name}; to take it as it is say reuse_data=True")
+    found = rbd_volume.required(pool, name)
+    if found.holders:
+        raise lock.Held(f"volume {name!r} is open on {', '.join(map(str, found.holders))}: it is not taken over")
+    with Image(pool, name, write=False) as image:
+        length = image.size()
+    if length != size:
+        raise ExtError(f"volume {name!r} has {length} bytes, not the {size} ({size // MIB} MiB) asked for")

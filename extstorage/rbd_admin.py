@@ -1,0 +1,156 @@
+"""What the administrator's command does with `rbd`: list, undo, clear away."""
+
+from __future__ import annotations
+
+from extstorage import (
+    rbd_fence,
+    rbd_lineage,
+    rbd_memory,
+    rbd_origin,
+    rbd_record,
+    rbd_removal,
+    rbd_repair,
+    rbd_rollback,
+    rbd_settings,
+    rbd_volume,
+)
+from extstorage.found import IMAGE, SNAPSHOT, VOLUME, Found
+from extstorage.rbd_image import Image
+from extstorage.rbd_library import CephError
+from extstorage.rbd_pool import Pool
+from extstorage.rbd_record import Record
+from extstorage.rbd_settings import volume_name
+from ganeti_ext.errors import ExtError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from extstorage.lock import Holder
+    from extstorage.origin import Origin
+    from extstorage.rbd_settings import Settings
+
+leaks = rbd_repair.leaks
+mend = rbd_repair.mend
+
+
+def stores(path: str) -> list[tuple[str, Settings]]:
+    """The pools of the configuration with the settings of each; the first, without a name, is the default."""
+    return [("", rbd_settings.load(path, {}))]
+
+
+def listing(settings: Settings) -> Iterator[Found]:
+    """Images, then volumes and snapshots, by name."""
+    with Pool(settings) as pool:
+        texts = pool.texts()
+        names = rbd_lineage.images(pool)
+        for name in sorted(names, key=lambda name: (not name.startswith(rbd_settings.IMAGE), name)):
+            record = rbd_record.from_text(texts.get(name, ""), name)
+            try:
+                with Image(pool, name, write=False) as image:
+                    yield _found(image, name, record)
+            except CephError:
+                if pool.has(name) and not record.doing:
+                    raise
+
+
+def locks(settings: Settings) -> Iterator[tuple[str, tuple[Holder, ...]]]:
+    """Names of volumes that somebody holds, and who."""
+    with Pool(settings) as pool:
+        for name, text in sorted(pool.texts().items()):
+            holders = rbd_record.from_text(text, name).holders
+            if holders:
+                yield name, holders
+
+
+def unlock(settings: Settings, name: str, who: str | None = None) -> tuple[Holder, ...]:
+    """Take a volume away from a node, or from all; returns what they had. Their clients can no longer write it."""
+    name = volume_name(name)
+    taken: tuple[Holder, ...] = ()
+
+    def decide(found: Record) -> Record:
+        nonlocal taken
+        taken = tuple(holder for holder in found.holders if who in (None, holder.node))
+        return found._replace(holders=tuple(holder for holder in found.holders if holder not in taken))
+
+    with Pool(settings) as pool:
+        left = rbd_volume.change(pool, name, decide)
+        if pool.has(name):
+            rbd_fence.fence(pool, name, others=bool(taken) and not left.holders)
+    return taken
+
+
+def clone(settings: Settings, name: str, origin: Origin, size: int | None = None) -> None:
+    """Make a volume with an origin's content, as long as that if no size in bytes is given."""
+    name = volume_name(name)
+    with Pool(settings) as pool:
+        source, image = rbd_origin.resolve(pool, origin)
+        if size is None:
+            with Image(pool, source, write=False) as found:
+                size = found.size()
+        length = size
+
+        def fill() -> Record:
+            if image:
+                return rbd_origin.from_image(pool, source, name, length)
+            return rbd_origin.from_volume(pool, source, name, VOLUME, length)
+
+        _made(pool, name, "create", fill)
+
+
+def snapshot(settings: Settings, name: str, target: str) -> None:
+    """Make a snapshot: a volume of its own."""
+    name, target = volume_name(name), volume_name(target)
+    with Pool(settings) as pool:
+        _made(pool, target, "snapshot", lambda: rbd_origin.from_volume(pool, name, target, SNAPSHOT))
+
+
+def remove(settings: Settings, name: str) -> None:
+    """Delete a volume or a snapshot; ExtError when a node has it open, this one too, or when there is none."""
+    name = volume_name(name)
+    rbd_memory.forget(settings, name)
+    with Pool(settings) as pool:
+        if not pool.has(name) and rbd_volume.record(pool, name) == Record():
+            raise ExtError(f"volume {name!r} does not exist: there is no RBD image {pool.name}/{name}")
+        rbd_volume.discard(pool, name, lambda: rbd_removal.remove(pool, name), anyone=True)
+
+
+def rollback(settings: Settings, name: str, source: str) -> None:
+    """Give a volume the content that a snapshot has; its length, if that is more, stays. No node may have it open."""
+    name, source = volume_name(name), volume_name(source)
+    with Pool(settings) as pool:
+        with Image(pool, name, write=False) as image:
+            size = image.size()
+        rbd_rollback.rollback(pool, name, source, size)
+
+
+def flatten(settings: Settings, name: str) -> None:
+    """Give a volume data of its own. Its guest may run: who has it open does the work, or waits for us."""
+    name = volume_name(name)
+    with Pool(settings) as pool:
+        rbd_volume.required(pool, name)
+        with Image(pool, name) as image:
+            image.flatten()
+        rbd_volume.change(pool, name, lambda found: found._replace(depth=0))
+
+
+def _made(pool: Pool, name: str, verb: str, fill: Callable[[], Record]) -> None:
+    if not rbd_volume.make(pool, name, verb, fill):
+        raise ExtError(f"volume {name!r} exists already in pool {pool.name}")
+
+
+def _found(image: Image, name: str, record: Record) -> Found:
+    size = image.size()
+    kind = IMAGE if name.startswith(rbd_settings.IMAGE) else record.kind
+    physical, exclusive = rbd_lineage.usage(image, size)
+    shown = name.removeprefix(rbd_settings.IMAGE) if kind == IMAGE else name
+    return Found(shown, kind, _origin(image), size, physical, exclusive, rbd_lineage.created(image), record.holders)
+
+
+def _origin(image: Image) -> str | None:
+    found = rbd_lineage.parent(image)
+    if found is None:
+        return None
+    if found.name.startswith(rbd_settings.IMAGE):
+        return f"{IMAGE}:{found.name.removeprefix(rbd_settings.IMAGE)}"
+    return f"{VOLUME}:{found.name}"

@@ -1,0 +1,87 @@
+"""What a new volume is filled with: nothing, an image, or another volume as it is at this moment."""
+
+from __future__ import annotations
+
+import errno
+
+from extstorage import rbd_device, rbd_image, rbd_volume
+from extstorage.found import IMAGE, SNAPSHOT, VOLUME
+from extstorage.rbd_image import Image
+from extstorage.rbd_library import CephError
+from extstorage.rbd_record import Record
+from extstorage.rbd_settings import image_name, volume_name
+from extstorage.size import MIB
+from extstorage.warning import warn
+from ganeti_ext.errors import ExtError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from extstorage.origin import Origin
+    from extstorage.rbd_pool import Pool
+
+STANDING = "ganeti-ext"  # the snapshot of an image that all its clones share
+PASSING = "ganeti-ext."  # and how those of volumes begin, which last as long as the call
+
+
+def resolve(pool: Pool, origin: Origin) -> tuple[str, bool]:
+    """The RBD image that an origin names, and whether it is an image of ours (which nobody writes)."""
+    if origin.kind in ("", IMAGE):
+        name = image_name(origin.name)
+        if pool.has(name):
+            return name, True
+        if origin.kind:
+            raise ExtError(f"origin {str(origin)!r} does not exist: there is no RBD image {pool.name}/{name}")
+    name = volume_name(origin.name)
+    if not pool.has(name):
+        missing = f"{image_name(origin.name)} or {name}" if not origin.kind else name
+        raise ExtError(f"origin {str(origin)!r} does not exist: there is no RBD image {missing} in pool {pool.name}")
+    if origin.kind == SNAPSHOT and rbd_volume.record(pool, name).kind != SNAPSHOT:
+        raise ExtError(f"origin {str(origin)!r} is a volume, no snapshot; say volume:{origin.name}")
+    return name, False
+
+
+def from_image(pool: Pool, source: str, name: str, size: int) -> Record:
+    """Clone an image, which has a snapshot for it since its first clone."""
+    try:
+        rbd_image.clone(pool, source, STANDING, name)
+    except CephError as err:
+        if err.number != errno.ENOENT:
+            raise
+        with Image(pool, source) as image:
+            image.take(STANDING, again=True)
+        rbd_image.clone(pool, source, STANDING, name)
+    with Image(pool, name) as image:
+        found = image.grow(size)
+    if found > size:
+        raise _too_long(source, found, size)
+    return Record(VOLUME, 1)
+
+
+def from_volume(pool: Pool, source: str, name: str, kind: str, size: int | None = None) -> Record:
+    """Clone a volume as it is at this moment. Its snapshot is out of sight at once, and gone with its last clone."""
+    depth = rbd_volume.required(pool, source).depth + 1
+    rbd_device.flush(pool.settings, source)
+    passing = PASSING + name
+    with Image(pool, source) as parent:
+        found = parent.size()
+        if size is not None and found > size:
+            raise _too_long(source, found, size)
+        try:
+            parent.take(passing, again=True)
+            rbd_image.clone(pool, source, passing, name)
+        finally:
+            parent.drop(passing)
+    if size is not None and found < size:
+        with Image(pool, name) as image:
+            image.grow(size)
+    if depth > pool.settings.depth:
+        warn(
+            "rbd",
+            f"volume {name!r} is {depth} clones away from data of its own, each of which slows it;"
+            f" run: ganeti-ext-storage flatten --provider=rbd {name}",
+        )
+    return Record(kind, depth)
+
+
+def _too_long(source: str, found: int, size: int) -> ExtError:
+    return ExtError(f"origin {source} has {found} bytes: more than the {size} ({size // MIB} MiB) asked for")

@@ -1,0 +1,171 @@
+"""A connection to a pool, and the small texts that it keeps for us: keys of one object, changed by compare-and-swap.
+
+RBD's own image-meta has no compare-and-swap; RADOS has, on a key of an object's omap. All texts in one object makes
+their list one question. (cls_lock, behind `rados lock`, could not turn an exclusive lock into a shared one in one
+step: its owner is a client, and each verb is another.)
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+from ctypes import byref, c_char_p, c_long, c_size_t, c_ubyte, c_uint32, c_uint64, c_void_p
+
+from extstorage.rbd_library import CephError, checked, rados
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from ctypes import Array
+    from types import TracebackType
+
+    from extstorage.rbd_settings import Settings
+
+TEXTS = b"ganeti-ext.volumes"
+EQUAL = 1  # LIBRADOS_CMPXATTR_OP_EQ
+PAGE = 1000
+BLOCKED = 3600  # seconds, Ceph's own default
+_OPTIONS = {
+    # A parent that is removed goes to the trash while it has children, and leaves it with the last of them.
+    "rbd_move_parent_to_trash_on_remove": "true",
+    # Ganeti reads stderr; no files of ours beside those of the cluster's daemons.
+    "log_to_stderr": "false",
+    "err_to_stderr": "false",
+    "log_file": "",
+    "admin_socket": "",
+}
+
+
+class Pool:
+    """One connection; `io` is what librbd works with. Each answer is awaited for settings.timeout seconds."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.name = settings.pool
+        self.settings = settings
+        self._cluster = c_void_p()
+        self.io = c_void_p()
+        self._connect()
+        what = f"pool {settings.pool!r}"
+        try:
+            checked(rados().rados_ioctx_create(self._cluster, settings.pool.encode(), byref(self.io)), what)
+        except CephError as err:
+            if err.number == errno.ENOENT:
+                raise CephError(f"{what} does not exist in the cluster of {settings.conf}", err.number) from err
+            raise
+
+    def _connect(self) -> None:
+        settings = self.settings
+        where = f"Ceph of {settings.conf}, as client.{settings.user}"
+        checked(rados().rados_create(byref(self._cluster), settings.user.encode()), where)
+        code = rados().rados_conf_read_file(self._cluster, settings.conf.encode())
+        checked(code, f"configuration {settings.conf} of Ceph")
+        bound = str(settings.timeout)
+        bounds = dict.fromkeys(("client_mount_timeout", "rados_mon_op_timeout", "rados_osd_op_timeout"), bound)
+        for key, value in {**_OPTIONS, **bounds}.items():
+            checked(rados().rados_conf_set(self._cluster, key.encode(), value.encode()), f"option {key} of Ceph")
+        checked(rados().rados_connect(self._cluster), where)
+
+    def __enter__(self) -> Pool:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, err: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        rados().rados_ioctx_destroy(self.io)
+        rados().rados_shutdown(self._cluster)
+
+    def has(self, image: str) -> bool:
+        """Whether there is an RBD image of that name: rbd makes this object first and removes it last."""
+        size, changed = c_uint64(), c_long()
+        code = rados().rados_stat(self.io, b"rbd_id." + image.encode(), byref(size), byref(changed))
+        return checked(code, f"volume {image!r}", {errno.ENOENT}) == 0
+
+    def text(self, key: str) -> str:
+        """The text under a key; empty without one."""
+        found = c_void_p()
+        with _read() as read:
+            arguments = (_texts(key), c_size_t(1), _lengths(key), byref(found), None)
+            rados().rados_read_op_omap_get_vals_by_keys2(read, *arguments)
+            self._look(read)
+            return next((value for _, value in _entries(found)), "")
+
+    def texts(self) -> dict[str, str]:
+        """All keys and their texts."""
+        texts: dict[str, str] = {}
+        more = c_ubyte(1)
+        while more.value:
+            found, after = c_void_p(), max(texts, default="")
+            with _read() as read:
+                page = (after.encode(), b"", c_uint64(PAGE), byref(found), byref(more), None)
+                rados().rados_read_op_omap_get_vals2(read, *page)
+                if not self._look(read):
+                    break
+                texts.update(_entries(found))
+        return texts
+
+    def swap(self, key: str, before: str, after: str) -> bool:
+        """Put a text in another's place, in one step; False when another than `before` was there. Empty is none."""
+        write = c_void_p(rados().rados_create_write_op())
+        try:
+            rados().rados_write_op_create(write, 0, None)
+            old, new = before.encode(), after.encode()
+            comparison = (c_ubyte(EQUAL), old, c_size_t(len(key)), c_size_t(len(old)), None)
+            rados().rados_write_op_omap_cmp2(write, key.encode(), *comparison)
+            if after:
+                arguments = (_texts(key), (c_char_p * 1)(new), _lengths(key), (c_size_t * 1)(len(new)), c_size_t(1))
+                rados().rados_write_op_omap_set2(write, *arguments)
+            else:
+                rados().rados_write_op_omap_rm_keys2(write, _texts(key), _lengths(key), c_size_t(1))
+            code = rados().rados_write_op_operate(write, self.io, TEXTS, None, 0)
+            return checked(code, f"volume {key!r}", {errno.ECANCELED}) >= 0
+        finally:
+            rados().rados_release_write_op(write)
+
+    def addresses(self) -> str:
+        """Our own, as Ceph has them: `127.0.0.1:0/1234`, several after commas."""
+        found = c_char_p()
+        checked(rados().rados_getaddrs(self._cluster, byref(found)), "our address")
+        return (found.value or b"").decode()
+
+    def block(self, address: str) -> None:
+        """Have no OSD hear that client any more, for an hour; returns when they know it."""
+        checked(rados().rados_blocklist_add(self._cluster, address.encode(), c_uint32(BLOCKED)), f"blocklist {address}")
+        checked(rados().rados_wait_for_latest_osdmap(self._cluster), f"blocklist {address}")
+
+    def _look(self, read: c_void_p) -> bool:
+        """False when nothing was ever put."""
+        code = rados().rados_read_op_operate(read, self.io, TEXTS, 0)
+        return checked(code, f"pool {self.name!r}", {errno.ENOENT}) >= 0
+
+
+class _read:  # noqa: N801 (a function that makes a context, without contextlib: 5 ms)
+    """A read operation of librados, freed at the end."""
+
+    def __enter__(self) -> c_void_p:
+        self._read = c_void_p(rados().rados_create_read_op())
+        return self._read
+
+    def __exit__(
+        self, kind: type[BaseException] | None, err: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        rados().rados_release_read_op(self._read)
+
+
+def _texts(key: str) -> Array[c_char_p]:
+    return (c_char_p * 1)(key.encode())
+
+
+def _lengths(key: str) -> Array[c_size_t]:
+    return (c_size_t * 1)(len(key))
+
+
+def _entries(found: c_void_p) -> Iterator[tuple[str, str]]:
+    key, value, key_length, length = c_void_p(), c_void_p(), c_size_t(), c_size_t()
+    places = (byref(key), byref(value), byref(key_length), byref(length))
+    while rados().rados_omap_get_next2(found, *places) >= 0 and key.value:
+        yield ctypes.string_at(key.value, key_length.value).decode(errors="replace"), _text(value, length)
+    rados().rados_omap_get_end(found)
+
+
+def _text(value: c_void_p, length: c_size_t) -> str:
+    return ctypes.string_at(value.value, length.value).decode(errors="replace") if value.value else ""
