@@ -55,16 +55,23 @@ def detach(hint: Hint) -> bool:
     return False
 
 
-def detach_fully(hint: Hint) -> None:
-    """Free the loop and wait for the end of its short-lived users; ExtError when somebody keeps it open.
+def detach_patiently(hint: Hint) -> bool:
+    """`detach`, and wait a while for the end of the loop's short-lived users; tell whether it is gone.
 
     udev looks into each new device: Ganeti's attach, detach, remove in one row meets it there.
     """
     deadline = time.monotonic() + PATIENCE
     while not detach(hint):
         if time.monotonic() > deadline:
-            raise ExtError(f"volume {hint.name!r} is in use: {loop.path(hint.number or 0)} is open on this node")
+            return False
         time.sleep(0.01)
+    return True
+
+
+def detach_fully(hint: Hint) -> None:
+    """`detach_patiently`; ExtError when somebody keeps the loop open."""
+    if not detach_patiently(hint):
+        raise ExtError(f"volume {hint.name!r} is in use: {loop.path(hint.number or 0)} is open on this node")
 
 
 def refresh(hint: Hint) -> None:

@@ -1,17 +1,20 @@
-"""The provider `cow`: volumes are raw files on a directory that all nodes share, clones are reflinks.
+"""The provider `cow`: volumes are raw files on a directory that all nodes share, clones are reflinks or subvolumes.
 
-EXTP_ACCESS does not matter: Ganeti 3.1 knows no userspace URI of a plain file, so each volume has a loop device.
+Each volume has a loop device. With EXTP_ACCESS=userspace QEMU may open the file itself, if cow.conf says so: Ganeti 3.0
+takes such a URI, 3.1 refuses it.
 """
+
+# Imports inside functions: `attach` is called ten times in one operation and must not pay for what others need.
+# ruff: noqa: PLC0415
 
 from __future__ import annotations
 
 import os
 
-from extstorage import attachment, hint, volumefile
-from extstorage.layout import Settings, existing, opened, required
-from extstorage.size import octets
+from extstorage import attachment
+from extstorage.layout import Settings, opened, required, volumes
 from ganeti_ext import config
-from ganeti_ext.errors import ContractError
+from ganeti_ext.errors import ContractError, ExtError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,14 +25,26 @@ if TYPE_CHECKING:
 NAME = "cow"
 
 
-def load(path: str, _params: Mapping[str, str]) -> Settings:
-    return config.load(path, NAME, Settings).checked()
+def load(path: str, params: Mapping[str, str]) -> Settings:
+    """The parameter `pool` says in which of several directories the volume is."""
+    settings = config.load(path, NAME, Settings).checked()
+    return settings.of(params["pool"]) if params.get("pool") else settings
 
 
 def create(settings: Settings, volume: Volume) -> None:
+    from extstorage import origin, volumefile
+    from extstorage.size import octets
+
     size = octets(volume.size_mib, "VOL_SIZE")
+    if truth(volume, "reuse_data"):
+        from extstorage import holding
+
+        with settings.hint(volume.name):
+            volumefile.adopt(settings, volume.name, size)
+            holding.refuse_all(settings, volume.name)
+        return
     name = volume.params.get("origin")
-    volumefile.create(settings, volume.name, size, volumefile.origin(settings, name) if name else None)
+    volumefile.create(settings, volume.name, size, volumefile.origin(settings, origin.parse(name)) if name else None)
 
 
 def attach(settings: Settings, volume: Volume) -> str:
@@ -46,23 +61,45 @@ def attach(settings: Settings, volume: Volume) -> str:
             attachment.detach(held)  # the loop would keep the blocks of the removed file
             return ""
         try:
+            if settings.userspace and volume.params.get("access") == "userspace":
+                return f"\nkvm:{required(settings, volume.name)}"
             return attachment.attach(held, backing)
         finally:
             os.close(backing)
 
 
 def detach(settings: Settings, volume: Volume) -> None:
+    """Free the loop and this node's part of the lock; a device that somebody keeps open keeps the lock too."""
+    from extstorage import holding
+    from extstorage.warning import warn
+
     with settings.hint(volume.name) as held:
-        attachment.detach(held)
+        if not attachment.detach_patiently(held):
+            warn(NAME, f"volume {volume.name!r} is still in use on this node, which therefore keeps its lock")
+            return
+        try:
+            volumes(settings)
+        except ExtError as err:
+            warn(NAME, f"volume {volume.name!r} is detached, but a lock that this node may have on it remains: {err}")
+            return
+        holding.release(settings, volume.name)
 
 
 def remove(settings: Settings, volume: Volume) -> None:
+    from extstorage import holding, volumefile
+
     with settings.hint(volume.name) as held:
+        volumes(settings)
+        holding.refuse_others(settings, volume.name)
         attachment.detach_fully(held)
         volumefile.discard(settings, volume.name)
+        holding.forget(settings, volume.name)
 
 
 def grow(settings: Settings, volume: Volume) -> None:
+    from extstorage import volumefile
+    from extstorage.size import octets
+
     size = octets(volume.new_size_mib, "VOL_NEW_SIZE")
     with settings.hint(volume.name) as held:
         volumefile.grow(settings, volume.name, size)
@@ -70,30 +107,48 @@ def grow(settings: Settings, volume: Volume) -> None:
 
 
 def setinfo(settings: Settings, volume: Volume) -> None:
+    from extstorage import volumefile
+
     volumefile.describe(settings, volume.name, volume.metadata or "")
 
 
 def snapshot(settings: Settings, volume: Volume) -> None:
+    from extstorage import volumefile
+
     if volume.snapshot is None:
         raise ContractError("VOL_SNAPSHOT_NAME is not set")
     volumefile.snapshot(settings, volume.name, volume.snapshot)
 
 
 def open_(settings: Settings, volume: Volume) -> None:
-    """Nothing to do, whether exclusive or not: a migrating instance has its volume open on both nodes."""
-    required(settings, volume.name)
+    """Take the lock; only a migration does so on two nodes at once, and not exclusively."""
+    from extstorage import holding
+
+    with settings.hint(volume.name):
+        required(settings, volume.name)
+        holding.take(settings, volume.name, volume.exclusive)
 
 
 def close(settings: Settings, volume: Volume) -> None:
-    """Nothing to do."""
-    settings.volume(volume.name)
+    from extstorage import holding
+
+    with settings.hint(volume.name):
+        volumes(settings)
+        holding.release(settings, volume.name)
 
 
 def verify(settings: Settings) -> None:
     """Ganeti does not call it yet; an administrator may, on any node: it clears away what crashes left, too."""
+    from extstorage import cow_admin, volumefile
+
     volumefile.verify(settings)
-    volumefile.sweep(settings)
-    for name in hint.names(settings.run_directory):
-        with settings.hint(name) as held:
-            if existing(settings, name) is None:
-                attachment.detach(held)
+    cow_admin.mend(settings)
+
+
+def truth(volume: Volume, name: str) -> bool:
+    """A parameter that is yes or no; not set means no."""
+    text = volume.params.get(name) or "no"
+    try:
+        return config.boolean(text)
+    except ValueError as err:
+        raise ContractError(f"parameter {name} of volume {volume.name!r} has a bad value {text!r}: {err}") from err

@@ -1,7 +1,9 @@
 """Where things lie: the shared directory, this node's hints, and which names are fit for a file's.
 
-DIRECTORY/images/ID.raw are templates, only read; DIRECTORY/volumes/NAME.raw are disks. No verb makes these two
-directories: where they lack, the share is not mounted, and a disk written to the mount point would be lost to all.
+DIRECTORY/images are templates, only read; DIRECTORY/volumes are disks; DIRECTORY/locks says who has them open. An image
+or a disk is the file NAME.raw or, on btrfs, the file `disk` in the subvolume NAME.vol, whose snapshots cost nothing.
+No verb makes the first two directories: where they lack, the share is not mounted, and a disk written to the mount
+point would be lost to all.
 """
 
 from __future__ import annotations
@@ -16,27 +18,60 @@ from ganeti_ext.errors import ConfigError, ContractError, ExtError
 NAME_MAX = MARK_MAX - len("01234567:")  # it must fit into a loop's mark; Ganeti's have 46, of snapshots 51
 ID_MAX = 200
 PUNCTUATION = "._-+:@"
+FILE = ".raw"
+SUBVOLUME = ".vol"
+DISK = "disk"
 
 
-class Settings(namedtuple("Settings", "directory run_directory", defaults=("/srv/ganeti-ext", "/run/ganeti-ext/cow"))):
+class Settings(
+    namedtuple(
+        "Settings",
+        "directory run_directory pools userspace node data_directory",
+        defaults=("/srv/ganeti-ext", "/run/ganeti-ext/cow", (), False, "", "/var/lib/ganeti"),
+    )
+):
     """Section [cow] of cow.conf."""
 
     __slots__ = ()
     directory: str
     run_directory: str
+    pools: tuple[str, ...]
+    userspace: bool
+    node: str
+    data_directory: str
 
     def checked(self) -> Settings:
-        for key, path in zip(self._fields, self, strict=True):
+        pools = [(f"directory of pool {name!r}", path) for name, path in self.directories()[1:]]
+        own = [(key, getattr(self, key)) for key in ("directory", "run_directory", "data_directory")]
+        for key, path in (*own, *pools):
             if not path.startswith("/"):
                 raise ConfigError(f"cow.conf: {key} must be an absolute path, found {path!r}")
         return self
 
+    def directories(self) -> list[tuple[str, str]]:
+        """Names of pools and their directories; the first, without a name, is what disks without a pool are in."""
+        pairs = [word.partition(":") for word in self.pools]
+        return [("", self.directory), *((name, path) for name, _, path in pairs)]
+
+    def of(self, pool: str) -> Settings:
+        """The settings for one pool, which has directories of its own."""
+        for name, path in self.directories():
+            if name == pool:
+                run = f"{self.run_directory}/.pool-{pool}" if pool else self.run_directory
+                return self._replace(directory=path, run_directory=run)
+        known = ", ".join(name for name, _ in self.directories()[1:])
+        raise ContractError(f"pool {pool!r} is not in cow.conf; known: {known or 'none'}")
+
     def volume(self, name: str) -> str:
-        """The file of a volume; ContractError for what is no name of one."""
-        return f"{self.directory}/volumes/{checked_name('volume', name, NAME_MAX)}.raw"
+        """The file of a volume that is no subvolume; ContractError for what is no name of one."""
+        return f"{self.directory}/volumes/{checked_name('volume', name, NAME_MAX)}{FILE}"
 
     def image(self, name: str) -> str:
-        return f"{self.directory}/images/{checked_name('origin', name, ID_MAX)}.raw"
+        return f"{self.directory}/images/{checked_name('origin', name, ID_MAX)}{FILE}"
+
+    def locks(self, name: str) -> str:
+        """The directory with a volume's lock."""
+        return f"{self.directory}/locks/{checked_name('volume', name, NAME_MAX)}"
 
     def hint(self, name: str) -> Hint:
         """Its lock is what all verbs on a volume take on this node."""
@@ -55,15 +90,28 @@ def checked_name(what: str, name: str, limit: int) -> str:
     return name
 
 
+def in_subvolume(path: str) -> str:
+    """The disk of the subvolume that stands for a file NAME.raw."""
+    return f"{path.removesuffix(FILE)}{SUBVOLUME}/{DISK}"
+
+
+def subvolume(path: str) -> str:
+    """The subvolume of a disk's path, or an empty text for a disk that is a file of its own."""
+    folder, name = os.path.split(path)
+    return folder if name == DISK and folder.endswith(SUBVOLUME) else ""
+
+
 def existing(settings: Settings, name: str) -> str | None:
     """The volume's file, or None without it. An error where that cannot be told: os.path.exists() would say no."""
-    path = settings.volume(name)
-    try:
-        os.lstat(path)
-    except FileNotFoundError:
-        volumes(settings)
-        return None
-    return path
+    file = settings.volume(name)
+    for path in (file, in_subvolume(file)):
+        try:
+            os.lstat(path)
+        except FileNotFoundError:
+            continue
+        return path
+    volumes(settings)
+    return None
 
 
 def volumes(settings: Settings) -> str:

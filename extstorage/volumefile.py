@@ -1,67 +1,78 @@
-"""Volumes as raw files on a shared directory, clones by reflink."""
+"""What the verbs of `cow` do to the files of volumes."""
 
 from __future__ import annotations
 
 import errno
 import os
-import sys
 import time
 
-from extstorage import reflink
+from extstorage import btrfs, draft, reflink
 from extstorage.attachment import flush
-from extstorage.layout import NAME_MAX, Settings, existing, required, volumes
+from extstorage.found import SNAPSHOT, VOLUME
+from extstorage.layout import DISK, FILE, NAME_MAX, SUBVOLUME, existing, in_subvolume, required, subvolume, volumes
+from extstorage.origin import Origin
 from extstorage.size import MIB
+from extstorage.warning import warn
 from ganeti_ext.errors import ExtError
 from ganeti_ext.files import remove
 
-NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-DRAFT = ".new"
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from extstorage.layout import Settings
+
 OLD = 86400.0  # seconds
-INFO = "user.ganeti.info"
 
 
-def warn(text: str) -> None:
-    sys.stderr.write(f"cow: warning: {text}\n")
+def origin(settings: Settings, wanted: Origin) -> tuple[str, str]:
+    """The file of what a new volume is to be a clone of, ready for that, and the origin's name with its kind."""
+    image = ""
+    if wanted.kind in ("", "image"):
+        image = settings.image(wanted.name)
+        for path in (image, in_subvolume(image)):
+            if os.path.isfile(path):
+                return path, f"image:{wanted.name}"
+    if wanted.kind != "image" and len(wanted.name) <= NAME_MAX and existing(settings, wanted.name):
+        return settled(settings, wanted.name), f"volume:{wanted.name}"
+    if wanted.kind == "":
+        raise ExtError(f"origin {wanted.name!r} does not exist: there is no {image}, and no volume of that name")
+    lacks = image or f"volume of that name in {settings.directory}/volumes"
+    raise ExtError(f"origin {str(wanted)!r} does not exist: there is no {lacks}")
 
 
-def origin(settings: Settings, name: str) -> str:
-    """The file of an image or, failing that, of a volume, ready to be cloned."""
-    image = settings.image(name)
-    if os.path.isfile(image):
-        return image
-    if len(name) <= NAME_MAX and existing(settings, name):
-        return _settled(settings, name)
-    raise ExtError(f"origin {name!r} does not exist: there is no {image}, and no volume of that name")
-
-
-def create(settings: Settings, name: str, size: int, source: str | None) -> None:
+def create(settings: Settings, name: str, size: int, source: tuple[str, str] | None, kind: str = VOLUME) -> None:
     """Make a volume of `size` bytes, empty or with the content of another file.
 
     An existing volume is an error even if it looks like what was asked for: Ganeti never repeats a name, so
     to accept it could mean to hand out another guest's disk.
     """
     path = settings.volume(name)
+    notes = {draft.KIND: kind}
+    if source:
+        notes[draft.ORIGIN] = source[1]
     with settings.hint(name):
-        if existing(settings, name):
-            raise ExtError(f"volume {name!r} exists already: {path}")
-        draft = _draft(path)
-        remove(draft)  # of a call that was killed
-        fd = os.open(draft, NEW, 0o600)
+        found = existing(settings, name)
+        if found:
+            raise ExtError(f"volume {name!r} exists already: {found}")
         try:
-            if source:
-                _fill(fd, source, size)
-            os.ftruncate(fd, size)
-            os.fsync(fd)
-            _publish(fd, path, name)
-        finally:
-            os.close(fd)
-            remove(draft)
+            draft.make(path, size, source[0] if source else None, notes)
+        except FileExistsError as err:
+            raise ExtError(f"volume {name!r} exists already: {err.filename2 or err.filename}") from None
 
 
 def snapshot(settings: Settings, name: str, target: str) -> None:
     """Make a volume of its own with another's content of this moment."""
-    path = _settled(settings, name)
-    create(settings, target, os.stat(path).st_size, path)
+    path = settled(settings, name)
+    create(settings, target, os.stat(path).st_size, (path, f"volume:{name}"), SNAPSHOT)
+
+
+def adopt(settings: Settings, name: str, size: int) -> None:
+    """See to it that there is a volume of exactly this size."""
+    path = required(settings, name)
+    found = os.stat(path).st_size
+    if found != size:
+        raise ExtError(
+            f"volume {name!r} cannot be reused: it has {found} bytes, not the {size} ({size // MIB} MiB) asked for"
+        )
 
 
 def grow(settings: Settings, name: str, size: int) -> None:
@@ -70,9 +81,9 @@ def grow(settings: Settings, name: str, size: int) -> None:
     try:
         found = os.fstat(fd).st_size
         if found > size:
-            warn(f"volume {name!r} has {found // MIB} MiB already, it is not cut to {size // MIB}")
+            warn("cow", f"volume {name!r} has {found // MIB} MiB already, it is not cut to {size // MIB}")
         if found < size:
-            os.ftruncate(fd, size)
+            draft.lengthen(fd, size)
             os.fsync(fd)
     finally:
         os.close(fd)
@@ -80,16 +91,22 @@ def grow(settings: Settings, name: str, size: int) -> None:
 
 def discard(settings: Settings, name: str) -> None:
     """Delete a volume and what a killed `create` left of it."""
-    path = settings.volume(name)
-    if existing(settings, name):
-        remove(path)
-    remove(_draft(path))
+    path = existing(settings, name)
+    folder = os.open(volumes(settings), draft.FOLDER)
+    try:
+        if path and subvolume(path):
+            btrfs.destroy(folder, os.path.basename(subvolume(path)))
+        elif path:
+            remove(path)
+        draft.discard(folder, settings.volume(name))
+    finally:
+        os.close(folder)
 
 
 def describe(settings: Settings, name: str, text: str) -> None:
     """Keep Ganeti's text on a volume (its instance's name) beside it, where the file system can."""
     try:
-        os.setxattr(required(settings, name), INFO, text.encode())
+        os.setxattr(required(settings, name), draft.INFO, text.encode())
     except OSError as err:
         if err.errno != errno.ENOTSUP:
             raise
@@ -99,22 +116,56 @@ def verify(settings: Settings) -> None:
     """ExtError when volumes cannot be made here; warnings for what only makes it slow or empty."""
     folder = volumes(settings)
     if not os.path.isdir(f"{settings.directory}/images"):
-        warn(f"{settings.directory}/images does not exist: there is nothing to clone from")
+        warn("cow", f"{settings.directory}/images does not exist: there is nothing to clone from")
     reason = _probe(folder)
     if reason:
-        warn(f"no reflinks in {folder} ({reason}): each clone will be a full copy")
+        warn("cow", f"no reflinks in {folder} ({reason}): each clone will be a full copy")
 
 
-def sweep(settings: Settings) -> None:
-    """Remove what killed `create`s left; one that works writes to its draft all the time."""
+def drafts(settings: Settings, age: float = OLD) -> list[str]:
+    """What killed calls left: drafts that nobody has written to for so many seconds."""
     folder = volumes(settings)
-    for name in os.listdir(folder):
-        path = f"{folder}/{name}"
-        try:
-            if name.startswith(".") and name.endswith(DRAFT) and os.stat(path).st_mtime < time.time() - OLD:
-                remove(path)
-        except FileNotFoundError:
-            continue  # published meanwhile
+    found = (f"{folder}/{name}" for name in sorted(os.listdir(folder)))
+    paths = (path for path in found if draft.volume(path))
+    inner = (draft.draft_of(f"{folder}/{name}{SUBVOLUME}/{DISK}") for name in names(settings))
+    return [path for path in (*paths, *inner) if _touched(path) < time.time() - age]
+
+
+def sweep(settings: Settings, path: str) -> None:
+    """Remove a draft."""
+    name = draft.volume(path) or draft.volume_of_inner(path)
+    folder = os.open(volumes(settings), draft.FOLDER)
+    try:
+        with settings.hint(name):  # of this node, nobody works on it
+            draft.discard(folder, settings.volume(name))
+            remove(draft.draft_of(in_subvolume(settings.volume(name))))
+    finally:
+        os.close(folder)
+
+
+def settled(settings: Settings, name: str) -> str:
+    """The volume's file, with all in it that was written to its device on this node."""
+    path = required(settings, name)
+    with settings.hint(name) as hint:
+        flush(hint)
+    return path
+
+
+def names(settings: Settings) -> list[str]:
+    """All volumes."""
+    found = [entry for entry in os.listdir(volumes(settings)) if not entry.startswith(".")]
+    return sorted(entry[:-4] for entry in found if entry.endswith((FILE, SUBVOLUME)))
+
+
+def _touched(path: str) -> float:
+    """When a draft, or the file in it, was written to; the future for one that was published meanwhile."""
+    try:
+        times = [os.stat(path).st_mtime]
+        if os.path.isdir(path):
+            times += [os.stat(f"{path}/{name}").st_mtime for name in os.listdir(path)]
+    except FileNotFoundError:
+        return time.time() + OLD
+    return max(times)
 
 
 def _probe(folder: str) -> str:
@@ -134,47 +185,6 @@ def _probe(folder: str) -> str:
 def _scratch(folder: str) -> int:
     """A descriptor of a file that is gone when it is closed."""
     path = f"{folder}/.verify-{os.getpid()}"
-    fd = os.open(path, NEW, 0o600)
+    fd = os.open(path, draft.NEW, 0o600)
     remove(path)
     return fd
-
-
-def _settled(settings: Settings, name: str) -> str:
-    """The volume's file, with all in it that was written to its device on this node."""
-    path = required(settings, name)
-    with settings.hint(name) as hint:
-        flush(hint)
-    return path
-
-
-def _draft(path: str) -> str:
-    folder, name = os.path.split(path)
-    return f"{folder}/.{name}{DRAFT}"
-
-
-def _fill(fd: int, source: str, size: int) -> None:
-    from_fd = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        length = os.fstat(from_fd).st_size
-        if length > size:
-            raise ExtError(f"origin {source} has {length} bytes: more than the {size} ({size // MIB} MiB) asked for")
-        reason = reflink.clone(from_fd, fd)
-        if reason:
-            warn(f"no reflink of {source} ({reason}): it is copied, and is of one moment only if nobody writes to it")
-            reflink.copy(from_fd, fd)
-    finally:
-        os.close(from_fd)
-
-
-def _publish(fd: int, path: str, name: str) -> None:
-    # link(2) never overwrites, unlike rename. It takes the file by its descriptor: had another node thrown our draft
-    # away for a leftover, this fails instead of publishing that node's half-written one.
-    folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        # With a src_dir_fd Python calls linkat(AT_SYMLINK_FOLLOW), which /proc needs; the path is absolute.
-        os.link(f"/proc/self/fd/{fd}", path, src_dir_fd=folder, follow_symlinks=True)
-        os.fsync(folder)
-    except FileExistsError:
-        raise ExtError(f"volume {name!r} exists already: {path}") from None
-    finally:
-        os.close(folder)

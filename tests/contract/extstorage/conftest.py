@@ -10,7 +10,7 @@ import pytest
 from tests.contract.extstorage.harness import Node, add_node, empty, mounted
 
 
-@pytest.fixture(scope="module", params=["xfs", "ext4", "tmpfs"])
+@pytest.fixture(scope="module", params=["xfs", "btrfs", "ext4", "tmpfs"])
 def any_share(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with mounted(request.param, tmp_path_factory.mktemp(request.param)) as point:
         yield point
@@ -20,6 +20,18 @@ def any_share(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 def xfs_share(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with mounted("xfs", tmp_path_factory.mktemp("reflink")) as point:
         yield point
+
+
+@pytest.fixture(scope="module")
+def btrfs_share(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with mounted("btrfs", tmp_path_factory.mktemp("subvolumes")) as point:
+        yield point
+
+
+@pytest.fixture
+def btrfs(btrfs_share: Path, tmp_path: Path) -> Iterator[Node]:
+    yield add_node(btrfs_share, tmp_path / "y")
+    empty(btrfs_share)
 
 
 @pytest.fixture

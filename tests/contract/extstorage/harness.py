@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from extstorage import loop
+from extstorage import lockfile, loop
 
 ROOT = Path(os.environ.get("GANETI_EXT_ROOT", Path(__file__).parents[3]))
 COW = ROOT / "extstorage/cow"
@@ -54,7 +55,26 @@ class Node(NamedTuple):
         )
 
     def file(self, name: str = "v") -> Path:
-        return self.share / f"volumes/{name}.raw"
+        """The volume's file, in its subvolume on btrfs."""
+        plain = self.share / f"volumes/{name}.raw"
+        inner = self.share / f"volumes/{name}.vol/disk"
+        return inner if inner.exists() else plain
+
+    def volumes(self) -> list[str]:
+        """Volumes, and drafts of them by the names that they have."""
+        names = os.listdir(self.share / "volumes")
+        return sorted(
+            name if name.startswith(".") else name.removesuffix(".raw").removesuffix(".vol") for name in names
+        )
+
+    def holders(self, name: str = "v") -> list[str]:
+        """The names of nodes that have the volume open, with how."""
+        found = lockfile.holders(str(self.share / "locks" / name))
+        return [f"{holder.node} {holder.mode}" for holder in found]
+
+    def offline(self, *nodes: str) -> None:
+        """Let Ganeti have these nodes for offline."""
+        (self.etc.parent / "data/ssconf_offline_nodes").write_text("".join(f"{name}\n" for name in nodes))
 
     def loops(self, name: str = "v") -> list[str]:
         """The volume's devices on all nodes."""
@@ -68,16 +88,18 @@ class Node(NamedTuple):
 def loops(share: Path) -> list[tuple[str, bytes]]:
     """Devices whose file lies, or lay, on a file system, and their marks.
 
-    Told by the file system's device: a path is another one in each mount namespace.
+    Told by the file system's device, as a path is another one in each mount namespace; or by the path: of a subvolume
+    that was removed the device is not known any more.
     """
     found = []
-    device = share.stat().st_dev
+    devices = {share.stat().st_dev, *(path.stat().st_dev for path in share.glob("volumes/*.vol"))}
     for path in Path("/sys/block").glob("loop*/loop"):
         with contextlib.suppress(OSError):  # freed while we looked
             fd = os.open(f"/dev/{path.parts[3]}", os.O_RDONLY)
             bound = loop.status(fd)
             os.close(fd)
-            if bound is not None and bound.device == device:
+            below = (path / "backing_file").read_text().startswith(f"{share}/")
+            if bound is not None and (bound.device in devices or below):
                 found.append((f"/dev/{path.parts[3]}", bound.mark))
     return found
 
@@ -119,9 +141,17 @@ def mounted(kind: str, folder: Path, sector: int = 512) -> Iterator[Path]:
         disk.unlink(missing_ok=True)
 
 
-def add_node(share: Path, folder: Path) -> Node:
+def add_node(share: Path, folder: Path, more: str = "") -> Node:
+    """A node with its folder's name, in the cluster of all with the same parent folder."""
     folder.mkdir()
-    (folder / "cow.conf").write_text(f"[cow]\ndirectory = {share}\nrun_directory = {folder}/run\n")
+    data = folder.parent / "data"
+    data.mkdir(exist_ok=True)
+    with (data / "ssconf_node_list").open("a") as file:
+        file.write(f"{folder.name}\n")
+    (folder / "cow.conf").write_text(
+        f"[cow]\ndirectory = {share}\nrun_directory = {folder}/run\nnode = {folder.name}\n"
+        f"data_directory = {data}\n{more}"
+    )
     return Node(share, folder)
 
 
@@ -135,8 +165,11 @@ def free(share: Path) -> None:
 
 def empty(share: Path) -> None:
     free(share)
-    for path in (*share.glob("volumes/*"), *share.glob("volumes/.*.new"), *share.glob("images/*")):
-        path.unlink()
+    for path in (*share.glob("volumes/*"), *share.glob("volumes/.*.new"), *share.glob("images/*"), share / "locks"):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def image(node: Node, size: int = 4 * MIB) -> bytes:

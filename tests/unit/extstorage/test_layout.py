@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -57,19 +58,32 @@ def test_a_name_that_passes_stays_in_its_directory(name: str) -> None:
 
 def test_settings_come_from_the_section_and_must_be_absolute(tmp_path: Path) -> None:
     file = tmp_path / "cow.conf"
-    assert config.load(str(file), "cow", Settings) == ("/srv/ganeti-ext", "/run/ganeti-ext/cow")
+    assert config.load(str(file), "cow", Settings)[:2] == ("/srv/ganeti-ext", "/run/ganeti-ext/cow")
     file.write_text("[cow]\ndirectory = /mnt/x\n")
-    assert config.load(str(file), "cow", Settings).checked() == ("/mnt/x", "/run/ganeti-ext/cow")
+    assert config.load(str(file), "cow", Settings).checked()[:2] == ("/mnt/x", "/run/ganeti-ext/cow")
     file.write_text("[cow]\nrun_directory = run\n")
     with pytest.raises(ConfigError, match="run_directory must be an absolute path, found 'run'"):
         config.load(str(file), "cow", Settings).checked()
+    file.write_text("[cow]\npools = fast:/mnt/fast slow\n")
+    with pytest.raises(ConfigError, match="directory of pool 'slow' must be an absolute path, found ''"):
+        config.load(str(file), "cow", Settings).checked()
+
+
+def test_a_pool_has_directories_of_its_own() -> None:
+    settings = Settings("/d", "/r", ("fast:/mnt/fast", "slow:/mnt/slow")).checked()
+    assert settings.of("fast")[:2] == ("/mnt/fast", "/r/.pool-fast")
+    assert settings.of("")[:2] == ("/d", "/r")
+    with pytest.raises(ContractError, match=r"pool 'medium' is not in cow\.conf; known: fast, slow"):
+        settings.of("medium")
+    with pytest.raises(ContractError, match="known: none"):
+        Settings().of("x")
 
 
 def test_the_shipped_configuration_is_all_defaults() -> None:
     shipped = Path(__file__).parents[3] / "debian/conf/cow.conf"
     assert config.load(str(shipped), "cow", Settings) == Settings()
-    for key, default in Settings()._asdict().items():
-        assert f"\n#{key} = {default}\n" in shipped.read_text()
+    for key, default in re.findall(r"\n#(\w+) = (.*)", shipped.read_text()):
+        assert str(getattr(Settings(), key)) == default
 
 
 def test_no_volume_is_another_thing_than_no_share(tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from extstorage import reflink, volumefile
+from extstorage import draft, reflink, volumefile
 from extstorage.layout import Settings
+from extstorage.origin import parse
 from extstorage.size import MIB
 from ganeti_ext.errors import ExtError
 
@@ -21,9 +22,9 @@ def share(tmp_path: Path) -> Settings:
     return Settings(str(tmp_path / "s"), str(tmp_path / "run"))
 
 
-def image(share: Settings, name: str, content: bytes) -> str:
+def image(share: Settings, name: str, content: bytes) -> tuple[str, str]:
     Path(share.image(name)).write_bytes(content)
-    return share.image(name)
+    return share.image(name), f"image:{name}"
 
 
 def left_behind(share: Settings) -> list[str]:
@@ -43,17 +44,49 @@ def test_a_clone_has_its_origin_s_content_and_its_own_length(share: Settings) ->
     assert content == b"boot" * 1024 + bytes(3 * MIB - 4096)
 
 
-def test_an_origin_may_be_a_volume_but_an_image_comes_first(share: Settings) -> None:
+def test_a_bare_origin_is_an_image_or_else_a_volume_and_a_prefix_decides(share: Settings) -> None:
     volumefile.create(share, "both", MIB, None)
-    assert volumefile.origin(share, "both") == share.volume("both")
-    image(share, "both", b"i")
-    assert volumefile.origin(share, "both") == share.image("both")
+    volume = (share.volume("both"), "volume:both")
+    for name in ("both", "volume:both", "snapshot:both"):
+        assert volumefile.origin(share, parse(name)) == volume
+    made = image(share, "both", b"i")
+    assert volumefile.origin(share, parse("both")) == made == volumefile.origin(share, parse("image:both"))
+    assert volumefile.origin(share, parse("volume:both")) == volume
 
 
 @pytest.mark.parametrize("name", ["nix", "n" * 100])
 def test_a_missing_origin_is_named(share: Settings, name: str) -> None:
-    with pytest.raises(ExtError, match=f"origin '{name}' does not exist: there is no {share.image(name)}"):
-        volumefile.origin(share, name)
+    with pytest.raises(ExtError, match=f"origin '{name}' does not exist: there is no {share.image(name)}, and no"):
+        volumefile.origin(share, parse(name))
+    with pytest.raises(ExtError, match=f"origin 'image:{name}' does not exist: there is no {share.image(name)}$"):
+        volumefile.origin(share, parse(f"image:{name}"))
+    with pytest.raises(ExtError, match=f"origin 'volume:{name}' does not exist: there is no volume of that name"):
+        volumefile.origin(share, parse(f"volume:{name}"))
+
+
+def test_an_origin_that_vanishes_meanwhile_leaves_nothing(share: Settings) -> None:
+    source = image(share, "i", b"x")
+    os.unlink(source[0])
+    with pytest.raises(ExtError, match=r"origin .*i\.raw has just been removed"):
+        volumefile.create(share, "v", MIB, source)
+    assert os.listdir(f"{share.directory}/volumes") == []
+
+
+def test_a_volume_knows_its_origin_and_its_kind(share: Settings) -> None:
+    volumefile.create(share, "v", MIB, image(share, "i", b"x"))
+    volumefile.describe(share, "v", "text")
+    volumefile.snapshot(share, "v", "s")
+    assert draft.notes(share.volume("v")) == {draft.INFO: "text", draft.ORIGIN: "image:i", draft.KIND: "volume"}
+    assert draft.notes(share.volume("s")) == {draft.ORIGIN: "volume:v", draft.KIND: "snapshot"}
+
+
+def test_only_a_volume_of_the_size_asked_for_is_adopted(share: Settings) -> None:
+    volumefile.create(share, "v", 2 * MIB, None)
+    volumefile.adopt(share, "v", 2 * MIB)
+    with pytest.raises(ExtError, match=r"cannot be reused: it has 2097152 bytes, not the 3145728 \(3 MiB\)"):
+        volumefile.adopt(share, "v", 3 * MIB)
+    with pytest.raises(ExtError, match="volume 'w' does not exist"):
+        volumefile.adopt(share, "w", MIB)
 
 
 def test_an_origin_that_is_too_long_leaves_nothing(share: Settings) -> None:
@@ -147,7 +180,8 @@ def test_sweep_takes_old_drafts_only(share: Settings) -> None:
         (folder / name).touch()
         if age:
             os.utime(folder / name, (0, 0))
-    volumefile.sweep(share)
+    for path in volumefile.drafts(share):
+        volumefile.sweep(share, path)
     assert sorted(os.listdir(folder)) == [".b.raw.new", ".d", "c.raw"]
 
 

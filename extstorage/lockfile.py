@@ -1,0 +1,126 @@
+"""A volume's lock on the shared directory, changed by link(2).
+
+DIRECTORY/locks/NAME holds one file per generation of the lock; the highest is true and names all holders (lock.py). Who
+wants to change it writes the next generation under a name of his own and links it to its number: link(2) is atomic on
+NFS too and never overwrites, so one of two nodes fails and starts again. The number that was linked counts only if it
+is the highest then: a slow node may have linked one that others had already left behind. Killed anywhere, a call leaves
+the old truth or the new one, and at most a draft or an older generation, which the next call removes.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+
+from extstorage.lock import from_text, to_text
+from ganeti_ext.errors import ExtError
+from ganeti_ext.files import remove
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from extstorage.lock import Holder
+
+    Holders = tuple[Holder, ...]
+
+TRIES = 50
+GONE = (errno.ENOENT, errno.ESTALE)
+
+
+def holders(folder: str) -> Holders:
+    """Who holds it, for information: NFS may answer from a cache."""
+    for _ in range(TRIES):
+        try:
+            return _read(folder)[1]
+        except OSError as err:
+            if err.errno not in GONE:
+                raise
+            if not os.path.isdir(folder):
+                return ()
+    raise ExtError(f"{folder} changes all the time")
+
+
+def change(folder: str, node: str, alter: Callable[[Holders], Holders]) -> Holders:
+    """Let `alter` make new holders of the present ones, which it may refuse by an error; returns what is true then.
+
+    To be called with the volume's hint held: of this node's processes one may be here. `alter` may be called again.
+    """
+    for _ in range(TRIES):
+        try:
+            return _attempt(folder, node, alter)
+        except OSError as err:
+            # Another node was faster, or removed the directory under us.
+            if err.errno not in (*GONE, errno.EEXIST):
+                raise
+        time.sleep(0.002)
+    raise ExtError(f"{folder} changes all the time: another node took it before us {TRIES} times")
+
+
+def forget(folder: str) -> None:
+    """Remove the lock of a volume that is no more."""
+    try:
+        names = os.listdir(folder)
+    except FileNotFoundError:
+        return
+    for name in names:
+        remove(f"{folder}/{name}")
+    _drop(folder)
+
+
+def _attempt(folder: str, node: str, alter: Callable[[Holders], Holders]) -> Holders:
+    os.makedirs(folder, exist_ok=True)
+    draft = f"{folder}/.{node}"
+    remove(draft)
+    # Made before we look: a change of our own makes the NFS client read the directory anew.
+    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    try:
+        number, before = _read(folder)
+        after = alter(before)
+        if after != before:
+            os.write(fd, to_text(after).encode())
+            os.fsync(fd)
+            _publish(folder, draft, number + 1)
+    finally:
+        os.close(fd)
+        remove(draft)
+        _drop(folder)  # if nobody ever held it
+    return after
+
+
+def _publish(folder: str, draft: str, number: int) -> None:
+    path = f"{folder}/{number}"
+    os.link(draft, path)
+    found = _numbers(folder)
+    if max(found) != number:
+        remove(path)
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
+    for older in found:
+        if older != number:
+            remove(f"{folder}/{older}")
+
+
+def _read(folder: str) -> tuple[int, Holders]:
+    """The highest generation and what it says. Without one, a number that no former lock of that name had."""
+    found = _numbers(folder)
+    if not found:
+        return time.time_ns() // 1_000_000, ()
+    path = f"{folder}/{max(found)}"
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return max(found), from_text(os.read(fd, 65536).decode(), path)
+    finally:
+        os.close(fd)
+
+
+def _numbers(folder: str) -> list[int]:
+    return [int(name) for name in os.listdir(folder) if name.isdigit()]
+
+
+def _drop(folder: str) -> None:
+    try:
+        os.rmdir(folder)
+    except OSError as err:
+        if err.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT):
+            raise
