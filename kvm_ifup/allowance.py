@@ -15,10 +15,12 @@ from kvm_ifup.terms import NEVER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from ganeti_ext.nicenv import Nic
     from kvm_ifup.elements import Element
+
+_INTERVALS = ("ip4_more", "ip6_prefix")
 
 _Net = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -41,6 +43,19 @@ def elements(nic: Nic, *delegated: str) -> Iterator[Element]:
     for net in sorted(single):
         yield of_tap("netdev", "ip6_source", nic.tap, str(net.network_address))
         yield of_tap("netdev", "ip6_target", nic.tap, f"0x{int(net.network_address):032x}")
+
+
+def apart(found: Iterable[Element]) -> tuple[Element, ...]:
+    """Less the prefixes that lie within others: a change that somebody died in may have left both in a record."""
+    kept = list(found)
+    nets = {each: ipaddress.ip_network(each.text.partition(" . ")[2]) for each in kept if each.set in _INTERVALS}
+    inner = {each for each in nets for other in nets if each != other and _within(each, other, nets)}
+    return tuple(each for each in kept if each not in inner)
+
+
+def _within(one: Element, other: Element, nets: Mapping[Element, _Net]) -> bool:
+    inner, outer = nets[one], nets[other]
+    return one.set == other.set and outer.prefixlen < inner.prefixlen and inner.overlaps(outer)
 
 
 def _networks(nic: Nic) -> set[_Net]:

@@ -6,7 +6,7 @@ from itertools import groupby
 
 from ganeti_ext import binding, command, files
 from ganeti_ext.errors import CommandError, ExtError
-from kvm_ifup import facts
+from kvm_ifup import allowance, facts
 from kvm_ifup import plan as plans
 
 TYPE_CHECKING = False
@@ -91,7 +91,8 @@ class Host:
 
     def restore(self, rules: str, records: list[Record]) -> None:
         """Say again what is allowed to these taps, should the rules have been flushed. The caller holds the locks."""
-        self._nft(rules + "".join(map(plans.stands, records)), *records)
+        stands = [plans.stands(record._replace(elements=allowance.apart(record.elements))) for record in records]
+        self._nft(rules + "".join(stands), *records)
 
     def _note(self, record: Record) -> None:
         with self._records.shared():  # who undoes another's sees it before anything of it is there

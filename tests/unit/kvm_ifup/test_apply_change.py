@@ -10,6 +10,7 @@ from ganeti_ext import binding
 from ganeti_ext.errors import CommandError
 from kvm_ifup import firewall, plan
 from kvm_ifup.apply import Host
+from kvm_ifup.settings import Settings
 from kvm_ifup.state import Records
 from tests.unit.kvm_ifup.kernel import Kernel
 from tests.unit.kvm_ifup.nics import Left, Make
@@ -157,6 +158,30 @@ def test_who_dies_in_a_change_leaves_what_can_be_undone_and_changed(
         assert of_taps(kernel) == of_taps(fresh)
     host.undo(record)
     assert left() == []
+
+
+@pytest.mark.parametrize(("own", "other"), [pair for pair in CHANGES if "/" in pair[0]])
+@pytest.mark.parametrize("flushed", [False, True])
+@pytest.mark.parametrize("behind", [False, True])
+def test_of_prefixes_that_a_dead_one_left_the_widest_is_restored(
+    records: Records, kernel: Kernel, host: Host, make: Make, own: str, other: str, flushed: bool, behind: bool
+) -> None:
+    before, after = make("routed", own), make("routed", other)
+    host.set_up(before)
+    with pytest.raises(Died):
+        Mortal(records, kernel, behind=behind).host.change(before.record, after)
+    record = records.read("tap0")
+    assert record is not None
+    if flushed:
+        kernel.flush()
+    host.restore(plan.skeleton(Settings(), [record]), [record._replace(firewall=None)])
+    found = [place for place in kernel.elements if place[1] in ("ip4_more", "ip6_prefix")]
+    assert len(found) == 1
+    assert found[0][2].endswith(f"/{min(_length(own), _length(other))}")
+
+
+def _length(tags: str) -> int:
+    return int(tags.partition("/")[2].partition(" ")[0])
 
 
 @pytest.mark.parametrize(("own", "other"), [pair for pair in CHANGES if "/" not in pair[0]])
