@@ -109,14 +109,14 @@ def flatten(settings: Settings, name: str) -> None:
 def leaks(settings: Settings) -> list[Leak]:
     """What killed calls and lost nodes left, as far as this node can tell."""
     found = [Leak(DRAFT, path, "nobody has written to it for a day") for path in volumefile.drafts(settings)]
-    attached = [name for name in hint.names(settings.run_directory) if existing(settings, name) is None]
-    found += [Leak(LOOP, name, "this node has a device for a volume that is gone") for name in attached]
-    here = holding.this(settings)
+    gone = [name for name in hint.names(settings.run_directory) if existing(settings, name) is None]
+    found += [Leak(LOOP, name, "this node has a device for a volume that is gone") for name in gone]
+    here, attached = holding.this(settings), hint.names(settings.run_directory)
     for name in _locked(settings):
         if existing(settings, name) is None:
             found.append(Leak(LOCK, name, "its volume is gone"))
         for holder in lockfile.holders(settings.locks(name)):
-            why = _stale(settings, name, holder, here)
+            why = _stale(settings, holder, here, name in attached)
             if why:
                 found.append(Leak(LOCK, f"{name} {holder.node}", why))
     return found
@@ -139,22 +139,22 @@ def mend(settings: Settings) -> list[Leak]:
 
 
 def _mend_lock(settings: Settings, name: str, who: str) -> None:
-    with settings.hint(name):
+    with settings.hint(name) as held:
         if existing(settings, name) is None:
             holding.forget(settings, name)
             return
-        here = holding.this(settings)
-        stale = [holder for holder in lockfile.holders(settings.locks(name)) if _stale(settings, name, holder, here)]
-        if who in [holder.node for holder in stale]:
+        here, attached = holding.this(settings), held.number is not None
+        found = lockfile.holders(settings.locks(name))
+        if any(holder.node == who and _stale(settings, holder, here, attached) for holder in found):
             holding.unlock(settings, name, who)
 
 
-def _stale(settings: Settings, name: str, holder: Holder, here: node.Node) -> str:
+def _stale(settings: Settings, holder: Holder, here: node.Node, attached: bool) -> str:
     """Why a part of a lock is one that its node cannot use, or an empty text."""
     if holder.node == here.name:
         if holder.boot != node.boot():
             return f"{holder.node} was started again since {holder.since}"
-        if not settings.userspace and name not in hint.names(settings.run_directory):
+        if not settings.userspace and not attached:
             return f"{holder.node} has no device for it"
         return ""
     return here.down(holder.node)

@@ -1,0 +1,134 @@
+"""The lock of a volume on a shared directory: many nodes, kills, and a slow one."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from extstorage import lockfile
+from extstorage.lock import EXCLUSIVE, Holder
+from ganeti_ext.errors import ExtError
+
+
+def holder(node: str) -> Holder:
+    return Holder(node, EXCLUSIVE, "boot", "2026-01-01T00:00:00Z")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> str:
+    return str(tmp_path / "locks/v")
+
+
+def join(folder: str, node: str) -> tuple[Holder, ...]:
+    return lockfile.change(folder, node, lambda before: (*before, holder(node)))
+
+
+def test_what_was_written_is_read_and_one_file_remains(folder: str) -> None:
+    assert lockfile.holders(folder) == ()
+    join(folder, "a")
+    assert join(folder, "b") == (holder("a"), holder("b")) == lockfile.holders(folder)
+    assert len(os.listdir(folder)) == 1
+    assert lockfile.change(folder, "a", lambda _: ()) == ()
+    assert lockfile.holders(folder) == ()
+
+
+def test_a_lock_that_nobody_ever_took_leaves_no_directory(folder: str) -> None:
+    lockfile.change(folder, "a", lambda before: before)
+    assert not os.path.exists(folder)
+
+
+def test_a_refusal_changes_nothing(folder: str) -> None:
+    join(folder, "a")
+    before = os.listdir(folder)
+
+    def refuse(_: tuple[Holder, ...]) -> tuple[Holder, ...]:
+        raise ExtError("no")
+
+    with pytest.raises(ExtError, match="no"):
+        lockfile.change(folder, "b", refuse)
+    assert os.listdir(folder) == before
+
+
+def test_of_many_changes_at_once_none_is_lost(folder: str) -> None:
+    names = [f"n{number}" for number in range(12)]
+    threads = [threading.Thread(target=join, args=(folder, name)) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(found.node for found in lockfile.holders(folder)) == sorted(names)
+    assert len(os.listdir(folder)) == 1
+
+
+def test_a_slow_node_does_not_win_with_a_number_that_is_free_again(folder: str) -> None:
+    join(folder, "a")
+    turns: list[int] = []
+
+    def slow(before: tuple[Holder, ...]) -> tuple[Holder, ...]:
+        turns.append(len(before))
+        if len(turns) == 1:  # meanwhile two others come and go: the number after ours is taken and free again
+            join(folder, "b")
+            lockfile.change(folder, "c", lambda _: (holder("c"),))
+        return (*before, holder("slow"))
+
+    assert lockfile.change(folder, "slow", slow) == (holder("c"), holder("slow"))
+    assert turns == [1, 1]
+    assert lockfile.holders(folder) == (holder("c"), holder("slow"))
+
+
+def test_a_lock_that_was_forgotten_meanwhile_starts_above_its_old_numbers(folder: str) -> None:
+    join(folder, "a")
+    (old,) = (int(name) for name in os.listdir(folder))
+    turns: list[int] = []
+
+    def slow(before: tuple[Holder, ...]) -> tuple[Holder, ...]:
+        turns.append(len(before))
+        if len(turns) == 1:
+            lockfile.forget(folder)
+            while time.time_ns() // 1_000_000 <= old + 1:
+                pass
+            join(folder, "new")
+        return (*before, holder("slow"))
+
+    assert [found.node for found in lockfile.change(folder, "slow", slow)] == ["new", "slow"]
+    assert turns == [1, 1]
+
+
+def test_what_a_killed_call_left_is_cleared_by_the_next(folder: str) -> None:
+    join(folder, "a")
+    (name,) = os.listdir(folder)
+    Path(folder, str(int(name) - 1)).write_text("an older one")
+    Path(folder, ".a").write_text("half")
+    assert lockfile.holders(folder) == (holder("a"),)
+    join(folder, "a")
+    assert os.listdir(folder) == [str(int(name) + 1)]
+
+
+def test_a_damaged_lock_is_named_and_not_taken_for_a_free_one(folder: str) -> None:
+    os.makedirs(folder)
+    Path(folder, "7").write_text("")
+    with pytest.raises(ExtError, match=f"{folder}/7 should say who holds a lock, found ''"):
+        join(folder, "a")
+
+
+def test_one_that_never_settles_is_an_error(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def taken(*_: object) -> None:
+        raise FileExistsError(errno.EEXIST, "File exists")
+
+    monkeypatch.setattr(os, "link", taken)
+    monkeypatch.setattr(lockfile, "TRIES", 3)
+    with pytest.raises(ExtError, match="another node took it before us 3 times"):
+        join(folder, "a")
+    assert not os.path.exists(folder)
+
+
+def test_forgetting_may_be_repeated(folder: str) -> None:
+    join(folder, "a")
+    for _ in range(2):
+        lockfile.forget(folder)
+        assert not os.path.exists(folder)
