@@ -42,13 +42,13 @@ def stores(path: str) -> list[tuple[str, Settings]]:
 def listing(settings: Settings) -> Iterator[Found]:
     """Images, then volumes and snapshots, by name."""
     with Pool(settings) as pool:
-        texts = pool.texts()
+        records = {name: rbd_record.from_text(text, name) for name, text in pool.texts().items()}
         names = rbd_lineage.images(pool)
         for name in sorted(names, key=lambda name: (not name.startswith(rbd_settings.IMAGE), name)):
-            record = rbd_record.from_text(texts.get(name, ""), name)
+            record = records.get(name, Record())
             try:
                 with Image(pool, name, write=False) as image:
-                    yield _found(image, name, record)
+                    yield _found(image, name, record, _origin(rbd_lineage.ancestor(pool, image), records))
             except CephError:
                 if pool.has(name) and not record.doing:
                     raise
@@ -139,18 +139,17 @@ def _made(pool: Pool, name: str, verb: str, fill: Callable[[], Record]) -> None:
         raise ExtError(f"volume {name!r} exists already in pool {pool.name}")
 
 
-def _found(image: Image, name: str, record: Record) -> Found:
+def _found(image: Image, name: str, record: Record, origin: str | None) -> Found:
     size = image.size()
     kind = IMAGE if name.startswith(rbd_settings.IMAGE) else record.kind
     physical, exclusive = rbd_lineage.usage(image, size)
     shown = name.removeprefix(rbd_settings.IMAGE) if kind == IMAGE else name
-    return Found(shown, kind, _origin(image), size, physical, exclusive, rbd_lineage.created(image), record.holders)
+    return Found(shown, kind, origin, size, physical, exclusive, rbd_lineage.created(image), record.holders)
 
 
-def _origin(image: Image) -> str | None:
-    found = rbd_lineage.parent(image)
-    if found is None:
+def _origin(name: str | None, records: dict[str, Record]) -> str | None:
+    if name is None:
         return None
-    if found.name.startswith(rbd_settings.IMAGE):
-        return f"{IMAGE}:{found.name.removeprefix(rbd_settings.IMAGE)}"
-    return f"{VOLUME}:{found.name}"
+    if name.startswith(rbd_settings.IMAGE):
+        return f"{IMAGE}:{name.removeprefix(rbd_settings.IMAGE)}"
+    return f"{records.get(name, Record()).kind}:{name}"

@@ -6,11 +6,11 @@ import errno
 from collections import namedtuple
 from ctypes import CFUNCTYPE, Structure, byref, c_bool, c_char_p, c_int, c_int64, c_size_t, c_uint8, c_uint64, c_void_p
 
+from extstorage.rbd_image import Image
 from extstorage.rbd_library import checked, rbd
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from extstorage.rbd_image import Image
     from extstorage.rbd_pool import Pool
 
 _USER = 0  # RBD_SNAP_NAMESPACE_TYPE_USER; those that were removed and still have clones are in another
@@ -24,11 +24,11 @@ class Snapshot(namedtuple("Snapshot", "name visible")):
     visible: bool
 
 
-class Parent(namedtuple("Parent", "pool name trash")):
+class Parent(namedtuple("Parent", "id name trash")):
     """The image that another was cloned from; `trash`: it was removed since, and waits for the last of its clones."""
 
     __slots__ = ()
-    pool: str
+    id: str
     name: str
     trash: bool
 
@@ -122,6 +122,15 @@ def parent(image: Image) -> Parent | None:
     return result
 
 
+def ancestor(pool: Pool, image: Image) -> str | None:
+    """The nearest image that it descends from and that has not been removed."""
+    found = parent(image)
+    if found is None or not found.trash:
+        return found and found.name
+    with Image(pool, found.id, write=False, by_id=True) as removed:
+        return ancestor(pool, removed)
+
+
 def children(image: Image) -> list[str]:
     """Names of the images that were cloned from any of its snapshots and still need it."""
     count = c_size_t(16)
@@ -136,7 +145,7 @@ def children(image: Image) -> list[str]:
 
 
 def _parent(linked: _Linked) -> Parent:
-    return Parent(linked.pool_name.decode(), linked.image_name.decode(), bool(linked.trash))
+    return Parent(linked.image_id.decode(), linked.image_name.decode(), bool(linked.trash))
 
 
 def _extents(image: Image, size: int, *, parents: bool) -> int:

@@ -1,0 +1,166 @@
+"""A real Ceph for a module's tests, and two nodes of a cluster that use it: one beside it, one across a wire."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from ganeti_ext.command import run
+from ganeti_ext.errors import CommandError
+from lab import BASES, ceph, layer
+from lab.ceph import Ceph
+
+NEEDS = [
+    pytest.mark.lab,
+    pytest.mark.skipif(os.geteuid() != 0, reason="mounts and network namespaces need root"),
+    pytest.mark.skipif(not BASES.exists(), reason="the nodes' Debian 13 is made by: make lab-up"),
+]
+VERBS = f"{layer.HERE}/extstorage/rbd"
+MIB = 1 << 20
+HERE, FAR = "10.93.0.1", "10.93.0.2"
+# What is in a pool that nobody uses.
+BARE = {"rbd_info", "rbd_directory", "rbd_trash", "rbd_children", "ganeti-ext.volumes"}
+
+
+class Node(NamedTuple):
+    """A node: `ceph` runs programs in its network namespace."""
+
+    ceph: Ceph
+    name: str
+
+    @property
+    def etc(self) -> str:
+        return f"/etc/ganeti-ext-{self.name}"
+
+    def configure(self, **more: object) -> None:
+        """Write its rbd.conf, with more keys or other values, and Ganeti's word that both nodes are well."""
+        keys = {
+            "user": ceph.USER,
+            "node": f"{self.name}.lab",
+            "run_directory": f"/run/ganeti-ext-{self.name}",
+            "data_directory": f"/var/lib/ganeti-{self.name}",
+            **more,
+        }
+        text = "[rbd]\n" + "".join(f"{key} = {value}\n" for key, value in keys.items())
+        self.write(f"{self.etc}/rbd.conf", text)
+        self.ssconf()
+
+    def ssconf(self, offline: str = "") -> None:
+        for name, text in (("node_list", "a.lab\nb.lab\n"), ("offline_nodes", f"{offline}\n")):
+            self.write(f"/var/lib/ganeti-{self.name}/ssconf_{name}", text)
+
+    def write(self, path: str, text: str) -> None:
+        file = self.ceph.root / path[1:]
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+
+    def env(self, name: str, **env: str) -> dict[str, str]:
+        return {"GANETI_EXT_CONFIG_DIR": self.etc, "VOL_NAME": name, "EXTP_ACCESS": "userspace", **env}
+
+    def call(self, verb: str, name: str = "v", **env: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.ceph.enter(f"{VERBS}/{verb}", env=self.env(name, **env)),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def ok(self, verb: str, name: str = "v", **env: str) -> str:
+        done = self.call(verb, name, **env)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def fails(self, verb: str, name: str = "v", **env: str) -> str:
+        done = self.call(verb, name, **env)
+        assert (done.returncode, done.stdout) == (1, ""), done
+        return done.stderr
+
+    def admin(self, expression: str) -> str:
+        """What an expression on extstorage.rbd_admin (as `a`) and the settings (as `s`) prints."""
+        code = (
+            f"import sys; sys.path.insert(0, {layer.HERE!r}); from extstorage import rbd_admin as a, origin;"
+            f"s = a.stores({self.etc + '/rbd.conf'!r})[0][1]; print({expression})"
+        )
+        return self.ceph.run("/usr/bin/python3", "-c", code).strip()
+
+    def uri(self, name: str = "v") -> str:
+        return self.ok("attach", name).removeprefix("\nkvm:")
+
+    def io(self, name: str, *commands: str) -> str:
+        """Let QEMU's own driver read and write a volume; returns its words."""
+        words = [word for command in commands for word in ("-c", command)]
+        return self.ceph.run("qemu-io", "-f", "raw", "-t", "none", self.uri(name), *words)
+
+    def has(self, name: str, byte: int, offset: int = 0) -> bool:
+        """Whether 64 KiB of a volume from `offset` on are that byte."""
+        return "verification failed" not in self.io(name, f"read -P {byte} {offset} 64k")
+
+    def image(self, identity: str, mib: int = 4, byte: int = 7) -> None:
+        """Put an image into the pool as docs/rbd.md says."""
+        file = self.ceph.root / "tmp/image"
+        file.write_bytes(bytes([byte]) * MIB + bytes((mib - 1) * MIB))
+        self.ceph.run("rbd", "import", "--no-progress", "/tmp/image", f"{ceph.POOL}/image.{identity}")
+
+    def names(self) -> list[str]:
+        return self.ceph.run("rbd", "ls").split()
+
+    def left(self) -> set[str]:
+        """Objects and texts in the pool that a pool in nobody's use has not."""
+        objects = set(self.ceph.run("rados", "--pool", ceph.POOL, "ls").split()) - BARE
+        with contextlib.suppress(CommandError):
+            objects |= set(self.ceph.run("rados", "--pool", ceph.POOL, "listomapkeys", "ganeti-ext.volumes").split())
+        return objects
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Ceph, Ceph]]:
+    """A Ceph, and the same across a wire."""
+    with contextlib.ExitStack() as undo:
+        here, far = f"rbd-{os.getpid()}", f"far-{os.getpid()}"
+        for name in (here, far):
+            run(["ip", "netns", "add", name])
+            undo.callback(run, ["ip", "netns", "delete", name])
+            run(["ip", "-n", name, "link", "set", "lo", "up"])
+        run(["ip", "-n", here, "link", "add", "wire", "type", "veth", "peer", "name", "wire", "netns", far])
+        for name, address in ((here, HERE), (far, FAR)):
+            run(["ip", "-n", name, "address", "add", f"{address}/24", "dev", "wire"])
+            run(["ip", "-n", name, "link", "set", "wire", "up"])
+        place = tmp_path_factory.mktemp("ceph")
+        one = Ceph(place, address=HERE, namespace=here, store="memstore")
+        undo.callback(one.down)
+        one.up()
+        yield one, Ceph(place, address=HERE, namespace=far)
+
+
+@pytest.fixture
+def nodes(cluster: tuple[Ceph, Ceph]) -> Iterator[tuple[Node, Node]]:
+    both = Node(cluster[0], "a"), Node(cluster[1], "b")
+    for node in both:
+        node.configure()
+    yield both
+    empty(both[0])
+
+
+@pytest.fixture
+def node(nodes: tuple[Node, Node]) -> Node:
+    return nodes[0]
+
+
+def empty(node: Node) -> None:
+    """Take everything out of the pool."""
+    clients = [pid for pid in node.ceph.pids() if pid not in node.ceph.pids("mon") + node.ceph.pids("osd")]
+    for pid in clients:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, 9)
+    node.ceph.run("rados", "purge", ceph.POOL, "--yes-i-really-really-mean-it", "--force-full")
+    node.ceph.run("rbd", "pool", "init", ceph.POOL)
+    for folder in Path(node.ceph.root / "run").glob("ganeti-ext-*"):
+        run(["rm", "-r", str(folder)])
