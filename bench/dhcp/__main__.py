@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import fcntl
 import os
-import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from bench import OUT, ROOT
+from bench import ROOT
+from bench.alone import alone
 from bench.dhcp import boot, exchange, flood
 from bench.dhcp.bench import Bench, bench, setup
 from bench.dhcp.servers import NFDHCPD
@@ -36,10 +34,8 @@ WHERE: Mapping[str, Callable[[Sequence[int]], Sequence[int]]] = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = _arguments(argv)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
     try:
-        with _alone():
+        with alone():
             _run(arguments)
     except (ExtError, TimeoutError) as err:
         print(f"bench: {err}", file=sys.stderr)
@@ -99,28 +95,6 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     if os.geteuid() != 0:
         parser.error("this needs root: sudo make bench-dhcp")
     return arguments
-
-
-@contextlib.contextmanager
-def _alone() -> Iterator[None]:
-    """One run at a time: two would measure each other."""
-    OUT.mkdir(exist_ok=True)
-    fd = os.open(OUT, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as err:
-        raise ExtError("another run is under way") from err
-    else:
-        yield
-    finally:
-        os.close(fd)
-
-
-def _interrupt(_number: int, _frame: object) -> None:
-    """Go, once: another signal must not end the taking away."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

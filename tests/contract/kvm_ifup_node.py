@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import fcntl
 import os
 import select
@@ -13,10 +12,13 @@ import socket
 import struct
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
+
+from tests.contract.network_namespace import inside
 
 ROOT = Path(os.environ.get("GANETI_EXT_ROOT", Path(__file__).parents[2]))
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
@@ -39,7 +41,6 @@ echo ready
 exec cat"""
 
 _TUNSETIFF, _IFF_TAP, _IFF_NO_PI = 0x400454CA, 2, 0x1000
-_CLONE_NEWNET = 0x40000000
 
 
 class Node:
@@ -51,7 +52,8 @@ class Node:
         assert self._init.stdout is not None
         assert self._init.stdout.readline() == "ready\n"
         self._reapers: list[Reaper] = []
-        self._enter = ["nsenter", f"--target={self._init.pid}", "--mount", "--net", "--wd=/"]
+        self.pid = self._init.pid
+        self._enter = ["nsenter", f"--target={self.pid}", "--mount", "--net", "--wd=/"]
 
     def close(self) -> None:
         """End what runs inside, whatever became of the test."""
@@ -93,25 +95,19 @@ class Node:
 
     def tap(self, name: str) -> Tap:
         """Make a tap as Ganeti does; the result is its guest's side."""
-        with self._inside():
+        with self.inside():
             return Tap(name)
 
     def file(self, path: str) -> Path:
         """A path inside, seen from outside."""
-        return Path(f"/proc/{self._init.pid}/root{path}")
+        return Path(f"/proc/{self.pid}/root{path}")
 
     def write(self, path: str, text: str) -> None:
         self.run("tee", path, stdin=text)
 
-    @contextlib.contextmanager
-    def _inside(self) -> Iterator[None]:
-        libc = ctypes.CDLL(None, use_errno=True)
-        with open("/proc/thread-self/ns/net", "rb") as home, open(f"/proc/{self._init.pid}/ns/net", "rb") as there:
-            assert libc.setns(there.fileno(), _CLONE_NEWNET) == 0
-            try:
-                yield
-            finally:
-                assert libc.setns(home.fileno(), _CLONE_NEWNET) == 0
+    def inside(self) -> AbstractContextManager[None]:
+        """Within the block, sockets and interfaces that this thread makes are of this node."""
+        return inside(self.pid)
 
 
 class Tap:

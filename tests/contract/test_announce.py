@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import select
-import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
 from kvm_ifup import announce, sender
-from tests.contract.kvm_ifup_node import PATIENCE, Node, needs_node
+from tests.contract.kvm_ifup_node import Node, needs_node
+from tests.contract.network_namespace import Changes
 
 IP, IP6 = "10.0.0.5", "2001:db8::5054:ff:fe00:1"
 UPLINK_MAC, OLD_MAC = "02:00:00:00:00:aa", "02:00:00:00:00:bb"
@@ -20,34 +19,14 @@ REQUEST, REPLY, ADVERTISEMENT = announce.frames(UPLINK_MAC, IP, IP6)
 pytestmark = [pytest.mark.lab, needs_node]
 
 
-class Changes:
-    """The kernel's word that something of these groups changed in a node (rtnetlink(7))."""
-
-    def __init__(self, node: Node, groups: int) -> None:
-        with node._inside():
-            self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
-        self._socket.bind((0, groups))
-
-    def __enter__(self) -> Changes:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._socket.close()
-
-    def until(self, check: Callable[[], bool]) -> None:
-        while not check():
-            assert select.select([self._socket], [], [], PATIENCE)[0], "nothing changed"
-            self._socket.recv(1 << 16)
-
-
 class Wire:
     """A node whose uplink `up0` ends at the neighbour's `wire`. None of the guest's addresses is on either."""
 
     def __init__(self, node: Node, neighbour: Node) -> None:
         self.node, self.neighbour = node, neighbour
         node.run("ip", "link", "delete", "br0")
-        peer = ("type", "veth", "peer", "name", "wire", "netns", str(neighbour._init.pid))
-        with Changes(node, _LINK) as changes:
+        peer = ("type", "veth", "peer", "name", "wire", "netns", str(neighbour.pid))
+        with Changes(node.pid, _LINK) as changes:
             node.run("ip", "link", "add", "up0", "address", UPLINK_MAC, *peer)
             # Without addresses of its own, whose duplicate address detection would end in the midst of a test.
             node.run("ip", "link", "set", "up0", "addrgenmode", "none")
@@ -58,7 +37,7 @@ class Wire:
         neighbour.run("ip", "address", "add", "2001:db8::1/64", "dev", "wire", "nodad")
 
     def send(self, interface: str, *frames: bytes) -> None:
-        with self.node._inside():
+        with self.node.inside():
             sender.send(interface, frames)
 
     def know(self, address: str, mac: str) -> None:
@@ -100,7 +79,7 @@ def wire() -> Iterator[Wire]:
 def test_a_neighbour_learns_the_new_mac_from_one_frame(wire: Wire, frame: bytes, address: str) -> None:
     wire.know(address, OLD_MAC)
     assert OLD_MAC in wire.known(address)
-    with Changes(wire.neighbour, _NEIGHBOURS) as changes:
+    with Changes(wire.neighbour.pid, _NEIGHBOURS) as changes:
         wire.send("up0", frame)
         changes.until(lambda: UPLINK_MAC in wire.known(address))
     assert OLD_MAC not in wire.known(address)
@@ -111,7 +90,7 @@ def test_nothing_changes_on_the_host_that_sends(wire: Wire) -> None:
     wire.know(IP6, OLD_MAC)
     before = wire.host()
     assert any(line.startswith("net.ipv4.ip_nonlocal_bind = 0") for line in before)
-    with Changes(wire.neighbour, _NEIGHBOURS) as changes:
+    with Changes(wire.neighbour.pid, _NEIGHBOURS) as changes:
         wire.send("up0", REQUEST, REPLY, ADVERTISEMENT)
         changes.until(lambda: UPLINK_MAC in wire.known(IP) and UPLINK_MAC in wire.known(IP6))
     assert wire.host() == before

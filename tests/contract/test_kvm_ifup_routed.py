@@ -27,7 +27,7 @@ from tests.contract.kvm_ifup_frames import (
     PASS,
     PREFIX6,
 )
-from tests.contract.kvm_ifup_machine import NEIGHBOURS, Changes, Machine
+from tests.contract.kvm_ifup_machine import NEIGHBOURS, Machine
 from tests.contract.kvm_ifup_node import PATH, SCRIPT, Node, needs_node
 from tests.contract.kvm_ifup_set import for_taps
 from tests.contract.kvm_ifup_site import (
@@ -53,6 +53,7 @@ from tests.contract.kvm_ifup_site import (
     ip,
     watched,
 )
+from tests.contract.network_namespace import Changes
 
 pytestmark = [pytest.mark.lab, needs_node]
 
@@ -156,7 +157,7 @@ class TestTraffic:
         for address in (IP, IP6):
             router.ip(f"neigh replace {address} lladdr 02:00:00:00:00:bb dev eth0 nud stale")
         ip_less.guest()
-        with Changes(router, NEIGHBOURS) as changes:
+        with Changes(router.pid, NEIGHBOURS) as changes:
             ip_less.up()
             changes.until(lambda: {neighbour(router, address) for address in (IP, IP6)} == {UPLINK_MAC})
 

@@ -14,7 +14,9 @@ import pytest
 from ganeti_ext.errors import ContractError
 from kvm_ifup import uplink
 from tests.contract.kvm_ifup_node import ROOT, Node, needs_node
+from tests.contract.network_namespace import Changes
 
+_LINK = 0x1  # RTMGRP_LINK
 pytestmark = [pytest.mark.lab, needs_node]
 
 
@@ -33,8 +35,18 @@ class Router:
         for line in lines:
             self.node.run("ip", *line.split())
 
+    def lose_carrier(self, number: int) -> None:
+        """The far end goes down; the kernel notes that some time later, in its routes last."""
+        with Changes(self.node.pid, _LINK) as changes:
+            self.ip(f"link set far{number} down")
+            changes.until(lambda: f"dev eth{number} proto kernel" in self._dead())
+
+    def _dead(self) -> str:
+        lines = self.node.run("ip", "route", "show", "table", "main").splitlines()
+        return "\n".join(line for line in lines if "linkdown" in line)
+
     def find(self, version: int = 4, table: str = "100") -> str:
-        with self.node._inside():
+        with self.node.inside():
             return uplink.find(table, version)
 
     def fifth(self, version: int = 4) -> str:
@@ -142,9 +154,9 @@ def test_a_hop_whose_link_is_down_is_no_way(router: Router) -> None:
 
 def test_a_hop_without_carrier_comes_last(router: Router) -> None:
     router.ip(f"{ROUTE} default nexthop via 10.0.2.1 dev eth2 weight 3 nexthop via 10.0.1.1 dev eth1")
-    router.ip("link set far2 down")
+    router.lose_carrier(2)
     assert router.find() == "eth1"
-    router.ip("link set far1 down")
+    router.lose_carrier(1)
     assert router.find() == "eth2"
 
 

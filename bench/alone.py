@@ -1,0 +1,41 @@
+"""One run at a time, that ends by a signal as it would by itself."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import signal
+from collections.abc import Iterator
+
+from bench import OUT
+from ganeti_ext.errors import ExtError
+
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """No other run is under way within the block: two would measure each other. ExtError when there is one.
+
+    SIGINT, SIGTERM and SIGHUP raise KeyboardInterrupt, once.
+    """
+    for number in _ENDING:
+        signal.signal(number, _interrupt)
+    OUT.mkdir(exist_ok=True)
+    fd = os.open(OUT, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as err:
+        raise ExtError("another run is under way") from err
+    else:
+        yield
+    finally:
+        os.close(fd)
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    """Go, once: another signal must not end the taking away."""
+    for number in _ENDING:
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
