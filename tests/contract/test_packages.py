@@ -42,6 +42,7 @@ LINKS = {
     },
     "extstorage": {
         "usr/share/ganeti/extstorage/cow": "../../ganeti-ext/extstorage/cow",
+        "usr/share/ganeti/extstorage/rbd": "../../ganeti-ext/extstorage/rbd",
         "usr/share/ganeti/os/ganeti-ext": "../../ganeti-ext/extstorage/os",
     },
     "eventd": {"usr/sbin/ganeti-ext-eventd": "../share/ganeti-ext/eventd/ganeti-ext-eventd"},
@@ -67,7 +68,7 @@ CONFFILES = {
             for way in ("down", "up")
         ),
     ],
-    "extstorage": ["/etc/ganeti-ext/cow.conf"],
+    "extstorage": ["/etc/ganeti-ext/cow.conf", "/etc/ganeti-ext/rbd.conf"],
     "eventd": [
         "/etc/ganeti-ext/dns.conf",
         "/etc/ganeti-ext/eventd.conf",
@@ -135,8 +136,9 @@ def test_a_package_holds_its_folders_as_they_are_here(
             assert bool(there[path].mode & 0o111) == os.access(source, os.X_OK), path
 
 
-def test_the_provider_has_ganetis_ten_verbs(contents: dict[str, dict[str, tarfile.TarInfo]]) -> None:
-    folder = f"{TREE}/extstorage/cow"
+@pytest.mark.parametrize("provider", ["cow", "rbd"])
+def test_a_provider_has_ganetis_ten_verbs(contents: dict[str, dict[str, tarfile.TarInfo]], provider: str) -> None:
+    folder = f"{TREE}/extstorage/{provider}"
     for verb in VERBS:
         assert contents["extstorage"][f"{folder}/{verb}"].linkname == "_run", verb
     assert contents["extstorage"][f"{folder}/_run"].mode == 0o755
