@@ -58,8 +58,7 @@ def unlock(settings: Settings, name: str, who: str | None = None) -> tuple[Holde
 
 def clone(settings: Settings, name: str, origin: Origin, size: int | None = None) -> None:
     """Make a volume with an origin's content, as long as that if no size in bytes is given."""
-    source = volumefile.origin(settings, origin)
-    volumefile.create(settings, name, size or os.stat(source[0]).st_size, source)
+    volumefile.create(settings, name, size, volumefile.origin(settings, origin))
 
 
 def image(settings: Settings, name: str, file: str) -> None:
@@ -69,7 +68,7 @@ def image(settings: Settings, name: str, file: str) -> None:
         if os.path.lexists(found):
             raise ExtError(f"image {name!r} exists already: {found}")
     try:
-        draft.make(path, os.stat(file).st_size, file, {draft.KIND: IMAGE})
+        draft.make(path, None, file, {draft.KIND: IMAGE})
     except FileExistsError:
         raise ExtError(f"image {name!r} has just been made by another") from None
 
@@ -106,9 +105,13 @@ def flatten(settings: Settings, name: str) -> None:
         replacement.flatten(settings, name)
 
 
-def leaks(settings: Settings) -> list[Leak]:
-    """What killed calls and lost nodes left, as far as this node can tell."""
-    found = [Leak(DRAFT, path, "nobody has written to it for a day") for path in volumefile.drafts(settings)]
+def leaks(settings: Settings, age: float = volumefile.OLD) -> list[Leak]:
+    """What killed calls and lost nodes left, as far as this node can tell.
+
+    A draft may be another node's work: it counts when nobody has written to it for `age` seconds.
+    """
+    why = f"nobody has written to it for {age:.0f} s"
+    found = [Leak(DRAFT, path, why) for path in volumefile.drafts(settings, age)]
     gone = [name for name in hint.names(settings.run_directory) if existing(settings, name) is None]
     found += [Leak(LOOP, name, "this node has a device for a volume that is gone") for name in gone]
     here, attached = holding.this(settings), hint.names(settings.run_directory)
@@ -122,9 +125,9 @@ def leaks(settings: Settings) -> list[Leak]:
     return found
 
 
-def mend(settings: Settings) -> list[Leak]:
+def mend(settings: Settings, age: float = volumefile.OLD) -> list[Leak]:
     """Clear away all leaks; returns them."""
-    found = leaks(settings)
+    found = leaks(settings, age)
     for leak in found:
         name, _, who = leak.what.partition(" ")
         if leak.kind == DRAFT:

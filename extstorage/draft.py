@@ -30,8 +30,8 @@ NOTES = (INFO, ORIGIN, KIND)
 MANY = 25_000  # extents; a reflink takes some 20 us for each, and writers of the source wait as long
 
 
-def make(path: str, size: int, source: str | None, texts: Mapping[str, str]) -> None:
-    """Make the volume that would be the file `path`, of `size` bytes with the content of `source`.
+def make(path: str, size: int | None, source: str | None, texts: Mapping[str, str]) -> None:
+    """Make the volume that would be the file `path`, with the content of `source`, of `size` bytes or as long as that.
 
     FileExistsError when one of that name was published meanwhile.
     """
@@ -103,8 +103,8 @@ def notes(path: str | int) -> dict[str, str]:
         return {}
 
 
-def fill(target: int, source: str, size: int) -> None:
-    """Give an empty file the content of another, shared where that can be, and a length."""
+def fill(target: int, source: str, size: int | None) -> None:
+    """Give an empty file the content of another, shared where that can be, and a length if one is wanted."""
     origin = opened(source, size)
     try:
         _share(origin, target, source)
@@ -113,20 +113,22 @@ def fill(target: int, source: str, size: int) -> None:
     lengthen(target, size)
 
 
-def opened(source: str, size: int) -> int:
+def opened(source: str, size: int | None) -> int:
     """A descriptor of an origin that is to become `size` bytes long."""
     try:
         fd = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         raise ExtError(f"origin {source} has just been removed") from None
     length = os.fstat(fd).st_size
-    if length > size:
+    if size is not None and length > size:
         os.close(fd)
         raise ExtError(f"origin {source} has {length} bytes: more than the {size} ({size // MIB} MiB) asked for")
     return fd
 
 
-def lengthen(fd: int, size: int) -> None:
+def lengthen(fd: int, size: int | None) -> None:
+    if size is None:
+        return
     try:
         os.ftruncate(fd, size)
     except OSError as err:
@@ -135,7 +137,7 @@ def lengthen(fd: int, size: int) -> None:
         raise ExtError(f"{size // MIB} MiB are more than a file may have on this file system") from err
 
 
-def _file(folder: int, path: str, size: int, source: str | None, texts: Mapping[str, str]) -> None:
+def _file(folder: int, path: str, size: int | None, source: str | None, texts: Mapping[str, str]) -> None:
     fd = os.open(draft_of(path), NEW, 0o600)
     try:
         _complete(fd, size, source, texts)
@@ -147,7 +149,7 @@ def _file(folder: int, path: str, size: int, source: str | None, texts: Mapping[
         os.close(fd)
 
 
-def _subvolume(folder: int, path: str, size: int, source: str | None, texts: Mapping[str, str]) -> None:
+def _subvolume(folder: int, path: str, size: int | None, source: str | None, texts: Mapping[str, str]) -> None:
     draft = draft_of(_whole(path))
     snapshot = bool(source) and _snapshot(folder, os.path.basename(draft), str(source), size)
     if not snapshot:
@@ -167,7 +169,7 @@ def _subvolume(folder: int, path: str, size: int, source: str | None, texts: Map
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), _whole(path)) from None
 
 
-def _snapshot(folder: int, name: str, source: str, size: int) -> bool:
+def _snapshot(folder: int, name: str, source: str, size: int | None) -> bool:
     """Make the draft a snapshot of the origin's subvolume; False when that is no subvolume of this file system."""
     whole = subvolume(source)
     if not whole:
@@ -194,7 +196,7 @@ def _checksummed(source: str) -> bool:
         os.close(fd)
 
 
-def _complete(fd: int, size: int, source: str | None, texts: Mapping[str, str]) -> None:
+def _complete(fd: int, size: int | None, source: str | None, texts: Mapping[str, str]) -> None:
     if source:
         fill(fd, source, size)
     else:

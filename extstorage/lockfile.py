@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 TRIES = 50
 GONE = (errno.ENOENT, errno.ESTALE)
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def holders(folder: str) -> Holders:
@@ -51,6 +52,8 @@ def change(folder: str, node: str, alter: Callable[[Holders], Holders]) -> Holde
         try:
             return _attempt(folder, node, alter)
         except OSError as err:
+            if err.errno in FULL:
+                return _without_room(folder, alter, err)
             # Another node was faster, or removed the directory under us.
             if err.errno not in (*GONE, errno.EEXIST):
                 raise
@@ -86,6 +89,22 @@ def _attempt(folder: str, node: str, alter: Callable[[Holders], Holders]) -> Hol
         os.close(fd)
         remove(draft)
         _drop(folder)  # if nobody ever held it
+    return after
+
+
+def _without_room(folder: str, alter: Callable[[Holders], Holders], full: OSError) -> Holders:
+    """What can be done where no file can be made: nothing at all, or give up what nobody else holds.
+
+    A volume must be removable from a full store, and an instance stoppable.
+    """
+    number, before = _read(folder) if os.path.isdir(folder) else (0, ())
+    after = alter(before)
+    if after and after != before:
+        raise full
+    if after != before:
+        remove(f"{folder}/{number}")
+        if _numbers(folder):  # another node came in meanwhile
+            raise full
     return after
 
 

@@ -39,8 +39,8 @@ def origin(settings: Settings, wanted: Origin) -> tuple[str, str]:
     raise ExtError(f"origin {str(wanted)!r} does not exist: there is no {lacks}")
 
 
-def create(settings: Settings, name: str, size: int, source: tuple[str, str] | None, kind: str = VOLUME) -> None:
-    """Make a volume of `size` bytes, empty or with the content of another file.
+def create(settings: Settings, name: str, size: int | None, source: tuple[str, str] | None, kind: str = VOLUME) -> None:
+    """Make a volume of `size` bytes, empty or with the content of another file, which has a size of its own.
 
     An existing volume is an error even if it looks like what was asked for: Ganeti never repeats a name, so
     to accept it could mean to hand out another guest's disk.
@@ -52,6 +52,7 @@ def create(settings: Settings, name: str, size: int, source: tuple[str, str] | N
     with settings.hint(name):
         found = existing(settings, name)
         if found:
+            _tidy(settings, name)
             raise ExtError(f"volume {name!r} exists already: {found}")
         try:
             draft.make(path, size, source[0] if source else None, notes)
@@ -61,8 +62,7 @@ def create(settings: Settings, name: str, size: int, source: tuple[str, str] | N
 
 def snapshot(settings: Settings, name: str, target: str) -> None:
     """Make a volume of its own with another's content of this moment."""
-    path = settled(settings, name)
-    create(settings, target, os.stat(path).st_size, (path, f"volume:{name}"), SNAPSHOT)
+    create(settings, target, None, (settled(settings, name), f"volume:{name}"), SNAPSHOT)
 
 
 def adopt(settings: Settings, name: str, size: int) -> None:
@@ -134,13 +134,8 @@ def drafts(settings: Settings, age: float = OLD) -> list[str]:
 def sweep(settings: Settings, path: str) -> None:
     """Remove a draft."""
     name = draft.volume(path) or draft.volume_of_inner(path)
-    folder = os.open(volumes(settings), draft.FOLDER)
-    try:
-        with settings.hint(name):  # of this node, nobody works on it
-            draft.discard(folder, settings.volume(name))
-            remove(draft.draft_of(in_subvolume(settings.volume(name))))
-    finally:
-        os.close(folder)
+    with settings.hint(name):  # of this node, nobody works on it
+        _tidy(settings, name)
 
 
 def settled(settings: Settings, name: str) -> str:
@@ -155,6 +150,16 @@ def names(settings: Settings) -> list[str]:
     """All volumes."""
     found = [entry for entry in os.listdir(volumes(settings)) if not entry.startswith(".")]
     return sorted(entry[:-4] for entry in found if entry.endswith((FILE, SUBVOLUME)))
+
+
+def _tidy(settings: Settings, name: str) -> None:
+    """Throw away what a call left that was killed on this node; the volume's hint is held."""
+    folder = os.open(volumes(settings), draft.FOLDER)
+    try:
+        draft.discard(folder, settings.volume(name))
+        remove(draft.draft_of(in_subvolume(settings.volume(name))))
+    finally:
+        os.close(folder)
 
 
 def _touched(path: str) -> float:
