@@ -101,6 +101,7 @@ def _like(path: str, fd: int) -> None:
 def _copy(source: int, target: int) -> None:
     """The data, read and written: copy_file_range would share it again."""
     end = os.fstat(source).st_size
+    os.ftruncate(target, end)  # first: XFS would keep what it had allocated ahead of the last write
     offset = 0
     while offset < end:
         try:
@@ -115,7 +116,6 @@ def _copy(source: int, target: int) -> None:
         if block.count(0) != len(block):
             os.pwrite(target, block, offset)
         offset += len(block)
-    os.ftruncate(target, end)
 
 
 def _sync(folder: str) -> None:

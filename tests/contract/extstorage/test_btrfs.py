@@ -1,0 +1,113 @@
+"""Subvolumes: snapshots that do not care into how many pieces a disk is scattered."""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+import time
+
+import pytest
+
+from extstorage import btrfs as ioctls
+from extstorage import reflink
+from tests.contract.extstorage.harness import MIB, Node, image, sh
+
+pytestmark = [
+    pytest.mark.lab,
+    pytest.mark.skipif(os.geteuid() != 0, reason="loop devices and mounts need root"),
+    pytest.mark.skipif(not os.path.exists("/dev/loop-control"), reason="this kernel has no loop devices"),
+]
+PIECES = 40_000
+
+
+def scatter(node: Node) -> int:
+    """Write every second block of a volume, out of order; returns its extents."""
+    fd = os.open(node.file(), os.O_WRONLY)
+    try:
+        places = [number * 8192 for number in range(PIECES)]
+        random.Random(1).shuffle(places)
+        for place in places:
+            os.pwrite(fd, b"x" * 4096, place)
+        os.fsync(fd)
+        return reflink.pieces(fd)
+    finally:
+        os.close(fd)
+
+
+def timed(node: Node, target: str) -> tuple[float, str]:
+    began = time.monotonic()
+    done = node.call("snapshot", VOL_SNAPSHOT_NAME=target)
+    took = time.monotonic() - began
+    assert done.returncode == 0, done
+    return took, done.stderr
+
+
+def test_a_volume_is_a_subvolume_written_in_place(btrfs: Node) -> None:
+    btrfs.ok("create", VOL_SIZE="4")
+    assert ioctls.is_subvolume(str(btrfs.share / "volumes/v.vol"))
+    assert "C" in sh("lsattr", btrfs.file()).split()[0]
+    btrfs.ok("snapshot", VOL_SNAPSHOT_NAME="s")
+    assert "C" in sh("lsattr", btrfs.file("s")).split()[0]
+    assert ioctls.is_subvolume(str(btrfs.share / "volumes/s.vol"))
+
+
+def test_a_plain_image_with_checksums_is_shared_by_its_clones(btrfs: Node) -> None:
+    content = image(btrfs)
+    done = btrfs.call("create", VOL_SIZE="8", EXTP_ORIGIN="debian")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert btrfs.file().read_bytes() == content + bytes(4 * MIB)
+    assert "shared" in sh("filefrag", "-v", btrfs.file())
+
+
+def test_the_snapshot_of_a_scattered_disk_takes_no_longer_than_another(btrfs: Node) -> None:
+    btrfs.ok("create", VOL_SIZE="400")
+    usual = min(timed(btrfs, f"few{number}")[0] for number in range(3))
+    assert scatter(btrfs) > PIECES * 0.9
+    timed(btrfs, "first")  # writes back what the scattering left
+    took, told = min(timed(btrfs, f"many{number}") for number in range(3))
+    assert told == ""
+    assert took < usual + 0.1
+
+
+def test_on_xfs_it_takes_longer_and_a_warning_says_so(xfs: Node) -> None:
+    xfs.ok("create", VOL_SIZE="400")
+    _, told = timed(xfs, "few")
+    assert told == ""
+    count = scatter(xfs)
+    assert count > 30_000
+    _, told = timed(xfs, "many")
+    assert f"v.raw is in {count} pieces: its reflink takes about" in told
+
+
+def test_a_name_that_is_taken_is_not_replaced(btrfs: Node) -> None:
+    btrfs.ok("create", VOL_SIZE="1")
+    folder = os.open(btrfs.share / "volumes", os.O_RDONLY)
+    try:
+        ioctls.create(folder, "x.vol")
+        with pytest.raises(FileExistsError):
+            ioctls.create(folder, "v.vol")
+        with open(btrfs.share / "volumes/x.vol/disk", "wb"):
+            pass
+        with pytest.raises(OSError, match="not empty") as caught:
+            os.rename(btrfs.share / "volumes/v.vol", btrfs.share / "volumes/x.vol")
+        assert caught.value.errno == errno.ENOTEMPTY
+        assert ioctls.destroy(folder, "x.vol")
+        assert not ioctls.destroy(folder, "x.vol")
+    finally:
+        os.close(folder)
+    assert btrfs.volumes() == ["v"]
+
+
+def test_a_snapshot_of_a_busy_disk_leaves_no_draft_and_can_be_removed_while_attached_elsewhere(btrfs: Node) -> None:
+    btrfs.ok("create", VOL_SIZE="4")
+    device = btrfs.ok("attach")
+    with open(device, "r+b", buffering=0) as disk:
+        disk.write(b"then" * 1024)
+        btrfs.ok("snapshot", VOL_SNAPSHOT_NAME="s")
+        disk.seek(0)
+        disk.write(b"now!" * 1024)
+    assert btrfs.file("s").read_bytes()[:4] == b"then"
+    btrfs.ok("detach")
+    btrfs.ok("remove")
+    assert btrfs.volumes() == ["s"]
