@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from extstorage.layout import Settings
 from extstorage.origin import parse
 from ganeti_ext.errors import ExtError
 from tests.contract.extstorage.harness import MIB, Node, eventually, image, sh
+from tests.contract.extstorage.test_nodes import killed_at
 
 pytestmark = [
     pytest.mark.lab,
@@ -119,6 +121,32 @@ def test_flattened_a_volume_shares_nothing_and_has_no_origin(xfs: Node, btrfs: N
         assert node.file().read_bytes() == content + bytes(2 * MIB)
         (one,) = (entry for entry in cow_admin.listing(settings(node)) if entry.name == "v")
         assert (one.origin, one.physical, one.exclusive) == (None, 4 * MIB, 4 * MIB)
+
+
+@pytest.mark.parametrize("what", ["rollback", "flatten"])
+def test_killed_before_each_of_its_lines_a_volume_has_its_old_content_or_the_new(
+    xfs: Node, btrfs: Node, what: str
+) -> None:
+    for node in (xfs, btrfs):
+        node.ok("create", VOL_SIZE="1")
+        node.ok("snapshot", VOL_SNAPSHOT_NAME="s")
+        here = settings(node)
+        action = (
+            partial(cow_admin.rollback, here, "v", "s") if what == "rollback" else partial(cow_admin.flatten, here, "v")
+        )
+        line, killed, seen = 0, True, set()
+        while killed:
+            line += 1
+            node.file().write_bytes(b"new!" + bytes(MIB - 4))
+            killed = killed_at(line, action)
+            content = node.file().read_bytes()
+            seen.add(content[:4])
+            assert content[4:] == bytes(MIB - 4)
+            cow_admin.mend(here, age=-1.0)
+            assert node.volumes() == ["s", "v"]
+            assert os.listdir(node.file().parent) in (["disk"], os.listdir(node.share / "volumes"))
+        assert seen == ({b"new!", bytes(4)} if what == "rollback" else {b"new!"})
+        assert line > 20
 
 
 def test_an_image_is_made_once(node: Node, tmp_path: Path) -> None:

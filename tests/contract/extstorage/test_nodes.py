@@ -10,6 +10,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -79,8 +81,8 @@ def test_killed_at_any_moment_an_attach_leaks_nothing(xfs: Node) -> None:
     assert xfs.run_files() == []
 
 
-def killed_at(line: int, verb: str, env: dict[str, str]) -> bool:
-    """Run a verb in a child that kills itself before its n-th line; tell whether there was such a line."""
+def killed_at(line: int, action: Callable[[], object]) -> bool:
+    """Do something in a child that kills itself before the n-th line of ours; tell whether there was such a line."""
     child = os.fork()
     if not child:
         left = line
@@ -94,7 +96,7 @@ def killed_at(line: int, verb: str, env: dict[str, str]) -> bool:
 
         sys.settrace(trace)
         try:
-            main(verb, env)
+            action()
         finally:
             os._exit(0)
     return os.WIFSIGNALED(os.waitpid(child, 0)[1])
@@ -112,7 +114,7 @@ def test_killed_before_each_of_its_lines_a_verb_can_be_called_again(xfs: Node, v
             main("create", env)
         if verb in {"grow", "detach", "remove", "snapshot"}:
             main("attach", env)
-        killed = killed_at(line, verb, env)
+        killed = killed_at(line, partial(main, verb, env))
         assert len(xfs.loops()) <= 1
         if verb not in {"create", "snapshot"}:
             main(verb, env)
