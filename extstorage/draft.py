@@ -42,7 +42,6 @@ def make(path: str, size: int | None, source: str | None, texts: Mapping[str, st
             _subvolume(folder, path, size, source, texts)
         else:
             _file(folder, path, size, source, texts)
-        os.fsync(folder)
     finally:
         discard(folder, path)
         os.close(folder)
@@ -145,12 +144,18 @@ def _file(folder: int, path: str, size: int | None, source: str | None, texts: M
         # draft away for a leftover, this fails instead of publishing that node's half-written one.
         # With a src_dir_fd Python calls linkat(AT_SYMLINK_FOLLOW), which /proc needs; the path is absolute.
         os.link(f"/proc/self/fd/{fd}", path, src_dir_fd=folder, follow_symlinks=True)
+        os.fsync(folder)
     finally:
         os.close(fd)
 
 
 def _subvolume(folder: int, path: str, size: int | None, source: str | None, texts: Mapping[str, str]) -> None:
-    draft = draft_of(_whole(path))
+    draft, whole = draft_of(_whole(path)), os.path.basename(_whole(path))
+    if source and _fits(source, size) and _snapshot(folder, whole, source, size):
+        # Complete and on the disk in one step, where a draft's rename would have to be waited for. Killed here, it has
+        # its origin's texts.
+        annotate(f"{_whole(path)}/{DISK}", texts)
+        return
     snapshot = bool(source) and _snapshot(folder, os.path.basename(draft), str(source), size)
     if not snapshot:
         btrfs.create(folder, os.path.basename(draft))
@@ -163,19 +168,31 @@ def _subvolume(folder: int, path: str, size: int | None, source: str | None, tex
         os.close(fd)
     try:
         os.rename(draft, _whole(path))  # onto a subvolume with a disk in it this fails
+        os.fsync(folder)
     except OSError as err:
         if err.errno not in (errno.ENOTEMPTY, errno.EEXIST):
             raise
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), _whole(path)) from None
 
 
+def _fits(source: str, size: int | None) -> bool:
+    """Whether an origin has the wanted length already."""
+    fd = opened(source, size)
+    try:
+        return size is None or os.fstat(fd).st_size == size
+    finally:
+        os.close(fd)
+
+
 def _snapshot(folder: int, name: str, source: str, size: int | None) -> bool:
     """Make the draft a snapshot of the origin's subvolume; False when that is no subvolume of this file system."""
-    whole = subvolume(source)
-    if not whole:
+    if not subvolume(source):
         return False
     os.close(opened(source, size))
-    origin = os.open(whole, FOLDER)
+    try:
+        origin = os.open(subvolume(source), FOLDER)
+    except FileNotFoundError:
+        raise ExtError(f"origin {source} has just been removed") from None
     try:
         btrfs.snapshot(origin, folder, name)
     except OSError as err:

@@ -57,7 +57,7 @@ def create(settings: Settings, name: str, size: int | None, source: tuple[str, s
         try:
             draft.make(path, size, source[0] if source else None, notes)
         except FileExistsError as err:
-            raise ExtError(f"volume {name!r} exists already: {err.filename2 or err.filename}") from None
+            raise ExtError(f"volume {name!r} exists already: {err.filename2 or err.filename or path}") from None
 
 
 def snapshot(settings: Settings, name: str, target: str) -> None:
