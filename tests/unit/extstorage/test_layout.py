@@ -86,6 +86,13 @@ def test_the_shipped_configuration_is_all_defaults() -> None:
         assert str(getattr(Settings(), key)) == default
 
 
+def test_every_key_is_documented() -> None:
+    page = (Path(__file__).parents[3] / "docs/storage.md").read_text()
+    for key, default in Settings()._asdict().items():
+        assert f"\n| `{key}` | " in page
+        assert not isinstance(default, str) or not default or f"| `{key}` | `{default}` |" in page
+
+
 def test_no_volume_is_another_thing_than_no_share(tmp_path: Path) -> None:
     settings = Settings(str(tmp_path), "/r")
     with pytest.raises(ExtError, match="is the shared directory mounted"):

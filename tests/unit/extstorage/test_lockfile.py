@@ -127,6 +127,23 @@ def test_one_that_never_settles_is_an_error(folder: str, monkeypatch: pytest.Mon
     assert not os.path.exists(folder)
 
 
+def test_on_a_full_store_a_node_keeps_and_gives_up_what_it_has_but_takes_nothing(
+    folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    join(folder, "a")
+    monkeypatch.setattr(lockfile, "_attempt", full)
+    assert lockfile.change(folder, "a", lambda before: before) == (holder("a"),)
+    with pytest.raises(OSError, match="No space left"):
+        join(folder, "b")
+    assert lockfile.holders(folder) == (holder("a"),)
+    assert lockfile.change(folder, "a", lambda _: ()) == ()
+    assert lockfile.holders(folder) == ()
+    assert lockfile.change(f"{folder}-never", "a", lambda before: before) == ()
+
+
 def test_forgetting_may_be_repeated(folder: str) -> None:
     join(folder, "a")
     for _ in range(2):

@@ -31,7 +31,9 @@ def test_every_verb_is_an_executable_of_its_name() -> None:
     for name in found:
         assert os.readlink(COW / name) == "_run"
         assert os.access(COW / name, os.X_OK)
-    assert (COW / "parameters.list").read_text().startswith("origin ")
+    lines = (COW / "parameters.list").read_text().splitlines()
+    assert [line.split(None, 1)[0] for line in lines] == ["origin", "reuse_data", "pool"]
+    assert all(len(line.split(None, 1)) == 2 for line in lines)
 
 
 def test_the_os_definition_is_complete() -> None:
