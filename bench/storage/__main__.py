@@ -1,0 +1,88 @@
+"""The command: python3 -m bench.storage."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from bench import ROOT
+from bench.alone import alone
+from bench.result import Result
+from bench.storage import cow, extents, rbd
+from bench.storage.bars import OURS
+from bench.storage.place import Bench, bench
+from ganeti_ext.errors import ExtError
+from lab import base
+
+PARTS: Mapping[str, Callable[[Bench], None]] = {
+    "cow": cow.measure,
+    "extents": extents.measure,
+    "rbd": rbd.measure,
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = _arguments(argv)
+    try:
+        with alone():
+            _run(arguments)
+    except (ExtError, OSError) as err:
+        print(f"bench: {err}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("bench: interrupted; everything is taken away", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    base.setup()
+    result = Result("storage", OURS, arguments={name: str(value) for name, value in vars(arguments).items()})
+    whole = False
+    try:
+        sizes = arguments.rounds, arguments.seconds, arguments.servers
+        with bench(*sizes, result, arguments.tree, arguments.nice) as place:
+            for part in arguments.part:
+                PARTS[part](place)
+        whole = True
+    finally:
+        # What was measured before a failure is told as well.
+        if text := result.text():
+            print(f"\n{text}\n{result.save(whole=whole)}")
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        "python3 -m bench.storage",
+        description="The providers of disks beside what stands below them, on this machine, in turns. Needs root.",
+        epilog="Figures of one machine in one minute: only the ratios say something about another.",
+    )
+    parser.add_argument("part", nargs="*", metavar="PART", help=f"{', '.join(PARTS)} (default: all)")
+    parser.add_argument("--rounds", type=int, help="turns of each (default: 3)")
+    parser.add_argument("--seconds", type=int, help="length of one run of fio (default: 3)")
+    parser.add_argument("--servers", type=int, help="servers from one snapshot (default: 100)")
+    parser.add_argument(
+        "--tree", type=Path, default=ROOT, metavar="DIR", help="measure the providers of another checkout"
+    )
+    parser.add_argument("--nice", type=int, default=-10, metavar="N", help="of what is measured (default: -10)")
+    parser.add_argument("--quick", action="store_true", help="one round, one second, 10 servers")
+    arguments = parser.parse_args(argv)
+    arguments.part = arguments.part or list(PARTS)
+    if unknown := set(arguments.part) - set(PARTS):
+        parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    quick = arguments.quick
+    arguments.rounds = arguments.rounds or (1 if quick else 3)
+    arguments.seconds = arguments.seconds or (1 if quick else 3)
+    arguments.servers = arguments.servers or (10 if quick else 100)
+    if min(arguments.rounds, arguments.seconds, arguments.servers) < 1:
+        parser.error("--rounds, --seconds and --servers are numbers from 1 on")
+    if os.geteuid() != 0:
+        parser.error("this needs root: sudo make bench-storage")
+    return arguments
+
+
+if __name__ == "__main__":
+    sys.exit(main())

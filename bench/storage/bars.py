@@ -1,0 +1,42 @@
+"""What the figures have to reach, told as notes below their table."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from bench import table
+from bench.result import Result
+from bench.stats import Sample, ratios, summary
+
+OURS = "ours"
+
+
+class Bar(NamedTuple):
+    """Our samples of a measure, or their ratio to another subject's, are to be at most (or at least) a number."""
+
+    measure: str
+    limit: float
+    unit: str
+    against: str = ""
+    least: bool = False
+
+
+def tell(result: Result, heading: str, bars: tuple[Bar, ...]) -> None:
+    for bar in bars:
+        result.note(heading, verdict(bar, samples(result, heading, bar)))
+
+
+def samples(result: Result, heading: str, bar: Bar) -> list[Sample]:
+    ours = result.samples(heading, bar.measure, OURS)
+    return ratios(ours, result.samples(heading, bar.measure, bar.against)) if bar.against else ours
+
+
+def verdict(bar: Bar, found: list[Sample]) -> str:
+    """A sentence: by the median it holds or not."""
+    what = f"{bar.measure}{f', of {bar.against}' if bar.against else ''}"
+    wanted = f"{'at least' if bar.least else 'at most'} {table.number(bar.limit)}{bar.unit}"
+    middle = summary(found)
+    if middle is None:
+        return f"{what}: to be {wanted}; no figure"
+    holds = middle.median >= bar.limit if bar.least else middle.median <= bar.limit
+    return f"{what}: to be {wanted}; {table.cell(found, bar.unit)}: {'holds' if holds else 'DOES NOT HOLD'}"

@@ -1,0 +1,80 @@
+"""Snapshots of a disk that somebody writes to: in few pieces, and in 100,000."""
+
+from __future__ import annotations
+
+import os
+
+from bench.storage import bars, scatter
+from bench.storage.bars import OURS, Bar
+from bench.storage.cow import HAND, KINDS
+from bench.storage.place import Bench
+from bench.storage.share import IMAGE, MIB, Share
+from lab.step import step
+
+MANY = 100_000
+FEW = 16  # what the image has
+FRESH, OLD = "in few pieces", f"in {MANY:,} pieces"
+
+
+def measure(bench: Bench) -> None:
+    for kind in KINDS:
+        heading = f"cow on {kind}: snapshot of a disk that is written to"
+        with bench.share(kind) as share:
+            disks = (FRESH, _Disk(bench, share, "fresh", FEW)), (OLD, _Disk(bench, share, "old", MANY))
+            for turn in range(bench.rounds):
+                with step(f"Snapshots on {kind}, round {turn + 1} of {bench.rounds}"):
+                    for name, disk in disks:
+                        _turn(bench, heading, name, disk)
+            bench.result.note(heading, f"pieces at the end: {', '.join(f'{disk.pieces():,}' for _, disk in disks)}")
+        bars.tell(bench.result, heading, tuple(Bar(f"{name}, ms", 100, " ms") for name in (FRESH, OLD)))
+
+
+class _Disk:
+    """A volume that is attached."""
+
+    def __init__(self, bench: Bench, share: Share, name: str, pieces: int) -> None:
+        self._bench, self._share, self.name = bench, share, name
+        self._verb("create", VOL_SIZE="10240", **({"EXTP_ORIGIN": f"image:{IMAGE}"} if pieces == FEW else {}))
+        self._snapshots = 0
+        ending = ".vol/disk" if share.kind == "btrfs" else ".raw"
+        self.file = f"{share.inside}/volumes/{name}{ending}"
+        if pieces != FEW:
+            with step(f"A disk in {pieces:,} pieces on {share.kind}"):
+                bench.remote.call("scattered", self.file, pieces)
+        # A guest writes to what it has: pieces become more where a snapshot shares them, and nowhere else.
+        self.length = 64 * MIB if pieces == FEW else 2 * scatter.BLOCK * pieces
+        self.device = self._verb("attach")[1].strip()
+
+    def pieces(self) -> int:
+        return int(self._bench.remote.call("scattered", self.file, 0))
+
+    def snapshot(self) -> float:
+        """Milliseconds. No snapshot is removed: file systems go on with that when it has returned, for a minute."""
+        return self._verb("snapshot", VOL_SNAPSHOT_NAME=self._target())[0]
+
+    def by_hand(self) -> float:
+        """The same without us."""
+        target = f"{self._share.inside}/byhand/{self._target()}"
+        if self._share.kind == "btrfs":
+            line = f"btrfs --quiet subvolume snapshot {os.path.dirname(self.file)} {target}"
+        else:
+            line = f"cp --reflink=always {self.file} {target}"
+        return self._bench.timed(["/bin/sh", "-ec", line])[0]
+
+    def _target(self) -> str:
+        self._snapshots += 1
+        return f"{self.name}-{self._snapshots}"
+
+    def _verb(self, verb: str, **env: str) -> tuple[float, str]:
+        return self._bench.timed(self._bench.verb("cow", verb), self._share.env(self.name, **env))
+
+
+def _turn(bench: Bench, heading: str, name: str, disk: _Disk) -> None:
+    """With a writer, then without one, then by hand."""
+    bench.remote.call("start", disk.device, disk.length)
+    took = disk.snapshot()
+    _, worst = bench.remote.call("stop", disk.device)
+    bench.result.add(heading, f"{name}, ms", OURS, took)
+    bench.result.add(heading, f"{name}: longest wait of the writer, ms", OURS, worst)
+    bench.result.add(heading, f"{name}, nobody writes, ms", OURS, disk.snapshot())
+    bench.result.add(heading, f"{name}, nobody writes, ms", HAND, disk.by_hand())
