@@ -43,18 +43,17 @@ def create(settings: Settings, volume: Volume) -> None:
     name = volume_name(volume.name)
     source = volume.params.get("origin")
     with Pool(settings) as pool:
+        if _reused(pool, name, size, volume):
+            return
 
         def fill() -> Record:
-            if not source:
-                rbd_image.create(pool, name, size)
-                return Record()
-            found, image = rbd_origin.resolve(pool, origin.parse(source))
-            if image:
-                return rbd_origin.from_image(pool, found, name, size)
-            return rbd_origin.from_volume(pool, found, name, Record().kind, size)
+            if source:
+                return rbd_origin.fill(pool, origin.parse(source), name, size)
+            rbd_image.create(pool, name, size)
+            return Record()
 
         if not rbd_volume.make(pool, name, "create", fill):
-            _reuse(pool, name, size, volume)
+            raise ExtError(f"volume {name!r} exists already in pool {pool.name}; to take it as it is: reuse_data=True")
     rbd_memory.note(settings, name)
 
 
@@ -157,35 +156,32 @@ def verify(settings: Settings) -> None:
 def _open(pool: Pool, name: str, *, exclusive: bool) -> None:
     node = pool.settings.this()
     mine = rbd_process.doing("open", node)
-    again = others = False
+    others = False
 
     def decide(found: Record) -> Record:
-        nonlocal again, others
+        nonlocal others
         new = lock.opened(name, found.holders, node.holder(exclusive), node.down, rbd_volume.unlock(name))
         # A call that was killed between the lock and the fence left the latter to the next.
         others = bool(new.dropped or found.doing)
-        again = any(holder.node == node.name for holder in found.holders)
         return found._replace(holders=new.holders, doing=mine if others else None)
 
     taken = rbd_volume.change(pool, name, decide)
-    if others or (exclusive and again):
+    if others or exclusive:
         rbd_fence.fence(pool, name, others=others and len(taken.holders) == 1)
     if taken.doing:
         rbd_volume.release(pool, name, mine, taken._replace(doing=None))
 
 
-def _reuse(pool: Pool, name: str, size: int, volume: Volume) -> None:
-    """Take an existing volume for the new one, if that is what was asked for."""
+def _reused(pool: Pool, name: str, size: int, volume: Volume) -> bool:
+    """Whether the disk asks for an existing volume; an error when that is not what it asks for."""
     try:
-        wanted = boolean(volume.params.get("reuse_data") or "no")
+        if not boolean(volume.params.get("reuse_data") or "no"):
+            return False
     except ValueError as err:
         raise ContractError(f"parameter reuse_data has a bad value {volume.params['reuse_data']!r}: {err}") from err
-    if not wanted:
-        raise ExtError(f"volume {name!r} exists already in pool {pool.name}; to take it as it is say reuse_data=True")
-    found = rbd_volume.required(pool, name)
-    if found.holders:
-        raise lock.Held(f"volume {name!r} is open on {', '.join(map(str, found.holders))}: it is not taken over")
+    rbd_volume.refuse(name, rbd_volume.required(pool, name).holders)
     with Image(pool, name, write=False) as image:
         length = image.size()
     if length != size:
-        raise ExtError(f"volume {name!r} has {length} bytes, not the {size} ({size // MIB} MiB) asked for")
+        raise ExtError(f"volume {name!r} cannot be reused: it has {length} bytes, not {size} ({size // MIB} MiB)")
+    return True

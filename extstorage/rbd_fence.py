@@ -7,7 +7,17 @@ that died. Ceph's blocklist is: its OSDs hear no more of that client, and its lo
 from __future__ import annotations
 
 import errno
-from ctypes import POINTER, Structure, byref, c_char_p, c_int64, c_size_t, c_uint64, c_void_p, cast
+from ctypes import (
+    POINTER,
+    Structure,
+    byref,
+    c_char_p,
+    c_int64,
+    c_size_t,
+    c_uint64,
+    c_void_p,
+    cast,
+)
 
 from extstorage.rbd_image import Image
 from extstorage.rbd_library import checked, rados, rbd
@@ -41,13 +51,17 @@ def fence(pool: Pool, name: str, *, others: bool) -> list[str]:
     Those are the ones that do not answer; with `others`, when another node's part of the lock was taken away, all of
     other hosts too, dead or not.
     """
+    silent = _deaf(pool, name)
+    if not silent and not others:
+        return []
     with Image(pool, name, write=False) as image:
         found = watchers(image)
-        own = {_host(address) for address in pool.addresses().split(",")}
-        blocked = [address for address, _, _ in found if others and _host(address) not in own]
-        if len(blocked) < len(found):
-            silent = _deaf(pool, "rbd_header." + image.identity())
-            blocked += [address for address, *who in found if tuple(who) in silent and address not in blocked]
+    own = {_host(address) for address in pool.addresses().split(",")}
+    blocked = [
+        address
+        for address, client, cookie in found
+        if (client, cookie) in silent or (others and _host(address) not in own)
+    ]
     for address in blocked:
         pool.block(address)
         warn("rbd", f"volume {name!r}: the client {address}, which had it open and is dead, can no longer write")
@@ -67,14 +81,17 @@ def watchers(image: Image) -> list[tuple[str, int, int]]:
     return result
 
 
-def _deaf(pool: Pool, header: str) -> set[tuple[int, int]]:
-    """Client and cookie of each that does not answer."""
+def _deaf(pool: Pool, name: str) -> set[tuple[int, int]]:
+    """Client and cookie of each that has an image open and does not answer. Quick where nobody has it, or all live."""
+    header = f"rbd_header.{pool.read('rbd_id.' + name)[4:].decode()}"  # after the length of the id
     reply, length = c_void_p(), c_size_t()
     what = (header.encode(), HEADER_UPDATE, len(HEADER_UPDATE), c_uint64(PATIENCE), byref(reply), byref(length))
-    checked(rados().rados_notify2(pool.io, *what), f"clients of {header}", {errno.ETIMEDOUT})
+    code = rados().rados_notify2(pool.io, *what)
+    if checked(code, f"clients of volume {name!r}", {errno.ENOENT, errno.ETIMEDOUT}) == -errno.ENOENT:
+        return set()
     acks, timeouts, answered, silent = c_void_p(), c_void_p(), c_size_t(), c_size_t()
     places = (byref(acks), byref(answered), byref(timeouts), byref(silent))
-    checked(rados().rados_decode_notify_response(reply, length, *places), f"answers of the clients of {header}")
+    checked(rados().rados_decode_notify_response(reply, length, *places), f"clients of volume {name!r}")
     found = cast(timeouts, POINTER(Deaf))
     result = {(found[number].notifier_id, found[number].cookie) for number in range(silent.value)}
     rados().rados_free_notify_response(acks, answered, timeouts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from ctypes import CFUNCTYPE, byref, c_bool, c_int, c_size_t, c_uint64, c_void_p, create_string_buffer
+from ctypes import CFUNCTYPE, byref, c_bool, c_int, c_uint64, c_void_p
 
 from extstorage.rbd_library import checked, rbd
 
@@ -32,6 +32,12 @@ def clone(pool: Pool, source: str, snapshot: str, name: str) -> None:
     with _Options({OPTION_FEATURES: FEATURES, OPTION_CLONE_FORMAT: 2}) as options:
         arguments = (pool.io, source.encode(), snapshot.encode(), pool.io, name.encode(), options)
         checked(rbd().rbd_clone3(*arguments), f"volume {name!r}, to clone it from {source}@{snapshot}")
+
+
+def try_to_create(pool: Pool, name: str) -> None:
+    """Raise what keeps images from being made at all: a clone in a full pool only says that something is not there."""
+    create(pool, name, 0)
+    remove(pool, name)
 
 
 def remove(pool: Pool, name: str) -> None:
@@ -78,13 +84,14 @@ class Image:
     def take(self, snapshot: str, *, again: bool = False) -> None:
         """A snapshot of this moment; who has the image open is asked to write out what it holds back.
 
-        `again`: one of that name was left by a dead call, and is made anew.
+        One of that name is left as it is; `again`: it was left by a dead call, and is made anew.
         """
         code = rbd().rbd_snap_create(self.handle, snapshot.encode())
         if code == -errno.EEXIST and again:
             self.drop(snapshot)
             code = rbd().rbd_snap_create(self.handle, snapshot.encode())
-        checked(code, f"volume {self.name!r}, to make its snapshot {snapshot!r}")
+        expected = set() if again else {errno.EEXIST}
+        checked(code, f"volume {self.name!r}, to make its snapshot {snapshot!r}", expected)
 
     def drop(self, snapshot: str) -> None:
         """Remove a snapshot; success when there is none. One with clones is kept out of sight until the last goes."""
@@ -99,12 +106,6 @@ class Image:
         """Copy what it has of its parent; nothing to do for an image without one."""
         if (code := rbd().rbd_flatten(self.handle)) != -errno.EINVAL:
             checked(code, f"volume {self.name!r}, to flatten it")
-
-    def identity(self) -> str:
-        """The id that the names of its objects have."""
-        found = create_string_buffer(256)
-        checked(rbd().rbd_get_id(self.handle, found, c_size_t(len(found))), f"id of volume {self.name!r}")
-        return found.value.decode()
 
 
 class _Options:

@@ -40,6 +40,17 @@ def resolve(pool: Pool, origin: Origin) -> tuple[str, bool]:
     return name, False
 
 
+def fill(pool: Pool, origin: Origin, name: str, size: int) -> Record:
+    """Make the image of a new volume of `size` bytes, with the content of an origin."""
+    source, image = resolve(pool, origin)
+    try:
+        return from_image(pool, source, name, size) if image else from_volume(pool, source, name, VOLUME, size)
+    except CephError as err:
+        raise CephError(f"origin {str(origin)!r}: {err}", err.number) from err
+    except ExtError as err:
+        raise ExtError(f"origin {str(origin)!r}: {err}") from err
+
+
 def from_image(pool: Pool, source: str, name: str, size: int) -> Record:
     """Clone an image, which has a snapshot for it since its first clone."""
     try:
@@ -47,8 +58,9 @@ def from_image(pool: Pool, source: str, name: str, size: int) -> Record:
     except CephError as err:
         if err.number != errno.ENOENT:
             raise
+        rbd_image.try_to_create(pool, name)
         with Image(pool, source) as image:
-            image.take(STANDING, again=True)
+            image.take(STANDING)
         rbd_image.clone(pool, source, STANDING, name)
     with Image(pool, name) as image:
         found = image.grow(size)
@@ -69,6 +81,10 @@ def from_volume(pool: Pool, source: str, name: str, kind: str, size: int | None 
         try:
             parent.take(passing, again=True)
             rbd_image.clone(pool, source, passing, name)
+        except CephError as err:
+            if err.number == errno.ENOENT:
+                rbd_image.try_to_create(pool, name)
+            raise
         finally:
             parent.drop(passing)
     if size is not None and found < size:
@@ -84,4 +100,4 @@ def from_volume(pool: Pool, source: str, name: str, kind: str, size: int | None 
 
 
 def _too_long(source: str, found: int, size: int) -> ExtError:
-    return ExtError(f"origin {source} has {found} bytes: more than the {size} ({size // MIB} MiB) asked for")
+    return ExtError(f"{source} has {found} bytes: more than the {size} ({size // MIB} MiB) asked for")

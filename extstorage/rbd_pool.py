@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
-from ctypes import byref, c_char_p, c_long, c_size_t, c_ubyte, c_uint32, c_uint64, c_void_p
+from ctypes import byref, c_char_p, c_long, c_size_t, c_ubyte, c_uint32, c_uint64, c_void_p, create_string_buffer
 
 from extstorage.rbd_library import CephError, checked, rados
 
@@ -52,6 +52,8 @@ class Pool:
             if err.number == errno.ENOENT:
                 raise CephError(f"{what} does not exist in the cluster of {settings.conf}", err.number) from err
             raise
+        # In a full pool: an error at once, not when there is room again; what makes room goes on.
+        rados().rados_set_pool_full_try(self.io)
 
     def _connect(self) -> None:
         settings = self.settings
@@ -79,6 +81,12 @@ class Pool:
         size, changed = c_uint64(), c_long()
         code = rados().rados_stat(self.io, b"rbd_id." + image.encode(), byref(size), byref(changed))
         return checked(code, f"volume {image!r}", {errno.ENOENT}) == 0
+
+    def read(self, thing: str) -> bytes:
+        """A small object, whole; empty without it."""
+        found = create_string_buffer(256)
+        code = rados().rados_read(self.io, thing.encode(), found, c_size_t(len(found)), c_uint64(0))
+        return found.raw[: max(0, checked(code, f"object {thing} of pool {self.name!r}", {errno.ENOENT}))]
 
     def text(self, key: str) -> str:
         """The text under a key; empty without one."""

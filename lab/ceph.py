@@ -22,7 +22,7 @@ from lab.step import step, until
 
 PACKAGES = (
     *("ceph-mon", "ceph-mgr", "ceph-osd", "ceph-common"),
-    *("python3-rados", "python3-rbd", "qemu-block-extra", "qemu-utils", "strace"),
+    *("python3-rados", "python3-rbd", "qemu-block-extra", "qemu-utils"),
 )
 POOL = "rbd"
 USER = "ganeti"
@@ -92,7 +92,11 @@ class Ceph:
     def enter(self, *argv: str, env: Mapping[str, str] | None = None) -> list[str]:
         """The command line that runs a program in the root, with nothing in its environment but `env` and PATH."""
         words = [f"{key}={value}" for key, value in {"PATH": _PATH, "HOME": "/root", **(env or {})}.items()]
-        inside = ["chroot", str(self.root), "env", "-i", *words, *argv]
+        return self.inside("env", "-i", *words, *argv)
+
+    def inside(self, *argv: str) -> list[str]:
+        """The command line that runs a program in the root, in the environment of whoever runs it."""
+        inside = ["chroot", str(self.root), *argv]
         # Not `ip netns exec`, which mounts a /sys of its own at each call.
         return ["nsenter", f"--net=/run/netns/{self.namespace}", *inside] if self.namespace else inside
 

@@ -15,6 +15,43 @@ _CAPS = {
     "mgr": {"mon": "allow profile mgr", "osd": "allow *"},
     "osd": {"mon": "allow profile osd", "mgr": "allow profile osd", "osd": "allow *"},
 }
+_SMALL = """\
+# One node, one copy.
+osd_pool_default_size = 1
+osd_pool_default_min_size = 1
+osd_pool_default_pg_autoscale_mode = off
+osd_crush_chooseleaf_type = 0
+mon_allow_pool_size_one = true
+mon_allow_pool_delete = true
+mon_warn_on_pool_no_redundancy = false
+mon_data_avail_warn = 1
+mon_data_avail_crit = 0
+mon_max_pg_per_osd = 1000
+# Quick and small. The monitor hands out the numbers of snapshots, and by itself collects proposals for a second.
+mon_tick_interval = 1
+paxos_propose_interval = 0.02
+paxos_min_wait = 0.01
+mgr_initial_modules =
+bluestore_block_size = 21474836480
+memstore_device_bytes = 4294967296
+bluestore_cache_autotune = false
+bluestore_cache_size = 67108864
+osd_memory_target = 939524096
+osd_op_num_shards = 2
+osd_op_num_threads_per_shard = 1
+osd_scrub_auto_repair = false
+ms_async_op_threads = 1
+
+[client]
+admin_socket =
+log_file = /dev/null
+# For commands of rbd; the provider says so itself.
+rbd_default_features = 61
+rbd_default_clone_format = 2
+rbd_move_parent_to_trash_on_remove = true
+client_mount_timeout = 10
+rados_mon_op_timeout = 20
+"""
 
 
 def text(cluster: str, address: str, store: str) -> str:
@@ -38,43 +75,8 @@ log_to_stderr = false
 mon_data = /var/lib/ceph/mon
 mgr_data = /var/lib/ceph/mgr
 osd_data = /var/lib/ceph/osd/$id
-# One node, one copy.
-osd_pool_default_size = 1
-osd_pool_default_min_size = 1
-osd_pool_default_pg_autoscale_mode = off
-osd_crush_chooseleaf_type = 0
-mon_allow_pool_size_one = true
-mon_allow_pool_delete = true
-mon_warn_on_pool_no_redundancy = false
-mon_data_avail_warn = 1
-mon_data_avail_crit = 0
-mon_max_pg_per_osd = 1000
-# Quick and small. The monitor hands out the numbers of snapshots, and by itself collects proposals for a second.
-mon_tick_interval = 1
-paxos_propose_interval = 0.02
-paxos_min_wait = 0.01
-mgr_initial_modules =
 osd_objectstore = {store}
-bluestore_block_size = {20 << 30}
-memstore_device_bytes = {4 << 30}
-bluestore_cache_autotune = false
-bluestore_cache_size = {64 << 20}
-osd_memory_target = {896 << 20}
-osd_op_num_shards = 2
-osd_op_num_threads_per_shard = 1
-osd_scrub_auto_repair = false
-ms_async_op_threads = 1
-
-[client]
-admin_socket =
-log_file = /dev/null
-# For commands of rbd; the provider says so itself.
-rbd_default_features = 61
-rbd_default_clone_format = 2
-rbd_move_parent_to_trash_on_remove = true
-client_mount_timeout = 10
-rados_mon_op_timeout = 20
-"""
+{_SMALL}"""
 
 
 def keyring(names: Iterable[str], pool: str) -> str:

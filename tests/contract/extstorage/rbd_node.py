@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
 from ganeti_ext.command import run
-from ganeti_ext.errors import CommandError
 from lab import BASES, ceph, layer
 from lab.ceph import Ceph
+from tests.contract.extstorage.rbd_eye import Eye
 
 NEEDS = [
     pytest.mark.lab,
@@ -33,6 +35,7 @@ class Node(NamedTuple):
 
     ceph: Ceph
     name: str
+    eye: Eye
 
     @property
     def etc(self) -> str:
@@ -51,8 +54,9 @@ class Node(NamedTuple):
         self.write(f"{self.etc}/rbd.conf", text)
         self.ssconf()
 
-    def ssconf(self, offline: str = "") -> None:
-        for name, text in (("node_list", "a.lab\nb.lab\n"), ("offline_nodes", f"{offline}\n")):
+    def ssconf(self, *offline: str, nodes: tuple[str, ...] = ("a.lab", "b.lab")) -> None:
+        for name, words in (("node_list", nodes), ("offline_nodes", offline)):
+            text = "".join(f"{word}\n" for word in words)
             self.write(f"/var/lib/ganeti-{self.name}/ssconf_{name}", text)
 
     def write(self, path: str, text: str) -> None:
@@ -83,13 +87,9 @@ class Node(NamedTuple):
         assert (done.returncode, done.stdout) == (1, ""), done
         return done.stderr
 
-    def admin(self, expression: str) -> str:
-        """What an expression on extstorage.rbd_admin (as `a`) and the settings (as `s`) prints."""
-        code = (
-            f"import sys; sys.path.insert(0, {layer.HERE!r}); from extstorage import rbd_admin as a, origin;"
-            f"s = a.stores({self.etc + '/rbd.conf'!r})[0][1]; print({expression})"
-        )
-        return self.ceph.run("/usr/bin/python3", "-c", code).strip()
+    def admin(self, expression: str) -> Any:
+        """The value of an expression on extstorage.rbd_admin (as `a`) and the settings (as `s`)."""
+        return self.eye.ask(f"(lambda s: {expression})(settings({self.etc!r}))")
 
     def uri(self, name: str = "v") -> str:
         return self.ok("attach", name).removeprefix("\nkvm:")
@@ -105,24 +105,25 @@ class Node(NamedTuple):
 
     def image(self, identity: str, mib: int = 4, byte: int = 7) -> None:
         """Put an image into the pool as docs/rbd.md says."""
-        file = self.ceph.root / "tmp/image"
-        file.write_bytes(bytes([byte]) * MIB + bytes((mib - 1) * MIB))
-        self.ceph.run("rbd", "import", "--no-progress", "/tmp/image", f"{ceph.POOL}/image.{identity}")
+        self.eye.ask(f"put('image.{identity}', bytes([{byte}]) * {MIB} + bytes({(mib - 1) * MIB}))")
 
     def names(self) -> list[str]:
-        return self.ceph.run("rbd", "ls").split()
+        return list(self.eye.ask("names()"))
 
     def left(self) -> set[str]:
         """Objects and texts in the pool that a pool in nobody's use has not."""
-        objects = set(self.ceph.run("rados", "--pool", ceph.POOL, "ls").split()) - BARE
-        with contextlib.suppress(CommandError):
-            objects |= set(self.ceph.run("rados", "--pool", ceph.POOL, "listomapkeys", "ganeti-ext.volumes").split())
-        return objects
+        return set(self.eye.ask("objects() + texts()")) - BARE
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Ceph, Ceph]]:
-    """A Ceph, and the same across a wire."""
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Node, Node]]:
+    with started(tmp_path_factory.mktemp("ceph")) as both:
+        yield both
+
+
+@contextlib.contextmanager
+def started(place: Path) -> Iterator[tuple[Node, Node]]:
+    """A Ceph, with a node beside it and another across a wire."""
     with contextlib.ExitStack() as undo:
         here, far = f"rbd-{os.getpid()}", f"far-{os.getpid()}"
         for name in (here, far):
@@ -133,20 +134,20 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Ceph, Ce
         for name, address in ((here, HERE), (far, FAR)):
             run(["ip", "-n", name, "address", "add", f"{address}/24", "dev", "wire"])
             run(["ip", "-n", name, "link", "set", "wire", "up"])
-        place = tmp_path_factory.mktemp("ceph")
         one = Ceph(place, address=HERE, namespace=here, store="memstore")
         undo.callback(one.down)
         one.up()
-        yield one, Ceph(place, address=HERE, namespace=far)
+        eye = Eye(one)
+        undo.callback(eye.close)
+        yield Node(one, "a", eye), Node(Ceph(place, address=HERE, namespace=far), "b", eye)
 
 
 @pytest.fixture
-def nodes(cluster: tuple[Ceph, Ceph]) -> Iterator[tuple[Node, Node]]:
-    both = Node(cluster[0], "a"), Node(cluster[1], "b")
-    for node in both:
+def nodes(cluster: tuple[Node, Node]) -> Iterator[tuple[Node, Node]]:
+    for node in cluster:
         node.configure()
-    yield both
-    empty(both[0])
+    yield cluster
+    empty(cluster[0])
 
 
 @pytest.fixture
@@ -155,12 +156,10 @@ def node(nodes: tuple[Node, Node]) -> Node:
 
 
 def empty(node: Node) -> None:
-    """Take everything out of the pool."""
-    clients = [pid for pid in node.ceph.pids() if pid not in node.ceph.pids("mon") + node.ceph.pids("osd")]
-    for pid in clients:
+    """End the clients that a test left, and take everything out of the pool."""
+    for pid in set(node.ceph.pids()) - set(node.ceph.pids("mon") + node.ceph.pids("osd")) - {node.eye.pid}:
         with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, 9)
-    node.ceph.run("rados", "purge", ceph.POOL, "--yes-i-really-really-mean-it", "--force-full")
-    node.ceph.run("rbd", "pool", "init", ceph.POOL)
+            os.kill(pid, signal.SIGKILL)
+    node.eye.ask("wipe()")
     for folder in Path(node.ceph.root / "run").glob("ganeti-ext-*"):
-        run(["rm", "-r", str(folder)])
+        shutil.rmtree(folder)

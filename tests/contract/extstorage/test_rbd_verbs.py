@@ -8,7 +8,6 @@ import time
 import pytest
 
 from ganeti_ext.command import run
-from ganeti_ext.errors import CommandError
 from tests.contract.extstorage.rbd_node import MIB, NEEDS, VERBS, Node, cluster, node, nodes
 
 pytestmark = NEEDS
@@ -65,8 +64,12 @@ def test_a_snapshot_is_a_volume_of_its_own_and_of_one_moment(node: Node) -> None
     node.io("v.snap", "write -P 3 0 64k")
     assert node.has("v", 2) and node.has("x", 1)
     kinds = node.admin("[(f.name, f.kind, f.origin) for f in a.listing(s)]")
-    snapshots = "('v.snap', 'snapshot', 'volume:v'), ('w', 'volume', 'volume:v'), ('x', 'volume', 'snapshot:v.snap')"
-    assert kinds == f"[('v', 'volume', None), {snapshots}]"
+    assert kinds == [
+        ("v", "volume", None),
+        ("v.snap", "snapshot", "volume:v"),
+        ("w", "volume", "volume:v"),
+        ("x", "volume", "snapshot:v.snap"),
+    ]
 
 
 def test_what_is_removed_lives_on_for_its_clones_and_no_longer(node: Node) -> None:
@@ -80,7 +83,7 @@ def test_what_is_removed_lives_on_for_its_clones_and_no_longer(node: Node) -> No
     for name in ("v", "s"):
         node.ok("remove", name)
     assert node.names() == ["w"]
-    assert node.admin("[f.origin for f in a.listing(s)]") == "[None]"
+    assert node.admin("[f.origin for f in a.listing(s)]") == [None]
     assert node.has("w", 7)
     node.ok("remove", "w")
     assert node.left() <= before
@@ -105,7 +108,7 @@ def test_a_chain_of_ten_and_what_flattening_makes_of_it(node: Node) -> None:
     assert node.ceph.run("rbd", "trash", "ls", "--all").strip() == ""
     assert "verification failed" not in node.io("v10", *checks)
     node.ok("create", "v11", VOL_SIZE="8", EXTP_ORIGIN="v10")
-    assert node.admin("a.leaks(s)") == "[]"
+    assert node.admin("len(a.leaks(s))") == 0
 
 
 def test_faults_name_what_was_wrong_and_leave_nothing(node: Node) -> None:
@@ -116,8 +119,8 @@ def test_faults_name_what_was_wrong_and_leave_nothing(node: Node) -> None:
         ("debain", "origin 'debain' does not exist: there is no RBD image image.debain or debain in pool rbd"),
         ("image:w", "origin 'image:w' does not exist: there is no RBD image rbd/image.w"),
         ("volume:debian", "origin 'volume:debian' does not exist"),
-        ("debian", "origin image.debian has 4194304 bytes: more than the 3145728 (3 MiB) asked for"),
-        ("w", "origin w has 8388608 bytes: more than the 3145728 (3 MiB) asked for"),
+        ("debian", "origin 'debian': image.debian has 4194304 bytes: more than the 3145728 (3 MiB) asked for"),
+        ("w", "origin 'w': w has 8388608 bytes: more than the 3145728 (3 MiB) asked for"),
     ):
         assert words in node.fails("create", VOL_SIZE="3", EXTP_ORIGIN=origin)
     assert "origin 'image:' names no image" in node.call("create", VOL_SIZE="3", EXTP_ORIGIN="image:").stderr
@@ -168,7 +171,9 @@ def test_sizes(node: Node) -> None:
 def test_an_existing_volume_is_taken_only_if_that_is_asked_for(node: Node) -> None:
     node.ok("create", VOL_SIZE="4")
     node.io("v", "write -P 6 0 64k")
-    assert "has 4194304 bytes, not the 8388608 (8 MiB)" in node.fails("create", VOL_SIZE="8", EXTP_REUSE_DATA="True")
+    assert "cannot be reused: it has 4194304 bytes, not 8388608" in node.fails(
+        "create", VOL_SIZE="8", EXTP_REUSE_DATA="True"
+    )
     assert "bad value 'perhaps'" in node.call("create", VOL_SIZE="4", EXTP_REUSE_DATA="perhaps").stderr
     node.ok("open", VOL_OPEN_EXCLUSIVE="True")
     assert "is open on a.lab (exclusive, since 20" in node.fails("create", VOL_SIZE="4", EXTP_REUSE_DATA="True")
@@ -207,18 +212,18 @@ def test_a_snapshot_rolls_a_volume_back(node: Node) -> None:
     node.io("v", "write -P 2 0 64k")
     node.ok("grow", VOL_SIZE="4", VOL_NEW_SIZE="8")
     node.ok("open", VOL_OPEN_EXCLUSIVE="True")
-    with pytest.raises(CommandError, match=r"is open on a\.lab"):
+    with pytest.raises(AssertionError, match=r"is open on a\.lab"):
         node.admin("a.rollback(s, 'v', 's')")
     node.ok("close")
     node.admin("a.rollback(s, 'v', 's')")
     assert node.has("v", 1) and node.has("v", 0, 4 * MIB)
     assert node.admin("[(f.name, f.origin, f.logical) for f in a.listing(s)]") == (
-        "[('s', None, 4194304), ('v', 'snapshot:s', 8388608)]"
+        [("s", None, 4194304), ("v", "snapshot:s", 8388608)]
     )
     node.admin("a.clone(s, 'w', origin.parse('s'))")
     node.admin("a.remove(s, 's')")
     assert node.has("w", 1) and node.has("v", 1)
-    assert node.admin("a.leaks(s)") == "[]"
+    assert node.admin("len(a.leaks(s))") == 0
 
 
 def test_verify_tries_the_pool_and_tells_of_leaks(node: Node) -> None:

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.extstorage.conformance import cow_site
+from tests.contract.extstorage.conformance import cow_site, rbd_site
 from tests.contract.extstorage.conformance.site import Site
 
 SITES: dict[str, Callable[[Path], AbstractContextManager[Site]]] = {
     "cow-xfs": partial(cow_site.site, "xfs"),
     "cow-btrfs": partial(cow_site.site, "btrfs"),
     "cow-ext4": partial(cow_site.site, "ext4"),
+    "rbd": rbd_site.site,
 }
 
 

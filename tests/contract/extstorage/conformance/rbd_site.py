@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import os
-import uuid
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-from lab import ceph
+from extstorage.provider import VERBS
+from lab.step import until
 from tests.contract.extstorage.conformance.site import Caller
-from tests.contract.extstorage.rbd_node import VERBS, Node, empty, made
+from tests.contract.extstorage.rbd_node import VERBS as PLACE
+from tests.contract.extstorage.rbd_node import Node, empty, started
 
 # The steps of a verb are messages that threads of librados send, and no two runs send the same; test_rbd_faults.py
-# kills at each step. Here: before the verb, and what this node remembers.
-CHANGES = r"^execve\(.*extstorage/rbd|^(unlink|mkdir|utimensat)\(|^openat\(.*O_CREAT"
-PYTHON = """
-import base64, rados, rbd, sys
-with rados.Rados(conffile="/etc/ceph/ceph.conf", rados_id="admin") as cluster, cluster.open_ioctx("rbd") as io:
-    with rbd.Image(io, sys.argv[1]) as image:
-        image.write(base64.b64decode(sys.stdin.read()), int(sys.argv[2]))
-"""
+# kills at each step. Here: when all is done, and nobody was told.
+CHANGES = r"^exit_group\("
 
 
 class RbdSite:
@@ -33,55 +27,47 @@ class RbdSite:
     def __init__(self, nodes: tuple[Node, Node], folder: Path) -> None:
         self._nodes = nodes
         self._node = nodes[0]
+        self._eye = nodes[0].eye
         self._configure()
-        self.a, self.b = (Caller(_verbs(node, folder / node.name), node.env("v")) for node in nodes)
+        self.a, self.b = (Caller(_verbs(node, folder / node.name), node.env("")) for node in nodes)
 
     def image(self, name: str, content: bytes) -> None:
-        (self._node.ceph.root / "tmp/image").write_bytes(content)
-        self._rbd("import", "--no-progress", "/tmp/image", f"image.{name}")
+        self._eye.ask(f"put('image.{name}', {content!r})")
 
     def drop_image(self, name: str) -> None:
-        if f"image.{name}@" in self._rbd("snap", "ls", f"image.{name}", "--format=json") or True:
-            self._rbd("snap", "purge", "--no-progress", f"image.{name}")
-        self._rbd("rm", "--no-progress", f"image.{name}")
+        self._eye.ask(f"drop('image.{name}')")
 
     def volumes(self) -> list[str]:
-        return sorted(name for name in self._node.names() if not name.startswith("image."))
+        return [name for name in self._node.names() if not name.startswith("image.")]
 
     def read(self, name: str) -> bytes:
-        file = f"/tmp/{uuid.uuid4()}"
-        self._rbd("export", "--no-progress", name, file)
-        content = (self._node.ceph.root / file[1:]).read_bytes()
-        (self._node.ceph.root / file[1:]).unlink()
-        return content
+        return bytes(self._eye.ask(f"read({name!r})"))
 
     def write(self, name: str, offset: int, content: bytes) -> None:
-        text = base64.b64encode(content).decode()
-        self._node.ceph.run("python3", "-c", PYTHON, name, str(offset), stdin=text)
+        self._eye.ask(f"write({name!r}, {offset}, {content!r})")
 
     def size(self, name: str) -> int:
-        return int(self._node.admin(f"[f.logical for f in a.listing(s) if f.name == {name!r}][0]"))
+        return int(self._eye.ask(f"size({name!r})"))
 
     def devices(self) -> list[str]:
         return []
 
     def holders(self, name: str) -> list[str]:
-        return self._node.admin(f"*(f'{{h.node}} {{h.mode}}' for h in dict(a.locks(s)).get({name!r}, ())), sep=','")[
-            :
-        ].split(",") if self._held(name) else []
+        return list(self._node.admin(f"[h.node + ' ' + h.mode for n, who in a.locks(s) if n == {name!r} for h in who]"))
 
     def offline(self, *nodes: str) -> None:
         for node in self._nodes:
-            node.ssconf(offline="\n".join(nodes), names=("a", "b"))
+            node.ssconf(*nodes, nodes=("a", "b"))
 
     def mend(self) -> None:
         for node in self._nodes:
-            node.admin("a.mend(s)")
+            node.admin("len(a.mend(s))")
 
     @contextlib.contextmanager
     def full(self) -> Iterator[None]:
-        self._node.ceph.run("ceph", "osd", "set-full-ratio", "0.0")
+        self._full("full", "100000", full=True)
         yield
+        self._full("none", full=False)
 
     @contextlib.contextmanager
     def away(self) -> Iterator[None]:
@@ -99,5 +85,22 @@ class RbdSite:
             node.configure(node=node.name, **more)
         self.offline()
 
-    def _rbd(self, *words: str) -> str:
-        return self._node.ceph.run("rbd", *words)
+    def _full(self, *words: str, full: bool) -> None:
+        self._node.ceph.run("ceph", "tell", "osd.0", "injectfull", *words)
+        until(f"the monitor knows of a full OSD: {full}", lambda: ("full" in self._eye.ask("health()")) == full, 20)
+
+
+def _verbs(node: Node, folder: Path) -> Path:
+    """A directory of scripts that run the verbs where the node is, with the environment that they are called with."""
+    folder.mkdir()
+    for verb in VERBS:
+        words = shlex.join(node.ceph.inside(f"{PLACE}/{verb}"))
+        (folder / verb).write_text(f"#!/bin/sh\nexec {words}\n")
+        (folder / verb).chmod(0o755)
+    return folder
+
+
+@contextlib.contextmanager
+def site(folder: Path) -> Iterator[RbdSite]:
+    with started(folder / "ceph") as nodes:
+        yield RbdSite(nodes, folder)
