@@ -1,0 +1,150 @@
+"""Which volumes Ganeti's disks are, as far as this node can know.
+
+The configuration is a file on the master and on master candidates alone; of an instance that runs on this node its
+hypervisor's runtime file tells too.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ganeti_ext.errors import ExtError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DATA = "/var/lib/ganeti"
+RUN = "/run/ganeti/kvm-hypervisor"
+EXT = "ext"
+
+
+class Disk(NamedTuple):
+    """A disk of template `ext`; one that is attached to no instance has an empty `instance`."""
+
+    uuid: str
+    provider: str
+    volume: str
+    pool: str
+    size: int  # MiB
+    instance: str
+    number: int  # of the instance's disks
+    node: str  # the primary one's name
+    state: str  # of its instance: up, down or offline
+    name: str
+    mode: str
+    params: dict[str, str]
+
+
+class Configuration(NamedTuple):
+    """Ganeti's configuration, reduced to disks of template `ext`; `templates` are those of each instance's disks."""
+
+    disks: tuple[Disk, ...]
+    templates: dict[str, tuple[str, ...]]
+    states: dict[str, str]
+
+    def of(self, instance: str) -> tuple[Disk, ...]:
+        """An instance's disks in their order; ExtError for one that is not there or has disks of other templates."""
+        if instance not in self.templates:
+            raise ExtError(f"instance {instance!r} is not in Ganeti's configuration; say its whole name")
+        others = sorted(set(self.templates[instance]) - {EXT})
+        if others:
+            raise ExtError(f"instance {instance!r} has disks of the template {', '.join(others)}, which are not ours")
+        return tuple(sorted((disk for disk in self.disks if disk.instance == instance), key=lambda disk: disk.number))
+
+    def owner(self, provider: str, pool: str, volume: str) -> Disk | None:
+        """The disk that a volume is."""
+        wanted = (provider, pool, volume)
+        return next((disk for disk in self.disks if (disk.provider, disk.pool, disk.volume) == wanted), None)
+
+
+def parse(config: dict[str, Any]) -> Configuration:
+    """What config.data says."""
+    nodes = {uuid: node["name"] for uuid, node in config["nodes"].items()}
+    owners: dict[str, tuple[int, dict[str, Any]]] = {}
+    templates, states = {}, {}
+    for instance in config["instances"].values():
+        templates[instance["name"]] = tuple(config["disks"][uuid]["dev_type"] for uuid in instance["disks"])
+        states[instance["name"]] = instance["admin_state"]
+        owners |= {uuid: (index, instance) for index, uuid in enumerate(instance["disks"])}
+    disks = []
+    for uuid, disk in config["disks"].items():
+        if disk["dev_type"] == EXT:
+            index, owner = owners.get(uuid, (0, {}))
+            node = nodes.get(owner.get("primary_node", ""), "")
+            disks.append(_disk(disk, owner.get("name", ""), index, node, owner.get("admin_state", "")))
+    return Configuration(tuple(disks), templates, states)
+
+
+def runtime(text: str, instance: str, node: str) -> tuple[Disk, ...]:
+    """The disks that the runtime file of a running instance names, those of other templates included as an error."""
+    found = []
+    for index, (disk, *_) in enumerate(json.loads(text)[3]):
+        if disk["dev_type"] != EXT:
+            raise ExtError(f"instance {instance!r} has a disk of the template {disk['dev_type']}, which is not ours")
+        found.append(_disk(disk, instance, index, node, "up"))
+    return tuple(found)
+
+
+class Ganeti(NamedTuple):
+    """Ganeti's files on this node."""
+
+    data: str = DATA
+    run: str = RUN
+
+    def configuration(self) -> Configuration | None:
+        """None on a node that is no master candidate."""
+        try:
+            with open(f"{self.data}/config.data", encoding="utf-8") as file:
+                return parse(json.load(file))
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError) as err:
+            raise ExtError(f"{self.data}/config.data is not Ganeti's configuration: {err!r}") from err
+
+    def master(self) -> str:
+        """The master node's name, or an empty text on a machine that is no node."""
+        return next(self._words("ssconf_master_node"), "")
+
+    def disks(self, instance: str, node: str) -> tuple[Disk, ...] | None:
+        """The disks of an instance that runs on this node, or None when it does not run here."""
+        try:
+            with open(f"{self.run}/conf/{instance}.runtime", encoding="utf-8") as file:
+                text = file.read()
+        except FileNotFoundError:
+            return None
+        try:
+            return runtime(text, instance, node)
+        except (ValueError, KeyError, TypeError, IndexError) as err:
+            raise ExtError(f"{self.run}/conf/{instance}.runtime is not Ganeti's: {err!r}") from err
+
+    def socket(self, instance: str, what: str) -> str:
+        """The path of one of the instance's control sockets: `qmp` is QEMU's, `qga` its agent's."""
+        return os.path.join(self.run, "ctrl", f"{instance}.{what}")
+
+    def _words(self, name: str) -> Iterator[str]:
+        try:
+            with open(os.path.join(self.data, name), encoding="ascii") as file:
+                yield from file.read().split()
+        except FileNotFoundError:
+            return
+
+
+def _disk(disk: dict[str, Any], instance: str, index: int, node: str, state: str) -> Disk:
+    provider, volume = disk["logical_id"]
+    params = {str(key): str(value) for key, value in (disk.get("params") or {}).items()}
+    return Disk(
+        uuid=disk.get("uuid", ""),
+        provider=provider,
+        volume=volume,
+        pool=params.get("pool", ""),
+        size=disk["size"],
+        instance=instance,
+        number=index,
+        node=node,
+        state=state,
+        name=disk.get("name") or "",
+        mode=disk.get("mode", "rw"),
+        params=params,
+    )
