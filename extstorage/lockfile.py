@@ -3,8 +3,10 @@
 DIRECTORY/locks/NAME holds one file per generation of the lock; the highest is true and names all holders (lock.py). Who
 wants to change it writes the next generation under a name of his own and links it to its number: link(2) is atomic on
 NFS too and never overwrites, so one of two nodes fails and starts again. The number that was linked counts only if it
-is the highest then: a slow node may have linked one that others had already left behind. Killed anywhere, a call leaves
-the old truth or the new one, and at most a draft or an older generation, which the next call removes.
+is the highest then: a slow node may have linked one that others had already left behind. All happens below one
+descriptor of the directory: in one that was removed, and made anew, meanwhile, nothing can be linked by a slow node.
+Killed anywhere, a call leaves the old truth or the new one, and at most a draft or an older generation, which the next
+call removes.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     Holders = tuple[Holder, ...]
 
 TRIES = 50
+FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 GONE = (errno.ENOENT, errno.ESTALE)
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -34,12 +37,16 @@ def holders(folder: str) -> Holders:
     """Who holds it, for information: NFS may answer from a cache."""
     for _ in range(TRIES):
         try:
-            return _read(folder)[1]
+            fd = os.open(folder, FOLDER)
+        except FileNotFoundError:
+            return ()
+        try:
+            return _read(fd, folder)[1]
         except OSError as err:
             if err.errno not in GONE:
                 raise
-            if not os.path.isdir(folder):
-                return ()
+        finally:
+            os.close(fd)
     raise ExtError(f"{folder} changes all the time")
 
 
@@ -74,22 +81,37 @@ def forget(folder: str) -> None:
 
 def _attempt(folder: str, node: str, alter: Callable[[Holders], Holders]) -> Holders:
     os.makedirs(folder, exist_ok=True)
-    draft = f"{folder}/.{node}"
-    remove(draft)
-    # Made before we look: a change of our own makes the NFS client read the directory anew.
-    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    fd = os.open(folder, FOLDER)
+    draft = f".{node}"
     try:
-        number, before = _read(folder)
-        after = alter(before)
-        if after != before:
-            os.write(fd, to_text(after).encode())
-            os.fsync(fd)
-            _publish(folder, draft, number + 1)
+        _unlink(fd, draft)
+        # Made before we look: a change of our own makes the NFS client read the directory anew.
+        file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=fd)
+        try:
+            number, before = _read(fd, folder)
+            after = alter(before)
+            if after != before:
+                os.write(file, to_text(after).encode())
+                os.fsync(file)
+                _publish(fd, draft, number + 1)
+        finally:
+            os.close(file)
+            _unlink(fd, draft)
     finally:
         os.close(fd)
-        remove(draft)
         _drop(folder)  # if nobody ever held it
     return after
+
+
+def _publish(folder: int, draft: str, number: int) -> None:
+    os.link(draft, str(number), src_dir_fd=folder, dst_dir_fd=folder)
+    found = _numbers(folder)
+    if max(found) != number:
+        _unlink(folder, str(number))
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(number))
+    for older in found:
+        if older != number:
+            _unlink(folder, str(older))
 
 
 def _without_room(folder: str, alter: Callable[[Holders], Holders], full: OSError) -> Holders:
@@ -97,44 +119,47 @@ def _without_room(folder: str, alter: Callable[[Holders], Holders], full: OSErro
 
     A volume must be removable from a full store, and an instance stoppable.
     """
-    number, before = _read(folder) if os.path.isdir(folder) else (0, ())
-    after = alter(before)
-    if after and after != before:
-        raise full
-    if after != before:
-        remove(f"{folder}/{number}")
-        if _numbers(folder):  # another node came in meanwhile
-            raise full
-    return after
-
-
-def _publish(folder: str, draft: str, number: int) -> None:
-    path = f"{folder}/{number}"
-    os.link(draft, path)
-    found = _numbers(folder)
-    if max(found) != number:
-        remove(path)
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
-    for older in found:
-        if older != number:
-            remove(f"{folder}/{older}")
-
-
-def _read(folder: str) -> tuple[int, Holders]:
-    """The highest generation and what it says. Without one, a number that no former lock of that name had."""
-    found = _numbers(folder)
-    if not found:
-        return time.time_ns() // 1_000_000, ()
-    path = f"{folder}/{max(found)}"
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        return max(found), from_text(os.read(fd, 65536).decode(), path)
+        fd = os.open(folder, FOLDER)
+    except FileNotFoundError:
+        if alter(()):
+            raise full from None
+        return ()
+    try:
+        number, before = _read(fd, folder)
+        after = alter(before)
+        if after and after != before:
+            raise full
+        if after != before:
+            _unlink(fd, str(number))
+            if _numbers(fd):  # another node came in meanwhile
+                raise full
+        return after
     finally:
         os.close(fd)
 
 
-def _numbers(folder: str) -> list[int]:
+def _read(folder: int, name: str) -> tuple[int, Holders]:
+    """The highest generation and what it says."""
+    found = _numbers(folder)
+    if not found:
+        return 0, ()
+    fd = os.open(str(max(found)), os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder)
+    try:
+        return max(found), from_text(os.read(fd, 65536).decode(), f"{name}/{max(found)}")
+    finally:
+        os.close(fd)
+
+
+def _numbers(folder: int) -> list[int]:
     return [int(name) for name in os.listdir(folder) if name.isdigit()]
+
+
+def _unlink(folder: int, name: str) -> None:
+    try:
+        os.unlink(name, dir_fd=folder)
+    except FileNotFoundError:
+        return
 
 
 def _drop(folder: str) -> None:

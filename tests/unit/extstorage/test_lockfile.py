@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -81,17 +80,17 @@ def test_a_slow_node_does_not_win_with_a_number_that_is_free_again(folder: str) 
     assert lockfile.holders(folder) == (holder("c"), holder("slow"))
 
 
-def test_a_lock_that_was_forgotten_meanwhile_starts_above_its_old_numbers(folder: str) -> None:
-    join(folder, "a")
-    (old,) = (int(name) for name in os.listdir(folder))
+def test_a_slow_node_does_not_win_over_a_lock_that_was_forgotten_and_made_anew(folder: str) -> None:
+    for _ in range(3):  # the old lock has got further than the new one will
+        lockfile.change(folder, "a", lambda _: ())
+        join(folder, "a")
     turns: list[int] = []
 
     def slow(before: tuple[Holder, ...]) -> tuple[Holder, ...]:
         turns.append(len(before))
         if len(turns) == 1:
             lockfile.forget(folder)
-            while time.time_ns() // 1_000_000 <= old + 1:
-                pass
+            assert not os.path.exists(folder)
             join(folder, "new")
         return (*before, holder("slow"))
 
@@ -99,14 +98,44 @@ def test_a_lock_that_was_forgotten_meanwhile_starts_above_its_old_numbers(folder
     assert turns == [1, 1]
 
 
+def test_of_many_first_takers_one_wins(folder: str) -> None:
+    def take(before: tuple[Holder, ...], name: str) -> tuple[Holder, ...]:
+        barrier.wait(1)  # all have read that nobody holds it, before one writes
+        return before or (holder(name),)
+
+    won: list[str] = []
+
+    def run(name: str) -> None:
+        first = True
+
+        def alter(before: tuple[Holder, ...]) -> tuple[Holder, ...]:
+            nonlocal first
+            if first:
+                first = False
+                return take(before, name)
+            return before or (holder(name),)
+
+        won.append(lockfile.change(folder, name, alter)[0].node)
+
+    barrier = threading.Barrier(4)
+    threads = [threading.Thread(target=run, args=(f"n{number}",)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(won)) == 1
+    assert [found.node for found in lockfile.holders(folder)] == won[:1]
+
+
 def test_what_a_killed_call_left_is_cleared_by_the_next(folder: str) -> None:
     join(folder, "a")
     (name,) = os.listdir(folder)
-    Path(folder, str(int(name) - 1)).write_text("an older one")
-    Path(folder, ".a").write_text("half")
-    assert lockfile.holders(folder) == (holder("a"),)
     join(folder, "a")
-    assert os.listdir(folder) == [str(int(name) + 1)]
+    Path(folder, name).write_text("an older one")
+    Path(folder, ".a").write_text("half")
+    assert lockfile.holders(folder) == (holder("a"), holder("a"))
+    join(folder, "a")
+    assert os.listdir(folder) == [str(int(name) + 2)]
 
 
 def test_a_damaged_lock_is_named_and_not_taken_for_a_free_one(folder: str) -> None:
@@ -117,7 +146,7 @@ def test_a_damaged_lock_is_named_and_not_taken_for_a_free_one(folder: str) -> No
 
 
 def test_one_that_never_settles_is_an_error(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def taken(*_: object) -> None:
+    def taken(*_: object, **__: object) -> None:
         raise FileExistsError(errno.EEXIST, "File exists")
 
     monkeypatch.setattr(os, "link", taken)
