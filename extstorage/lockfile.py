@@ -152,7 +152,11 @@ def _read(folder: int, name: str) -> tuple[int, Holders]:
 
 
 def _numbers(folder: int) -> list[int]:
-    return [int(name) for name in os.listdir(folder) if name.isdigit()]
+    fd = os.open(".", FOLDER, dir_fd=folder)  # anew: btrfs shows through a descriptor what was there when it was opened
+    try:
+        return [int(name) for name in os.listdir(fd) if name.isdigit()]
+    finally:
+        os.close(fd)
 
 
 def _unlink(folder: int, name: str) -> None:
