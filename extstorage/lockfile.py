@@ -106,7 +106,7 @@ def _attempt(folder: str, node: str, alter: Callable[[Holders], Holders]) -> Hol
 def _publish(folder: int, draft: str, number: int) -> None:
     os.link(draft, str(number), src_dir_fd=folder, dst_dir_fd=folder)
     found = _numbers(folder)
-    if max(found) != number:
+    if max(found, default=0) != number:  # or another node has forgotten the lock
         _unlink(folder, str(number))
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(number))
     for older in found:

@@ -156,6 +156,22 @@ def test_one_that_never_settles_is_an_error(folder: str, monkeypatch: pytest.Mon
     assert not os.path.exists(folder)
 
 
+def test_one_that_is_forgotten_as_soon_as_it_is_made_is_made_again(
+    folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link, times = os.link, []
+
+    def then_forgotten(source: str, target: str, *, src_dir_fd: int, dst_dir_fd: int) -> None:
+        link(source, target, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
+        times.append(target)
+        if len(times) == 1:
+            lockfile.forget(folder)
+
+    monkeypatch.setattr(os, "link", then_forgotten)
+    assert join(folder, "a") == (holder("a"),) == lockfile.holders(folder)
+    assert times == ["1", "1"]
+
+
 def test_on_a_full_store_a_node_keeps_and_gives_up_what_it_has_but_takes_nothing(
     folder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
