@@ -75,6 +75,15 @@ def _snapshot_instance(arguments: Namespace, choice: Choice) -> int:
     return _did(arguments, *ctl_instance.snapshot(choice, _ganeti(arguments), *names, freeze=freeze))
 
 
+def _migrate(arguments: Namespace, choice: Choice) -> int:
+    to = Choice(arguments.config, arguments.to, arguments.to_pool)
+    params, dry = dict(arguments.param), arguments.dry_run
+    rows = ctl_instance.migrate(choice, _ganeti(arguments), arguments.instance, to, params, dry=dry)
+    if not rows and not arguments.json:
+        rows.append({"did": f"instance {arguments.instance} has its disks there already"})
+    return _did(arguments, *rows)
+
+
 def _rollback(arguments: Namespace, choice: Choice) -> int:
     return _did(arguments, ctl_volumes.rollback(choice, arguments.volume, arguments.snapshot))
 
@@ -150,6 +159,7 @@ VERBS: Mapping[str, Callable[[Namespace, Choice], int]] = {
     "clone": _clone,
     "snapshot": _snapshot,
     "snapshot-instance": _snapshot_instance,
+    "migrate": _migrate,
     "rollback": _rollback,
     "remove": _remove,
     "grow": _grow,

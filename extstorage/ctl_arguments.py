@@ -82,6 +82,14 @@ def _about_instances(verbs: Verbs, shared: argparse.ArgumentParser) -> None:
     snapshot.add_argument("instance", metavar="INSTANCE")
     snapshot.add_argument("prefix", metavar="PREFIX", help="the snapshots are PREFIX.disk0 and so on")
     snapshot.add_argument("--no-freeze", action="store_true", help="do not ask the guest's agent")
+    migrate = verbs.add_parser("migrate", parents=[shared], help="give a stopped instance's disks to another provider")
+    migrate.add_argument("instance", metavar="INSTANCE")
+    migrate.add_argument("to", metavar="PROVIDER", choices=sorted(inventory.PROVIDERS))
+    migrate.add_argument("--to-pool", metavar="POOL", help="the pool there, if it is not the default one")
+    migrate.add_argument(
+        *("--param", "-p"), type=_param, action="append", default=[], metavar="KEY=VALUE", help="a disk parameter"
+    )
+    migrate.add_argument("--dry-run", action="store_true", help="only tell what would be moved")
 
 
 def _about_all(verbs: Verbs, shared: argparse.ArgumentParser) -> None:
@@ -101,6 +109,13 @@ def _about_all(verbs: Verbs, shared: argparse.ArgumentParser) -> None:
     gc = verbs.add_parser("gc", parents=[shared], help="what can be removed")
     gc.add_argument("snapshots", metavar="SNAPSHOT", nargs="*", help="these too, if nobody descends from them")
     gc.add_argument("--yes", action="store_true", help="remove it")
+
+
+def _param(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not (key and equals and value) or "," in text:
+        raise argparse.ArgumentTypeError(f"{text!r} is no KEY=VALUE")
+    return key, value
 
 
 def _size(text: str) -> int:

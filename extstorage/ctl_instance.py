@@ -7,20 +7,23 @@ import os
 import socket
 from typing import TYPE_CHECKING
 
-from extstorage import consistency, ctl_volumes, node
+from extstorage import consistency, ctl_volumes, move, node
 from extstorage.consistency import Guest, Held, Keeper
 from extstorage.inventory import Choice, Store
 from extstorage.tell_progress import Progress
 from extstorage.warning import warn
+from ganeti_ext.command import run
 from ganeti_ext.errors import ExtError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
-    from extstorage.inventory_ganeti import Disk, Ganeti
+    from extstorage.inventory_ganeti import Configuration, Disk, Ganeti
 
     Facts = dict[str, Any]
+
+JOB = 24 * 3600.0  # seconds: a job may wait for another one's locks
 
 
 def snapshot(choice: Choice, ganeti: Ganeti, instance: str, prefix: str, *, freeze: bool) -> list[Facts]:
@@ -50,6 +53,34 @@ _WORDS = {
     consistency.FILES: "consistent, the guest's file systems were frozen",
     consistency.CRASH: "crash-consistent, of one moment over all disks",
 }
+
+
+def migrate(
+    choice: Choice, ganeti: Ganeti, instance: str, to: Choice, params: Mapping[str, str], *, dry: bool
+) -> list[Facts]:
+    """Give a stopped instance's disks to another provider or pool; `dry`: tell which."""
+    store = next(one for one in to.stores() if one.pool == (to.pool or ""))
+    configuration = ganeti.configuration()
+    master = ganeti.master()
+    if configuration is None or master != node.this(ganeti.data).name:
+        raise ExtError(f"only the master can give Ganeti jobs: run this on {master or 'it'}")
+
+    def modify(option: str) -> None:
+        run(["gnt-instance", "modify", option, instance], timeout=JOB)
+
+    def read() -> Configuration:
+        found = ganeti.configuration()
+        if found is None:
+            raise ExtError(f"{ganeti.data}/config.data is gone")
+        return found
+
+    def place(disk: Disk) -> Store:
+        return next(store for store, _ in placed(choice, [disk]))
+
+    work = move.Move(instance, move.Target(store, params), place, modify, read)
+    if dry:
+        return [{"did": f"would move {_words(disk)} to {store}", "disk": disk.number} for disk in work.plan()]
+    return move.told(work.run())
 
 
 def here(ganeti: Ganeti, instance: str) -> tuple[Sequence[Disk], bool]:
@@ -114,6 +145,10 @@ def _told(instance: str, held: Held, store: Store, disk: Disk, name: str) -> Fac
         "consistency": held.consistency,
         "why": held.why,
     }
+
+
+def _words(disk: Disk) -> str:
+    return f"disk {disk.number} of {disk.instance} ({disk.size} MiB) from {disk.provider} volume {disk.volume}"
 
 
 def _answers(path: str) -> bool:

@@ -322,3 +322,56 @@ def test_a_store_that_fails_is_told(run: Any, monkeypatch: pytest.MonkeyPatch, c
     monkeypatch.setattr(cow_admin, "listing", fails)
     assert run("list") == 1
     assert capsys.readouterr().err == "ganeti-ext-storage: [Errno 5] Input/output error: '/srv'\n"
+
+
+def test_only_the_master_migrates(run: Any, capsys: Output, place: Path) -> None:
+    run("create", "v", "1M")
+    configure(place, ("v", 1))
+    (place / "data/ssconf_master_node").write_text("b\n")
+    capsys.readouterr()
+    assert run("migrate", "web", "cow", "--dry-run") == 1
+    assert "run this on b" in capsys.readouterr().err
+
+
+def test_what_would_be_migrated(run: Any, capsys: Output, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "uname", lambda: os.uname_result(("Linux", "a", "", "", "")))
+    (place / "slow/volumes").mkdir(parents=True)
+    with (place / "cow.conf").open("a") as file:
+        file.write(f"pools = slow:{place}/slow\n")
+    run("create", "v", "1M", "--pool=")
+    configure(place, ("v", 1))
+    (place / "data/ssconf_master_node").write_text("a\n")
+    capsys.readouterr()
+    assert run("migrate", "web", "cow", "--to-pool=slow", "--dry-run") == 0
+    assert capsys.readouterr().out == "would move disk 0 of web (1 MiB) from cow volume v to cow:slow\n"
+    assert run("migrate", "web", "cow", "--dry-run") == 0
+    assert capsys.readouterr().out == "instance web has its disks there already\n"
+    with pytest.raises(SystemExit):
+        run("migrate", "web", "cow", "-p", "x=1,y=2")
+
+
+def test_snapshots_of_an_instance_that_does_not_run(
+    run: Any, capsys: Output, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "uname", lambda: os.uname_result(("Linux", "a", "", "", "")))
+    run("create", "v", "1M")
+    run("create", "w", "1M")
+    configure(place, ("v", 1), ("w", 1))
+    capsys.readouterr()
+    assert run("snapshot-instance", "web", "before", "--json") == 0
+    told = [(row["volume"], row["origin"], row["consistency"]) for row in rows(capsys)]
+    assert told == [("before.disk0", "volume:v", "stopped"), ("before.disk1", "volume:w", "stopped")]
+    run("remove", "before.disk0")
+    assert run("snapshot-instance", "web", "before") == 1
+    assert "volume 'before.disk1' exists already in cow" in capsys.readouterr().err
+    run("remove", "before.disk1")
+    real = cow_admin.snapshot
+
+    def full(settings: Any, name: str, target: str) -> None:
+        if name == "w":
+            raise OSError(28, "No space left on device")
+        real(settings, name, target)
+
+    monkeypatch.setattr(cow_admin, "snapshot", full)
+    assert run("snapshot-instance", "web", "before") == 1
+    assert sorted(os.listdir(place / "share/volumes")) == ["v.raw", "w.raw"]
