@@ -27,7 +27,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from extstorage.rbd_pool import Pool
 
-PATIENCE = 3000  # milliseconds that a client has to answer
+# Milliseconds that a client has to answer. To block one that was only slow costs its guest the disk.
+PATIENCE = 5000
 # librbd's NotifyMessage "the header was updated" (librbd/WatchNotifyTypes.h): version 7, compatible with 1, 4 octets,
 # operation 3. Clients read the header again, and answer.
 HEADER_UPDATE = b"\x07\x01\x04\x00\x00\x00\x03\x00\x00\x00"

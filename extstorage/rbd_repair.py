@@ -102,7 +102,8 @@ def _of_image(pool: Pool, name: str, records: dict[str, Record]) -> Iterator[Lea
             warn("rbd", str(err))
     for text in found:
         target = text.removeprefix(rbd_origin.PASSING)
-        if target != text and not (target in records and records[target].doing):
+        doing = records.get(target, Record()).doing
+        if target != text and (doing is None or rbd_volume.gone(pool, doing)):
             yield Leak(SNAPSHOT, f"{name} {text}", f"the call that made {target!r} is dead")
 
 
