@@ -91,12 +91,15 @@ def from_volume(pool: Pool, source: str, name: str, kind: str, size: int | None 
         with Image(pool, name) as image:
             image.grow(size)
     if depth > pool.settings.depth:
-        warn(
-            "rbd",
-            f"volume {name!r} is {depth} clones away from data of its own, each of which slows it;"
-            f" run: ganeti-ext-storage flatten --provider=rbd {name}",
-        )
+        warn("rbd", deep(name, depth))
     return Record(kind, depth)
+
+
+def deep(name: str, depth: int) -> str:
+    return (
+        f"volume {name!r} is {depth} clones away from data of its own, each of which slows it and its clones;"
+        f" run: ganeti-ext-storage flatten --provider=rbd {name}"
+    )
 
 
 def _too_long(source: str, found: int, size: int) -> ExtError:

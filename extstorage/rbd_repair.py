@@ -35,7 +35,7 @@ CALL, LOCK, SNAPSHOT, TRASH = "call", "lock", "snapshot", "trash"
 
 
 def verify(settings: Settings) -> None:
-    """ExtError when volumes cannot be made in the pool; a warning for each leak."""
+    """ExtError when volumes cannot be made in the pool; warnings of leaks and of long chains."""
     with Pool(settings) as pool:
         name = f"verify.{nodes.boot()[:8]}.{os.getpid()}"
 
@@ -47,6 +47,10 @@ def verify(settings: Settings) -> None:
         rbd_volume.discard(pool, name, lambda: rbd_image.remove(pool, name))
         for leak in _leaks(pool):
             warn("rbd", f"{leak.kind} {leak.what}: {leak.why}")
+        for name, text in sorted(pool.texts().items()):
+            depth = rbd_record.from_text(text, name).depth
+            if depth > settings.depth:
+                warn("rbd", rbd_origin.deep(name, depth))
 
 
 def leaks(settings: Settings) -> list[Leak]:

@@ -103,7 +103,9 @@ def test_a_chain_of_ten_and_what_flattening_makes_of_it(node: Node) -> None:
         node.ok("remove", f"v{number}")
     assert node.has("v10", 7)
     assert "verification failed" not in node.io("v10", *checks)
+    assert "'v10' is 11 clones away" in node.call("verify").stderr
     node.admin("a.flatten(s, 'v10')")
+    assert node.call("verify").stderr == ""
     assert '"parent"' not in node.ceph.run("rbd", "info", "v10", "--format=json")
     assert node.ceph.run("rbd", "trash", "ls", "--all").strip() == ""
     assert "verification failed" not in node.io("v10", *checks)
