@@ -11,9 +11,10 @@ from pathlib import Path
 from bench import ROOT
 from bench.alone import alone
 from bench.result import Result
-from bench.storage import cow, extents, rbd
+from bench.storage import cow, extents, rbd, servers, traffic
 from bench.storage.bars import OURS
-from bench.storage.place import Bench, bench
+from bench.storage.place import Bench, Size, bench
+from bench.storage.share import KINDS
 from ganeti_ext.errors import ExtError
 from lab import base
 
@@ -21,6 +22,9 @@ PARTS: Mapping[str, Callable[[Bench], None]] = {
     "cow": cow.measure,
     "extents": extents.measure,
     "rbd": rbd.measure,
+    "cow-io": traffic.cow,
+    "rbd-io": traffic.rados,
+    "servers": servers.measure,
 }
 
 
@@ -43,8 +47,9 @@ def _run(arguments: argparse.Namespace) -> None:
     result = Result("storage", OURS, arguments={name: str(value) for name, value in vars(arguments).items()})
     whole = False
     try:
-        sizes = arguments.rounds, arguments.seconds, arguments.servers
-        with bench(*sizes, result, arguments.tree, arguments.nice) as place:
+        kinds = KINDS[:1] if arguments.quick else KINDS
+        sizes = arguments.rounds, arguments.seconds, arguments.servers, arguments.pieces
+        with bench(Size(*sizes, kinds, arguments.nice), result, arguments.tree) as place:
             for part in arguments.part:
                 PARTS[part](place)
         whole = True
@@ -62,23 +67,25 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("part", nargs="*", metavar="PART", help=f"{', '.join(PARTS)} (default: all)")
     parser.add_argument("--rounds", type=int, help="turns of each (default: 3)")
-    parser.add_argument("--seconds", type=int, help="length of one run of fio (default: 3)")
+    parser.add_argument("--seconds", type=float, help="length of one run of fio (default: 1)")
     parser.add_argument("--servers", type=int, help="servers from one snapshot (default: 100)")
+    parser.add_argument("--pieces", type=int, help="of a scattered disk (default: 100000)")
     parser.add_argument(
         "--tree", type=Path, default=ROOT, metavar="DIR", help="measure the providers of another checkout"
     )
     parser.add_argument("--nice", type=int, default=-10, metavar="N", help="of what is measured (default: -10)")
-    parser.add_argument("--quick", action="store_true", help="one round, one second, 10 servers")
+    parser.add_argument("--quick", action="store_true", help="one short round, 10 servers, 20,000 pieces")
     arguments = parser.parse_args(argv)
     arguments.part = arguments.part or list(PARTS)
     if unknown := set(arguments.part) - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     quick = arguments.quick
     arguments.rounds = arguments.rounds or (1 if quick else 3)
-    arguments.seconds = arguments.seconds or (1 if quick else 3)
+    arguments.seconds = arguments.seconds or (0.4 if quick else 1)
+    arguments.pieces = arguments.pieces or (20_000 if quick else 100_000)
     arguments.servers = arguments.servers or (10 if quick else 100)
-    if min(arguments.rounds, arguments.seconds, arguments.servers) < 1:
-        parser.error("--rounds, --seconds and --servers are numbers from 1 on")
+    if min(arguments.rounds, arguments.servers, arguments.pieces) < 1 or arguments.seconds < 0.1:
+        parser.error("--rounds, --servers, --pieces are numbers from 1 on, --seconds from 0.1 on")
     if os.geteuid() != 0:
         parser.error("this needs root: sudo make bench-storage")
     return arguments

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from bench.storage import bars, steps
 from bench.storage.bars import OURS, Bar
 from bench.storage.place import Bench
-from bench.storage.share import IMAGE, Share
+from bench.storage.share import IMAGE, KINDS, Share
 from bench.storage.steps import Command, Step, shell
 from lab.step import step
 
@@ -15,7 +15,6 @@ PYTHON = "python3 alone"
 HAND = "by hand"
 SYNCED = "by hand, on disk"
 TIMES = 5  # of which the median is a sample
-KINDS = ("xfs", "btrfs")
 MIB_10 = "10240"
 BARS = (
     Bar("clone, beyond python3, ms", 10, " ms"),
@@ -30,8 +29,8 @@ def measure(bench: Bench) -> None:
     for kind in KINDS:
         heading = f"cow on {kind}: verbs on a disk of 10 GiB, its image has 1 GiB of data"
         with bench.share(kind) as share:
-            for turn in range(bench.rounds):
-                with step(f"Verbs of cow on {kind}, round {turn + 1} of {bench.rounds}"):
+            for turn in range(bench.size.rounds):
+                with step(f"Verbs of cow on {kind}, round {turn + 1} of {bench.size.rounds}"):
                     _round(bench, share, heading)
         bars.tell(bench.result, heading, BARS)
 
@@ -40,8 +39,9 @@ def _round(bench: Bench, share: Share, heading: str) -> None:
     found = steps.medians(life(bench, share), bench.timed, TIMES)
     for (name, subject), took in found.items():
         bench.result.add(heading, f"{name}, ms", subject, took)
-    beyond = found["clone", OURS] - found["clone", PYTHON]
-    bench.result.add(heading, "clone, beyond python3, ms", OURS, beyond)
+    for name in ("clone", "attach", "attach again"):
+        beyond = found[name, OURS] - found[name, PYTHON]
+        bench.result.add(heading, f"{name}, beyond python3, ms", OURS, beyond)
 
 
 def life(bench: Bench, share: Share) -> Sequence[Step]:

@@ -6,27 +6,28 @@ import os
 
 from bench.storage import bars, scatter
 from bench.storage.bars import OURS, Bar
-from bench.storage.cow import HAND, KINDS
+from bench.storage.cow import HAND
 from bench.storage.place import Bench
-from bench.storage.share import IMAGE, MIB, Share
+from bench.storage.share import IMAGE, KINDS, MIB, Share
 from lab.step import step
 
-MANY = 100_000
 FEW = 16  # what the image has
-FRESH, OLD = "in few pieces", f"in {MANY:,} pieces"
+FRESH = "in few pieces"
 
 
 def measure(bench: Bench) -> None:
+    many = bench.size.pieces
+    old = f"in {many:,} pieces"
     for kind in KINDS:
         heading = f"cow on {kind}: snapshot of a disk that is written to"
         with bench.share(kind) as share:
-            disks = (FRESH, _Disk(bench, share, "fresh", FEW)), (OLD, _Disk(bench, share, "old", MANY))
-            for turn in range(bench.rounds):
-                with step(f"Snapshots on {kind}, round {turn + 1} of {bench.rounds}"):
+            disks = (FRESH, _Disk(bench, share, "fresh", FEW)), (old, _Disk(bench, share, "old", many))
+            for turn in range(bench.size.rounds):
+                with step(f"Snapshots on {kind}, round {turn + 1} of {bench.size.rounds}"):
                     for name, disk in disks:
                         _turn(bench, heading, name, disk)
             bench.result.note(heading, f"pieces at the end: {', '.join(f'{disk.pieces():,}' for _, disk in disks)}")
-        bars.tell(bench.result, heading, tuple(Bar(f"{name}, ms", 100, " ms") for name in (FRESH, OLD)))
+        bars.tell(bench.result, heading, tuple(Bar(f"{name}, ms", 100, " ms") for name in (FRESH, old)))
 
 
 class _Disk:

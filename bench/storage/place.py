@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from bench import PLACE, ROOT, netns
 from bench.firewall.place import clear as unmount
@@ -25,16 +26,28 @@ PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 CEPH = PLACE / "ceph"
 
 
+class Size(NamedTuple):
+    """How much is measured: `seconds` is the length of one run of fio, `pieces` how scattered a disk is.
+
+    `kinds` are the file systems that reads and writes are measured on.
+    """
+
+    rounds: int
+    seconds: float
+    servers: int
+    pieces: int
+    kinds: tuple[str, ...]
+    nice: int
+
+
 @dataclass(frozen=True)
 class Bench:
-    """What every part measures with. `seconds` is the length of one run of fio, `servers` how many are made at once."""
+    """What every part measures with."""
 
     lowerdir: str
     root: Path
     remote: Remote
-    rounds: int
-    seconds: int
-    servers: int
+    size: Size
     result: Result
 
     def timed(self, argv: list[str], env: dict[str, str] | None = None) -> tuple[float, str]:
@@ -60,7 +73,7 @@ class Bench:
 
 
 @contextlib.contextmanager
-def bench(rounds: int, seconds: int, servers: int, result: Result, tree: Path = ROOT, nice: int = 0) -> Iterator[Bench]:
+def bench(size: Size, result: Result, tree: Path = ROOT) -> Iterator[Bench]:
     """Make the place, with the provider of this tree, and take it away."""
     lower = layer.lower("bench-storage", PACKAGES)
     clear()
@@ -72,9 +85,11 @@ def bench(rounds: int, seconds: int, servers: int, result: Result, tree: Path = 
         for kind, target in (("tmpfs", "run"), ("sysfs", "sys")):
             run(["mount", "-t", kind, kind, str(root / target)])
             undo.callback(run, ["umount", "--recursive", "--lazy", str(root / target)])
-        remote = Remote(enter(root, "python3", "-m", "bench.storage.inside", str(nice)), root / "var/log/inside.log")
+        remote = Remote(
+            enter(root, "python3", "-m", "bench.storage.inside", str(size.nice)), root / "var/log/inside.log"
+        )
         undo.callback(remote.close)
-        yield Bench(lowerdir, root, remote, rounds, seconds, servers, result)
+        yield Bench(lowerdir, root, remote, size, result)
 
 
 def enter(root: Path, *argv: str) -> list[str]:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from bench import PLACE
 from ganeti_ext.command import run
 
+KINDS = ("xfs", "btrfs")
 GIB = 1 << 30
 MIB = 1 << 20
 SIZE = 48 * GIB  # sparse

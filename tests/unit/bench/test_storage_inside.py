@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from bench import ROOT
+from bench.storage import inside, scatter
+
+BLOCK = scatter.BLOCK
+
+
+def test_a_program_is_timed_to_its_end_and_heard() -> None:
+    wall, said = inside.timed(["/bin/sh", "-c", "sleep 0.05; echo $NAME"], {"NAME": "v", "PATH": os.defpath})
+    assert said == "v\n" and wall >= 50
+
+
+def test_a_program_that_fails_is_an_error_with_its_words() -> None:
+    with pytest.raises(RuntimeError, match=r"3: no such volume"):
+        inside.timed(["/bin/sh", "-c", "echo no such volume >&2; exit 3"], {})
+
+
+def test_a_file_is_scattered_into_pieces_with_holes_between(tmp_path: Path) -> None:
+    file = tmp_path / "disk"
+    file.write_bytes(b"")
+    os.truncate(file, 64 * BLOCK)
+    try:
+        found = inside.scattered(str(file), 16)
+    except OSError as err:
+        pytest.skip(f"this file system does not tell of pieces: {err}")
+    assert found == 16
+    content = file.read_bytes()
+    blocks = [content[start : start + BLOCK].strip(b"\0") for start in range(0, 32 * BLOCK, BLOCK)]
+    assert [bool(block) for block in blocks[2:]] == [True, False] * 15  # block 0 is number 0
+    assert inside.scattered(str(file), 0) == 16
+
+
+def test_somebody_writes_until_he_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    file = tmp_path / "disk"
+    file.write_bytes(bytes(16 * BLOCK))
+    try:
+        inside.start(str(file), 16 * BLOCK)
+    except RuntimeError as err:
+        pytest.skip(f"this file system has no direct I/O: {err}")
+    count, worst = inside.stop(str(file))
+    assert count >= 1 and worst > 0
+    assert any(file.read_bytes())
+    assert file.stat().st_size == 16 * BLOCK
