@@ -28,7 +28,7 @@ JOB = 24 * 3600.0  # seconds: a job may wait for another one's locks
 
 def snapshot(choice: Choice, ganeti: Ganeti, instance: str, prefix: str, *, freeze: bool) -> list[Facts]:
     """Snapshots PREFIX.disk0 and so on of all disks, of one moment; nothing stays when one of them fails."""
-    disks, runs = here(ganeti, instance)
+    disks, runs = here(ganeti, instance, _me(choice, ganeti))
     wanted = [(store, disk, f"{prefix}.disk{disk.number}") for store, disk in placed(choice, disks)]
     for store, _, name in wanted:
         if store.kind.has(store.settings, name):
@@ -62,7 +62,7 @@ def migrate(
     store = next(one for one in to.stores() if one.pool == (to.pool or ""))
     configuration = ganeti.configuration()
     master = ganeti.master()
-    if configuration is None or master != node.this(ganeti.data).name:
+    if configuration is None or master != _me(choice, ganeti):
         raise ExtError(f"only the master can give Ganeti jobs: run this on {master or 'it'}")
 
     def modify(option: str) -> None:
@@ -83,9 +83,8 @@ def migrate(
     return move.told(work.run())
 
 
-def here(ganeti: Ganeti, instance: str) -> tuple[Sequence[Disk], bool]:
-    """An instance's disks, and whether it runs on this node; ExtError when it runs on another, or nobody here knows."""
-    mine = node.this(ganeti.data).name
+def here(ganeti: Ganeti, instance: str, mine: str) -> tuple[Sequence[Disk], bool]:
+    """An instance's disks, and whether it runs on this node, `mine`; ExtError when it runs elsewhere."""
     disks = ganeti.disks(instance, mine)
     if disks is not None and _answers(ganeti.socket(instance, "qmp")):
         return disks, True
@@ -145,6 +144,11 @@ def _told(instance: str, held: Held, store: Store, disk: Disk, name: str) -> Fac
         "consistency": held.consistency,
         "why": held.why,
     }
+
+
+def _me(choice: Choice, ganeti: Ganeti) -> str:
+    """This node's name, as the providers have it."""
+    return node.this(ganeti.data, choice.stores()[0].settings.node).name
 
 
 def _words(disk: Disk) -> str:

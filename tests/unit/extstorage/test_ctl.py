@@ -333,8 +333,7 @@ def test_only_the_master_migrates(run: Any, capsys: Output, place: Path) -> None
     assert "run this on b" in capsys.readouterr().err
 
 
-def test_what_would_be_migrated(run: Any, capsys: Output, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "uname", lambda: os.uname_result(("Linux", "a", "", "", "")))
+def test_what_would_be_migrated(run: Any, capsys: Output, place: Path) -> None:
     (place / "slow/volumes").mkdir(parents=True)
     with (place / "cow.conf").open("a") as file:
         file.write(f"pools = slow:{place}/slow\n")
@@ -353,7 +352,6 @@ def test_what_would_be_migrated(run: Any, capsys: Output, place: Path, monkeypat
 def test_snapshots_of_an_instance_that_does_not_run(
     run: Any, capsys: Output, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(os, "uname", lambda: os.uname_result(("Linux", "a", "", "", "")))
     run("create", "v", "1M")
     run("create", "w", "1M")
     configure(place, ("v", 1), ("w", 1))
