@@ -96,6 +96,8 @@ def here(ganeti: Ganeti, instance: str, mine: str) -> tuple[Sequence[Disk], bool
     found = configuration.of(instance)
     if configuration.states[instance] == "up" and found and found[0].node != mine:
         raise ExtError(f"instance {instance!r} runs on {found[0].node}: run this there")
+    if configuration.states[instance] == "up" and disks is None:  # under Xen it may run
+        raise ExtError(f"instance {instance!r} is up, but there is no QEMU of it: gnt-instance shutdown {instance}")
     return found, False
 
 

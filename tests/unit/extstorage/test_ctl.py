@@ -42,14 +42,16 @@ def rows(capsys: Output) -> list[dict[str, Any]]:
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
-def configure(place: Path, *disks: tuple[str, int], instance: str = "web") -> None:
+def configure(
+    place: Path, *disks: tuple[str, int], instance: str = "web", state: str = "down", node: str = "a"
+) -> None:
     """Let Ganeti have an instance with disks of these volumes and MiB."""
     known = {
         f"d-{n}": {"uuid": f"d-{n}", "dev_type": "ext", "logical_id": ["cow", name], "size": size, "params": {}}
         for n, (name, size) in enumerate(disks)
     }
-    owner = {"name": instance, "primary_node": "n", "admin_state": "down", "disks": list(known)}
-    config = {"nodes": {"n": {"name": "a"}}, "instances": {"i": owner}, "disks": known}
+    owner = {"name": instance, "primary_node": "n", "admin_state": state, "disks": list(known)}
+    config = {"nodes": {"n": {"name": node}}, "instances": {"i": owner}, "disks": known}
     (place / "data/config.data").write_text(json.dumps(config))
 
 
@@ -373,3 +375,14 @@ def test_snapshots_of_an_instance_that_does_not_run(
     monkeypatch.setattr(cow_admin, "snapshot", full)
     assert run("snapshot-instance", "web", "before") == 1
     assert sorted(os.listdir(place / "share/volumes")) == ["v.raw", "w.raw"]
+
+
+@pytest.mark.parametrize(
+    ("node", "said"), [("b", "runs on b: run this there"), ("a", "is up, but there is no QEMU of it")]
+)
+def test_an_instance_that_is_up_but_not_here(run: Any, capsys: Output, place: Path, node: str, said: str) -> None:
+    run("create", "v", "1M")
+    configure(place, ("v", 1), state="up", node=node)
+    assert run("snapshot-instance", "web", "p") == 1
+    assert said in capsys.readouterr().err
+    assert os.listdir(place / "share/volumes") == ["v.raw"]
