@@ -59,10 +59,12 @@ def test_of_many_creates_of_one_name_one_wins(node: Node) -> None:
 
 def test_killed_at_any_moment_an_attach_leaks_nothing(xfs: Node) -> None:
     xfs.ok("create", VOL_SIZE="4")
-    began = time.monotonic()
-    xfs.ok("attach")
-    usual = time.monotonic() - began
-    xfs.ok("detach")
+    usual = 1.0
+    for _ in range(5):
+        began = time.monotonic()
+        xfs.ok("attach")
+        usual = min(usual, time.monotonic() - began)
+        xfs.ok("detach")
     killed = 0
     for turn in range(100):
         call = xfs.start("attach")
