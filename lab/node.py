@@ -32,7 +32,7 @@ class Node:
         self._pidfile = RUN / f"node{number}.pid"
 
     def start(self, base: str, hosts: str) -> None:
-        """Boot; returns when systemd has reached its target or says what failed."""
+        """Boot from a new disk; returns when systemd has reached its target or says what failed."""
         for part in ("upper", "work", "root"):
             (self.folder / part).mkdir(parents=True, exist_ok=True)
         overlay = f"lowerdir={base},upperdir={self.folder}/upper,workdir={self.folder}/work"
@@ -40,6 +40,10 @@ class Node:
         (self.root / "etc/hosts").write_text(hosts)
         (self.root / "etc/hostname").write_text(f"{self.name}\n")
         (self.root / "etc/machine-id").write_text("")
+        self.boot()
+
+    def boot(self) -> None:
+        """Boot from the disk as it is."""
         with (self.folder / "boot.log").open("wb") as log:
             nspawn = subprocess.Popen(
                 cgroup.command(self.machine, self._command()),
@@ -123,6 +127,13 @@ class Node:
             os.kill(leader, signal.SIGKILL)
             until(f"{self.name} is gone", lambda: self.leader() is None, 10)
         self._pidfile.unlink(missing_ok=True)
+
+    def crash(self) -> None:
+        """End the node as a loss of power does: nothing runs any more, its disk stays as it is."""
+        leader = self.leader()
+        if leader is not None:
+            os.kill(leader, signal.SIGKILL)
+            until(f"{self.name} is gone", lambda: self.leader() is None, 20)
 
     def _booted(self) -> bool:
         # The exit code is only 0 for "running"; a failed unit is for those to report who need it.

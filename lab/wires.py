@@ -17,6 +17,7 @@ from ganeti_ext.errors import CommandError
 from lab.step import until
 
 SWITCHES = "lab-wires"
+_MACS = "02:00:00:00:77:01", "02:00:00:00:99:01"
 MTU = 1450  # not Ethernet's 1500, so that it shows whether a guest was told
 SUBNET, GATEWAY = "10.99.0.0/24", "10.99.0.1"
 SUBNET6, GATEWAY6, ROUTER6 = "fd00:99::/64", "fd00:99::1", "fe80::1"
@@ -33,29 +34,35 @@ def namespace(number: int) -> str:
 
 def up(nodes: int) -> None:
     """Make the namespaces and wire them."""
-    _batch(
-        None,
-        f"netns add {SWITCHES}",
-        *(f"netns add {namespace(number)}" for number in range(1, nodes + 1)),
-    )
+    _batch(None, f"netns add {SWITCHES}")
     _batch(
         SWITCHES,
         "link set lo up",
-        "link add mgmt type bridge",
+        # A bridge without an address of its own takes the lowest of its ports', another one when a node goes.
+        f"link add mgmt address {_MACS[0]} type bridge",
         "link set mgmt up",
         "address add 10.77.0.1/24 dev mgmt",
-        "link add vms type bridge",
+        f"link add vms address {_MACS[1]} type bridge",
         f"link set vms mtu {MTU} up",
         f"address add {GATEWAY}/24 dev vms",
         f"address add {GATEWAY6}/64 dev vms nodad",
         f"address add {ROUTER6}/64 dev vms nodad",
     )
     for number in range(1, nodes + 1):
-        _node(number)
+        plug(number)
 
 
-def _node(number: int) -> None:
+def unplug(number: int) -> None:
+    """Take away the namespace of a node that runs no more, and so all that its kernel knew."""
+    # At once: the namespace's own interfaces go when the kernel finds the time.
+    _batch(SWITCHES, f"link delete mgmt{number}", f"link delete vms{number}")
+    _remove(namespace(number))
+
+
+def plug(number: int) -> None:
+    """Make the namespace of a node, and wire it."""
     name = namespace(number)
+    _batch(None, f"netns add {name}")
     _batch(
         SWITCHES,
         f"link add mgmt{number} type veth peer name eth0 netns {name}",
@@ -79,13 +86,17 @@ def _node(number: int) -> None:
 def down() -> None:
     """Remove every namespace of ours, and end whatever still runs in one. Safe to repeat."""
     for name in existing():
-        pids = _pids(name)
-        for pid in pids:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        if pids:
-            until(f"processes in namespace {name} end", lambda name=name: not _pids(name), 20)  # type: ignore[misc]
-        run(["ip", "netns", "delete", name])
+        _remove(name)
+
+
+def _remove(name: str) -> None:
+    pids = _pids(name)
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    if pids:
+        until(f"processes in namespace {name} end", lambda: not _pids(name), 20)
+    run(["ip", "netns", "delete", name])
 
 
 def existing() -> list[str]:
