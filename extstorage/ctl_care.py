@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # Leaks that take room; the others are locks and devices, which are `repair`'s alone.
 ROOM = ("draft", "call", "snapshot", "trash")
-AGE = 3600.0  # seconds: a job that makes an instance has its volumes made long before Ganeti's configuration has them
+AGE = 3600.0  # seconds: a job that makes an instance has made its volumes before Ganeti's configuration has them
 
 
 class State(NamedTuple):
@@ -51,14 +51,17 @@ def tree(choice: Choice) -> Iterator[Facts]:
 def verify(choice: Choice, ganeti: Ganeti, age: float = AGE) -> State:
     """Look at all stores, beside Ganeti's configuration where this node has it."""
     # Before the stores: what is made meanwhile is too young to be an orphan, what is removed has no disk any more.
+    # The jobs before the configuration: the disks of one that ends between the two are in it.
+    busy = ganeti.busy_since()
     before = ganeti.configuration()
+    young = min(time.time() - age, time.time() if busy is None else busy)
     used = {(disk.provider, disk.pool) for disk in before.disks} if before else set()
     findings: list[tuple[Store, Finding]] = []
     volumes = 0
     for store in choice.stores(used):
         found = list(store.kind.admin.listing(store.settings))
         volumes += len(found)
-        findings += [(store, one) for one in _beside(store, found, before, ganeti, age)]
+        findings += [(store, one) for one in _beside(store, found, before, ganeti, young)]
         leaks = store.kind.admin.leaks(store.settings)
         findings += [(store, one) for one in account.leaked(leaks, str(store), store.options)]
     return State(findings, volumes, before is not None)
@@ -107,7 +110,7 @@ def collect(choice: Choice, names: Collection[str], *, yes: bool) -> list[Facts]
 
 
 def _beside(
-    store: Store, found: list[Found], configuration: Configuration | None, ganeti: Ganeti, age: float
+    store: Store, found: list[Found], configuration: Configuration | None, ganeti: Ganeti, young: float
 ) -> Iterator[Finding]:
     if configuration is None:
         return
@@ -119,7 +122,7 @@ def _beside(
         again = [disk for disk in mine if still.get(disk.uuid) == disk]
         lacking = list(account.owned(again, str(store), store.options, found))
     yield from lacking
-    yield from account.orphans(mine, str(store), store.options, found, time.time() - age)
+    yield from account.orphans(mine, str(store), store.options, found, before=young)
 
 
 def _mend(store: Store, one: Finding, mended: set[Store]) -> None:

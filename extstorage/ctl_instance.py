@@ -66,7 +66,8 @@ def migrate(
         raise ExtError(f"only the master can give Ganeti jobs: run this on {master or 'it'}")
 
     def modify(option: str) -> None:
-        run(["gnt-instance", "modify", option, instance], timeout=JOB)
+        # While a disk and its copy are there, the instance may have more of them than its group's policy wants.
+        run(["gnt-instance", "modify", "--no-hotplug", "--ignore-ipolicy", option, instance], timeout=JOB)
 
     def read() -> Configuration:
         found = ganeti.configuration()

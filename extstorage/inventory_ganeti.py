@@ -6,6 +6,7 @@ hypervisor's runtime file tells too.
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 DATA = "/var/lib/ganeti"
 RUN = "/run/ganeti/kvm-hypervisor"
 EXT = "ext"
+# Jobs that make volumes: of instances, of their disks, of exports and imports.
+MAKERS = ("OP_INSTANCE_", "OP_BACKUP_")
+WORKING = ("waiting", "running", "canceling")
 
 
 class Disk(NamedTuple):
@@ -102,6 +106,24 @@ class Ganeti(NamedTuple):
             return None
         except (ValueError, KeyError, TypeError) as err:
             raise ExtError(f"{self.data}/config.data is not Ganeti's configuration: {err!r}") from err
+
+    def busy_since(self) -> float | None:
+        """When the oldest job began that is at work on disks: what it has made may be in no configuration yet.
+
+        The queue is on the master and on master candidates.
+        """
+        begun = []
+        for path in glob.iglob(f"{glob.escape(self.data)}/queue/job-*"):
+            try:
+                with open(path, encoding="utf-8") as file:
+                    ops = json.load(file)["ops"]
+                works = [op for op in ops if op["status"] in WORKING and op["input"]["OP_ID"].startswith(MAKERS)]
+                begun += [float((op["exec_timestamp"] or op["start_timestamp"] or (0, 0))[0]) for op in works]
+            except FileNotFoundError:  # archived meanwhile
+                continue
+            except (ValueError, KeyError, TypeError) as err:
+                raise ExtError(f"{path} is no job of Ganeti's: {err!r}") from err
+        return min(begun, default=None)
 
     def master(self) -> str:
         """The master node's name, or an empty text on a machine that is no node."""

@@ -20,7 +20,7 @@ SHARE = "/srv/moved"
 # What `gnt-instance modify` does to disks of an instance, and its configuration; volumes by the providers' own verbs.
 GANETI = f"""#!/usr/bin/python3
 import json, os, subprocess, sys, uuid
-option, instance = sys.argv[2:]
+option, instance = sys.argv[-2:]
 path = "DATA/config.data"
 config = json.load(open(path))
 owner = config["instances"]["i"]

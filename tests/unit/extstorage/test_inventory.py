@@ -13,6 +13,7 @@ from extstorage.inventory import Choice
 from extstorage.inventory_ganeti import Ganeti
 from ganeti_ext.errors import ContractError, ExtError
 
+JOBS = Path(__file__).parents[2] / "data/jobs"
 CONFIG: dict[str, Any] = {
     "nodes": {"n-1": {"name": "one.example.org"}},
     "instances": {
@@ -152,3 +153,24 @@ def test_a_running_instance_with_other_disks(tmp_path: Path) -> None:
     (tmp_path / "conf/old.runtime").write_text("[]")
     with pytest.raises(ExtError, match=r"old\.runtime is not Ganeti's"):
         Ganeti(run=str(tmp_path)).disks("old", "n1")
+
+
+def test_since_when_jobs_make_disks(tmp_path: Path) -> None:
+    ganeti = Ganeti(str(tmp_path))
+    assert ganeti.busy_since() is None
+    (tmp_path / "queue").mkdir()
+    for number, name in enumerate(("create-success", "cluster-modify-success", "create-canceled-in-queue")):
+        (tmp_path / f"queue/job-{number}").write_text((JOBS / f"{name}.json").read_text())
+    (tmp_path / "queue/serial").write_text("3\n")
+    assert ganeti.busy_since() is None
+    running = json.loads((JOBS / "create-running.json").read_text())
+    for number, began in ((7, 500), (8, 400)):
+        running["ops"][0]["exec_timestamp"] = [began, 0]
+        (tmp_path / f"queue/job-{number}").write_text(json.dumps(running))
+    assert ganeti.busy_since() == 400.0
+    running["ops"][0]["input"]["OP_ID"] = "OP_TEST_DELAY"
+    (tmp_path / "queue/job-8").write_text(json.dumps(running))
+    assert ganeti.busy_since() == 500.0
+    (tmp_path / "queue/job-9").write_text("{}")
+    with pytest.raises(ExtError, match="job-9 is no job of Ganeti's"):
+        ganeti.busy_since()
