@@ -1,60 +1,23 @@
 """The provider `rbd`: volumes are RBD images in a pool of Ceph, clones are RBD's clones.
 
 With access=userspace QEMU speaks to Ceph itself, by the URI that `attach` prints; else the kernel maps the image.
+Most calls are of `attach`, and most of these need no Ceph: what asks Ceph is in rbd_verbs, loaded when it is needed.
 """
 
 from __future__ import annotations
 
-from extstorage import (
-    lock,
-    origin,
-    rbd_device,
-    rbd_fence,
-    rbd_image,
-    rbd_memory,
-    rbd_origin,
-    rbd_process,
-    rbd_removal,
-    rbd_settings,
-    rbd_volume,
-)
-from extstorage.found import SNAPSHOT
-from extstorage.rbd_image import Image
-from extstorage.rbd_pool import Pool
-from extstorage.rbd_record import Record
+from extstorage import rbd_device, rbd_memory, rbd_settings
 from extstorage.rbd_settings import volume_name
-from extstorage.size import MIB, octets
-from extstorage.warning import warn
-from ganeti_ext.config import boolean
-from ganeti_ext.errors import ContractError, ExtError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from extstorage.rbd_settings import Settings
     from ganeti_ext.volenv import Volume
 
 NAME = rbd_settings.NAME
 load = rbd_settings.load
-
-
-def create(settings: Settings, volume: Volume) -> None:
-    """Make a volume. An existing one is an error, for Ganeti never repeats a name, unless reuse_data wants just it."""
-    size = octets(volume.size_mib, "VOL_SIZE")
-    name = volume_name(volume.name)
-    source = volume.params.get("origin")
-    with Pool(settings) as pool:
-        if _reused(pool, name, size, volume):
-            return
-
-        def fill() -> Record:
-            if source:
-                return rbd_origin.fill(pool, origin.parse(source), name, size)
-            rbd_image.create(pool, name, size)
-            return Record()
-
-        if not rbd_volume.make(pool, name, "create", fill):
-            raise ExtError(f"volume {name!r} exists already in pool {pool.name}; to take it as it is: reuse_data=True")
-    rbd_memory.note(settings, name)
 
 
 def attach(settings: Settings, volume: Volume) -> str:
@@ -67,121 +30,44 @@ def attach(settings: Settings, volume: Volume) -> str:
     kernel = volume.params.get("access", "kernelspace") != "userspace"
     if kernel and (found := rbd_device.mapped(settings, name)):
         return found[0]
-    if not rbd_memory.exists(settings, name):
-        with Pool(settings) as pool:
-            if not pool.has(name):
-                return ""
-        rbd_memory.note(settings, name)
+    if not rbd_memory.exists(settings, name) and not _seen(settings, name):
+        return ""
     if kernel:
         return rbd_device.attach(settings, name)
     return f"\nkvm:rbd:{settings.pool}/{name}:id={settings.user}:conf={settings.conf}"
 
 
-def detach(settings: Settings, volume: Volume) -> None:
-    rbd_device.detach(settings, volume_name(volume.name))
-    close(settings, volume)
-
-
-def remove(settings: Settings, volume: Volume) -> None:
-    """Refuses while a client that lives has it open. With clones its data stays until the last of them goes."""
-    name = volume_name(volume.name)
-    rbd_device.detach(settings, name)
-    rbd_memory.forget(settings, name)
-    with Pool(settings) as pool:
-        rbd_volume.discard(pool, name, lambda: rbd_removal.remove(pool, name))
-
-
-def grow(settings: Settings, volume: Volume) -> None:
-    """A running QEMU hears of it from librbd; its guest, when QEMU is told to look (block_resize)."""
-    size = octets(volume.new_size_mib, "VOL_NEW_SIZE")
-    name = volume_name(volume.name)
-    with Pool(settings) as pool:
-        rbd_volume.required(pool, name)
-        with Image(pool, name) as image:
-            found = image.grow(size)
-    if found > size:
-        warn(NAME, f"volume {name!r} has {found // MIB} MiB already, it is not cut to {size // MIB}")
-
-
-def setinfo(settings: Settings, volume: Volume) -> None:
-    name = volume_name(volume.name)
-    with Pool(settings) as pool:
-        rbd_volume.required(pool, name)
-        with Image(pool, name) as image:
-            image.describe(volume.metadata or "")
-
-
-def snapshot(settings: Settings, volume: Volume) -> None:
-    """Make a volume of its own with another's content of this moment."""
-    if volume.snapshot is None:
-        raise ContractError("VOL_SNAPSHOT_NAME is not set")
-    name, target = volume_name(volume.name), volume_name(volume.snapshot)
-    with Pool(settings) as pool:
-
-        def fill() -> Record:
-            return rbd_origin.from_volume(pool, name, target, SNAPSHOT)
-
-        if not rbd_volume.make(pool, target, "snapshot", fill):
-            raise ExtError(f"volume {target!r} exists already in pool {pool.name}")
-    rbd_memory.note(settings, target)
-
-
-def open_(settings: Settings, volume: Volume) -> None:
-    """Take the lock for this node; clients that are dead lose theirs, so that QEMU need not wait for it."""
-    name = volume_name(volume.name)
-    with Pool(settings) as pool:
-        rbd_volume.required(pool, name)
-        _open(pool, name, exclusive=volume.exclusive)
-    rbd_memory.note(settings, name)
-
-
-def close(settings: Settings, volume: Volume) -> None:
-    name = volume_name(volume.name)
-    node = settings.this().name
-
-    def decide(found: Record) -> Record:
-        return found._replace(holders=lock.closed(found.holders, node))
-
-    with Pool(settings) as pool:
-        rbd_volume.change(pool, name, decide)
-
-
 def verify(settings: Settings) -> None:
-    """ExtError when volumes cannot be made here; warnings for what calls and nodes that died left."""
-    from extstorage import rbd_repair  # noqa: PLC0415 (Ganeti never calls it)
+    """ExtError when volumes cannot be made; warnings of what calls and nodes that died left, and of long chains."""
+    from extstorage import rbd_repair  # noqa: PLC0415 (see above)
 
     rbd_repair.verify(settings)
 
 
-def _open(pool: Pool, name: str, *, exclusive: bool) -> None:
-    node = pool.settings.this()
-    mine = rbd_process.doing("open", node)
-    others = False
+def _seen(settings: Settings, name: str) -> bool:
+    from extstorage import rbd_pool  # noqa: PLC0415 (see above)
 
-    def decide(found: Record) -> Record:
-        nonlocal others
-        new = lock.opened(name, found.holders, node.holder(exclusive), node.down, rbd_volume.unlock(name))
-        # A call that was killed between the lock and the fence left the latter to the next.
-        others = bool(new.dropped or found.doing)
-        return found._replace(holders=new.holders, doing=mine if others else None)
-
-    taken = rbd_volume.change(pool, name, decide)
-    if others or exclusive:
-        rbd_fence.fence(pool, name, others=others and len(taken.holders) == 1)
-    if taken.doing:
-        rbd_volume.release(pool, name, mine, taken._replace(doing=None))
+    with rbd_pool.Pool(settings) as pool:
+        found = pool.has(name)
+    if found:
+        rbd_memory.note(settings, name)
+    return found
 
 
-def _reused(pool: Pool, name: str, size: int, volume: Volume) -> bool:
-    """Whether the disk asks for an existing volume; an error when that is not what it asks for."""
-    try:
-        if not boolean(volume.params.get("reuse_data") or "no"):
-            return False
-    except ValueError as err:
-        raise ContractError(f"parameter reuse_data has a bad value {volume.params['reuse_data']!r}: {err}") from err
-    rbd_volume.refuse(name, rbd_volume.required(pool, name).holders)
-    with Image(pool, name, write=False) as image:
-        length = image.size()
-    if length != size:
-        raise ExtError(f"volume {name!r} cannot be reused: it has {length} bytes, not {size} ({size // MIB} MiB)")
-    return True
+def _asking(verb: str) -> Callable[[Settings, Volume], None]:
+    def call(settings: Settings, volume: Volume) -> None:
+        from extstorage import rbd_verbs  # noqa: PLC0415 (see above)
+
+        getattr(rbd_verbs, verb)(settings, volume)
+
+    return call
+
+
+create = _asking("create")
+detach = _asking("detach")
+remove = _asking("remove")
+grow = _asking("grow")
+setinfo = _asking("setinfo")
+snapshot = _asking("snapshot")
+open_ = _asking("open_")
+close = _asking("close")

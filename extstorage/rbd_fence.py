@@ -84,7 +84,7 @@ def watchers(image: Image) -> list[tuple[str, int, int]]:
 
 def _deaf(pool: Pool, name: str) -> set[tuple[int, int]]:
     """Client and cookie of each that has an image open and does not answer. Quick where nobody has it, or all live."""
-    header = f"rbd_header.{pool.read('rbd_id.' + name)[4:].decode()}"  # after the length of the id
+    header = f"rbd_header.{pool.identity(name)}"
     reply, length = c_void_p(), c_size_t()
     what = (header.encode(), HEADER_UPDATE, len(HEADER_UPDATE), c_uint64(PATIENCE), byref(reply), byref(length))
     code = rados().rados_notify2(pool.io, *what)

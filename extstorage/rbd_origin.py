@@ -62,10 +62,12 @@ def from_image(pool: Pool, source: str, name: str, size: int) -> Record:
         with Image(pool, source) as image:
             image.take(STANDING)
         rbd_image.clone(pool, source, STANDING, name)
-    with Image(pool, name) as image:
-        found = image.grow(size)
+    found = pool.size(name)
     if found > size:
         raise _too_long(source, found, size)
+    if found < size:
+        with Image(pool, name) as image:
+            image.grow(size)
     return Record(VOLUME, 1)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 sys.path.insert(0, "/usr/share/ganeti-ext")
 
-from extstorage import provider, rbd, rbd_library
+from extstorage import provider, rbd, rbd_library, rbd_repair, rbd_verbs
 
 STEPS = {
     *("rados_write_op_operate", "rados_blocklist_add", "rbd_create4", "rbd_clone3", "rbd_remove", "rbd_resize2"),
@@ -50,6 +50,7 @@ class Counting:
 
 
 def main(when: str, number: int, verb: str) -> None:
+    assert rbd_repair and rbd_verbs  # loaded by now
     modules = [module for name, module in sys.modules.items() if name.startswith("extstorage.rbd")]
     for name in ("rados", "rbd"):
         library = Counting(getattr(rbd_library, name)(), when, number)

@@ -44,10 +44,17 @@ def test_every_verb_is_an_executable_of_its_name() -> None:
 
 
 def test_a_verb_loads_nothing_slow() -> None:
-    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from extstorage import rbd, provider; print(*sys.modules)"
-    loaded = subprocess.run(["/usr/bin/python3", "-SEIc", code], capture_output=True, text=True, check=True).stdout
+    loaded = modules("rbd, rbd_verbs, provider")
     assert "extstorage.rbd_pool" in loaded
-    assert not HEAVY & set(loaded.split())
+    assert not HEAVY & loaded
+    assert not {"ctypes", "extstorage.rbd_pool"} & modules("rbd, provider")  # an attach of what is remembered
+
+
+def modules(names: str) -> set[str]:
+    """What is loaded when these are imported."""
+    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from extstorage import {names}; print(*sys.modules)"
+    done = subprocess.run(["/usr/bin/python3", "-SEIc", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
 
 
 def test_a_disk_s_parameters_go_before_the_file(tmp_path: Path) -> None:

@@ -1,0 +1,153 @@
+"""The verbs of the provider `rbd` that always ask Ceph."""
+
+from __future__ import annotations
+
+from extstorage import (
+    lock,
+    origin,
+    rbd_device,
+    rbd_fence,
+    rbd_image,
+    rbd_memory,
+    rbd_origin,
+    rbd_process,
+    rbd_removal,
+    rbd_settings,
+    rbd_volume,
+)
+from extstorage.found import SNAPSHOT
+from extstorage.rbd_image import Image
+from extstorage.rbd_pool import Pool
+from extstorage.rbd_record import Record
+from extstorage.rbd_settings import volume_name
+from extstorage.size import MIB, octets
+from extstorage.warning import warn
+from ganeti_ext.config import boolean
+from ganeti_ext.errors import ContractError, ExtError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from extstorage.rbd_settings import Settings
+    from ganeti_ext.volenv import Volume
+
+
+def create(settings: Settings, volume: Volume) -> None:
+    """Make a volume. An existing one is an error, for Ganeti never repeats a name, unless reuse_data wants just it."""
+    size = octets(volume.size_mib, "VOL_SIZE")
+    name = volume_name(volume.name)
+    source = volume.params.get("origin")
+    with Pool(settings) as pool:
+        if _reused(pool, name, size, volume):
+            return
+
+        def fill() -> Record:
+            if source:
+                return rbd_origin.fill(pool, origin.parse(source), name, size)
+            rbd_image.create(pool, name, size)
+            return Record()
+
+        if not rbd_volume.make(pool, name, "create", fill):
+            raise ExtError(f"volume {name!r} exists already in pool {pool.name}; to take it as it is: reuse_data=True")
+    rbd_memory.note(settings, name)
+
+
+def detach(settings: Settings, volume: Volume) -> None:
+    rbd_device.detach(settings, volume_name(volume.name))
+    close(settings, volume)
+
+
+def remove(settings: Settings, volume: Volume) -> None:
+    """Refuses while a client that lives has it open. With clones its data stays until the last of them goes."""
+    name = volume_name(volume.name)
+    rbd_device.detach(settings, name)
+    rbd_memory.forget(settings, name)
+    with Pool(settings) as pool:
+        rbd_volume.discard(pool, name, lambda: rbd_removal.remove(pool, name))
+
+
+def grow(settings: Settings, volume: Volume) -> None:
+    """A running QEMU hears of it from librbd; its guest, when QEMU is told to look (block_resize)."""
+    size = octets(volume.new_size_mib, "VOL_NEW_SIZE")
+    name = volume_name(volume.name)
+    with Pool(settings) as pool:
+        rbd_volume.required(pool, name)
+        with Image(pool, name) as image:
+            found = image.grow(size)
+    if found > size:
+        warn(rbd_settings.NAME, f"volume {name!r} has {found // MIB} MiB already, it is not cut to {size // MIB}")
+
+
+def setinfo(settings: Settings, volume: Volume) -> None:
+    name = volume_name(volume.name)
+    with Pool(settings) as pool:
+        rbd_volume.required(pool, name)
+        with Image(pool, name) as image:
+            image.describe(volume.metadata or "")
+
+
+def snapshot(settings: Settings, volume: Volume) -> None:
+    """Make a volume of its own with another's content of this moment."""
+    if volume.snapshot is None:
+        raise ContractError("VOL_SNAPSHOT_NAME is not set")
+    name, target = volume_name(volume.name), volume_name(volume.snapshot)
+    with Pool(settings) as pool:
+
+        def fill() -> Record:
+            return rbd_origin.from_volume(pool, name, target, SNAPSHOT)
+
+        if not rbd_volume.make(pool, target, "snapshot", fill):
+            raise ExtError(f"volume {target!r} exists already in pool {pool.name}")
+    rbd_memory.note(settings, target)
+
+
+def open_(settings: Settings, volume: Volume) -> None:
+    """Take the lock for this node; clients that are dead lose theirs, so that QEMU need not wait for it."""
+    name = volume_name(volume.name)
+    with Pool(settings) as pool:
+        rbd_volume.required(pool, name)
+        _open(pool, name, exclusive=volume.exclusive)
+    rbd_memory.note(settings, name)
+
+
+def close(settings: Settings, volume: Volume) -> None:
+    name = volume_name(volume.name)
+    node = settings.this().name
+
+    def decide(found: Record) -> Record:
+        return found._replace(holders=lock.closed(found.holders, node))
+
+    with Pool(settings) as pool:
+        rbd_volume.change(pool, name, decide)
+
+
+def _open(pool: Pool, name: str, *, exclusive: bool) -> None:
+    node = pool.settings.this()
+    mine = rbd_process.doing("open", node)
+    others = False
+
+    def decide(found: Record) -> Record:
+        nonlocal others
+        new = lock.opened(name, found.holders, node.holder(exclusive), node.down, rbd_volume.unlock(name))
+        # A call that was killed between the lock and the fence left the latter to the next.
+        others = bool(new.dropped or found.doing)
+        return found._replace(holders=new.holders, doing=mine if others else None)
+
+    taken = rbd_volume.change(pool, name, decide)
+    if others or exclusive:
+        rbd_fence.fence(pool, name, others=others and len(taken.holders) == 1)
+    if taken.doing:
+        rbd_volume.release(pool, name, mine, taken._replace(doing=None))
+
+
+def _reused(pool: Pool, name: str, size: int, volume: Volume) -> bool:
+    """Whether the disk asks for an existing volume; an error when that is not what it asks for."""
+    try:
+        if not boolean(volume.params.get("reuse_data") or "no"):
+            return False
+    except ValueError as err:
+        raise ContractError(f"parameter reuse_data has a bad value {volume.params['reuse_data']!r}: {err}") from err
+    rbd_volume.refuse(name, rbd_volume.required(pool, name).holders)
+    length = pool.size(name)
+    if length != size:
+        raise ExtError(f"volume {name!r} cannot be reused: it has {length} bytes, not {size} ({size // MIB} MiB)")
+    return True
