@@ -20,6 +20,8 @@ HOST = [
     "mount",
     "xfsprogs",
     "e2fsprogs",
+    "btrfs-progs",
+    "strace",
     "extlinux",
     "cpio",
     "xz-utils",
