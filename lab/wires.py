@@ -48,6 +48,8 @@ def up(nodes: int) -> None:
         f"address add {GATEWAY6}/64 dev vms nodad",
         f"address add {ROUTER6}/64 dev vms nodad",
     )
+    # Who says in a neighbour advertisement that it is no router is a guest's router no more (RFC 4861, 7.2.5).
+    run(["ip", "netns", "exec", SWITCHES, "sysctl", "-q", "net.ipv6.conf.vms.forwarding=1"])
     for number in range(1, nodes + 1):
         plug(number)
 

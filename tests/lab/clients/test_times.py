@@ -84,8 +84,8 @@ def _answered(one: Elder, query: Packet, kind: Kind) -> None:
 
 
 def _in_time(seconds: float, due: float) -> bool:
-    """Clients may come early by a tenth, so that not all do at once."""
-    return due * 0.9 - 1 <= seconds <= due + LATE
+    """Clients may come early by a tenth, so that not all do at once; some count whole seconds, twice rounded."""
+    return due * 0.9 - 2 <= seconds <= due + LATE
 
 
 def _to(destination: str) -> Callable[[Packet], bool]:
