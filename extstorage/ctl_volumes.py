@@ -40,7 +40,7 @@ def call(
     store: Store, verb: str, name: str, size: int | None = None, new: int | None = None, exclusive: bool = True
 ) -> str | None:
     """Call a provider's verb as Ganeti would; sizes in MiB."""
-    params = {"access": "userspace", **({"pool": store.pool} if store.pool else {})}
+    params = {"pool": store.pool} if store.pool else {}
     volume = Volume(name, size, new, None, None, exclusive, params)
     reply: str | None = getattr(store.kind.verbs, verb)(store.settings, volume)
     return reply

@@ -6,7 +6,7 @@ Most calls are of `attach`, and most of these need no Ceph: what asks Ceph is in
 
 from __future__ import annotations
 
-from extstorage import rbd_device, rbd_memory, rbd_settings
+from extstorage import rbd_device, rbd_memory, rbd_settings, rbd_uri
 from extstorage.rbd_settings import volume_name
 
 TYPE_CHECKING = False
@@ -34,7 +34,7 @@ def attach(settings: Settings, volume: Volume) -> str:
         return ""
     if kernel:
         return rbd_device.attach(settings, name)
-    return f"\nkvm:rbd:{settings.pool}/{name}:id={settings.user}:conf={settings.conf}"
+    return f"\nkvm:{rbd_uri.uri(settings, name)}"
 
 
 def verify(settings: Settings) -> None:

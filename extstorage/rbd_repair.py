@@ -14,6 +14,7 @@ from extstorage import (
     rbd_removal,
     rbd_rollback,
     rbd_trash,
+    rbd_uri,
     rbd_volume,
 )
 from extstorage.found import Leak
@@ -35,7 +36,9 @@ CALL, LOCK, SNAPSHOT, TRASH = "call", "lock", "snapshot", "trash"
 
 
 def verify(settings: Settings) -> None:
-    """ExtError when volumes cannot be made in the pool; warnings of leaks and of long chains."""
+    """ExtError when volumes cannot be made in the pool; warnings of leaks, long chains, and what QEMU cannot open."""
+    if told := rbd_uri.obstacle(settings):
+        warn("rbd", told)
     with Pool(settings) as pool:
         name = f"verify.{nodes.boot()[:8]}.{os.getpid()}"
 

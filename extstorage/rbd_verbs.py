@@ -13,6 +13,7 @@ from extstorage import (
     rbd_process,
     rbd_removal,
     rbd_settings,
+    rbd_uri,
     rbd_volume,
 )
 from extstorage.found import SNAPSHOT
@@ -36,6 +37,8 @@ def create(settings: Settings, volume: Volume) -> None:
     size = octets(volume.size_mib, "VOL_SIZE")
     name = volume_name(volume.name)
     source = volume.params.get("origin")
+    if volume.params.get("access") == "userspace":
+        rbd_uri.uri(settings, name)  # better an error here than a volume that nobody can attach
     with Pool(settings) as pool:
         if _reused(pool, name, size, volume):
             return
