@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ganeti_ext.errors import ExtError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import TracebackType
     from typing import Any
 
@@ -60,9 +61,20 @@ class Monitor:
         while self._message(end).get("return") != number:
             pass
 
-    def ask(self, command: str, timeout: float | None = None) -> Any:
+    def ask(self, command: str, timeout: float | None = None, arguments: Mapping[str, Any] | None = None) -> Any:
         """The value that a command returns; Refused for an error, ExtError when there is no answer in time."""
-        self._send(command, {}, b"")
+        self._send(command, arguments or {}, b"")
+        return self._answer(command, timeout)
+
+    def give(self, fd: int) -> int:
+        """Let QEMU have a descriptor, which it then opens as /dev/fdset/NUMBER; returns that number."""
+        try:
+            socket.send_fds(self._socket, [b" "], [fd])
+        except OSError as err:
+            raise ExtError(f"{self.path}: {err.strerror or err}") from err
+        return int(self.ask("add-fd")["fdset-id"])
+
+    def _answer(self, command: str, timeout: float | None) -> Any:
         end = time.monotonic() + (timeout or self._timeout)
         while True:
             message = self._message(end)
@@ -71,7 +83,7 @@ class Monitor:
             if "return" in message:  # neither the greeting nor an event
                 return message["return"]
 
-    def _send(self, command: str, arguments: dict[str, int], before: bytes) -> None:
+    def _send(self, command: str, arguments: Mapping[str, Any], before: bytes) -> None:
         text = json.dumps({"execute": command, **({"arguments": arguments} if arguments else {})})
         try:
             self._socket.sendall(before + text.encode() + b"\n")

@@ -8,7 +8,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from extstorage import ctl_arguments, ctl_care, ctl_instance, ctl_volumes, tell
+from extstorage import ctl_arguments, ctl_care, ctl_instance, ctl_move, ctl_volumes, tell
 from extstorage.inventory import Choice
 from extstorage.inventory_ganeti import Ganeti
 from ganeti_ext.errors import ExtError
@@ -78,10 +78,15 @@ def _snapshot_instance(arguments: Namespace, choice: Choice) -> int:
 def _migrate(arguments: Namespace, choice: Choice) -> int:
     to = Choice(arguments.config, arguments.to, arguments.to_pool)
     params, dry = dict(arguments.param), arguments.dry_run
-    rows = ctl_instance.migrate(choice, _ganeti(arguments), arguments.instance, to, params, dry=dry)
+    rows = ctl_move.migrate(choice, _ganeti(arguments), arguments.instance, to, params, dry=dry)
     if not rows and not arguments.json:
         rows.append({"did": f"instance {arguments.instance} has its disks there already"})
     return _did(arguments, *rows)
+
+
+def _mirror(arguments: Namespace, choice: Choice) -> int:
+    sys.stdout.write(f"{ctl_move.heard(choice, _ganeti(arguments), arguments.what)}\n")
+    return 0
 
 
 def _rollback(arguments: Namespace, choice: Choice) -> int:
@@ -160,6 +165,7 @@ VERBS: Mapping[str, Callable[[Namespace, Choice], int]] = {
     "snapshot": _snapshot,
     "snapshot-instance": _snapshot_instance,
     "migrate": _migrate,
+    "mirror": _mirror,
     "rollback": _rollback,
     "remove": _remove,
     "grow": _grow,

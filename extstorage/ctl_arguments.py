@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from extstorage import ctl_care, ctl_volumes, inventory, inventory_ganeti, provider
+from extstorage import ctl_care, ctl_volumes, inventory, inventory_ganeti, move_live, provider
 from extstorage.found import IMAGE, SNAPSHOT, VOLUME
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def _about_instances(verbs: Verbs, shared: argparse.ArgumentParser) -> None:
     snapshot.add_argument("instance", metavar="INSTANCE")
     snapshot.add_argument("prefix", metavar="PREFIX", help="the snapshots are PREFIX.disk0 and so on")
     snapshot.add_argument("--no-freeze", action="store_true", help="do not ask the guest's agent")
-    migrate = verbs.add_parser("migrate", parents=[shared], help="give a stopped instance's disks to another provider")
+    migrate = verbs.add_parser("migrate", parents=[shared], help="give an instance's disks to another provider")
     migrate.add_argument("instance", metavar="INSTANCE")
     migrate.add_argument("to", metavar="PROVIDER", choices=sorted(inventory.PROVIDERS))
     migrate.add_argument("--to-pool", metavar="POOL", help="the pool there, if it is not the default one")
@@ -90,6 +90,10 @@ def _about_instances(verbs: Verbs, shared: argparse.ArgumentParser) -> None:
         *("--param", "-p"), type=_param, action="append", default=[], metavar="KEY=VALUE", help="a disk parameter"
     )
     migrate.add_argument("--dry-run", action="store_true", help="only tell what would be moved")
+    mirror = verbs.add_parser(
+        "mirror", parents=[shared], help="the part of migrate on a node, which asks for it itself"
+    )
+    mirror.add_argument("what", choices=(move_live.RUN, move_live.DROP))
 
 
 def _about_all(verbs: Verbs, shared: argparse.ArgumentParser) -> None:

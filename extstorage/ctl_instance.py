@@ -7,28 +7,25 @@ import os
 import socket
 from typing import TYPE_CHECKING
 
-from extstorage import consistency, ctl_volumes, move, node
+from extstorage import consistency, ctl_volumes, node
 from extstorage.consistency import Guest, Held, Keeper
 from extstorage.inventory import Choice, Store
 from extstorage.tell_progress import Progress
 from extstorage.warning import warn
-from ganeti_ext.command import run
 from ganeti_ext.errors import ExtError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import Any
 
-    from extstorage.inventory_ganeti import Configuration, Disk, Ganeti
+    from extstorage.inventory_ganeti import Disk, Ganeti
 
     Facts = dict[str, Any]
-
-JOB = 24 * 3600.0  # seconds: a job may wait for another one's locks
 
 
 def snapshot(choice: Choice, ganeti: Ganeti, instance: str, prefix: str, *, freeze: bool) -> list[Facts]:
     """Snapshots PREFIX.disk0 and so on of all disks, of one moment; nothing stays when one of them fails."""
-    disks, runs = here(ganeti, instance, _me(choice, ganeti))
+    disks, runs = here(ganeti, instance, me(choice, ganeti))
     wanted = [(store, disk, f"{prefix}.disk{disk.number}") for store, disk in placed(choice, disks)]
     for store, _, name in wanted:
         if store.kind.has(store.settings, name):
@@ -53,35 +50,6 @@ _WORDS = {
     consistency.FILES: "consistent, the guest's file systems were frozen",
     consistency.CRASH: "crash-consistent, of one moment over all disks",
 }
-
-
-def migrate(
-    choice: Choice, ganeti: Ganeti, instance: str, to: Choice, params: Mapping[str, str], *, dry: bool
-) -> list[Facts]:
-    """Give a stopped instance's disks to another provider or pool; `dry`: tell which."""
-    store = next(one for one in to.stores() if one.pool == (to.pool or ""))
-    configuration = ganeti.configuration()
-    master = ganeti.master()
-    if configuration is None or master != _me(choice, ganeti):
-        raise ExtError(f"only the master can give Ganeti jobs: run this on {master or 'it'}")
-
-    def modify(option: str) -> None:
-        # While a disk and its copy are there, the instance may have more of them than its group's policy wants.
-        run(["gnt-instance", "modify", "--no-hotplug", "--ignore-ipolicy", option, instance], timeout=JOB)
-
-    def read() -> Configuration:
-        found = ganeti.configuration()
-        if found is None:
-            raise ExtError(f"{ganeti.data}/config.data is gone")
-        return found
-
-    def place(disk: Disk) -> Store:
-        return next(store for store, _ in placed(choice, [disk]))
-
-    work = move.Move(instance, move.Target(store, params), place, modify, read)
-    if dry:
-        return [{"did": f"would move {_words(disk)} to {store}", "disk": disk.number} for disk in work.plan()]
-    return move.told(work.run())
 
 
 def here(ganeti: Ganeti, instance: str, mine: str) -> tuple[Sequence[Disk], bool]:
@@ -136,9 +104,9 @@ def _unmake(store: Store, name: str) -> None:
 
 
 def _told(instance: str, held: Held, store: Store, disk: Disk, name: str) -> Facts:
-    words = f"{_WORDS[held.consistency]} ({held.why})" if held.why else _WORDS[held.consistency]
+    how = f"{_WORDS[held.consistency]} ({held.why})" if held.why else _WORDS[held.consistency]
     return {
-        "did": f"made snapshot {name} of disk {disk.number} of {instance}: {words}",
+        "did": f"made snapshot {name} of disk {disk.number} of {instance}: {how}",
         "volume": name,
         "store": str(store),
         "origin": f"volume:{disk.volume}",
@@ -149,12 +117,13 @@ def _told(instance: str, held: Held, store: Store, disk: Disk, name: str) -> Fac
     }
 
 
-def _me(choice: Choice, ganeti: Ganeti) -> str:
+def me(choice: Choice, ganeti: Ganeti) -> str:
     """This node's name, as the providers have it."""
     return node.this(ganeti.data, choice.stores()[0].settings.node).name
 
 
-def _words(disk: Disk) -> str:
+def words(disk: Disk) -> str:
+    """A disk, for people."""
     return f"disk {disk.number} of {disk.instance} ({disk.size} MiB) from {disk.provider} volume {disk.volume}"
 
 

@@ -59,13 +59,18 @@ def name_of(disk: Disk) -> str:
     return disk.name.removeprefix(COPY)[_UUID + 1 :]
 
 
-def added(disk: Disk, target: Target) -> str:
-    """Ganeti's option that makes the copy of a disk behind it."""
+def is_there(store: Store, disk: Disk) -> bool:
+    """Whether a disk is in a store."""
+    return bool(ctl_volumes.disks(store, [disk]))
+
+
+def added(disk: Disk, target: Target, number: int) -> str:
+    """Ganeti's option that makes the copy of a disk, as the instance's disk of that number."""
     params = {**({"access": disk.params["access"]} if "access" in disk.params else {}), **target.params}
     params |= {"pool": target.store.pool} if target.store.pool else {}
     words = [f"size={disk.size}m", f"mode={disk.mode}", f"provider={target.store.provider}", f"name={mark(disk)}"]
     words += [f"{key}={value}" for key, value in params.items()]
-    return f"--disk={disk.number + 1}:add,{','.join(words)}"
+    return f"--disk={number}:add,{','.join(words)}"
 
 
 class Move:
@@ -89,7 +94,7 @@ class Move:
         state = configuration.states[self.instance]
         if state not in (OFFLINE, DOWN):
             raise ExtError(f"instance {self.instance!r} is {state}: stop it (gnt-instance shutdown {self.instance})")
-        return [disk for disk in disks if not source(disk) and not self._is_there(disk)]
+        return [disk for disk in disks if not source(disk) and not is_there(self._target.store, disk)]
 
     def run(self) -> list[tuple[Disk, Disk]]:
         """Move; returns each disk that was, with the one in its place."""
@@ -122,7 +127,7 @@ class Move:
 
     def _copied(self, disk: Disk, undo: ExitStack) -> Disk:
         here = next(one for one in self._disks() if one.uuid == disk.uuid)
-        self._modify(added(here, self._target))
+        self._modify(added(here, self._target, here.number + 1))
         copy = next((one for one in self._disks() if source(one) == disk.uuid), None)
         if copy is None:
             raise ExtError(f"instance {self.instance!r}: Ganeti has made no disk of the name {mark(disk)}")
@@ -142,9 +147,6 @@ class Move:
 
     def _number(self, uuid: str) -> int:
         return next(disk.number for disk in self._disks() if disk.uuid == uuid)
-
-    def _is_there(self, disk: Disk) -> bool:
-        return bool(ctl_volumes.disks(self._target.store, [disk]))
 
 
 def transfer(old: Place, new: Place) -> None:

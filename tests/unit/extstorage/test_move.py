@@ -295,4 +295,4 @@ def test_names_of_copies() -> None:
     assert (move.source(copy), move.name_of(copy)) == (disk.uuid, "data.1")
     assert (move.source(disk), move.source(disk._replace(name=""))) == ("", "")
     store = Store("rbd", "", inventory.PROVIDERS["rbd"].verbs.load("/none", {}))
-    assert move.added(disk, Target(store, {})).endswith(f"provider=rbd,name={copy.name},access=userspace")
+    assert move.added(disk, Target(store, {}), 1).endswith(f"provider=rbd,name={copy.name},access=userspace")
