@@ -14,7 +14,7 @@ from ganeti_ext.errors import ExtError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from extstorage.lock import Holder
 
@@ -125,9 +125,11 @@ def leaks(settings: Settings, age: float = volumefile.OLD) -> list[Leak]:
     return found
 
 
-def mend(settings: Settings, age: float = volumefile.OLD) -> list[Leak]:
-    """Clear away all leaks; returns them."""
-    found = leaks(settings, age)
+def mend(
+    settings: Settings, age: float = volumefile.OLD, wanted: Callable[[Leak], bool] = lambda _: True
+) -> list[Leak]:
+    """Clear away the leaks that are wanted; returns them."""
+    found = [leak for leak in leaks(settings, age) if wanted(leak)]
     for leak in found:
         name, _, who = leak.what.partition(" ")
         if leak.kind == DRAFT:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from typing import Any
 
-    from extstorage.found import Found, Leak
+    from extstorage.found import Found
     from extstorage.inventory_ganeti import Configuration, Ganeti
 
     Facts = dict[str, Any]
@@ -70,16 +70,15 @@ def verify(choice: Choice, ganeti: Ganeti, age: float = AGE) -> State:
 def repair(choice: Choice, ganeti: Ganeti, names: Collection[str], *, orphans: bool, dry: bool) -> list[Facts]:
     """Mend what `verify` finds, or what it finds of some volumes; a row for each, `done` tells whether it was."""
     rows = []
-    mended: set[Store] = set()
-    for store, one in verify(choice, ganeti).findings:
-        if names and one.volume.split(" ")[0] not in names:
-            continue
+    found = [(store, one) for store, one in verify(choice, ganeti).findings if not names or _name(one) in names]
+    left: dict[Store, set[tuple[str, str]]] = {}
+    for store, one in found:
         mends = one.mends or (orphans and one.kind == account.ORPHAN)
         row = {**one._asdict(), "done": False, "did": _words(one, "would be mended" if mends else f"stays; {one.todo}")}
         rows.append(row)
         if mends and not dry:
-            _mend(store, one, mended)
-            row |= {"done": True, "did": _words(one, "mended")}
+            done = _mend(store, one, [each for where, each in found if where == store], left)
+            row |= {"done": done, "did": _words(one, "mended" if done else "could not be mended")}
     return rows
 
 
@@ -91,7 +90,7 @@ def collect(choice: Choice, names: Collection[str], *, yes: bool) -> list[Facts]
         leaks = [leak for leak in store.kind.admin.leaks(store.settings) if leak.kind in ROOM]
         rows += [_gone(store, leak.kind, leak.what, leak.why, yes) for leak in leaks]
         if yes and leaks:
-            _sweep(store, leaks)
+            store.kind.admin.mend(store.settings, wanted=lambda leak: leak.kind in ROOM)
         found = list(store.kind.admin.listing(store.settings))
         for name in account.unneeded(found):
             wanted = name in named
@@ -125,19 +124,22 @@ def _beside(
     yield from account.orphans(mine, str(store), store.options, found, before=young)
 
 
-def _mend(store: Store, one: Finding, mended: set[Store]) -> None:
+def _mend(store: Store, one: Finding, chosen: list[Finding], left: dict[Store, set[tuple[str, str]]]) -> bool:
+    """Mend a finding; of those that a provider mends, all that were chosen of its store, whose rest is in `left`."""
     if one.kind == account.ORPHAN:
         with Progress(f"remove {one.volume}"):
             store.kind.admin.remove(store.settings, one.volume)
     elif one.kind == account.SIZE:
         ctl_volumes.call(store, "grow", one.volume, None, one.size)
-    elif store not in mended:
-        mended.add(store)
-        store.kind.admin.mend(store.settings)
+    elif store not in left:
+        wanted = {(each.kind, each.volume) for each in chosen}
+        store.kind.admin.mend(store.settings, wanted=lambda leak: (leak.kind, leak.what) in wanted)
+        left[store] = {(leak.kind, leak.what) for leak in store.kind.admin.leaks(store.settings)}
+    return (one.kind, one.volume) not in left.get(store, ())
 
 
-def _sweep(store: Store, _: list[Leak]) -> None:
-    store.kind.admin.mend(store.settings)
+def _name(one: Finding) -> str:
+    return one.volume.split(" ")[0]
 
 
 def _words(one: Finding, end: str) -> str:

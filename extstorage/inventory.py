@@ -77,13 +77,9 @@ def _rbd_has(settings: rbd_settings.Settings, name: str) -> bool:
         return pool.has(checked)
 
 
-def _rbd_room(_: rbd_settings.Settings) -> tuple[int, int] | None:
-    return None  # `ceph df` tells
-
-
 PROVIDERS: Mapping[str, Kind] = {
     cow.NAME: Kind(cow, cow_admin, _cow_lacks, _cow_has, _cow_room),
-    rbd.NAME: Kind(rbd, rbd_admin, _rbd_lacks, _rbd_has, _rbd_room),
+    rbd.NAME: Kind(rbd, rbd_admin, _rbd_lacks, _rbd_has, rbd_admin.capacity),
 }
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from extstorage import (
-    rbd_fence,
+    rbd_holding,
     rbd_lineage,
+    rbd_making,
     rbd_memory,
     rbd_origin,
     rbd_record,
     rbd_removal,
     rbd_repair,
     rbd_rollback,
+    rbd_room,
     rbd_settings,
     rbd_volume,
 )
@@ -20,6 +22,7 @@ from extstorage.rbd_library import CephError
 from extstorage.rbd_pool import Pool
 from extstorage.rbd_record import Record
 from extstorage.rbd_settings import volume_name
+from extstorage.warning import warn
 from ganeti_ext.errors import ExtError
 
 TYPE_CHECKING = False
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from extstorage.origin import Origin
     from extstorage.rbd_settings import Settings
 
+capacity = rbd_room.capacity
 leaks = rbd_repair.leaks
 mend = rbd_repair.mend
 
@@ -43,15 +47,17 @@ def listing(settings: Settings) -> Iterator[Found]:
     """Images, then volumes and snapshots, by name."""
     with Pool(settings) as pool:
         records = {name: rbd_record.from_text(text, name) for name, text in pool.texts().items()}
-        names = rbd_lineage.images(pool)
+        names = [name for name in rbd_lineage.images(pool) if not name.endswith(rbd_origin.DRAFT)]
         for name in sorted(names, key=lambda name: (not name.startswith(rbd_settings.IMAGE), name)):
             record = records.get(name, Record())
             try:
                 with Image(pool, name, write=False) as image:
                     yield _found(image, name, record, _origin(rbd_lineage.ancestor(pool, image), records))
-            except CephError:
-                if pool.has(name) and not record.doing:
+            except CephError as err:
+                if err.number in rbd_volume.SILENT:
                     raise
+                if not record.doing and pool.has(name):
+                    warn("rbd", str(err))  # the others are worth to be told of
 
 
 def locks(settings: Settings) -> Iterator[tuple[str, tuple[Holder, ...]]]:
@@ -64,20 +70,9 @@ def locks(settings: Settings) -> Iterator[tuple[str, tuple[Holder, ...]]]:
 
 
 def unlock(settings: Settings, name: str, who: str | None = None) -> tuple[Holder, ...]:
-    """Take a volume away from a node, or from all; returns what they had. Their clients can no longer write it."""
-    name = volume_name(name)
-    taken: tuple[Holder, ...] = ()
-
-    def decide(found: Record) -> Record:
-        nonlocal taken
-        taken = tuple(holder for holder in found.holders if who in (None, holder.node))
-        return found._replace(holders=tuple(holder for holder in found.holders if holder not in taken))
-
+    """Take a volume away from a node, or from all; returns what they had. rbd_holding.take_away: who can write it."""
     with Pool(settings) as pool:
-        left = rbd_volume.change(pool, name, decide)
-        if pool.has(name):
-            rbd_fence.fence(pool, name, others=bool(taken) and not left.holders)
-    return taken
+        return rbd_holding.take_away(pool, volume_name(name), who)
 
 
 def clone(settings: Settings, name: str, origin: Origin, size: int | None = None) -> None:
@@ -135,7 +130,7 @@ def flatten(settings: Settings, name: str) -> None:
 
 
 def _made(pool: Pool, name: str, verb: str, fill: Callable[[], Record]) -> None:
-    if not rbd_volume.make(pool, name, verb, fill):
+    if not rbd_making.make(pool, name, verb, fill):
         raise ExtError(f"volume {name!r} exists already in pool {pool.name}")
 
 

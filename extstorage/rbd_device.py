@@ -51,7 +51,8 @@ def flush(settings: Settings, name: str) -> None:
 
 def _map(settings: Settings, name: str) -> str:
     try:
-        _run(settings, "map", f"{settings.pool}/{name}")
+        # Else all images of a node are one client's, and who blocks it for one of them blocks it for all.
+        _run(settings, "map", "--options=noshare", f"{settings.pool}/{name}")
     except CommandError as err:
         if os.path.isdir(os.path.dirname(DEVICES)):
             raise

@@ -7,28 +7,17 @@ that died. Ceph's blocklist is: its OSDs hear no more of that client, and its lo
 from __future__ import annotations
 
 import errno
-from ctypes import (
-    POINTER,
-    Structure,
-    byref,
-    c_char_p,
-    c_int64,
-    c_size_t,
-    c_uint64,
-    c_void_p,
-    cast,
-)
+from ctypes import Structure, byref, c_char_p, c_int, c_int64, c_size_t, c_uint64, create_string_buffer
 
+from extstorage import rbd_notify
 from extstorage.rbd_image import Image
-from extstorage.rbd_library import checked, rados, rbd
+from extstorage.rbd_library import checked, rbd
 from extstorage.warning import warn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from extstorage.rbd_pool import Pool
 
-# Milliseconds that a client has to answer. To block one that was only slow costs its guest the disk.
-PATIENCE = 5000
 # librbd's NotifyMessage "the header was updated" (librbd/WatchNotifyTypes.h): version 7, compatible with 1, 4 octets,
 # operation 3. Clients read the header again, and answer.
 HEADER_UPDATE = b"\x07\x01\x04\x00\x00\x00\x03\x00\x00\x00"
@@ -40,32 +29,29 @@ class Watcher(Structure):
     _fields_ = (("addr", c_char_p), ("id", c_int64), ("cookie", c_uint64))
 
 
-class Deaf(Structure):
-    """notify_timeout_t of librados."""
+def fence(pool: Pool, name: str, *, others: bool = False, own: bool = False) -> list[str]:
+    """Block the clients that have an image open and must not; returns their addresses.
 
-    _fields_ = (("notifier_id", c_uint64), ("cookie", c_uint64))
-
-
-def fence(pool: Pool, name: str, *, others: bool) -> list[str]:
-    """Block the clients that have an image open and are dead; returns their addresses.
-
-    Those are the ones that do not answer; with `others`, when another node's part of the lock was taken away, all of
-    other hosts too, dead or not.
+    Those are the ones that do not answer; with `others`, all of other hosts too, dead or not, with `own` those of this
+    one. A client without a watch may still hold RBD's lock, and what it wrote last be on its way: it is blocked, too.
     """
-    silent = _deaf(pool, name)
-    if not silent and not others:
+    # To block a client that was only slow costs its guest the disk: hence settings.patience.
+    silent = rbd_notify.silent(pool, f"rbd_header.{pool.identity(name)}", HEADER_UPDATE, pool.settings.patience)
+    if not (silent or others or own):
         return []
     with Image(pool, name, write=False) as image:
-        found = watchers(image)
-    own = {_host(address) for address in pool.addresses().split(",")}
-    blocked = [
-        address
-        for address, client, cookie in found
-        if (client, cookie) in silent or (others and _host(address) not in own)
-    ]
+        clients = watchers(image)
+        lockers = owners(image)
+    here = {_host(address) for address in pool.addresses().split(",")}
+
+    def theirs(address: str) -> bool:
+        return own if _host(address) in here else others
+
+    blocked = [address for address, client, cookie in clients if (client, cookie) in silent or theirs(address)]
+    blocked += [address for address in lockers if theirs(address) and address not in blocked]
     for address in blocked:
         pool.block(address)
-        warn("rbd", f"volume {name!r}: the client {address}, which had it open and is dead, can no longer write")
+        warn("rbd", f"volume {name!r}: the client {address}, which had it open, can write no more")
     return blocked
 
 
@@ -82,22 +68,16 @@ def watchers(image: Image) -> list[tuple[str, int, int]]:
     return result
 
 
-def _deaf(pool: Pool, name: str) -> set[tuple[int, int]]:
-    """Client and cookie of each that has an image open and does not answer. Quick where nobody has it, or all live."""
-    header = f"rbd_header.{pool.identity(name)}"
-    reply, length = c_void_p(), c_size_t()
-    what = (header.encode(), HEADER_UPDATE, len(HEADER_UPDATE), c_uint64(PATIENCE), byref(reply), byref(length))
-    code = rados().rados_notify2(pool.io, *what)
-    if checked(code, f"clients of volume {name!r}", {errno.ENOENT, errno.ETIMEDOUT}) == -errno.ENOENT:
-        return set()
-    acks, timeouts, answered, silent = c_void_p(), c_void_p(), c_size_t(), c_size_t()
-    places = (byref(acks), byref(answered), byref(timeouts), byref(silent))
-    checked(rados().rados_decode_notify_response(reply, length, *places), f"clients of volume {name!r}")
-    found = cast(timeouts, POINTER(Deaf))
-    result = {(found[number].notifier_id, found[number].cookie) for number in range(silent.value)}
-    rados().rados_free_notify_response(acks, answered, timeouts)
-    rados().rados_buffer_free(reply)
-    return result
+def owners(image: Image) -> list[str]:
+    """Addresses of those who hold RBD's lock of an image: of one at most, as librbd uses it."""
+    sizes = [c_size_t(256) for _ in range(4)]
+    while True:
+        rooms = [create_string_buffer(size.value) for size in sizes]
+        places = [place for room, size in zip(rooms, sizes, strict=True) for place in (room, byref(size))]
+        count = rbd().rbd_list_lockers(image.handle, byref(c_int()), *places)  # tag, clients, cookies, addresses
+        if checked(count, f"lock of volume {image.name!r}", {errno.ERANGE, errno.ENOENT}) != -errno.ERANGE:
+            break
+    return [text.decode() for text in rooms[3].raw.split(b"\0")[: max(0, count)]]
 
 
 def _host(address: str) -> str:

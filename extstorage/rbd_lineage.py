@@ -7,7 +7,7 @@ from collections import namedtuple
 from ctypes import CFUNCTYPE, Structure, byref, c_bool, c_char_p, c_int, c_int64, c_size_t, c_uint8, c_uint64, c_void_p
 
 from extstorage.rbd_image import Image
-from extstorage.rbd_library import checked, rbd
+from extstorage.rbd_library import CephError, checked, rbd
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -127,8 +127,22 @@ def ancestor(pool: Pool, image: Image) -> str | None:
     found = parent(image)
     if found is None or not found.trash:
         return found and found.name
-    with Image(pool, found.id, write=False, by_id=True) as removed:
-        return ancestor(pool, removed)
+    try:
+        with Image(pool, found.id, write=False, by_id=True) as removed:
+            return ancestor(pool, removed)
+    except CephError as err:
+        if err.number != errno.ENOENT:
+            raise
+        return None  # it has just gone with the last of its clones, or is another pool's
+
+
+def depth(pool: Pool, image: Image) -> int:
+    """How many clones it is away from data of its own."""
+    found = parent(image)
+    if found is None:
+        return 0
+    with Image(pool, found.id, write=False, by_id=True) as above:
+        return 1 + depth(pool, above)
 
 
 def children(image: Image) -> list[str]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 STANDING = "ganeti-ext"  # the snapshot of an image that all its clones share
 PASSING = "ganeti-ext."  # and how those of volumes begin, which last as long as the call
+DRAFT = "~"  # how the images end that take a volume's place when they are done; no volume's name may have it
 
 
 def resolve(pool: Pool, origin: Origin) -> tuple[str, bool]:
@@ -84,11 +85,12 @@ def from_volume(pool: Pool, source: str, name: str, kind: str, size: int | None 
             parent.take(passing, again=True)
             rbd_image.clone(pool, source, passing, name)
         except CephError as err:
+            if err.number not in rbd_volume.SILENT:
+                parent.drop(passing)
             if err.number == errno.ENOENT:
                 rbd_image.try_to_create(pool, name)
             raise
-        finally:
-            parent.drop(passing)
+        parent.drop(passing)
     if size is not None and found < size:
         with Image(pool, name) as image:
             image.grow(size)
@@ -97,7 +99,14 @@ def from_volume(pool: Pool, source: str, name: str, kind: str, size: int | None 
     return Record(kind, depth)
 
 
+def target(snapshot: str) -> str:
+    """The volume that a passing snapshot was made for, or an empty text for another snapshot."""
+    return snapshot.removeprefix(PASSING).removesuffix(DRAFT) if snapshot.startswith(PASSING) else ""
+
+
 def deep(name: str, depth: int) -> str:
+    """A warning."""
+    name = name.removesuffix(DRAFT)
     return (
         f"volume {name!r} is {depth} clones away from data of its own, each of which slows it and its clones;"
         f" run: ganeti-ext-storage flatten --provider=rbd {name}"

@@ -38,17 +38,17 @@ _OPTIONS = {
 
 
 class Pool:
-    """One connection; `io` is what librbd works with. Each answer is awaited for settings.timeout seconds."""
+    """One connection: `cluster` of librados, `io` for librbd. Each answer is awaited for settings.timeout seconds."""
 
     def __init__(self, settings: Settings) -> None:
         self.name = settings.pool
         self.settings = settings
-        self._cluster = c_void_p()
+        self.cluster = c_void_p()
         self.io = c_void_p()
         self._connect()
         what = f"pool {settings.pool!r}"
         try:
-            checked(rados().rados_ioctx_create(self._cluster, settings.pool.encode(), byref(self.io)), what)
+            checked(rados().rados_ioctx_create(self.cluster, settings.pool.encode(), byref(self.io)), what)
         except CephError as err:
             if err.number == errno.ENOENT:
                 raise CephError(f"{what} does not exist in the cluster of {settings.conf}", err.number) from err
@@ -59,14 +59,17 @@ class Pool:
     def _connect(self) -> None:
         settings = self.settings
         where = f"Ceph of {settings.conf}, as client.{settings.user}"
-        checked(rados().rados_create(byref(self._cluster), settings.user.encode()), where)
-        code = rados().rados_conf_read_file(self._cluster, settings.conf.encode())
+        checked(rados().rados_create(byref(self.cluster), settings.user.encode()), where)
+        code = rados().rados_conf_read_file(self.cluster, settings.conf.encode())
         checked(code, f"configuration {settings.conf} of Ceph")
         bound = str(settings.timeout)
         bounds = dict.fromkeys(("client_mount_timeout", "rados_mon_op_timeout", "rados_osd_op_timeout"), bound)
         for key, value in {**_OPTIONS, **bounds}.items():
-            checked(rados().rados_conf_set(self._cluster, key.encode(), value.encode()), f"option {key} of Ceph")
-        checked(rados().rados_connect(self._cluster), where)
+            checked(rados().rados_conf_set(self.cluster, key.encode(), value.encode()), f"option {key} of Ceph")
+        code = rados().rados_connect(self.cluster)
+        if code in (-errno.ENOENT, -errno.EACCES):
+            where += ": its key is not in the keyring, or not the one that the monitors know"
+        checked(code, where)
 
     def __enter__(self) -> Pool:
         return self
@@ -75,7 +78,7 @@ class Pool:
         self, kind: type[BaseException] | None, err: BaseException | None, trace: TracebackType | None
     ) -> None:
         rados().rados_ioctx_destroy(self.io)
-        rados().rados_shutdown(self._cluster)
+        rados().rados_shutdown(self.cluster)
 
     def has(self, image: str) -> bool:
         """Whether there is an RBD image of that name: rbd makes this object first and removes it last."""
@@ -145,13 +148,14 @@ class Pool:
     def addresses(self) -> str:
         """Our own, as Ceph has them: `127.0.0.1:0/1234`, several after commas."""
         found = c_char_p()
-        checked(rados().rados_getaddrs(self._cluster, byref(found)), "our address")
+        checked(rados().rados_getaddrs(self.cluster, byref(found)), "our address")
         return (found.value or b"").decode()
 
     def block(self, address: str) -> None:
         """Have no OSD hear that client any more, for an hour; returns when they know it."""
-        checked(rados().rados_blocklist_add(self._cluster, address.encode(), c_uint32(BLOCKED)), f"blocklist {address}")
-        checked(rados().rados_wait_for_latest_osdmap(self._cluster), f"blocklist {address}")
+        what = f"client {address}, to block it, which needs the monitors' profile rbd"
+        checked(rados().rados_blocklist_add(self.cluster, address.encode(), c_uint32(BLOCKED)), what)
+        checked(rados().rados_wait_for_latest_osdmap(self.cluster), what)
 
     def _look(self, read: c_void_p) -> bool:
         """False when nothing was ever put."""

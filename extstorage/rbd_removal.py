@@ -8,7 +8,7 @@ import time
 from extstorage import rbd_fence, rbd_image, rbd_lineage, rbd_volume
 from extstorage.rbd_image import Image
 from extstorage.rbd_library import CephError
-from extstorage.rbd_origin import PASSING, STANDING
+from extstorage.rbd_origin import STANDING, target
 from extstorage.rbd_volume import REFUSED
 
 TYPE_CHECKING = False
@@ -65,5 +65,6 @@ def _obstacle(pool: Pool, name: str) -> str:
 
 def _working(pool: Pool, snapshot: str) -> bool:
     """Whether the call that made a passing snapshot is alive."""
-    doing = rbd_volume.record(pool, snapshot.removeprefix(PASSING)).doing
-    return snapshot.startswith(PASSING) and doing is not None and not rbd_volume.gone(pool, doing)
+    name = target(snapshot)
+    doing = rbd_volume.record(pool, name).doing if name else None
+    return doing is not None and not rbd_volume.gone(pool, doing)

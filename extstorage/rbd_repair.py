@@ -6,9 +6,10 @@ import os
 
 from extstorage import node as nodes
 from extstorage import (
-    rbd_fence,
+    rbd_holding,
     rbd_image,
     rbd_lineage,
+    rbd_making,
     rbd_origin,
     rbd_record,
     rbd_removal,
@@ -18,16 +19,16 @@ from extstorage import (
     rbd_volume,
 )
 from extstorage.found import Leak
-from extstorage.lock import closed, others
 from extstorage.rbd_image import Image
 from extstorage.rbd_library import CephError
 from extstorage.rbd_pool import Pool
 from extstorage.rbd_record import Record
 from extstorage.warning import warn
+from ganeti_ext.errors import ExtError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from extstorage.lock import Holder
     from extstorage.rbd_settings import Settings
@@ -46,14 +47,13 @@ def verify(settings: Settings) -> None:
             rbd_image.create(pool, name, 1 << 20)
             return Record()
 
-        rbd_volume.make(pool, name, "create", fill)
+        rbd_making.make(pool, name, "create", fill)
         rbd_volume.discard(pool, name, lambda: rbd_image.remove(pool, name))
         for leak in _leaks(pool):
             warn("rbd", f"{leak.kind} {leak.what}: {leak.why}")
         for name, text in sorted(pool.texts().items()):
-            depth = rbd_record.from_text(text, name).depth
-            if depth > settings.depth:
-                warn("rbd", rbd_origin.deep(name, depth))
+            if rbd_record.from_text(text, name).depth > settings.depth and pool.has(name):
+                _measure(pool, name)
 
 
 def leaks(settings: Settings) -> list[Leak]:
@@ -62,14 +62,31 @@ def leaks(settings: Settings) -> list[Leak]:
         return list(_leaks(pool))
 
 
-def mend(settings: Settings) -> list[Leak]:
-    """Clear away all leaks; returns them."""
+def mend(settings: Settings, wanted: Callable[[Leak], bool] = lambda _: True) -> list[Leak]:
+    """Clear away the leaks that are wanted; returns them. What keeps one from it is a warning."""
+    mended = []
     with Pool(settings) as pool:
-        found = list(_leaks(pool))
-        for leak in found:
+        for leak in [leak for leak in _leaks(pool) if wanted(leak)]:
             first, _, second = leak.what.partition(" ")
-            _MENDERS[leak.kind](pool, first, second)
-    return found
+            try:
+                _MENDERS[leak.kind](pool, first, second)
+                mended.append(leak)
+            except CephError as err:
+                if err.number in rbd_volume.SILENT:
+                    raise  # the next would take as long
+                warn("rbd", f"{leak.kind} {leak.what}: {err}")
+            except ExtError as err:
+                warn("rbd", f"{leak.kind} {leak.what}: {err}")
+    return mended
+
+
+def _measure(pool: Pool, name: str) -> None:
+    """Warn of a long chain; a record has it for too long when an origin was flattened."""
+    with Image(pool, name, write=False) as image:
+        depth = rbd_lineage.depth(pool, image)
+    rbd_volume.change(pool, name, lambda found: found if found.doing else found._replace(depth=depth))
+    if depth > pool.settings.depth:
+        warn("rbd", rbd_origin.deep(name, depth))
 
 
 def _leaks(pool: Pool) -> Iterator[Leak]:
@@ -91,7 +108,8 @@ def _of_record(pool: Pool, name: str, record: Record, exists: bool) -> Iterator[
             yield Leak(CALL, name, f"{record.doing} was left half-done: {reason}")
         return
     if not exists:
-        yield Leak(LOCK, name, "its volume is gone")
+        if not pool.has(name) and rbd_volume.record(pool, name) == record:  # it was not just made, or removed
+            yield Leak(LOCK, name, "its volume is gone")
         return
     for holder in record.holders:
         reason = _stale(pool, holder)
@@ -108,10 +126,13 @@ def _of_image(pool: Pool, name: str, records: dict[str, Record]) -> Iterator[Lea
         if name not in records and pool.has(name):
             warn("rbd", str(err))
     for text in found:
-        target = text.removeprefix(rbd_origin.PASSING)
-        doing = records.get(target, Record()).doing
-        if target != text and (doing is None or rbd_volume.gone(pool, doing)):
+        target = rbd_origin.target(text)
+        if target and not _working(pool, records.get(target)) and not _working(pool, rbd_volume.record(pool, target)):
             yield Leak(SNAPSHOT, f"{name} {text}", f"the call that made {target!r} is dead")
+
+
+def _working(pool: Pool, record: Record | None) -> bool:
+    return record is not None and record.doing is not None and not rbd_volume.gone(pool, record.doing)
 
 
 def _stale(pool: Pool, holder: Holder) -> str:
@@ -129,8 +150,9 @@ def _mend_call(pool: Pool, name: str, _: str) -> None:
         _, source, size = doing.verb.split(":")
         rbd_rollback.rollback(pool, name, source, int(size))
     elif doing.verb == rbd_volume.OPEN:
-        rbd_fence.fence(pool, name, others=not _alive(pool, name))
-        rbd_volume.change(pool, name, lambda found: found._replace(doing=None) if found.doing == doing else found)
+        rbd_holding.settle(
+            pool, name, lambda found: found._replace(doing=None) if found.doing == doing else found, others=True
+        )
     else:
         rbd_volume.discard(pool, name, lambda: rbd_removal.remove(pool, name))
 
@@ -140,18 +162,15 @@ def _mend_lock(pool: Pool, name: str, who: str) -> None:
         if not pool.has(name):
             rbd_volume.change(pool, name, lambda found: found if found.doing else Record())
         return
-    rbd_fence.fence(pool, name, others=not _alive(pool, name))
-    rbd_volume.change(pool, name, lambda found: found._replace(holders=closed(found.holders, who)))
 
+    def forget(found: Record) -> Record:
+        return found._replace(holders=tuple(one for one in found.holders if one.node != who or not _stale(pool, one)))
 
-def _alive(pool: Pool, name: str) -> bool:
-    """Whether a node that lives, other than this, has the volume open."""
-    node = pool.settings.this()
-    return bool(others(rbd_volume.record(pool, name).holders, node.name, node.down))
+    rbd_holding.settle(pool, name, forget, others=who != pool.settings.this().name)
 
 
 def _mend_snapshot(pool: Pool, name: str, text: str) -> None:
-    if not rbd_volume.record(pool, text.removeprefix(rbd_origin.PASSING)).doing:
+    if not rbd_volume.record(pool, rbd_origin.target(text)).doing:
         with Image(pool, name) as image:
             image.drop(text)
 

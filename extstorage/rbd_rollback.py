@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from extstorage import rbd_origin, rbd_removal, rbd_volume
+from extstorage import rbd_image, rbd_origin, rbd_removal, rbd_volume
 from extstorage.rbd_image import Image
 from extstorage.rbd_library import CephError
+from extstorage.rbd_origin import DRAFT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,27 +16,35 @@ if TYPE_CHECKING:
 def rollback(pool: Pool, name: str, source: str, size: int) -> None:
     """Make a volume of at least `size` bytes anew, with the content of `source`. No node may have it open.
 
-    The record names the source until it is done: what is killed half-way, with the old content gone, is done again.
+    The new image is made beside the old one, which goes last: after an error the old content is there. The record names
+    the source until all is done; what is killed half-way is done again.
     """
     verb = f"{rbd_volume.ROLLBACK}{source}:{size}"
     mine, before = rbd_volume.claim(pool, name, verb, verb)
+    draft, depth = name + DRAFT, before.depth
     try:
-        rbd_volume.required(pool, source)
-        with Image(pool, source, write=False) as image:
-            size = max(size, image.size())
-        rbd_removal.remove(pool, name)
-    except CephError as err:
-        if err.number not in rbd_volume.SILENT:
-            _give_back(pool, name, mine, before)
+        # Without the old image, but with the new one, a call was killed when all but the name was done.
+        if pool.has(name) or not pool.has(draft):
+            depth = _draft(pool, source, draft, size).depth
+            rbd_removal.remove(pool, name)
+    except BaseException as err:
+        if not (isinstance(err, CephError) and err.number in rbd_volume.SILENT):
+            _give_back(pool, name, draft, mine, before)
         raise
-    except BaseException:
-        _give_back(pool, name, mine, before)
-        raise
-    new = rbd_origin.from_volume(pool, source, name, before.kind, size)
-    rbd_volume.release(pool, name, mine, new)
+    rbd_image.rename(pool, draft, name)
+    rbd_volume.release(pool, name, mine, before._replace(doing=None, depth=depth))
 
 
-def _give_back(pool: Pool, name: str, mine: Doing, before: Record) -> None:
-    """Nothing was done yet, unless the volume has gone: then it has to be done again."""
+def _draft(pool: Pool, source: str, draft: str, size: int) -> Record:
+    rbd_volume.required(pool, source)
+    with Image(pool, source, write=False) as image:
+        size = max(size, image.size())
+    rbd_removal.remove(pool, draft)
+    return rbd_origin.from_volume(pool, source, draft, "", size)
+
+
+def _give_back(pool: Pool, name: str, draft: str, mine: Doing, before: Record) -> None:
+    """Undo what was begun, unless the old image has gone: then it has to be done again."""
     if pool.has(name):
+        rbd_image.remove(pool, draft)
         rbd_volume.release(pool, name, mine, before._replace(doing=None))

@@ -22,14 +22,26 @@ CHANGEABLE = ("pool", "user", "conf")  # by a disk's own parameters
 class Settings(
     namedtuple(
         "Settings",
-        ["pool", "user", "conf", "timeout", "remember", "depth", "run_directory", "data_directory", "node"],
-        defaults=("rbd", "admin", "/etc/ceph/ceph.conf", 15, 30, 8, "/run/ganeti-ext/rbd", nodes.DATA_DIRECTORY, ""),
+        ["pool", "user", "conf", "timeout", "patience", "remember", "depth", "run_directory", "data_directory", "node"],
+        defaults=(
+            "rbd",
+            "admin",
+            "/etc/ceph/ceph.conf",
+            15,
+            10,
+            30,
+            8,
+            "/run/ganeti-ext/rbd",
+            nodes.DATA_DIRECTORY,
+            "",
+        ),
     )
 ):
     """Section [rbd] of rbd.conf.
 
-    `timeout` is for one answer of Ceph, in seconds. `remember` is for how many seconds `attach` trusts this node's
-    memory that a volume exists. A volume more than `depth` clones away from data of its own is worth to be flattened.
+    `timeout` is for one answer of Ceph, in seconds, `patience` for that of a client that has a volume open, before it
+    counts as dead. `remember` is for how many seconds `attach` trusts this node's memory that a volume exists. A volume
+    more than `depth` clones away from data of its own is worth to be flattened.
     """
 
     __slots__ = ()
@@ -37,6 +49,7 @@ class Settings(
     user: str
     conf: str
     timeout: int
+    patience: int
     remember: int
     depth: int
     run_directory: str
@@ -53,8 +66,9 @@ class Settings(
             # QEMU gets the first in an option of its command line.
             if not value.startswith("/") or not _plain(value.replace("/", "")):
                 raise ConfigError(f"rbd: {key} must be an absolute path without blanks or commas, found {value!r}")
-        if self.timeout <= 0:
-            raise ConfigError(f"rbd: timeout must be a positive number of seconds, found {self.timeout}")
+        for key in ("timeout", "patience"):
+            if getattr(self, key) <= 0:
+                raise ConfigError(f"rbd: {key} must be a positive number of seconds, found {getattr(self, key)}")
         return self
 
     def this(self) -> nodes.Node:

@@ -55,7 +55,7 @@ def _release(folder: str) -> tuple[int, ...]:
     """Ganeti's, as (3, 1); (0,) where nobody says."""
     try:
         with open(os.path.join(folder, RELEASE), encoding="ascii") as file:
-            words = file.read().split(".")[:2]
+            words = file.read().strip().replace("~", ".").split(".")[:2]
     except FileNotFoundError:
         return (0,)
     return tuple(int(word) for word in words) if all(word.isdecimal() for word in words) else (0,)

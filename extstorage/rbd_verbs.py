@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from extstorage import (
-    lock,
     origin,
     rbd_device,
-    rbd_fence,
+    rbd_holding,
     rbd_image,
+    rbd_making,
     rbd_memory,
     rbd_origin,
-    rbd_process,
     rbd_removal,
     rbd_settings,
     rbd_uri,
@@ -49,7 +48,7 @@ def create(settings: Settings, volume: Volume) -> None:
             rbd_image.create(pool, name, size)
             return Record()
 
-        if not rbd_volume.make(pool, name, "create", fill):
+        if not rbd_making.make(pool, name, "create", fill):
             raise ExtError(f"volume {name!r} exists already in pool {pool.name}; to take it as it is: reuse_data=True")
     rbd_memory.note(settings, name)
 
@@ -69,7 +68,7 @@ def remove(settings: Settings, volume: Volume) -> None:
 
 
 def grow(settings: Settings, volume: Volume) -> None:
-    """A running QEMU hears of it from librbd; its guest, when QEMU is told to look (block_resize)."""
+    """A running QEMU hears of it from librbd; its guest by block_resize, which Ganeti sends from 3.1 on."""
     size = octets(volume.new_size_mib, "VOL_NEW_SIZE")
     name = volume_name(volume.name)
     with Pool(settings) as pool:
@@ -98,48 +97,22 @@ def snapshot(settings: Settings, volume: Volume) -> None:
         def fill() -> Record:
             return rbd_origin.from_volume(pool, name, target, SNAPSHOT)
 
-        if not rbd_volume.make(pool, target, "snapshot", fill):
+        if not rbd_making.make(pool, target, "snapshot", fill):
             raise ExtError(f"volume {target!r} exists already in pool {pool.name}")
     rbd_memory.note(settings, target)
 
 
 def open_(settings: Settings, volume: Volume) -> None:
-    """Take the lock for this node; clients that are dead lose theirs, so that QEMU need not wait for it."""
+    """Take the lock for this node, alone or shared; dead clients, and those of nodes that are down, write no more."""
     name = volume_name(volume.name)
     with Pool(settings) as pool:
-        rbd_volume.required(pool, name)
-        _open(pool, name, exclusive=volume.exclusive)
+        rbd_holding.take(pool, name, exclusive=volume.exclusive)
     rbd_memory.note(settings, name)
 
 
 def close(settings: Settings, volume: Volume) -> None:
-    name = volume_name(volume.name)
-    node = settings.this().name
-
-    def decide(found: Record) -> Record:
-        return found._replace(holders=lock.closed(found.holders, node))
-
     with Pool(settings) as pool:
-        rbd_volume.change(pool, name, decide)
-
-
-def _open(pool: Pool, name: str, *, exclusive: bool) -> None:
-    node = pool.settings.this()
-    mine = rbd_process.doing("open", node)
-    others = False
-
-    def decide(found: Record) -> Record:
-        nonlocal others
-        new = lock.opened(name, found.holders, node.holder(exclusive), node.down, rbd_volume.unlock(name))
-        # A call that was killed between the lock and the fence left the latter to the next.
-        others = bool(new.dropped or found.doing)
-        return found._replace(holders=new.holders, doing=mine if others else None)
-
-    taken = rbd_volume.change(pool, name, decide)
-    if others or exclusive:
-        rbd_fence.fence(pool, name, others=others and len(taken.holders) == 1)
-    if taken.doing:
-        rbd_volume.release(pool, name, mine, taken._replace(doing=None))
+        rbd_holding.give_up(pool, volume_name(volume.name))
 
 
 def _reused(pool: Pool, name: str, size: int, volume: Volume) -> bool:

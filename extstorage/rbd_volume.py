@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import errno
 
-from extstorage import lock, rbd_image, rbd_process, rbd_record
+from extstorage import lock, rbd_process, rbd_record
 from extstorage.rbd_library import CephError
 from extstorage.rbd_record import Record, ended
-from extstorage.warning import warn
 from ganeti_ext.errors import ExtError
 
 TYPE_CHECKING = False
@@ -54,43 +53,29 @@ def required(pool: Pool, name: str) -> Record:
     if not pool.has(name):
         raise ExtError(f"volume {name!r} does not exist: there is no RBD image {pool.name}/{name}")
     found = record(pool, name)
-    if found.doing and found.doing.verb != OPEN:
-        raise ExtError(_unfinished(pool, name, found.doing))
+    whole(pool, name, found)
     return found
 
 
-def make(pool: Pool, name: str, verb: str, fill: Callable[[], Record]) -> bool:
-    """Make a volume by `fill`, which returns its record; False, and nothing done, when there is one of that name.
-
-    While it is at work the record says so; whoever is killed leaves that to see. On an error nothing is left.
-    """
-    mine = rbd_process.doing(verb, pool.settings.this())
-    before = _claim(pool, name, mine)
-    half = before.doing is not None and before.doing.verb in WORTHLESS
-    if not half and pool.has(name):
-        release(pool, name, mine, before)
-        return False
-    try:
-        if half:
-            rbd_image.remove(pool, name)
-        new = fill()
-    except BaseException as err:
-        _undo(pool, name, mine, err)
-        raise
-    release(pool, name, mine, new)
-    return True
+def whole(pool: Pool, name: str, found: Record) -> None:
+    """ExtError when a call is at work on a volume, or has left it half-done."""
+    if found.doing and found.doing.verb != OPEN:
+        raise ExtError(unfinished(pool, name, found.doing))
 
 
 def discard(pool: Pool, name: str, remover: Callable[[], None], *, anyone: bool = False) -> None:
     """Remove a volume by `remover`, unless a node has it open: another, or with `anyone` any; success without one."""
     node = pool.settings.this()
     mine = rbd_process.doing("remove", node)
-    before = _claim(pool, name, mine)
+
+    def check(found: Record) -> None:
+        refuse(name, lock.others(found.holders, "" if anyone else node.name, node.down))
+
+    before = begin(pool, name, mine, check)
     try:
-        refuse(name, lock.others(before.holders, "" if anyone else node.name, node.down))
         remover()
-    except (CephError, lock.Held) as err:
-        if isinstance(err, lock.Held) or err.number in REFUSED:
+    except CephError as err:
+        if err.number in REFUSED:
             release(pool, name, mine, before)
         raise  # after another error it may be half gone: the record says so, and the next removal goes on
     release(pool, name, mine, Record())
@@ -102,6 +87,26 @@ def refuse(name: str, against: tuple[Holder, ...]) -> None:
         raise lock.Held(f"volume {name!r} is open on {nodes}: stop it there, or if that node is down: {unlock(name)}")
 
 
+def begin(pool: Pool, name: str, mine: Doing, check: Callable[[Record], None] = lambda _: None) -> Record:
+    """Note that we work on a volume, if `check` does not raise; returns its record of before.
+
+    An error while another call is at it. What was refused leaves no trace: a record that says `remove` is mended by a
+    removal.
+    """
+    before = Record()
+
+    def decide(found: Record) -> Record:
+        nonlocal before
+        before = found
+        check(found)
+        if found.doing and (not gone(pool, found.doing) or found.doing.verb.startswith(ROLLBACK)):
+            raise ExtError(unfinished(pool, name, found.doing))
+        return found._replace(doing=mine)
+
+    change(pool, name, decide)
+    return before
+
+
 def claim(pool: Pool, name: str, verb: str, again: str) -> tuple[Doing, Record]:
     """Note that we work on a volume that nobody has open; a dead call whose verb begins with `again` is taken over."""
     node = pool.settings.this()
@@ -111,7 +116,7 @@ def claim(pool: Pool, name: str, verb: str, again: str) -> tuple[Doing, Record]:
         refuse(name, lock.others(found.holders, "", node.down))
         dead = found.doing and gone(pool, found.doing)
         if found.doing and not (dead and found.doing.verb.startswith((again, OPEN))):
-            raise ExtError(_unfinished(pool, name, found.doing))
+            raise ExtError(unfinished(pool, name, found.doing))
         return found._replace(doing=mine, holders=())
 
     return mine, change(pool, name, decide)
@@ -128,32 +133,7 @@ def release(pool: Pool, name: str, mine: Doing, new: Record) -> None:
     change(pool, name, decide)
 
 
-def _undo(pool: Pool, name: str, mine: Doing, err: BaseException) -> None:
-    if isinstance(err, CephError) and err.number in SILENT:
-        return  # to ask again would only take as long again; the record says what is left
-    try:
-        rbd_image.remove(pool, name)
-        release(pool, name, mine, Record())
-    except ExtError as second:
-        warn("rbd", f"what was begun could not be undone: {second}")
-
-
-def _claim(pool: Pool, name: str, mine: Doing) -> Record:
-    """Note that we work on a volume; returns its record of before. An error while another call is at it."""
-    before = Record()
-
-    def decide(found: Record) -> Record:
-        nonlocal before
-        before = found
-        if found.doing and (not gone(pool, found.doing) or found.doing.verb.startswith(ROLLBACK)):
-            raise ExtError(_unfinished(pool, name, found.doing))
-        return found._replace(doing=mine)
-
-    change(pool, name, decide)
-    return before
-
-
-def _unfinished(pool: Pool, name: str, doing: Doing) -> str:
+def unfinished(pool: Pool, name: str, doing: Doing) -> str:
     reason = gone(pool, doing)
     if reason:
         return f"volume {name!r}: {doing} was left half-done ({reason}); run: {repair(name)}"

@@ -41,6 +41,7 @@ LINKS = {
         "usr/sbin/ganeti-ext-reaper": "../share/ganeti-ext/kvm_ifup/ganeti-ext-reaper",
     },
     "extstorage": {
+        "usr/sbin/ganeti-ext-storage": "../share/ganeti-ext/extstorage/ganeti-ext-storage",
         "usr/share/ganeti/extstorage/cow": "../../ganeti-ext/extstorage/cow",
         "usr/share/ganeti/extstorage/rbd": "../../ganeti-ext/extstorage/rbd",
         "usr/share/ganeti/os/ganeti-ext": "../../ganeti-ext/extstorage/os",
@@ -165,6 +166,15 @@ def test_links_lead_into_the_same_package(contents: dict[str, dict[str, tarfile.
         assert os.path.normpath(os.path.join(os.path.dirname(path), target)) in inside
 
 
+@pytest.mark.parametrize("name", LINKS)
+def test_each_command_has_its_manual(contents: dict[str, dict[str, tarfile.TarInfo]], name: str) -> None:
+    commands = {path.rpartition("/")[2] for path in LINKS[name] if path.startswith("usr/sbin/")}
+    folder = "usr/share/man/man8/"
+    assert {path.removeprefix(folder) for path in contents[name] if path.startswith(folder) and path != folder} == {
+        f"{command}.8.gz" for command in commands
+    }
+
+
 @pytest.mark.parametrize("name", CONFFILES)
 def test_what_an_administrator_may_edit_is_a_conffile(debs: dict[str, Path], name: str) -> None:
     assert sorted(control(debs[name], "conffiles").split()) == sorted(CONFFILES[name])
@@ -232,6 +242,7 @@ inside nfdhcpdctl --help >/dev/null
 inside ganeti-ext-eventd --help >/dev/null
 inside ganeti-ext-manage --help >/dev/null
 inside ganeti-ext-consumer --help >/dev/null
+inside ganeti-ext-storage --help >/dev/null
 inside nfdhcpd --divert || true  # a kernel without the modules has other tests to fail
 inside nft add table bridge ganeti_ext
 inside sh -c 'touch /var/lib/nfdhcpd/tap0 /var/lib/ganeti-ext/eventd/outbox.db /var/spool/ganeti-ext/notes/n'

@@ -1,4 +1,4 @@
-"""File systems of the tests' own, with reflinks and without."""
+"""File systems of the tests' own, with reflinks and without, and a Ceph."""
 
 from __future__ import annotations
 
@@ -7,22 +7,29 @@ from pathlib import Path
 
 import pytest
 
+from tests.contract.extstorage import rbd_node
 from tests.contract.extstorage.harness import Node, add_node, empty, mounted
 
 
-@pytest.fixture(scope="module", params=["xfs", "btrfs", "ext4", "tmpfs"])
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[rbd_node.Node, rbd_node.Node]]:
+    with rbd_node.started(tmp_path_factory.mktemp("ceph")) as both:
+        yield both
+
+
+@pytest.fixture(scope="session", params=["xfs", "btrfs", "ext4", "tmpfs"])
 def any_share(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with mounted(request.param, tmp_path_factory.mktemp(request.param)) as point:
         yield point
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def xfs_share(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with mounted("xfs", tmp_path_factory.mktemp("reflink")) as point:
         yield point
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def btrfs_share(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with mounted("btrfs", tmp_path_factory.mktemp("subvolumes")) as point:
         yield point

@@ -1,4 +1,4 @@
-"""A real Ceph for a module's tests, and two nodes of a cluster that use it: one beside it, one across a wire."""
+"""Two nodes of a cluster that use a real Ceph: one beside it, one across a wire. conftest.py starts it, once."""
 
 from __future__ import annotations
 
@@ -48,14 +48,15 @@ class Node(NamedTuple):
             "node": f"{self.name}.lab",
             "run_directory": f"/run/ganeti-ext-{self.name}",
             "data_directory": f"/var/lib/ganeti-{self.name}",
+            "patience": 2,
             **more,
         }
         text = "[rbd]\n" + "".join(f"{key} = {value}\n" for key, value in keys.items())
         self.write(f"{self.etc}/rbd.conf", text)
         self.ssconf()
 
-    def ssconf(self, *offline: str, nodes: tuple[str, ...] = ("a.lab", "b.lab")) -> None:
-        for name, words in (("node_list", nodes), ("offline_nodes", offline)):
+    def ssconf(self, *offline: str) -> None:
+        for name, words in (("node_list", ("a.lab", "b.lab")), ("offline_nodes", offline)):
             text = "".join(f"{word}\n" for word in words)
             self.write(f"/var/lib/ganeti-{self.name}/ssconf_{name}", text)
 
@@ -115,12 +116,6 @@ class Node(NamedTuple):
         return set(self.eye.ask("objects() + texts()")) - BARE
 
 
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Node, Node]]:
-    with started(tmp_path_factory.mktemp("ceph")) as both:
-        yield both
-
-
 @contextlib.contextmanager
 def started(place: Path) -> Iterator[tuple[Node, Node]]:
     """A Ceph, with a node beside it and another across a wire."""
@@ -137,6 +132,7 @@ def started(place: Path) -> Iterator[tuple[Node, Node]]:
         one = Ceph(place, address=HERE, namespace=here, store="memstore")
         undo.callback(one.down)
         one.up()
+        one.run("ceph", "tell", "osd.0", "config", "set", "osd_mon_report_interval", "1")  # of a full disk; else 5 s
         eye = Eye(one)
         undo.callback(eye.close)
         yield Node(one, "a", eye), Node(Ceph(place, address=HERE, namespace=far), "b", eye)
@@ -163,3 +159,54 @@ def empty(node: Node) -> None:
     node.eye.ask("wipe()")
     for folder in Path(node.ceph.root / "run").glob("ganeti-ext-*"):
         shutil.rmtree(folder)
+
+
+def found(node: Node) -> list[tuple[str, str, str]]:
+    """Kind, name and reason of what killed calls and lost nodes left."""
+    return [tuple(leak) for leak in node.admin("[tuple(leak) for leak in a.leaks(s)]")]
+
+
+@contextlib.contextmanager
+def guest(node: Node, name: str = "v") -> Iterator[subprocess.Popen[str]]:
+    """QEMU's driver with a volume open, that has written and can write more."""
+    command = node.ceph.enter("qemu-io", "-f", "raw", "-t", "none", node.uri(name))
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as qemu:
+        try:
+            assert "wrote 65536/65536" in write(qemu, 1)
+            yield qemu
+        finally:
+            qemu.kill()
+
+
+def write(qemu: subprocess.Popen[str], byte: int) -> str:
+    """Let a guest write; its words."""
+    assert qemu.stdin and qemu.stdout
+    qemu.stdin.write(f"write -P {byte} 0 64k\n")
+    qemu.stdin.flush()
+    while line := qemu.stdout.readline():
+        if "65536" in line or "failed" in line or "error" in line.lower():
+            return line
+    return "QEMU has ended"
+
+
+@pytest.fixture
+def quick_to_forget(node: Node) -> Iterator[None]:
+    """Ceph waits a second for the locks of a call that was killed, not thirty."""
+    command = ("ceph", "tell", "osd.0", "config", "set", "osd_client_watch_timeout")
+    node.ceph.run(*command, "1")
+    yield
+    node.ceph.run(*command, "30")
+
+
+def steps(node: Node, when: str, number: int, verb: str, *pids: int, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run a verb as rbd_steps.py can."""
+    (node.ceph.root / "tmp/steps.py").write_text((Path(__file__).parent / "rbd_steps.py").read_text())
+    words = ("/usr/bin/python3", "/tmp/steps.py", when, str(number), verb, *map(str, pids))
+    return subprocess.run(
+        node.ceph.enter(*words, env=node.env("v", **env)),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )

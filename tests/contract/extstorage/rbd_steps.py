@@ -1,9 +1,10 @@
-"""Run verbs of the provider `rbd` and kill them at each step that changes something in Ceph. Runs inside of the root.
+"""Run verbs of the provider `rbd`, and kill them, or stop Ceph, at a step of theirs. Runs inside of the root.
 
-    python3 rbd_steps.py before|after N VERB    kill it (signal 9) before or after its N-th step
-    python3 rbd_steps.py never 0 VERB           print how many steps it takes
+    python3 rbd_steps.py before|after N VERB    kill it (signal 9) before or after its N-th step that changes something
+    python3 rbd_steps.py freeze N VERB PID...   stop these processes before its N-th step
+    python3 rbd_steps.py never 0 VERB           print how many steps change something, and how many there are in all
 
-The steps are all functions of librados and librbd by which something is changed.
+A step is a call of librados or librbd. VERB is one of the provider's, or `rollback` or `unlock` of the administrator.
 """
 
 from __future__ import annotations
@@ -15,30 +16,34 @@ from typing import Any
 
 sys.path.insert(0, "/usr/share/ganeti-ext")
 
-from extstorage import provider, rbd, rbd_library, rbd_repair, rbd_verbs
+from extstorage import provider, rbd, rbd_admin, rbd_library, rbd_verbs
+from ganeti_ext.errors import ExtError
 
-STEPS = {
+CHANGING = {
     *("rados_write_op_operate", "rados_blocklist_add", "rbd_create4", "rbd_clone3", "rbd_remove", "rbd_resize2"),
-    *("rbd_snap_create", "rbd_snap_remove", "rbd_metadata_set", "rbd_flatten"),
+    *("rbd_snap_create", "rbd_snap_remove", "rbd_metadata_set", "rbd_flatten", "rbd_rename"),
 }
 
 
 class Counting:
-    """A library that counts its steps, and kills us at one."""
+    """A library that counts its steps, and does something at one."""
 
+    changed = 0
     done = 0
 
-    def __init__(self, library: Any, when: str, number: int) -> None:
-        self._library, self._when, self._number = library, when, number
+    def __init__(self, library: Any, when: str, number: int, pids: list[int]) -> None:
+        self._library, self._when, self._number, self._pids = library, when, number, pids
 
     def __getattr__(self, name: str) -> Any:
         function = getattr(self._library, name)
-        if name not in STEPS:
-            return function
 
         def step(*arguments: Any) -> Any:
             Counting.done += 1
-            mine = Counting.done == self._number
+            Counting.changed += name in CHANGING
+            if self._when == "freeze" and Counting.done == self._number:
+                for pid in self._pids:
+                    os.kill(pid, signal.SIGSTOP)
+            mine = name in CHANGING and Counting.changed == self._number
             if mine and self._when == "before":
                 os.kill(os.getpid(), signal.SIGKILL)
             result = function(*arguments)
@@ -49,16 +54,34 @@ class Counting:
         return step
 
 
-def main(when: str, number: int, verb: str) -> None:
-    assert rbd_repair and rbd_verbs  # loaded by now
+def call(verb: str) -> None:
+    settings = rbd.load(f"{os.environ['GANETI_EXT_CONFIG_DIR']}/rbd.conf", {})
+    name = os.environ["VOL_NAME"]
+    if verb == "rollback":
+        rbd_admin.rollback(settings, name, os.environ["VOL_SNAPSHOT_NAME"])
+    elif verb == "unlock":
+        rbd_admin.unlock(settings, name)
+    else:
+        provider.main(rbd)(verb, os.environ)
+
+
+def main(when: str, number: int, verb: str, pids: list[int]) -> None:
+    assert rbd_verbs  # loaded by now
     modules = [module for name, module in sys.modules.items() if name.startswith("extstorage.rbd")]
     for name in ("rados", "rbd"):
-        library = Counting(getattr(rbd_library, name)(), when, number)
+        library = Counting(getattr(rbd_library, name)(), when, number, pids)
         for module in modules:
             if module is not rbd_library and callable(getattr(module, name, None)):
                 setattr(module, name, lambda library=library: library)
-    provider.main(rbd)(verb, os.environ)
-    sys.stdout.write(f"{Counting.done}\n")
+    try:
+        call(verb)
+    except ExtError as err:
+        sys.stderr.write(f"{verb}: {err}\n")
+        sys.stderr.flush()
+        os._exit(err.exit_code)
+    sys.stdout.write(f"{Counting.changed} {Counting.done}\n")
+    sys.stdout.flush()
+    os._exit(0)
 
 
-main(sys.argv[1], int(sys.argv[2]), sys.argv[3])
+main(sys.argv[1], int(sys.argv[2]), sys.argv[3], [int(word) for word in sys.argv[4:]])

@@ -8,10 +8,11 @@ import time
 import pytest
 
 from ganeti_ext.command import run
-from tests.contract.extstorage.rbd_node import MIB, NEEDS, VERBS, Node, cluster, node, nodes
+from lab.step import until
+from tests.contract.extstorage.rbd_node import MIB, NEEDS, VERBS, Node, node, nodes
 
 pytestmark = NEEDS
-__all__ = ["cluster", "node", "nodes"]
+__all__ = ["node", "nodes"]
 
 
 def test_the_life_of_a_volume_each_verb_twice(node: Node) -> None:
@@ -113,6 +114,38 @@ def test_a_chain_of_ten_and_what_flattening_makes_of_it(node: Node) -> None:
     assert node.admin("len(a.leaks(s))") == 0
 
 
+def test_a_chain_that_was_cut_above_is_not_long_any_more(node: Node) -> None:
+    node.configure(depth=2)
+    node.ok("create", "v0", VOL_SIZE="4")
+    for number in range(4):
+        node.ok("create", f"v{number + 1}", VOL_SIZE="4", EXTP_ORIGIN=f"v{number}")
+    assert node.call("verify").stderr.count("clones away") == 2
+    node.admin("a.flatten(s, 'v2')")
+    assert node.call("verify").stderr == ""
+    done = node.call("create", "w", VOL_SIZE="4", EXTP_ORIGIN="v4")
+    assert (done.returncode, "'w' is 3 clones away" in done.stderr) == (0, True)
+
+
+def test_a_rollback_that_fails_leaves_the_old_content(node: Node) -> None:
+    node.ok("create", VOL_SIZE="4")
+    node.io("v", "write -P 1 0 64k")
+    node.ok("snapshot", VOL_SNAPSHOT_NAME="s")
+    node.io("v", "write -P 2 0 64k")
+    full = ("ceph", "tell", "osd.0", "injectfull")
+    node.ceph.run(*full, "full", "100000")
+    try:
+        until("the monitor knows of a full OSD", lambda: "full" in node.eye.ask("health()"), 20)
+        with pytest.raises(AssertionError, match="No space left on device"):
+            node.admin("a.rollback(s, 'v', 's')")
+    finally:
+        node.ceph.run(*full, "none")
+        until("the monitor knows of room", lambda: "full" not in node.eye.ask("health()"), 20)
+    assert (node.names(), node.admin("len(a.leaks(s))")) == (["s", "v"], 0)
+    assert node.has("v", 2)
+    node.admin("a.rollback(s, 'v', 's')")
+    assert (node.names(), node.has("v", 1)) == (["s", "v"], True)
+
+
 def test_faults_name_what_was_wrong_and_leave_nothing(node: Node) -> None:
     node.image("debian")
     node.ok("create", "w", VOL_SIZE="8")
@@ -131,7 +164,7 @@ def test_faults_name_what_was_wrong_and_leave_nothing(node: Node) -> None:
         assert "volume 'v' does not exist: there is no RBD image rbd/v" in words
     assert {name for name in node.left() - before if not name.startswith("rbd_object_map")} == set()
     assert "pool 'nopool' does not exist" in node.fails("create", VOL_SIZE="1", EXTP_POOL="nopool")
-    assert "client.nobody: " in node.fails("create", VOL_SIZE="1", EXTP_USER="nobody")
+    assert "client.nobody: its key is not in the keyring" in node.fails("create", VOL_SIZE="1", EXTP_USER="nobody")
     assert "/etc/no.conf" in node.fails("create", VOL_SIZE="1", EXTP_CONF="/etc/no.conf")
     done = node.call("attach", EXTP_CONF="/etc/a,b")
     assert (done.returncode, done.stdout) == (3, "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -14,8 +15,9 @@ from hypothesis import strategies as st
 from extstorage import lock, provider, rbd, rbd_device, rbd_memory, rbd_pool, rbd_process, rbd_record, rbd_settings
 from extstorage.found import SNAPSHOT, VOLUME
 from extstorage.lock import Holder
-from extstorage.rbd_fence import HEADER_UPDATE, Deaf, Watcher, _host
+from extstorage.rbd_fence import HEADER_UPDATE, Watcher, _host
 from extstorage.rbd_library import CephError, checked
+from extstorage.rbd_notify import Deaf
 from extstorage.rbd_record import Doing, Record
 from extstorage.rbd_settings import Settings
 from ganeti_ext.errors import CommandError, ConfigError, ContractError, ExtError
@@ -71,11 +73,33 @@ def test_a_disk_s_parameters_go_before_the_file(tmp_path: Path) -> None:
         *(("user", value) for value in ("client:x", "a@b")),
         *(("conf", value) for value in ("ceph.conf", "/a b", "/a,b", "/a:b", "/a\\b", "")),
         ("timeout", 0),
+        ("patience", -1),
     ],
 )
 def test_what_does_not_fit_into_qemu_s_option_is_refused(key: str, value: object) -> None:
     with pytest.raises(ConfigError, match=f"rbd: {key} must be"):
         Settings()._replace(**{key: value}).checked()
+
+
+def test_the_shipped_configuration_is_all_defaults(tmp_path: Path) -> None:
+    shipped = ROOT / "debian/conf/rbd.conf"
+    assert rbd_settings.load(str(shipped), {}) == Settings()
+    said = tmp_path / "rbd.conf"
+    said.write_text(re.sub(r"\n#(\w+) =", r"\n\1 =", shipped.read_text()))
+    assert rbd_settings.load(str(said), {}) == Settings()
+    assert set(re.findall(r"\n(\w+) =", said.read_text())) == set(Settings._fields)
+
+
+def test_every_key_and_parameter_is_documented() -> None:
+    page = (ROOT / "docs/rbd.md").read_text()
+    for key, default in Settings()._asdict().items():
+        assert f"\n| `{key}` | " in page
+        assert default == "" or f"| `{key}` | `{default}` |" in page
+    parameters = page[page.index("| parameter of a disk") : page.index("| key of `rbd.conf`")]
+    for line in (VERBS / "parameters.list").read_text().splitlines():
+        assert f"`{line.split(' ')[0]}`" in parameters
+    for verb in provider.VERBS:
+        assert f"\n| `{verb}` | " in page
 
 
 def test_names() -> None:
@@ -182,7 +206,7 @@ class Kernel:
 
     def run(self, argv: list[str], **_: object) -> str:
         self.ran.append(argv)
-        if argv[-2] == "map":
+        if "map" in argv:
             self.add(10, *argv[-1].split("/"))
         else:
             for file in (self.folder / argv[-1].removeprefix("/dev/rbd")).iterdir():
@@ -207,7 +231,7 @@ def test_a_kernel_device_is_mapped_once_found_again_and_unmapped(kernel: Kernel,
     for _ in range(2):
         assert rbd_device.attach(settings, "v") == "/dev/rbd10"
     start = ["rbd", "--conf", "/etc/ceph/ceph.conf", "--id", "admin", "device"]
-    assert kernel.ran == [[*start, "map", "rbd/v"]]
+    assert kernel.ran == [[*start, "map", "--options=noshare", "rbd/v"]]
     assert rbd.attach(settings, Volume.from_env({"VOL_NAME": "v"})) == "/dev/rbd10"
     for _ in range(2):
         rbd_device.detach(settings, "v")

@@ -37,7 +37,7 @@ def test_options_are_for_releases_that_take_them(tmp_path: Path, release: str) -
     assert rbd_uri.obstacle(own) == ""
 
 
-@pytest.mark.parametrize("release", ["3.1.0", "3.1", "3.10.1", "4.0.0"])
+@pytest.mark.parametrize("release", ["3.1.0", "3.1", "3.2~rc1", "3.10.1", "4.0.0"])
 @pytest.mark.parametrize(
     ("more", "told"),
     [

@@ -13,7 +13,8 @@ import pytest
 from tests.contract.extstorage.conformance import cow_site, rbd_site
 from tests.contract.extstorage.conformance.site import Site
 
-SITES: dict[str, Callable[[Path], AbstractContextManager[Site]]] = {
+# Called with a directory of its own and pytest's request, for fixtures that tests of the provider share.
+SITES: dict[str, Callable[[Path, pytest.FixtureRequest], AbstractContextManager[Site]]] = {
     "cow-xfs": partial(cow_site.site, "xfs"),
     "cow-btrfs": partial(cow_site.site, "btrfs"),
     "cow-ext4": partial(cow_site.site, "ext4"),
@@ -21,13 +22,13 @@ SITES: dict[str, Callable[[Path], AbstractContextManager[Site]]] = {
 }
 
 
-@pytest.fixture(scope="module", params=SITES)
+@pytest.fixture(scope="session", params=SITES)
 def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     if os.geteuid() != 0:
         pytest.skip("stores need root")
     if request.param.startswith("cow") and not os.path.exists("/dev/loop-control"):
         pytest.skip("this kernel has no loop devices")
-    with SITES[request.param](tmp_path_factory.mktemp(request.param)) as made:
+    with SITES[request.param](tmp_path_factory.mktemp(request.param), request) as made:
         yield made
 
 

@@ -8,6 +8,8 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from extstorage import cow, cow_admin
 from tests.contract.extstorage import harness
 from tests.contract.extstorage.conformance.site import ROOT, Caller
@@ -95,7 +97,7 @@ class CowSite:
 
 
 @contextlib.contextmanager
-def site(kind: str, folder: Path) -> Iterator[CowSite]:
+def site(kind: str, folder: Path, _: pytest.FixtureRequest) -> Iterator[CowSite]:
     """A store on a file system of that kind."""
     (folder / "share").mkdir()
     with harness.mounted(kind, folder / "share") as point:

@@ -7,11 +7,13 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from extstorage.provider import VERBS
 from lab.step import until
 from tests.contract.extstorage.conformance.site import Caller
 from tests.contract.extstorage.rbd_node import VERBS as PLACE
-from tests.contract.extstorage.rbd_node import Node, empty, started
+from tests.contract.extstorage.rbd_node import Node, empty
 
 # The steps of a verb are messages that threads of librados send, and no two runs send the same; test_rbd_faults.py
 # kills at each step. Here: when all is done, and nobody was told.
@@ -53,11 +55,12 @@ class RbdSite:
         return []
 
     def holders(self, name: str) -> list[str]:
-        return list(self._node.admin(f"[h.node + ' ' + h.mode for n, who in a.locks(s) if n == {name!r} for h in who]"))
+        found = self._node.admin(f"[(h.node, h.mode) for n, who in a.locks(s) if n == {name!r} for h in who]")
+        return [f"{node.removesuffix('.lab')} {mode}" for node, mode in found]
 
     def offline(self, *nodes: str) -> None:
         for node in self._nodes:
-            node.ssconf(*nodes, nodes=("a", "b"))
+            node.ssconf(*(f"{name}.lab" for name in nodes))
 
     def mend(self) -> None:
         for node in self._nodes:
@@ -65,16 +68,20 @@ class RbdSite:
 
     @contextlib.contextmanager
     def full(self) -> Iterator[None]:
-        self._full("full", "100000", full=True)
-        yield
-        self._full("none", full=False)
+        try:
+            self._full("full", "100000", full=True)
+            yield
+        finally:
+            self._full("none", full=False)
 
     @contextlib.contextmanager
     def away(self) -> Iterator[None]:
         self._configure(timeout=1)
-        with self._node.ceph.frozen():
-            yield
-        self._configure()
+        try:
+            with self._node.ceph.frozen():
+                yield
+        finally:
+            self._configure()
 
     def empty(self) -> None:
         self.offline()
@@ -82,8 +89,7 @@ class RbdSite:
 
     def _configure(self, **more: object) -> None:
         for node in self._nodes:
-            node.configure(node=node.name, **more)
-        self.offline()
+            node.configure(**more)
 
     def _full(self, *words: str, full: bool) -> None:
         self._node.ceph.run("ceph", "tell", "osd.0", "injectfull", *words)
@@ -101,6 +107,6 @@ def _verbs(node: Node, folder: Path) -> Path:
 
 
 @contextlib.contextmanager
-def site(folder: Path) -> Iterator[RbdSite]:
-    with started(folder / "ceph") as nodes:
-        yield RbdSite(nodes, folder)
+def site(folder: Path, request: pytest.FixtureRequest) -> Iterator[RbdSite]:
+    """The pool that all tests share, one after the other."""
+    yield RbdSite(request.getfixturevalue("cluster"), folder)

@@ -1,0 +1,17 @@
+"""Of the many places where a verb can be killed a few, or with EXTSTORAGE_ALL=1 all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
+ALL = os.environ.get("EXTSTORAGE_ALL", "") not in ("", "0")
+
+
+def some(places: Sequence[T], few: int) -> list[T]:
+    """The first, the last, and others evenly between."""
+    if ALL or len(places) <= few:
+        return list(places)
+    return [places[round(number * (len(places) - 1) / (few - 1))] for number in range(few)]

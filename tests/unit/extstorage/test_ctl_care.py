@@ -1,0 +1,54 @@
+"""What `repair` and `gc` mend, and what they leave."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from extstorage import cow_admin
+from extstorage.found import Leak
+from tests.unit.extstorage.test_ctl import Output, hold, place, rows, run
+
+__all__ = ["place", "run"]
+
+
+@pytest.fixture
+def draft(place: Path) -> Path:
+    made = place / "share/volumes/.half.raw.new"
+    made.touch()
+    os.utime(made, (1, 1))
+    return made
+
+
+def test_what_is_named_is_mended_and_nothing_else(run: Any, capsys: Output, place: Path, draft: Path) -> None:
+    for name in ("v", "w"):
+        hold(place, name, "b")  # volumes that are no more
+    assert run("repair", "v", "--json") == 0
+    assert [(row["volume"], row["done"]) for row in rows(capsys)] == [("v", True)]
+    assert draft.exists()
+    assert run("verify", "--json") == 4
+    assert {row["volume"] for row in rows(capsys)} == {"w", str(draft)}
+
+
+def test_gc_takes_no_locks_away(run: Any, place: Path, draft: Path) -> None:
+    hold(place, "v", "b")
+    assert run("gc", "--yes") == 0
+    assert not draft.exists()
+    assert (place / "share/locks/v").exists()
+
+
+def test_what_could_not_be_mended_is_told(
+    run: Any, capsys: Output, place: Path, draft: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold(place, "v", "b")
+    real = cow_admin.mend
+
+    def mends_all_but_v(settings: Any, wanted: Any) -> list[Leak]:
+        return real(settings, wanted=lambda leak: wanted(leak) and leak.what != "v")
+
+    monkeypatch.setattr(cow_admin, "mend", mends_all_but_v)
+    assert run("repair", "--json") == 4
+    assert {row["volume"]: row["done"] for row in rows(capsys)} == {"v": False, str(draft): True}
