@@ -73,7 +73,9 @@ def migrate(
         plan = live.plan() if runs else still.plan()
         return [{"did": f"would move {words(disk)} to {store}", "disk": disk.number} for disk in plan]
     with alone(ganeti, instance, "migrate"):
-        return move.told(live.run() if runs else [*live.settle(), *still.run()])
+        if runs:
+            return move.told(live.run(), "mirrored from")
+        return [*move.told(live.settle(), "mirrored from"), *move.told(still.run())]
 
 
 def mirror(choice: Choice, ganeti: Ganeti, what: str, pair: Pair, *, asked: bool = False) -> Facts:

@@ -99,8 +99,9 @@ class Mirror:
             mirror_qemu.follow(self._qmp, pair, meter, self._wanted)
 
     def _begin(self, device: str, uri: str) -> None:
-        if not device and not uri:
-            raise ExtError(f"volume {self._new.volume!r} does not exist in {self._new.store}")
+        access = self._pair.new.params["access"]
+        if not (uri if access == "userspace" else device):
+            raise ExtError(f"volume {self._new.volume!r} in {self._new.store} has no access={access}; -p says another")
         hvparams = self._runtime()[mirror.HVPARAMS]
         below = mirror.protocol(device, uri, hvparams.get("disk_aio", "threads"))
         tree = mirror.tree(self._pair.new, below, hvparams, copying=True)

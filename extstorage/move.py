@@ -164,11 +164,11 @@ def transfer(old: Place, new: Place) -> None:
                 move_copy.compare(one, two, meter)
 
 
-def told(pairs: Iterable[tuple[Disk, Disk]]) -> list[dict[str, object]]:
-    """A row for each disk that was moved."""
+def told(pairs: Iterable[tuple[Disk, Disk]], how: str = "equal to") -> list[dict[str, object]]:
+    """A row for each disk that was moved; `how` the new one was seen to have the old one's content."""
     return [
         {
-            "did": f"disk {old.number} of {old.instance} is {new.provider} volume {new.volume} now, equal to"
+            "did": f"disk {old.number} of {old.instance} is {new.provider} volume {new.volume} now, {how}"
             f" {old.provider} volume {old.volume}, which is removed",
             "instance": old.instance,
             "disk": old.number,
