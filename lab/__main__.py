@@ -8,7 +8,7 @@ import sys
 import time
 
 from ganeti_ext.errors import ExtError
-from lab import base, cluster, services
+from lab import base, cluster, services, story_storage
 from lab.step import step
 from lab.story import PREFIX, STEPS, Story, clear, create_words
 
@@ -28,7 +28,8 @@ def demo() -> None:
     cluster.up()
     story = Story(cluster.nodes())
     clear(story)
-    for tell in STEPS:
+    story_storage.clear(story)
+    for tell in (*STEPS, *story_storage.STEPS):
         with step((tell.__doc__ or tell.__name__).strip()):
             tell(story)
     with step("One more server, for you: hello"):

@@ -85,6 +85,12 @@ def keyring(names: Iterable[str], pool: str) -> str:
     return "".join(_entry(name, _CAPS.get(name) or _CAPS.get(name.partition(".")[0], caps)) for name in names)
 
 
+def of(name: str, keys: str) -> str:
+    """One name's entry in a keyring, without what the name may do: all that a client needs."""
+    entry = next(entry for entry in keys.split("[") if entry.startswith(f"{name}]"))
+    return f"[{entry.partition('    caps ')[0]}"
+
+
 def _entry(name: str, caps: dict[str, str]) -> str:
     # CryptoKey of Ceph: type 1 (AES), seconds and nanoseconds of its making, length, 16 octets.
     key = base64.b64encode(struct.pack("<HIIH", 1, int(time.time()), 0, 16) + os.urandom(16)).decode()

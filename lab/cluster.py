@@ -5,14 +5,15 @@ from __future__ import annotations
 import contextlib
 import shutil
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from ganeti_ext.command import run
 from ganeti_ext.files import Lock
-from lab import BASES, ROOT, RUN, STATE, base, cgroup, ganeti, guest, services, storage, wires
+from lab import BASES, ROOT, RUN, STATE, base, cgroup, ganeti, guest, layer, pool, services, storage, wires
 from lab.node import Node
-from lab.step import step
+from lab.server import IMAGE
+from lab.step import at_once, step
 
 NODES = 3
 
@@ -31,10 +32,12 @@ def up() -> None:
     base.setup()
     with _exclusive():
         if running():
+            pool.ceph().up()
             install()
             return
         _down()
         tree = base.root()
+        system = layer.lower("node", pool.CLIENT)
         RUN.mkdir(parents=True, exist_ok=True)
         (STATE / "debs").mkdir(parents=True, exist_ok=True)
         with step(f"Wiring the networks, booting {NODES} nodes"):
@@ -42,10 +45,12 @@ def up() -> None:
             wires.up(NODES)
             # One after the other: nspawn prepares its mounts quicker alone than two at a time.
             for node in nodes():
-                node.start(tree, _hosts())
+                node.start(system, _hosts())
         services.prepare(nodes())
+        pool.ceph().up()
         ganeti.up(nodes(), guest.image(tree))
         install()
+        _store(guest.image(tree))
         services.up(nodes())
         (RUN / "up").touch()
 
@@ -59,8 +64,8 @@ def down() -> None:
 def _down() -> None:
     (RUN / "up").unlink(missing_ok=True)
     services.down()
-    with ThreadPoolExecutor() as pool:
-        list(pool.map(Node.stop, nodes()))
+    pool.ceph().down()
+    at_once(node.stop for node in nodes())
     wires.down()
     cgroup.remove(node.machine for node in nodes())
     storage.down()
@@ -73,8 +78,8 @@ def install() -> None:
     with step("Building the packages"):
         run(["make", "--silent", "--no-print-directory", "-C", str(ROOT), "deb"], timeout=300)
     _refill(sorted((ROOT / "build/deb").glob("*.deb")))
-    with step("Installing them on the nodes"), ThreadPoolExecutor() as pool:
-        list(pool.map(_install, nodes()))
+    with step("Installing them on the nodes"):
+        at_once(partial(_install, node) for node in nodes())
 
 
 def _refill(built: list[Path]) -> None:
@@ -91,6 +96,13 @@ def _install(node: Node) -> None:
     options = "--yes --quiet --reinstall --option Dpkg::Options::=--force-confold"
     command = f"DEBIAN_FRONTEND=noninteractive apt-get install {options} {names}"
     node.run("sh", "-c", command, timeout=300)
+
+
+def _store(image: Path) -> None:
+    """Let the nodes use the pool, and put the guests' image into each store."""
+    pool.tell(nodes())
+    storage.add_image(IMAGE, image)
+    pool.add_image(IMAGE, image)
 
 
 def _hosts() -> str:

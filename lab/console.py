@@ -62,6 +62,14 @@ class Console:
         line = next(line for line in self.ask("report", timeout).splitlines() if line.startswith("GUEST "))
         return dict(word.split("=", 1) for word in line.split()[1:])
 
+    def rest(self, timeout: float = 30) -> str:
+        """All that it has said, once the guest has ended."""
+        self._socket.settimeout(timeout)
+        with contextlib.suppress(ConnectionResetError):
+            while piece := self._socket.recv(4096):
+                self.log += piece.decode(errors="replace")
+        return self.log
+
     def _hear(self, said: str, wanted: re.Pattern[str], end: float) -> re.Match[str] | None:
         """Type something and listen for an answer until `end`."""
         self._socket.sendall(said.encode())

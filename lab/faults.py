@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ganeti_ext.command import run
 from lab import wires
@@ -47,13 +47,33 @@ def dead(node: Node, *others: Node) -> Iterator[None]:
     for loop in loops:
         run(["losetup", "--detach", f"/dev/loop{loop}"])
     wires.unplug(node.number)
-    unreachable = ("unreachable", node.address)
+    try:
+        with _unreachable(node, others):
+            yield
+    finally:
+        wires.plug(node.number)
+        node.boot()
+
+
+@contextlib.contextmanager
+def cut_off(node: Node, *others: Node) -> Iterator[None]:
+    """A node lives, and its guests do, but nobody is heard by it or hears it; others are told as with `dead`."""
+    link = ["ip", "-n", wires.SWITCHES, "link", "set", f"mgmt{node.number}"]
+    run([*link, "down"])
+    try:
+        with _unreachable(node, others):
+            yield
+    finally:
+        run([*link, "up"])
+
+
+@contextlib.contextmanager
+def _unreachable(node: Node, others: Iterable[Node]) -> Iterator[None]:
+    told = ("unreachable", node.address)
     for other in others:
-        other.run("ip", "route", "add", *unreachable)
+        other.run("ip", "route", "add", *told)
     try:
         yield
     finally:
         for other in others:
-            other.run("ip", "route", "del", *unreachable)
-        wires.plug(node.number)
-        node.boot()
+            other.run("ip", "route", "del", *told)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -35,3 +36,9 @@ def until(what: str, check: Callable[[], T], timeout: float, pause: float = 0.1)
             raise TimeoutError(f"{what}: not within {timeout:g} s; last seen: {answer!r}")
         time.sleep(pause)
     return answer
+
+
+def at_once(calls: Iterable[Callable[[], T]]) -> list[T]:
+    """Call all at the same time, and wait for them; what they returned, or the first error."""
+    with ThreadPoolExecutor() as pool:
+        return [call.result() for call in [pool.submit(call) for call in calls]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 from ganeti_ext.command import run
@@ -21,6 +22,14 @@ def up() -> None:
     run(["mount", "-o", "loop", str(_DISK), str(SHARED)])
     for name in ("images", "volumes"):
         (SHARED / name).mkdir(mode=0o755)
+
+
+def add_image(name: str, file: Path) -> None:
+    """Put a disk's content there as an image, unless there is one of that name."""
+    path = SHARED / f"images/{name}.raw"
+    if not path.exists():
+        shutil.copy(file, draft := path.with_suffix(".draft"))
+        draft.rename(path)
 
 
 def down() -> None:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING
 
 from ganeti_ext.command import run
 from ganeti_ext.errors import CommandError
@@ -15,9 +16,12 @@ from lab import ganeti, guest, services, wires
 from lab.console import Console
 from lab.ganeti import NETWORK
 from lab.node import SHARED, Node
-from lab.step import until
+from lab.step import at_once, until
 from lab.tenant import Tenant
 from lab.wires import SWITCHES
+
+if TYPE_CHECKING:
+    from lab.server import Server
 
 PREFIX = "gx-"
 
@@ -31,6 +35,8 @@ class Story:
         self.tenant = Tenant(nodes[1])
         self.ids: dict[str, str] = {}
         self.free = 0
+        self.servers: list[Server] = []
+        self.known: dict[str, object] = {}
 
     def node_of(self, server: str) -> Node:
         """The node that Ganeti says runs a server."""
@@ -81,8 +87,7 @@ def create(story: Story) -> None:
     """openstack server create --wait: two servers, and the front was told by Ganeti's jobs alone"""
     story.free = free_addresses(story)
     names = ("alpha", "beta")
-    with ThreadPoolExecutor() as pool:
-        made = pool.map(lambda name: story.tenant.openstack(*create_words(name), "--wait"), names)
+    made = at_once(partial(story.tenant.openstack, *create_words(name), "--wait") for name in names)
     for name, shown in zip(names, made, strict=True):
         story.ids[name] = shown["id"]
         assert shown["status"] == "ACTIVE", shown

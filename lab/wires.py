@@ -17,6 +17,7 @@ from ganeti_ext.errors import CommandError
 from lab.step import until
 
 SWITCHES = "lab-wires"
+MANAGEMENT = "10.77.0.1"  # of SWITCHES, on the nodes' own network
 _MACS = "02:00:00:00:77:01", "02:00:00:00:99:01"
 MTU = 1450  # not Ethernet's 1500, so that it shows whether a guest was told
 SUBNET, GATEWAY = "10.99.0.0/24", "10.99.0.1"
@@ -41,7 +42,7 @@ def up(nodes: int) -> None:
         # A bridge without an address of its own takes the lowest of its ports', another one when a node goes.
         f"link add mgmt address {_MACS[0]} type bridge",
         "link set mgmt up",
-        "address add 10.77.0.1/24 dev mgmt",
+        f"address add {MANAGEMENT}/24 dev mgmt",
         f"link add vms address {_MACS[1]} type bridge",
         f"link set vms mtu {MTU} up",
         f"address add {GATEWAY}/24 dev vms",
@@ -77,7 +78,7 @@ def plug(number: int) -> None:
         "link set lo up",
         f"address add {address(number)}/24 dev eth0",
         "link set eth0 up",
-        "route add default via 10.77.0.1",
+        f"route add default via {MANAGEMENT}",
         "link add br0 type bridge",
         f"link set eth1 mtu {MTU} master br0",
         "link set eth1 up",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from lab import ROOT, cluster, logs
+from lab import ROOT, cluster, logs, story_storage
 from lab.story import Story, clear
 
 LOGS = ROOT / "build/lab-logs"
@@ -33,6 +33,7 @@ def story() -> Iterator[Story]:
     cluster.up()
     story = Story(cluster.nodes())
     clear(story)
+    story_storage.clear(story)
     yield story
     if not before:
         cluster.down()

@@ -8,9 +8,9 @@ from random import Random
 from lab.faults import kill
 from lab.ganeti import NETWORK
 from lab.node import Node
-from lab.step import until
+from lab.step import at_once, until
 from lab.story import Story
-from tests.lab.guests import Guest, at_once, seen
+from tests.lab.guests import Guest, seen
 from tests.lab.routed_site import FAR
 
 NETWORKS = {"lab-one": NETWORK, "lab-two": NETWORK, "lab-far": FAR.name}

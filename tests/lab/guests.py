@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from lab.console import Console
@@ -109,13 +108,6 @@ def seen(node: Node) -> Seen:
     text, listed, findings = node.run("sh", "-c", _LOOK, "sh", _BETWEEN).split(f"{_BETWEEN}\n")
     words = frozenset(re.findall(r"[\w:.]+", text.replace("/", " ")))
     return Seen(words, *([json.loads(line) for line in lines.splitlines()] for lines in (listed, findings)))
-
-
-def at_once(calls: Iterable[Callable[[], object]]) -> None:
-    """Call all at the same time, and wait for them; the first that raised is raised."""
-    with ThreadPoolExecutor() as pool:
-        for call in [pool.submit(call) for call in calls]:
-            call.result()
 
 
 def _pings(address: str) -> bool:

@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 from ganeti_ext.command import run
 from lab.node import Node
+from lab.step import at_once
 from lab.story import Story
 from lab.wires import ROUTER6, SWITCHES
-from tests.lab.guests import at_once
 
 
 class Network(NamedTuple):

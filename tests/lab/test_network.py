@@ -13,10 +13,10 @@ from lab.capture import Capture
 from lab.faults import dead
 from lab.ganeti import NETWORK
 from lab.node import Node
-from lab.step import until
+from lab.step import at_once, until
 from lab.story import Story
 from tests.lab import routed_site
-from tests.lab.guests import Guest, Seen, at_once, seen
+from tests.lab.guests import Guest, Seen, seen
 from tests.lab.routed_site import FAR, HOP, Network
 
 SOON = 1.0  # seconds after the job

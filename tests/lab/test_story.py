@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from lab import story as told
+from lab import story_storage
 
 _broken: list[str] = []
 
 
-@pytest.mark.parametrize("step", told.STEPS, ids=lambda step: step.__name__)
+@pytest.mark.parametrize("step", (*told.STEPS, *story_storage.STEPS), ids=lambda step: step.__name__)
 def test_story(story: told.Story, step: object) -> None:
     assert callable(step)
     if _broken:
