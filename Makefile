@@ -17,7 +17,7 @@ check:  ## every test, with lint and types, on a real cluster (without root: che
 		echo "Not root: the pure tests alone. All of them: sudo make check"; $(MAKE) --no-print-directory check-unit; fi
 
 check-all: root .venv/stamp deb
-	@CHECK=1 .venv/bin/python -m pytest
+	@CHECK=1 .venv/bin/python -m pytest --numprocesses=2 --dist=loadgroup --no-loadscope-reorder
 
 check-unit:  ## the tests that need neither root nor lab; PYTHON=python3 to choose one
 	@$(PYTHON) -m pytest -q -m "not lab" tests/unit
@@ -37,7 +37,7 @@ bench-dhcp: root  ## measure nfdhcpd beside dnsmasq and Kea, 10 minutes; ARGS=--
 bench-firewall: root  ## measure taps and firewall, with 1,000 taps, 10 minutes; ARGS=--quick for 1 (root)
 	@/usr/bin/python3 -m bench.firewall $(ARGS)
 
-bench-storage: root  ## measure the providers of disks beside what is below, 10 minutes; ARGS=--quick for 3 (root)
+bench-storage: root  ## measure the providers of disks beside what is below, 15 minutes; ARGS=--quick for 3 (root)
 	@/usr/bin/python3 -m bench.storage $(ARGS)
 
 deb:  ## build the packages into build/deb

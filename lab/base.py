@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterable
 
 from ganeti_ext.command import run
+from ganeti_ext.files import Lock
 from lab import BASES
 from lab.step import step
 
@@ -96,14 +97,20 @@ def root() -> str:
     """The nodes' base, made when this list of packages has none yet."""
     key = hashlib.sha256(repr((SUITE, NODE, GUEST, _OFF)).encode()).hexdigest()[:12]
     path = BASES / f"base-{key}"
-    if not path.exists():
-        with step("Making the nodes' Debian 13 (once; about a minute)"):
-            _make(str(path))
+    with making():
+        if not path.exists():
+            with step("Making the nodes' Debian 13 (once; about a minute)"):
+                _make(str(path))
     return str(path)
 
 
-def _make(path: str) -> None:
+def making() -> Lock:
+    """One process at a time adds to the cache, for the length of a `with` block."""
     BASES.mkdir(parents=True, exist_ok=True)
+    return Lock(str(BASES / "making"))
+
+
+def _make(path: str) -> None:
     draft = f"{path}.draft"
     shutil.rmtree(draft, ignore_errors=True)
     excluded = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*")

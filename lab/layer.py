@@ -25,11 +25,12 @@ def lower(name: str, packages: Sequence[str]) -> str:
     below = base.root()
     key = hashlib.sha256(repr((below, tuple(packages))).encode()).hexdigest()[:12]
     path = BASES / f"{name}-{key}"
-    if not path.exists():
-        with step(f"Adding {name} to the nodes' Debian 13 (once)"):
-            for old in BASES.glob(f"{name}-*"):
-                shutil.rmtree(old)
-            _make(below, path, packages)
+    with base.making():
+        if not path.exists():
+            with step(f"Adding {name} to the nodes' Debian 13 (once)"):
+                for old in BASES.glob(f"{name}-*"):
+                    shutil.rmtree(old)
+                _make(below, path, packages)
     return f"{path}:{below}"
 
 
