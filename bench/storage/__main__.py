@@ -67,7 +67,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("part", nargs="*", metavar="PART", help=f"{', '.join(PARTS)} (default: all)")
     parser.add_argument("--rounds", type=int, help="turns of each (default: 3)")
-    parser.add_argument("--seconds", type=float, help="length of one run of fio (default: 1)")
+    parser.add_argument("--seconds", type=float, help="length of one run of fio (default: 0.5)")
     parser.add_argument("--servers", type=int, help="servers from one snapshot (default: 100)")
     parser.add_argument("--pieces", type=int, help="of a scattered disk (default: 100000)")
     parser.add_argument(
@@ -81,7 +81,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     quick = arguments.quick
     arguments.rounds = arguments.rounds or (1 if quick else 3)
-    arguments.seconds = arguments.seconds or (0.4 if quick else 1)
+    arguments.seconds = arguments.seconds or (0.3 if quick else 0.5)
     arguments.pieces = arguments.pieces or (20_000 if quick else 100_000)
     arguments.servers = arguments.servers or (10 if quick else 100)
     if min(arguments.rounds, arguments.servers, arguments.pieces) < 1 or arguments.seconds < 0.1:
