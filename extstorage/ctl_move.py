@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Facts = dict[str, Any]
 
 JOB = 24 * 3600.0  # seconds: a job may wait for another one's locks
-COMMAND = "ganeti-ext-storage"
+COMMAND = "/usr/sbin/ganeti-ext-storage"
 
 
 class Jobs:
@@ -39,6 +39,9 @@ class Jobs:
 
     def activate(self) -> None:
         run(["gnt-instance", "activate-disks", self._instance], timeout=JOB)
+
+    def grow(self, number: int, size: int) -> None:
+        run(["gnt-instance", "grow-disk", "--absolute", self._instance, str(number), f"{size}m"], timeout=JOB)
 
 
 def migrate(
@@ -95,5 +98,5 @@ def heard(choice: Choice, ganeti: Ganeti, what: str) -> str:
     """`mirror` as the master asks for it, on stdin; the answer for stdout."""
     line = sys.stdin.readline()
     if not line:
-        raise ContractError(f"mirror {what} is for {COMMAND} migrate alone: stdin says nothing")
+        raise ContractError(f"mirror {what} is for ganeti-ext-storage migrate alone: stdin says nothing")
     return json.dumps(mirror(choice, ganeti, what, mirror_ssh.from_text(line), asked=True))

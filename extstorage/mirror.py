@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from ganeti_ext.errors import ExtError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from typing import Any
 
     from extstorage.inventory_ganeti import Disk
@@ -56,16 +55,14 @@ def protocol(device: str, uri: str, aio: str) -> Tree:
     return {"driver": "rbd", "pool": pool, "image": name, **{key: value for key, value in words.items() if value}}
 
 
-def tree(disk: Disk, below: Tree, hvparams: Mapping[str, Any], *, copying: bool) -> Tree:
-    """The disk's block nodes. While it is copied, what is zero from end to end becomes a hole."""
-    found = {
-        "driver": "raw",
-        "node-name": node_name(disk),
-        "discard": "unmap" if copying else hvparams.get("disk_discard", "ignore"),
-        "cache": {"direct": True, "no-flush": False},
-        "file": below,
-    }
-    return {**found, "detect-zeroes": "unmap"} if copying else found
+def tree(disk: Disk, below: Tree) -> Tree:
+    """The disk's block nodes. What is zero from end to end becomes a hole, as long as this QEMU lives.
+
+    (blockdev-reopen could end that, but would open the device anew, whose descriptor QEMU has no more.)
+    """
+    cache = {"direct": True, "no-flush": False}  # as Ganeti has it for all shared disks (GetCacheSettings)
+    found = {"driver": "raw", "node-name": node_name(disk), "cache": cache, "discard": "unmap"}
+    return {**found, "detect-zeroes": "unmap", "file": below}
 
 
 def mirrored(old: Disk, new: Disk, commands: set[str]) -> Tree:

@@ -17,6 +17,7 @@ import contextlib
 import fcntl
 import json
 import os
+import time
 from typing import TYPE_CHECKING
 
 from extstorage import consistency_qemu, lock, mirror, mirror_lock, mirror_qemu
@@ -33,9 +34,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
+    from extstorage.consistency_qemu import Monitor
     from extstorage.inventory import Store
     from extstorage.inventory_ganeti import Disk, Ganeti
     from extstorage.mirror_qemu import Pair
+
+GUARDED = 10.0  # seconds that the guard of a killed call may need yet
 
 
 class Mirror:
@@ -50,19 +54,24 @@ class Mirror:
         self._new = Place(place(pair.new), pair.new.volume)
         self._qmp = ganeti.socket(self._instance, "qmp")
         self._conf = f"{ganeti.run}/conf/{self._instance}.runtime"
+        self._told = ("", "")
         self._kept = f"{os.path.dirname(ganeti.run)}/.ganeti-ext-{self._instance}.disk"
 
     def run(self) -> None:
         """Let the guest have the new disk instead of the old one; what an earlier call has done is gone on with."""
         pair = self._pair = self._pair._replace(new=mirror.with_access(self._runtime(), *self._pair))
-        with alone(self._ganeti, self._instance, "mirror"):
+        with alone(self._ganeti, self._instance, "mirror", GUARDED):
             with self._qemu() as qemu:
                 found = mirror_qemu.state(qemu, pair)
                 stands = mirror_qemu.stands(qemu, pair)
+                if stands and not found:
+                    self._withdraw()
+                    qemu.ask("cont")
             try:
                 if found != mirror_qemu.DONE:
                     self._copied(begun=found == mirror_qemu.GOING)
-                with Guard(lambda: self._pivot(stands=stands)) as guard:
+                self._told = mirror.answered(self._verb("attach") or "")
+                with Guard(lambda: self._pivot(stands=stands and bool(found))) as guard:
                     guard.work()
             except (ExtError, OSError, KeyboardInterrupt):
                 if not mirror_lock.moved(self._old):
@@ -74,7 +83,7 @@ class Mirror:
 
     def drop(self) -> bool:
         """Let the new disk be fit for a removal: nobody may open it any more. Tells whether a QEMU runs."""
-        with alone(self._ganeti, self._instance, "mirror"):
+        with alone(self._ganeti, self._instance, "mirror", mirror_qemu.OPENED):
             if mirror_lock.moved(self._old):
                 raise ExtError(
                     f"disk {self._pair.old.number} of instance {self._instance!r} has moved: nothing to undo"
@@ -104,7 +113,7 @@ class Mirror:
             raise ExtError(f"volume {self._new.volume!r} in {self._new.store} has no access={access}; -p says another")
         hvparams = self._runtime()[mirror.HVPARAMS]
         below = mirror.protocol(device, uri, hvparams.get("disk_aio", "threads"))
-        tree = mirror.tree(self._pair.new, below, hvparams, copying=True)
+        tree = mirror.tree(self._pair.new, below)
         with contextlib.ExitStack() as close:
             fd = None if uri else os.open(device, os.O_RDWR | os.O_DIRECT | os.O_CLOEXEC)
             if fd is not None:
@@ -117,7 +126,7 @@ class Mirror:
 
     def _note(self) -> None:
         """The new disk is the true one, whatever happens from now on."""
-        device, uri = mirror.answered(self._verb("attach") or "")
+        device, uri = self._told
         mirror_lock.mark(self._old, lock.MOVED)
         runtime = self._runtime()
         kept = mirror.entry(runtime, self._pair.old)
@@ -134,10 +143,11 @@ class Mirror:
         with contextlib.suppress(FileNotFoundError), open(self._kept, encoding="utf-8") as file:
             kept = json.load(file)
             self._write(mirror.withdrawn(self._runtime(), kept, self._pair.new))
-            if kept[1] and "/instance-disks/" in kept[1]:
+            if kept[1]:
                 device = mirror.answered(_verb(self._old, "attach", kept[0].get("params", {})) or "")[0]
                 _link(device, kept[1])
         mirror_lock.mark(self._old, lock.MOVING)
+        remove(self._kept)
 
     def _undo(self) -> bool:
         """Leave nothing of the new disk in QEMU nor on this node; tells whether a QEMU runs."""
@@ -157,8 +167,8 @@ class Mirror:
         """A verb of the new volume's provider, as Ganeti calls it for this disk."""
         return _verb(self._new, verb, self._pair.new.params)
 
-    def _qemu(self) -> consistency_qemu.Monitor:
-        return consistency_qemu.monitor(self._qmp, ANSWER)
+    def _qemu(self) -> Monitor:
+        return mirror_qemu.connected(self._qmp)
 
     def _runtime(self) -> list[Any]:
         try:
@@ -172,17 +182,26 @@ class Mirror:
 
 
 @contextlib.contextmanager
-def alone(ganeti: Ganeti, instance: str, what: str) -> Iterator[None]:
-    """Nobody else on this node does that to the instance meanwhile; ExtError when somebody does."""
-    path = f"{os.path.dirname(ganeti.run)}/.ganeti-ext-{instance}.{what}"
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def alone(ganeti: Ganeti, instance: str, what: str, patience: float = 0) -> Iterator[None]:
+    """Nobody else on this node does that to the instance meanwhile; ExtError when somebody does for so many seconds."""
+    fd = os.open(f"{os.path.dirname(ganeti.run)}/.ganeti-ext-{instance}.{what}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+    end = time.monotonic() + patience
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        while not _locked(fd):
+            if time.monotonic() >= end:
+                raise ExtError(f"disks of instance {instance!r} are being moved already: wait for the end of that")
+            time.sleep(0.1)
         yield
-    except BlockingIOError:
-        raise ExtError(f"disks of instance {instance!r} are being moved already: wait for the end of that") from None
     finally:
         os.close(fd)
+
+
+def _locked(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _verb(place: Place, verb: str, params: dict[str, str]) -> str | None:

@@ -11,9 +11,10 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from extstorage import consistency_qemu
-from extstorage.consistency import ANSWER, MOVING, PAUSED, RUNNING
+from extstorage.consistency import MOVING, PAUSED, RUNNING
 from extstorage.consistency_qemu import Refused
 from extstorage.mirror import job_name, mirrored, node_name
+from extstorage.warning import warn
 from ganeti_ext.errors import ExtError
 
 if TYPE_CHECKING:
@@ -35,6 +36,11 @@ class Pair(NamedTuple):
 
     old: Disk
     new: Disk
+
+
+def connected(path: str) -> Monitor:
+    """QEMU's monitor; another client may have it for a while."""
+    return consistency_qemu.monitor(path, OPENED)
 
 
 def state(qemu: Monitor, pair: Pair) -> str:
@@ -79,7 +85,7 @@ def follow(path: str, pair: Pair, meter: Meter, wanted: Callable[[], bool]) -> N
     while True:
         if not wanted():
             raise ExtError("whoever asked for the mirror is gone")
-        with consistency_qemu.monitor(path, ANSWER) as qemu:
+        with connected(path) as qemu:
             found = alive(qemu, pair)
             meter.count = found["offset"]
             if found["ready"] and not tight:
@@ -110,21 +116,22 @@ def pivot(path: str, pair: Pair, note: Callable[[], None], withdraw: Callable[[]
     `withdraw` has taken it back. So whatever is killed, and whatever loses its power, no write is on one disk alone
     that the notes do not name. The job stays until all is done: who finds it goes on.
     """
-    with consistency_qemu.monitor(path, OPENED) as qemu:
+    with connected(path) as qemu:
         status = qemu.ask("query-status")["status"]
         if status in MOVING:
             raise ExtError(f"instance {pair.old.instance!r} is being migrated: QEMU says {status}; wait for its end")
-        if state(qemu, pair) != DONE:
+        if state(qemu, pair) == DONE:
+            note()
+        else:
             qemu.ask("stop")  # returns when all is written, on both disks, and flushed
             try:
                 note()
                 _complete(qemu, pair)
-            except (ExtError, OSError):
+            except (ExtError, OSError) as err:
                 if state(qemu, pair) != DONE:
-                    withdraw()
+                    _insist(withdraw, pair, err)
                     _go_on(qemu, status, stands)
                     raise
-        note()
         _go_on(qemu, status, stands)
 
 
@@ -176,6 +183,17 @@ def _complete(qemu: Monitor, pair: Pair) -> None:
         time.sleep(END)
     if state(qemu, pair) != DONE:
         alive(qemu, pair)
+
+
+def _insist(withdraw: Callable[[], None], pair: Pair, why: Exception) -> None:
+    """A guest that went on with a disk of which it is written that it is not the true one would lose what it writes."""
+    while True:
+        try:
+            withdraw()
+            return
+        except (ExtError, OSError) as err:
+            warn("mirror", f"instance {pair.old.instance!r} stands still ({why}) until this can be undone: {err}")
+            time.sleep(1)
 
 
 def _go_on(qemu: Monitor, before: str, stood: bool) -> None:

@@ -51,6 +51,9 @@ class Jobs(Protocol):
     def activate(self) -> object:
         """gnt-instance activate-disks."""
 
+    def grow(self, number: int, size: int) -> object:
+        """gnt-instance grow-disk, to so many MiB."""
+
 
 class LiveMove:
     """One instance's move. `ask` has RUN or DROP done on a node, `read` gives Ganeti's configuration as it is now."""
@@ -119,11 +122,15 @@ class LiveMove:
         where = self._at(old)
         if not copy.instance or not self._find(copy.uuid).instance:
             self._jobs.modify(f"--disk={self._disk(old.uuid).number}:attach,uuid={copy.uuid}")
+        size = self._disk(old.uuid).size
         self._jobs.modify(f"--disk={self._disk(old.uuid).number}:remove", hotplug=True)
         self._end()
+        new = self._disk(copy.uuid)
+        if size > new.size:  # it was grown meanwhile, which QEMU does not let a guest know of a disk that is mirrored
+            self._jobs.grow(new.number, size)
         if where.store.kind.has(where.store.settings, where.volume):
             warn("move", f"volume {where.volume!r} stays in {where.store}, though its disk is removed; see verify")
-        return old, self._disk(copy.uuid)
+        return old, new
 
     def _drop(self, old: Disk, copy: Disk) -> None:
         """Remove a copy that is not wanted any more; the error that makes us do so is what matters."""

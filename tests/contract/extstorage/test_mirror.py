@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import subprocess
@@ -116,6 +117,9 @@ def test_what_ganeti_does_next(site: tuple[Site, Shares]) -> None:
     qemu, shares = site
     assert qemu.call(*TO_SLOW).returncode == 0
     job = qemu.job()
+    for disk in job.disks:
+        file = shares.nodes["slow"].file(job.config["disks"][disk]["logical_id"][1])
+        assert file.stat().st_blocks == 0  # nobody has written to them
     uuid = job.disks[0]
     job.verb(uuid, "grow", VOL_SIZE="16", VOL_NEW_SIZE="20")
     with qemu.qmp() as qmp:
@@ -125,10 +129,25 @@ def test_what_ganeti_does_next(site: tuple[Site, Shares]) -> None:
     qemu.start()
     assert qemu.runtime.read_text().count(uuid) == before.count(uuid) == 1
     assert [identity(one) for one in qemu.job().disks] == ids(qemu)
-    kept = __import__("json").loads(before)[3]
+    kept = json.loads(before)[3]
     assert [one["hvinfo"]["id"] for one, *_ in kept] == ids(qemu)
     assert [link for _, link, _ in kept] == [str(qemu.runtime.parents[2] / f"instance-disks/web:{n}") for n in (0, 1)]
     assert shares.holders(qemu) == ["one exclusive"] * 2
+
+
+def test_there_and_back_and_there_again(site: tuple[Site, Shares]) -> None:
+    """The device has had other disks before, whose names it does not remember."""
+    qemu, shares = site
+    with Writer(qemu, ids(qemu)) as writer:
+        for pool in ("slow", "", "slow"):
+            done = qemu.call("migrate", "web", "cow", *([f"--to-pool={pool}"] if pool else []))
+            assert done.returncode == 0, done.stderr
+    assert writer.wrong == ""
+    is_moved(qemu, shares)
+    assert ids(qemu) == [identity(uuid) for uuid in UUIDS[: len(SIZES)]]
+    qemu.stop()
+    for number in (0, 1):
+        assert shares.content(qemu, number) == qemu.models[number]
 
 
 def test_a_target_that_is_full(site: tuple[Site, Shares], slow_share: Path) -> None:
@@ -205,11 +224,12 @@ def again(qemu: Site) -> None:
     assert done.returncode == 0, done.stderr
 
 
-STEPS = 32
+# Steps of the first disk's move: see mirror_killed.py. From 11 to 22 are those of the pivot.
+AGAIN = [*((step, "self") for step in range(0, 32, 4)), *((step, "all") for step in range(2, 32, 3))]
+ENDED = [*((step, "self") for step in range(1, 32, 4)), *((step, "all") for step in (3, *range(11, 23), 26))]
 
 
-@pytest.mark.parametrize("who", ["self", "all"])
-@pytest.mark.parametrize("step", range(0, STEPS, 3))
+@pytest.mark.parametrize(("step", "who"), AGAIN)
 def test_killed_and_said_again(site: tuple[Site, Shares], step: int, who: str) -> None:
     qemu, shares = site
     with Writer(qemu, ids(qemu)) as writer:
@@ -223,8 +243,7 @@ def test_killed_and_said_again(site: tuple[Site, Shares], step: int, who: str) -
     assert [shares.content(qemu, number) == qemu.models[number] for number in (0, 1)] == [True, True]
 
 
-@pytest.mark.parametrize("who", ["self", "all"])
-@pytest.mark.parametrize("step", range(1, STEPS, 3))
+@pytest.mark.parametrize(("step", "who"), ENDED)
 def test_killed_and_the_guest_too(site: tuple[Site, Shares], step: int, who: str) -> None:
     """The node's QEMU dies after the command did: an administrator shuts the instance down, and says it again."""
     qemu, shares = site

@@ -40,6 +40,9 @@ class Running(Cluster):
     def activate(self) -> None:
         self.asked.append("activate")
 
+    def grow(self, number: int, size: int) -> None:
+        self.asked.append(f"grow {number} {size}")
+
     def _change(self, verb: str, number: int, params: dict[str, str], disks: list[str]) -> None:
         if verb == "detach":
             gone = self.config["disks"][disks.pop(number)]
@@ -239,3 +242,16 @@ def test_a_copy_that_waits_is_found(cluster: Running) -> None:
     cluster.live().run()
     assert sum(":add" in one for one in cluster.asked) == 3
     is_moved(cluster)
+
+
+def test_a_disk_that_was_grown_meanwhile(cluster: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    ask = cluster.ask
+
+    def grown(what: str, node: str, pair: Pair) -> dict[str, Any]:
+        if pair.old.number == 1:
+            cluster.config["disks"][pair.old.uuid]["size"] = 3
+        return ask(what, node, pair)
+
+    monkeypatch.setattr(cluster, "ask", grown)
+    cluster.live().run()
+    assert [one for one in cluster.asked if one.startswith("grow")] == ["grow 1 3"]
