@@ -90,9 +90,7 @@ def _about_instances(verbs: Verbs, shared: argparse.ArgumentParser) -> None:
         *("--param", "-p"), type=_param, action="append", default=[], metavar="KEY=VALUE", help="a disk parameter"
     )
     migrate.add_argument("--dry-run", action="store_true", help="only tell what would be moved")
-    mirror = verbs.add_parser(
-        "mirror", parents=[shared], help="the part of migrate on a node, which asks for it itself"
-    )
+    mirror = verbs.add_parser("mirror", parents=[shared])  # which migrate says on the instance's node
     mirror.add_argument("what", choices=(move_live.RUN, move_live.DROP))
 
 

@@ -17,11 +17,11 @@ import contextlib
 import fcntl
 import json
 import os
+import socket
 import time
 from typing import TYPE_CHECKING
 
-from extstorage import consistency_qemu, lock, mirror, mirror_lock, mirror_qemu
-from extstorage.consistency import ANSWER
+from extstorage import lock, mirror, mirror_lock, mirror_qemu
 from extstorage.mirror_guard import Guard
 from extstorage.move_copy import Meter, Place
 from extstorage.tell_progress import Progress
@@ -74,8 +74,9 @@ class Mirror:
                 with Guard(lambda: self._pivot(stands=stands and bool(found))) as guard:
                     guard.work()
             except (ExtError, OSError, KeyboardInterrupt):
-                if not mirror_lock.moved(self._old):
-                    self._undo()
+                with _told():
+                    if not mirror_lock.moved(self._old):
+                        self._undo()
                 raise
             with self._qemu() as qemu:
                 mirror_qemu.settle(qemu, pair)
@@ -151,16 +152,14 @@ class Mirror:
 
     def _undo(self) -> bool:
         """Leave nothing of the new disk in QEMU nor on this node; tells whether a QEMU runs."""
-        try:
-            with self._qemu() as qemu:
+        runs = not _silent(self._qmp)
+        if runs:
+            with _told(), self._qemu() as qemu:
                 mirror_qemu.cancel(qemu, self._pair)
-            runs = True
-        except ExtError as err:
-            runs = os.path.exists(self._qmp) and not _silent(self._qmp)
-            if runs:
-                warn("mirror", f"instance {self._instance!r}: {err}")
-        self._verb("detach")
-        mirror_lock.unmark(self._old)
+        with _told():
+            mirror_lock.unmark(self._old)
+        with _told():
+            self._verb("detach")
         return runs
 
     def _verb(self, verb: str) -> str | None:
@@ -184,7 +183,8 @@ class Mirror:
 @contextlib.contextmanager
 def alone(ganeti: Ganeti, instance: str, what: str, patience: float = 0) -> Iterator[None]:
     """Nobody else on this node does that to the instance meanwhile; ExtError when somebody does for so many seconds."""
-    fd = os.open(f"{os.path.dirname(ganeti.run)}/.ganeti-ext-{instance}.{what}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+    path = f"{os.path.dirname(ganeti.run)}/.ganeti-ext-{instance}.{what}"
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     end = time.monotonic() + patience
     try:
         while not _locked(fd):
@@ -219,8 +219,17 @@ def _link(device: str, path: str) -> None:
 
 
 def _silent(path: str) -> bool:
+    """Whether no QEMU listens there; of one that crashed the file stays."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as one:
+        one.connect(path)
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Another error is why this is done, and matters more."""
     try:
-        consistency_qemu.monitor(path, ANSWER).close()
-    except ExtError:
-        return True
-    return False
+        yield
+    except (ExtError, OSError) as err:
+        warn("mirror", str(err))

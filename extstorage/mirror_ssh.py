@@ -30,6 +30,7 @@ def command(ganeti: Ganeti, node: str, words: Sequence[str]) -> list[str]:
     """A command line that runs words without blanks on another node."""
     options = ["EscapeChar=none", "HashKnownHosts=no", f"GlobalKnownHostsFile={ganeti.data}/known_hosts"]
     options += ["UserKnownHostsFile=/dev/null", "CheckHostIp=no", "ConnectTimeout=10", "BatchMode=yes"]
+    options += ["ServerAliveInterval=15", "ServerAliveCountMax=4"]  # a node that died ends it
     with open(f"{ganeti.data}/ssconf_cluster_name", encoding="ascii") as file:
         options += ["StrictHostKeyChecking=yes", f"HostKeyAlias={file.read().strip()}"]
     return ["ssh", "-q", *(f"-o{option}" for option in options), f"root@{node}", *words]

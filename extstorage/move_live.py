@@ -101,14 +101,23 @@ class LiveMove:
         try:
             self._ask(RUN, old.node, Pair(old, copy))
         except (ExtError, OSError, KeyboardInterrupt) as err:
-            if self._is_moved(old):
-                raise ExtError(
-                    f"{err}; disk {old.number} of instance {self.instance!r} has moved, but Ganeti does not know that:"
-                    " say the same again, or, if the instance does not run, after gnt-instance shutdown"
-                ) from err
-            self._drop(old, copy)
+            self._recover(old, copy, err)
             raise
         return self._switched(old, copy)
+
+    def _recover(self, old: Disk, copy: Disk, why: BaseException) -> None:
+        """After an error on the node: remove the copy, unless it is the true disk by now."""
+        try:
+            moved = self._is_moved(old)
+        except (ExtError, OSError) as err:
+            self._tell_copy(old, copy, f"({err}) the same command again")
+            return
+        if moved:
+            raise ExtError(
+                f"{why}; disk {old.number} of instance {self.instance!r} has moved, but Ganeti does not know that: say"
+                " the same again, or, if the instance does not run, after gnt-instance shutdown"
+            ) from why
+        self._drop(old, copy)
 
     def _added(self, old: Disk) -> Disk:
         self._jobs.modify(added(old, self._target, len(self._disks())))
@@ -142,7 +151,11 @@ class LiveMove:
             todo = f"gnt-instance shutdown {self.instance}, and the same command again"
         except (ExtError, OSError) as err:
             todo = f"({err}) the same command again"
-        warn("move", f"the copy of disk {old.number} stays as the detached disk {copy.uuid}, until: {todo}")
+        self._tell_copy(old, copy, todo)
+
+    def _tell_copy(self, old: Disk, copy: Disk, todo: str) -> None:
+        words = f"the copy of disk {old.number} of instance {self.instance!r} stays as the detached disk {copy.uuid}"
+        warn("move", f"{words}, until: {todo}")
 
     def _remove(self, copy: Disk) -> None:
         """Ganeti removes disks of instances alone."""

@@ -13,10 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from extstorage import lockfile
+from extstorage import lockfile, mirror_ssh
+from extstorage.inventory_ganeti import Ganeti
+from extstorage.mirror_qemu import Pair
 from lab import BASES, base, layer
 from lab.step import until
-from tests.contract.extstorage.harness import MIB, Node, add_node, empty, loops, mounted
+from tests.contract.extstorage.harness import MIB, ROOT, Node, add_node, empty, loops, mounted
 from tests.contract.extstorage.mirror_site import UUIDS, Site, Writer, identity, ids, same
 
 pytestmark = [
@@ -182,7 +184,7 @@ def test_no_migration_while_a_disk_moves(site: tuple[Site, Shares]) -> None:
     qemu, shares = site
     (first, *_) = qemu.job().disks
     work = subprocess.Popen(
-        [str(Path(__file__).parents[3] / "extstorage/ganeti-ext-storage"), *qemu.argv(*TO_SLOW)],
+        [str(ROOT / "extstorage/ganeti-ext-storage"), *qemu.argv(*TO_SLOW)],
         env=qemu.env(),
         stdin=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -200,7 +202,7 @@ def test_no_migration_while_a_disk_moves(site: tuple[Site, Shares]) -> None:
 def test_a_guest_that_ends_meanwhile(site: tuple[Site, Shares]) -> None:
     qemu, shares = site
     work = subprocess.Popen(
-        [str(Path(__file__).parents[3] / "extstorage/ganeti-ext-storage"), *qemu.argv(*TO_SLOW)],
+        [str(ROOT / "extstorage/ganeti-ext-storage"), *qemu.argv(*TO_SLOW)],
         env=qemu.env(),
         stdin=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -214,6 +216,41 @@ def test_a_guest_that_ends_meanwhile(site: tuple[Site, Shares]) -> None:
     qemu.shut()
     assert qemu.call(*TO_SLOW).returncode == 0
     is_moved(qemu, shares, open_=False)
+
+
+def test_the_node_undoes_what_nobody_waits_for(site: tuple[Site, Shares]) -> None:
+    """What the master says by ssh; a master that dies closes stdin."""
+    qemu, shares = site
+    (first, *_) = qemu.job().disks
+    facts = {"name": "copy-of-" + first, "provider": "cow", "mode": "rw", "size": "16m", "pool": "slow"}
+    job = qemu.job()
+    job.add(2, facts)
+    new = job.disks[2]
+    job.detach(2, {})
+    job.save()
+    configuration = Ganeti(f"{qemu.place}/data").configuration()
+    assert configuration
+    old, copy = (next(disk for disk in configuration.disks if disk.uuid == uuid) for uuid in (first, new))
+    words = [str(ROOT / "extstorage/ganeti-ext-storage"), *qemu.argv("mirror", "run")]
+    for asks in (False, True):
+        with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            assert process.stdin
+            assert process.stdout
+            assert process.stderr
+            process.stdin.write(mirror_ssh.to_text(Pair(old, copy)).encode() + b"\n")
+            process.stdin.flush()
+            if asks:
+                assert json.loads(process.stdout.read()) == {"runs": True}
+            else:
+                process.stdin.close()
+                assert b"whoever asked for the mirror is gone" in process.stderr.read()
+        assert process.returncode == (0 if asks else 1)
+        nodes = [identity(new if asks else first), identity(UUIDS[1])]
+        assert qemu.nodes() == sorted(nodes)
+        assert shares.nodes[""].holders("v0") == ["one moved" if asks else "one exclusive"]
+        assert shares.nodes["slow"].holders(copy.volume) == (["one exclusive"] if asks else [])
+    assert qemu.call(*TO_SLOW).returncode == 0
+    is_moved(qemu, shares)
 
 
 def again(qemu: Site) -> None:
