@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from extstorage import attachment, draft, hint, holding, lockfile, node, replacement, usage, volumefile
+from extstorage import attachment, draft, hint, holding, lock, lockfile, node, replacement, usage, volumefile
 from extstorage.cow import NAME
 from extstorage.found import IMAGE, SNAPSHOT, VOLUME, Found, Leak
 from extstorage.layout import FILE, SUBVOLUME, Settings, existing, in_subvolume, required, volumes
@@ -156,6 +156,8 @@ def _mend_lock(settings: Settings, name: str, who: str) -> None:
 
 def _stale(settings: Settings, holder: Holder, here: node.Node, attached: bool) -> str:
     """Why a part of a lock is one that its node cannot use, or an empty text."""
+    if holder.mode == lock.MOVED:  # true until its move is ended, whatever becomes of the node
+        return ""
     if holder.node == here.name:
         if holder.boot != node.boot():
             return f"{holder.node} was started again since {holder.since}"

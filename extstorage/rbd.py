@@ -57,8 +57,10 @@ def _seen(settings: Settings, name: str) -> bool:
 def _asking(verb: str) -> Callable[[Settings, Volume], None]:
     def call(settings: Settings, volume: Volume) -> None:
         from extstorage import rbd_verbs  # noqa: PLC0415 (see above)
+        from extstorage.rbd_watchdog import FACTOR, Watchdog  # noqa: PLC0415 (see above)
 
-        getattr(rbd_verbs, verb)(settings, volume)
+        with Watchdog(f"{verb.rstrip('_')}: volume {volume.name!r}", FACTOR * settings.timeout):
+            getattr(rbd_verbs, verb)(settings, volume)
 
     return call
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import time
 
 from ganeti_ext.errors import ExtError
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 PACKAGES = {"librados.so.2": "librados2", "librbd.so.1": "librbd1"}
 _loaded: dict[str, ctypes.CDLL] = {}
+last = [0.0]  # when there was
 
 
 class CephError(ExtError):
@@ -38,8 +40,14 @@ def rbd() -> ctypes.CDLL:
     return _library("librbd.so.1")
 
 
+def heard() -> None:
+    """Note that there was an answer of Ceph, or progress."""
+    last[0] = time.monotonic()
+
+
 def checked(code: int, what: str, expected: Container[int] = ()) -> int:
     """The result of a call; CephError saying what was tried when it is an error that is not `expected` (errnos)."""
+    heard()
     if code >= 0 or -code in expected:
         return code
     raise CephError(f"{what}: {os.strerror(-code)}", -code)

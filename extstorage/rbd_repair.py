@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from extstorage import node as nodes
 from extstorage import (
+    lock,
     rbd_holding,
     rbd_image,
     rbd_lineage,
@@ -18,6 +18,7 @@ from extstorage import (
     rbd_uri,
     rbd_volume,
 )
+from extstorage import node as nodes
 from extstorage.found import Leak
 from extstorage.rbd_image import Image
 from extstorage.rbd_library import CephError
@@ -136,6 +137,8 @@ def _working(pool: Pool, record: Record | None) -> bool:
 
 
 def _stale(pool: Pool, holder: Holder) -> str:
+    if holder.mode == lock.MOVED:  # true until its move is ended, whatever becomes of the node
+        return ""
     node = pool.settings.this()
     if holder.node == node.name:
         return "" if holder.boot == nodes.boot() else f"{node.name} was started again since {holder.since}"

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 def create(settings: Settings, volume: Volume) -> None:
     """Make a volume. An existing one is an error, for Ganeti never repeats a name, unless reuse_data wants just it."""
-    size = octets(volume.size_mib, "VOL_SIZE")
     name = volume_name(volume.name)
+    size = rbd_image.fitting(name, octets(volume.size_mib, "VOL_SIZE"))
     source = volume.params.get("origin")
     if volume.params.get("access") == "userspace":
         rbd_uri.uri(settings, name)  # better an error here than a volume that nobody can attach
@@ -69,8 +69,8 @@ def remove(settings: Settings, volume: Volume) -> None:
 
 def grow(settings: Settings, volume: Volume) -> None:
     """A running QEMU hears of it from librbd; its guest by block_resize, which Ganeti sends from 3.1 on."""
-    size = octets(volume.new_size_mib, "VOL_NEW_SIZE")
     name = volume_name(volume.name)
+    size = rbd_image.fitting(name, octets(volume.new_size_mib, "VOL_NEW_SIZE"))
     with Pool(settings) as pool:
         rbd_volume.required(pool, name)
         with Image(pool, name) as image:

@@ -20,8 +20,15 @@ from extstorage import provider, rbd, rbd_admin, rbd_library, rbd_verbs
 from ganeti_ext.errors import ExtError
 
 CHANGING = {
-    *("rados_write_op_operate", "rados_blocklist_add", "rbd_create4", "rbd_clone3", "rbd_remove", "rbd_resize2"),
-    *("rbd_snap_create", "rbd_snap_remove", "rbd_metadata_set", "rbd_flatten", "rbd_rename"),
+    *(
+        "rados_write_op_operate",
+        "rados_blocklist_add",
+        "rbd_create4",
+        "rbd_clone3",
+        "rbd_remove_with_progress",
+        "rbd_resize2",
+    ),
+    *("rbd_snap_create", "rbd_snap_remove", "rbd_metadata_set", "rbd_flatten_with_progress", "rbd_rename"),
 }
 
 

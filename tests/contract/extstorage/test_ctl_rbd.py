@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 from collections.abc import Iterator
 from typing import Any
@@ -10,10 +11,10 @@ from typing import Any
 import pytest
 
 from lab import layer
-from tests.contract.extstorage.rbd_node import MIB, NEEDS, Node, cluster, node, nodes
+from tests.contract.extstorage.rbd_node import MIB, NEEDS, Node, guest, node, nodes, quick_to_forget, steps, write
 
 pytestmark = NEEDS
-__all__ = ["cluster", "node", "nodes"]
+__all__ = ["node", "nodes", "quick_to_forget"]
 
 COMMAND = f"{layer.HERE}/extstorage/ganeti-ext-storage"
 SHARE = "/srv/moved"
@@ -155,6 +156,7 @@ def test_volumes_of_ceph(node: Node) -> None:
     assert (row["origin"], row["logical"]) == (None, 12 * MIB)
     (room,) = ok(node, "df")
     assert (room["store"], room["volumes"], room["snapshots"], room["images"]) == ("rbd", 2, 1, 1)
+    assert room["total"] is None  # this Ceph has no manager, which counts
     node.ok("open", "v", VOL_OPEN_EXCLUSIVE="True")
     (lock,) = ok(node, "locks")
     assert (lock["volume"], lock["node"], lock["mode"]) == ("v", f"{node.name}.lab", "exclusive")
@@ -177,3 +179,80 @@ def test_what_a_dead_node_has_left(nodes: tuple[Node, Node]) -> None:
     (mended,) = ok(node, "repair")
     assert (mended["volume"], mended["done"]) == ("v b.lab", True)
     assert (ok(node, "verify"), ok(node, "locks")) == ([], [])
+
+
+def test_what_ganeti_has_beside_what_is_there(node: Node) -> None:
+    orphan = "0a1b2c3d-0000-4000-8000-00000000000a.ext.disk0"
+    for name in ("short", orphan, "named-by-hand"):
+        ok(node, "create", name, "4M", "--provider=rbd")
+    made = {
+        name: {"uuid": name, "dev_type": "ext", "logical_id": ["rbd", name], "size": 8, "params": {}}
+        for name in ("short", "lost")
+    }
+    owner = {"name": "web", "primary_node": "n", "admin_state": "down", "disks": list(made)}
+    config = {"nodes": {"n": {"name": f"{node.name}.lab"}}, "instances": {"i": owner}, "disks": made}
+    node.write(f"{data(node)}/config.data", json.dumps(config))
+    try:
+        done = call(node, "verify", "--json", "--age=-60")
+        found = {(row["kind"], row["volume"]) for row in map(json.loads, done.stdout.splitlines())}
+        assert found == {("size", "short"), ("missing", "lost"), ("orphan", orphan)}
+        assert call(node, "repair", "short").returncode == 0
+        assert node.eye.ask("size('short')") == 8 * MIB
+        assert "disk 0 of instance web" in call(node, "remove", "short").stderr
+        assert (ok(node, "show", "short")[0]["disk"], call(node, "verify").returncode) == ("disk 0 of instance web", 4)
+        assert node.names() == [orphan, "named-by-hand", "short"]
+    finally:
+        node.ceph.run("rm", f"{data(node)}/config.data")
+
+
+def test_what_killed_calls_have_left_is_told_mended_and_swept(nodes: tuple[Node, Node], quick_to_forget: None) -> None:
+    node, other = nodes
+    for name in ("v", "w", "x"):
+        ok(node, "create", name, "8M")
+    for name, target in (("v", "s"), ("w", "t")):
+        done = steps(node, "after", 3, "snapshot", VOL_NAME=name, VOL_SNAPSHOT_NAME=target)
+        assert done.returncode == -signal.SIGKILL
+    other.ok("open", "x", VOL_OPEN_EXCLUSIVE="True")
+    node.ssconf("b.lab")
+    left = {("call", "s"), ("call", "t"), ("lock", "x b.lab")}
+    leaks = {("snapshot", "v ganeti-ext.s"), ("snapshot", "w ganeti-ext.t")}
+    assert told(node, "verify") == left | leaks
+    assert {row["what"] for row in ok(node, "gc")} == {name for kind, name in left | leaks if kind != "lock"}
+    assert call(node, "repair", "--dry-run").returncode == 4
+    assert call(node, "repair", "s").returncode == 0
+    assert told(node, "verify") == (left | leaks) - {("call", "s")}
+    ok(node, "gc", "--yes")
+    assert told(node, "verify") == {("lock", "x b.lab")}
+    assert call(node, "repair").returncode == 0
+    assert (told(node, "verify"), node.names()) == (set(), ["v", "w", "x"])
+
+
+def test_a_volume_is_taken_from_a_node_that_may_live_only_if_that_is_said(nodes: tuple[Node, Node]) -> None:
+    node, other = nodes
+    ok(node, "create", "v", "8M")
+    other.ok("open", VOL_OPEN_EXCLUSIVE="True")
+    with guest(other) as lost:
+        done = call(node, "unlock", "v", "b.lab")
+        assert (done.returncode, "does not know to be down" in done.stderr) == (1, True)
+        assert "wrote" in write(lost, 2)
+        assert call(node, "unlock", "v", "b.lab", "--yes").returncode == 0
+        assert "failed" in write(lost, 3)
+    assert (ok(node, "locks"), node.has("v", 2)) == ([], True)
+
+
+def test_flatten_frees_the_origin(node: Node) -> None:
+    ok(node, "create", "v", "8M")
+    node.io("v", "write -P 5 0 64k")
+    ok(node, "snapshot", "v", "s")
+    ok(node, "remove", "v", "--force")
+    assert [one.split()[1] for one in node.ceph.run("rbd", "trash", "ls", "--all").splitlines()] == ["v"]
+    with guest(node, "s") as running:
+        ok(node, "flatten", "s")
+        assert "wrote" in write(running, 6)
+    assert node.ceph.run("rbd", "trash", "ls", "--all").strip() == ""
+    assert node.has("s", 6)
+
+
+def told(node: Node, *argv: str) -> set[tuple[str, str]]:
+    """Kinds and names of findings."""
+    return {(row["kind"], row["volume"]) for row in map(json.loads, call(node, *argv, "--json").stdout.splitlines())}

@@ -35,6 +35,16 @@ def test_after_a_restart_of_a_node_its_parts_of_locks_are_stale(node: Node) -> N
     assert found(node) == []
 
 
+def test_that_a_volume_has_moved_is_not_forgotten(node: Node) -> None:
+    node.ok("create", VOL_SIZE="4")
+    for name in ("a.lab", "b.lab"):
+        text = f"volume 0\n{name} moved {'0' * 36} 2026-01-01T00:00:00Z\nend\n"
+        node.ceph.run("rados", "--pool", POOL, "setomapval", "ganeti-ext.volumes", "v", stdin=text)
+        node.ssconf("b.lab")
+        assert (found(node), node.admin("len(a.mend(s))")) == ([], 0)
+        assert "is not to be used" in node.fails("open", **ALONE)
+
+
 def test_a_record_that_is_not_ours_is_named(node: Node) -> None:
     node.ok("create", VOL_SIZE="4")
     node.ceph.run("rados", "--pool", POOL, "setomapval", "ganeti-ext.volumes", "v", "rubbish")

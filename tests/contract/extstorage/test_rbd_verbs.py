@@ -193,9 +193,13 @@ def test_odd_names_are_served(node: Node, name: str) -> None:
 
 def test_sizes(node: Node) -> None:
     assert "VOL_SIZE has a bad value '0'" in node.call("create", VOL_SIZE="0").stderr
+    for size in (1 << 30, 1 << 44, (1 << 44) + 1):  # MiB; 2^64 bytes are none for librbd
+        assert f"{size} MiB are more than the 1024000000" in node.fails("create", VOL_SIZE=str(size))
+    assert node.names() == []
     node.ok("create", VOL_SIZE="1")
     node.ok("create", "big", VOL_SIZE=str(1 << 24))
     node.io("big", f"write -P 9 {(1 << 44) - 65536} 64k")
+    assert "MiB are more than" in node.fails("grow", VOL_SIZE="1", VOL_NEW_SIZE=str((1 << 44) + 8))
     node.ok("grow", VOL_SIZE="1", VOL_NEW_SIZE=str(1 << 24))
     assert node.has("big", 9, (1 << 44) - 65536)
     start = time.monotonic()

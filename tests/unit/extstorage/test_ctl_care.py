@@ -33,6 +33,20 @@ def test_what_is_named_is_mended_and_nothing_else(run: Any, capsys: Output, plac
     assert {row["volume"] for row in rows(capsys)} == {"w", str(draft)}
 
 
+def test_that_a_volume_has_moved_is_not_forgotten(run: Any, place: Path) -> None:
+    """Its node was started again, has no device for it, and is down: none of that makes it the disk again."""
+    assert run("create", "v", "1M") == 0
+    for node in ("a", "b"):
+        hold(place, "v", node)
+        (file,) = (place / "share/locks/v").iterdir()
+        file.write_text(file.read_text().replace(" exclusive ", " moved "))
+        (place / "data/ssconf_offline_nodes").write_text("b\n")
+        assert run("repair", "v") == 0
+        assert " moved " in file.read_text()
+        file.unlink()
+        file.parent.rmdir()
+
+
 def test_gc_takes_no_locks_away(run: Any, place: Path, draft: Path) -> None:
     hold(place, "v", "b")
     assert run("gc", "--yes") == 0
