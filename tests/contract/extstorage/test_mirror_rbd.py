@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from lab import ceph, layer
+from lab.step import until
 from tests.contract.extstorage.harness import free, sh
 from tests.contract.extstorage.mirror_site import identity
 from tests.contract.extstorage.rbd_node import NEEDS, Node, node, nodes
@@ -45,14 +46,22 @@ def share(node: Node) -> Iterator[Path]:
         node.ceph.run("rm", "-r", PLACE)
 
 
-def story(node: Node, *wishes: str) -> dict[str, Any]:
+def begun(node: Node, *wishes: str) -> subprocess.Popen[str]:
     words = ["env", "-C", layer.HERE, "python3", "-m", "tests.contract.extstorage.mirror_inside", PLACE, *wishes]
-    done = subprocess.run(
-        node.ceph.enter(*words), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False
+    return subprocess.Popen(
+        node.ceph.enter(*words), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+
+
+def ended(process: subprocess.Popen[str]) -> dict[str, Any]:
+    told, why = process.communicate(timeout=120)
+    assert process.returncode == 0, why
+    found: dict[str, Any] = json.loads(told.splitlines()[-1])
     return found
+
+
+def story(node: Node, *wishes: str) -> dict[str, Any]:
+    return ended(begun(node, *wishes))
 
 
 def test_to_ceph(node: Node, share: Path) -> None:
@@ -86,6 +95,32 @@ def test_a_ceph_that_does_not_answer(node: Node, share: Path) -> None:
     assert "rbd" in told
     assert (found["same"], found["runs"], found["wrong"]) == (True, "running", "")
     assert (found["rows"], found["disks"], found["moved"]) == ([["cow", "", ""]], 1, False)
+
+
+@pytest.mark.parametrize("open_", [False, True])
+def test_a_ceph_that_halts_for_a_while(node: Node, share: Path, *, open_: bool) -> None:
+    """While a disk is mirrored to it, its guest may have to wait, and no longer."""
+    process = begun(node, "rbd:userspace")
+
+    def mirrored() -> bool:
+        locks = (path.read_text() for path in share.glob("locks/v0/[0-9]*"))
+        return any(" moving " in text for text in locks) and (not open_ or bool(node.names()))
+
+    until("the disk is mirrored", mirrored, 30, pause=0.01)
+    with node.ceph.frozen():
+        assert not until_ended(process, 3)
+    found = ended(process)
+    assert [one[0] for one in found["done"]] == [0], found["done"]
+    assert (found["same"], found["runs"], found["wrong"]) == (True, "running", "")
+    assert (found["rows"], found["disks"], found["moved"]) == ([["rbd", "", ""]], 1, False)
+
+
+def until_ended(process: subprocess.Popen[str], seconds: float) -> bool:
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
 
 
 def test_an_access_that_a_store_does_not_have(node: Node, share: Path) -> None:
