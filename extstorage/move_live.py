@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     Pairs = list[tuple[Disk, Disk]]
 
 RUN, DROP = "run", "drop"
+ROUND = 4  # MiB (Ganeti's utils.ParseUnit)
 
 
 class Jobs(Protocol):
@@ -120,6 +121,13 @@ class LiveMove:
         self._drop(old, copy)
 
     def _added(self, old: Disk) -> Disk:
+        if old.size % ROUND:
+            wanted = old.size + ROUND - old.size % ROUND
+            raise ExtError(
+                f"disk {old.number} of instance {self.instance!r} has {old.size} MiB, of which gnt-instance would make"
+                f" {wanted}, and QEMU mirrors to a disk of the same size alone: gnt-instance grow-disk --absolute"
+                f" {self.instance} {old.number} {wanted}M, or stop the instance"
+            )
         self._jobs.modify(added(old, self._target, len(self._disks())))
         copy = self._copy(old)
         if copy is None:

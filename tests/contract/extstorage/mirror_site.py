@@ -35,7 +35,6 @@ class Site:
 
     def __init__(self, place: Path, run: Path, enter: Sequence[str], inside: str, sizes: Sequence[int]) -> None:
         self.place, self._run, self._enter, self._inside = place, run, list(enter), inside
-        self.pid = 0
         self.process: subprocess.Popen[bytes] | None = None
         for name in ("kvm/conf", "kvm/ctrl", "instance-disks"):
             (run / name).mkdir(parents=True)
@@ -72,33 +71,51 @@ class Site:
         """gnt-instance startup: QEMU with the disks of the configuration."""
         job = self.job()
         job.activate()
-        words, entries = [], []
+        entries = []
         for number, uuid in enumerate(job.disks):
             facts = job.config["disks"][uuid]
-            device = os.readlink(self._run / f"instance-disks/web:{number}")
-            name, address = identity(uuid), hex(number + 8)
-            words += ["-device", f"virtio-blk-pci,id={name},bus=pci.0,addr={address},drive={name},write-cache=on"]
-            words += [
-                "-blockdev",
-                (
-                    f"driver=raw,node-name={name},discard=ignore,cache.direct=on,cache.no-flush=off,auto-read-only=off,"
-                    f"file.driver=host_device,file.filename={device},file.aio=threads"
-                ),
-            ]
-            hvinfo = {"driver": "virtio-blk-pci", "id": name, "bus": "pci.0", "addr": address}
+            hvinfo = {"driver": "virtio-blk-pci", "id": identity(uuid), "bus": "pci.0", "addr": hex(number + 8)}
             link = f"{self._run}/instance-disks/web:{number}"
             facts = {**facts, "params": {"access": "kernelspace", **facts["params"]}, "hvinfo": hvinfo}
             entries.append([facts, link, None])
         self.runtime.write_text(json.dumps([["kvm"], [], HVPARAMS, entries]))
+        self.process = self._launch()
+        self.pid_file.touch()
+        until("QEMU listens", lambda: self.status() == "running", 20)
+
+    def migrate(self) -> None:
+        """Live migration to a second QEMU, started as the runtime file says, that takes the first one's place."""
+        assert self.process
+        with self.qmp() as source:
+            (self._run / "kvm/ctrl/web.qmp").unlink()  # the source would let a second client wait
+            target = self._launch("-incoming", f"unix:{self._inside}/kvm/ctrl/incoming")
+            source_process, self.process = self.process, target
+            try:
+                until("it waits", lambda: self.status() == "inmigrate", 20)
+                source.ask("migrate", None, {"uri": f"unix:{self._inside}/kvm/ctrl/incoming"})
+                until("it is there", lambda: source.ask("query-migrate")["status"] == "completed", 60)
+            finally:
+                source_process.kill()
+                source_process.wait()
+        until("it runs", lambda: self.status() == "running", 20)
+
+    def _launch(self, *more: str) -> subprocess.Popen[bytes]:
+        """QEMU with the disks of the runtime file (_GenerateKVMBlockDevicesOptions)."""
+        words = list(more)
+        for facts, link, _ in json.loads(self.runtime.read_text())[3]:
+            device = ",".join(
+                [facts["hvinfo"]["driver"], *(f"{key}={facts['hvinfo'][key]}" for key in ("id", "bus", "addr"))]
+            )
+            name = facts["hvinfo"]["id"]
+            words += ["-device", f"{device},drive={name},write-cache=on"]
+            cache = "discard=ignore,cache.direct=on,cache.no-flush=off,auto-read-only=off"
+            file = f"file.driver=host_device,file.filename={os.readlink(link)},file.aio=threads"
+            words += ["-blockdev", f"driver=raw,node-name={name},{cache},{file}"]
         kvm = ["qemu-system-x86_64", "-nodefaults", "-display", "none", "-m", "32", "-nic", "none"]
         for name in ("qmp", "kvmd"):
             kvm += ["-qmp", f"unix:{self._inside}/kvm/ctrl/web.{name},server,nowait"]
         lines = ["stdbuf", "-oL"]  # what qemu-io says is for QEMU's stdout
-        self.process = subprocess.Popen(
-            [*self._enter, *lines, *kvm, *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
-        )
-        self.pid_file.touch()
-        until("QEMU listens", lambda: self.status() == "running", 20)
+        return subprocess.Popen([*self._enter, *lines, *kvm, *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
 
     def stop(self) -> None:
         """QEMU is killed."""

@@ -115,7 +115,7 @@ def test_a_guest_that_writes(site: tuple[Site, Shares]) -> None:
 
 
 def test_what_ganeti_does_next(site: tuple[Site, Shares]) -> None:
-    """A growth finds the node by the new disk's UUID; a reboot, as a migration, goes by the runtime file."""
+    """A growth finds the node by the new disk's UUID; a live migration, as a reboot, goes by the runtime file."""
     qemu, shares = site
     assert qemu.call(*TO_SLOW).returncode == 0
     job = qemu.job()
@@ -124,17 +124,29 @@ def test_what_ganeti_does_next(site: tuple[Site, Shares]) -> None:
         assert file.stat().st_blocks == 0  # nobody has written to them
     uuid = job.disks[0]
     job.verb(uuid, "grow", VOL_SIZE="16", VOL_NEW_SIZE="20")
+    job.config["disks"][uuid]["size"] = 20
+    job.save()
     with qemu.qmp() as qmp:
         qmp.ask("block_resize", None, {"node-name": identity(uuid), "size": 20 * MIB})
-    before = qemu.runtime.read_text()
-    qemu.stop()
-    qemu.start()
-    assert qemu.runtime.read_text().count(uuid) == before.count(uuid) == 1
-    assert [identity(one) for one in qemu.job().disks] == ids(qemu)
-    kept = json.loads(before)[3]
-    assert [one["hvinfo"]["id"] for one, *_ in kept] == ids(qemu)
-    assert [link for _, link, _ in kept] == [str(qemu.runtime.parents[2] / f"instance-disks/web:{n}") for n in (0, 1)]
+    runtime = json.loads(qemu.runtime.read_text())[3]
+    assert [one["uuid"] for one, *_ in runtime] == job.disks
+    assert [link for _, link, _ in runtime] == [
+        str(qemu.runtime.parents[2] / f"instance-disks/web:{n}") for n in (0, 1)
+    ]
     assert shares.holders(qemu) == ["one exclusive"] * 2
+    assert ids(qemu) == [identity(uuid) for uuid in UUIDS[: len(SIZES)]]
+    qemu.migrate()
+    assert ids(qemu) == [identity(one) for one in job.disks]  # and so it can be unplugged
+    assert sorted(ids(qemu)) == qemu.nodes()
+    with Writer(qemu, ids(qemu)) as writer:
+        assert qemu.call("migrate", "web", "cow").returncode == 0
+    assert writer.wrong == ""
+    is_as_at_first(qemu, shares)
+
+
+def is_as_at_first(site: Site, shares: Shares) -> None:
+    assert site.rows() == [("cow", "", ""), ("cow", "", "name1")]
+    assert (shares.volumes(), shares.holders(site)) == ([2, 0], ["one exclusive"] * 2)
 
 
 def test_there_and_back_and_there_again(site: tuple[Site, Shares]) -> None:

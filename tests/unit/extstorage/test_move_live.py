@@ -17,14 +17,18 @@ from extstorage.move import Move, Target
 from extstorage.move_copy import Place
 from extstorage.move_live import DROP, RUN, LiveMove
 from ganeti_ext.errors import CommandError, ExtError
-from tests.unit.extstorage.test_move import CONTENTS, Cluster, Killed, is_as_before
+from tests.unit.extstorage.test_move import CONTENTS, Cluster, Killed
+
+FOUR = [content.ljust(4 << 20, b"\0") for content in CONTENTS]  # no size that Ganeti's command rounds up
 
 
 class Running(Cluster):
     """Its instance runs. Each disk's guest, as QEMU has it, is the volume that a kill of QEMU would leave true."""
 
     def __init__(self, choice: Choice) -> None:
-        super().__init__(choice, CONTENTS)
+        super().__init__(choice, FOUR)
+        for disk in self.config["disks"].values():
+            disk["size"] = 4
         self.owner["admin_state"] = "up"
         self.runs = True
         self.dies = ""  # at which step of the node's part
@@ -110,7 +114,7 @@ def cluster(tmp_path: Path) -> Iterator[Running]:
 def is_moved(cluster: Running) -> None:
     disks = cluster.read().of("web")
     assert [(disk.pool, disk.name) for disk in disks] == [("slow", ""), ("slow", "name1"), ("slow", "name2")]
-    assert cluster.contents() == CONTENTS
+    assert cluster.contents() == FOUR
     assert len(cluster.config["disks"]) == 3
     assert (cluster.left()[0], cluster.left()[1], cluster.left()[2]) == (0, 0, 3)
 
@@ -122,7 +126,7 @@ def test_the_order_of_what_is_asked(cluster: Running) -> None:
     assert [(one.uuid, two.number) for one, two in pairs] == [(disk.uuid, disk.number) for disk in old]
     new = pairs[0][1].uuid
     assert cluster.asked[:7] == [
-        f"--disk=3:add,size=2m,mode=rw,provider=cow,name=copy-of-{old[0].uuid},pool=slow",
+        f"--disk=3:add,size=4m,mode=rw,provider=cow,name=copy-of-{old[0].uuid},pool=slow",
         "--disk=3:detach",
         RUN,
         f"--disk=0:attach,uuid={new}",
@@ -161,7 +165,8 @@ def test_a_mirror_that_fails_leaves_nothing(cluster: Running, monkeypatch: pytes
     assert cluster.left() == [3, 3, 0, 0]
     for disk in cluster.read().of("web"):
         ctl_volumes.call(cluster.store(""), "detach", disk.volume)
-    is_as_before(cluster)
+    assert (cluster.contents(), len(cluster.config["disks"])) == (FOUR, 3)
+    assert cluster.left() == [3, 0, 0, 0]
 
 
 def test_a_guest_that_ended(cluster: Running, caplog: pytest.LogCaptureFixture, capsys: Any) -> None:
@@ -249,9 +254,17 @@ def test_a_disk_that_was_grown_meanwhile(cluster: Running, monkeypatch: pytest.M
 
     def grown(what: str, node: str, pair: Pair) -> dict[str, Any]:
         if pair.old.number == 1:
-            cluster.config["disks"][pair.old.uuid]["size"] = 3
+            cluster.config["disks"][pair.old.uuid]["size"] = 8
         return ask(what, node, pair)
 
     monkeypatch.setattr(cluster, "ask", grown)
     cluster.live().run()
-    assert [one for one in cluster.asked if one.startswith("grow")] == ["grow 1 3"]
+    assert [one for one in cluster.asked if one.startswith("grow")] == ["grow 1 8"]
+
+
+def test_a_size_that_ganetis_command_rounds_up(cluster: Running) -> None:
+    (first, *_) = cluster.config["disks"].values()
+    first["size"] = 6
+    with pytest.raises(ExtError, match=r"has 6 MiB, of which .* make 8, and .* grow-disk --absolute web 0 8M"):
+        cluster.live().run()
+    assert cluster.asked == []
