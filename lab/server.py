@@ -30,7 +30,7 @@ NUMBERED = "/dev/vdb"
 _WRITE = (
     "((n={first}; while [ ! -e /tmp/stop ]; do"
     " printf '%08d\\n' $n | dd of={device} bs=4096 seek=$n conv=sync,notrunc,fsync 2>/dev/null || break;"
-    ' echo $n > /tmp/acked; [ -e /tmp/loud ] && echo "ACK $n"; n=$((n+1));'
+    ' echo $n > /tmp/acked; [ -e /tmp/loud ] && echo "ACK $n"; n=$((n+1)); usleep 50000;'
     " done; rm -f /tmp/stop; : > /tmp/stopped) &)"
 )
 _MORE = (
