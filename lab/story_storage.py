@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 
 from ganeti_ext.errors import CommandError
 from lab import guest, pool, server, storage
@@ -27,7 +28,9 @@ _VERB = "/usr/share/ganeti/extstorage/{provider}/{verb}"
 def clone(story: Story) -> None:
     """The administrator makes a server of an image, with disks on a shared directory and another with disks on Ceph"""
     story.known = left(story)
-    story.servers = [Server(story, f"{FIRST}-{provider}", provider, story.master) for provider in PROVIDERS]
+    # Jobs of Ganeti that want the same node wait for each other.
+    homes = (story.nodes[0], story.nodes[2])
+    story.servers = [Server(story, f"{FIRST}-{name}", name, home) for name, home in zip(PROVIDERS, homes, strict=True)]
     at_once(one.add for one in story.servers)
     for one in story.servers:
         with one.console() as console:
@@ -53,11 +56,11 @@ def _snapshot(one: Server) -> None:
 
 def second_server(story: Story) -> None:
     """A second server of each snapshot has what the first had written and synced"""
-    at_once(partial(_second, story, one) for one in story.servers)
+    at_once(partial(_second, one, other.home) for one, other in pairwise((*story.servers, story.servers[0])))
 
 
-def _second(story: Story, one: Server) -> None:
-    other = Server(story, f"{SECOND}-{one.provider}", one.provider, story.nodes[2])
+def _second(one: Server, home: Node) -> None:
+    other = Server(one.story, f"{SECOND}-{one.provider}", one.provider, home)
     other.add([f"snapshot:{name}" for name in one.snapshots])
     with other.console() as console:
         assert console.ask("md5sum < /proof") == one.proof, "it has not the file that was synced before the snapshot"
@@ -98,16 +101,17 @@ def _grow(one: Server) -> None:
 
 def lose_power(story: Story) -> None:
     """Their node loses its power: no other starts them until Ganeti has it offline, then nothing of theirs is lost"""
-    there, here = story.nodes[1], story.master
+    there = story.nodes[1]
     with contextlib.ExitStack() as opened:
         consoles = [opened.enter_context(one.console()) for one in story.servers]
         for console in consoles:
             server.aloud(console)
         opened.callback(story.gnt, "node", "modify", "--offline=no", "--force", "--auto-promote", there.name)
-        with dead(there, here):
+        with dead(there, story.master):
             for one, console in zip(story.servers, consoles, strict=True):
                 one.known = server.heard(console)
-            at_once(partial(_refused, one, here, there) for one in story.servers)
+            homes = (story.nodes[0], story.nodes[2])
+            at_once(partial(_refused, one, here, there) for one, here in zip(story.servers, homes, strict=True))
             story.gnt("node", "modify", "--offline=yes", "--force", there.name)
             at_once(partial(_recovered, one) for one in story.servers)
 
