@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from ctypes import CFUNCTYPE, byref, c_bool, c_int, c_uint64, c_void_p
 
-from extstorage.rbd_library import checked, heard, rbd
+from extstorage.rbd_library import checked, rbd
 from extstorage.size import MIB
 from ganeti_ext.errors import ExtError
 
@@ -22,12 +22,7 @@ OPTION_CLONE_FORMAT = 12
 INFO = b"ganeti.info"
 
 
-def _went_on(*_: int) -> int:
-    heard()
-    return 0
-
-
-_progress = CFUNCTYPE(c_int, c_uint64, c_uint64, c_void_p)(_went_on)  # what librbd calls as a long step goes on
+_SILENT = CFUNCTYPE(c_int, c_uint64, c_uint64, c_void_p)(lambda *_: 0)  # librbd calls it without asking for NULL
 
 
 # cls_rbd's MAX_OBJECT_MAP_OBJECT_COUNT, of objects of 4 MiB each. Librbd calls more an invalid argument.
@@ -63,8 +58,7 @@ def try_to_create(pool: Pool, name: str) -> None:
 
 def remove(pool: Pool, name: str) -> None:
     """Success when there is none. One with clones goes to the trash, until the last of them goes."""
-    code = rbd().rbd_remove_with_progress(pool.io, name.encode(), _progress, None)
-    checked(code, f"volume {name!r}, to remove it", {errno.ENOENT})
+    checked(rbd().rbd_remove(pool.io, name.encode()), f"volume {name!r}, to remove it", {errno.ENOENT})
 
 
 def rename(pool: Pool, name: str, new: str) -> None:
@@ -99,7 +93,7 @@ class Image:
         """Lengthen to `size` bytes; returns the size it had. A longer one is left."""
         found = self.size()
         if found < size:
-            code = rbd().rbd_resize2(self.handle, c_uint64(size), c_bool(False), _progress, None)
+            code = rbd().rbd_resize2(self.handle, c_uint64(size), c_bool(False), _SILENT, None)
             checked(code, f"volume {self.name!r}, to grow it to {size} bytes")
         return found
 
@@ -126,7 +120,7 @@ class Image:
 
     def flatten(self) -> None:
         """Copy what it has of its parent; nothing to do for an image without one."""
-        if (code := rbd().rbd_flatten_with_progress(self.handle, _progress, None)) != -errno.EINVAL:
+        if (code := rbd().rbd_flatten(self.handle)) != -errno.EINVAL:
             checked(code, f"volume {self.name!r}, to flatten it")
 
 

@@ -14,11 +14,12 @@ from ganeti_ext.errors import ExtError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Callable, Container
 
 PACKAGES = {"librados.so.2": "librados2", "librbd.so.1": "librbd1"}
 _loaded: dict[str, ctypes.CDLL] = {}
-last = [0.0]  # when there was
+last = [0.0]  # when there was an answer of Ceph
+questions: list[Callable[[], bool]] = []  # by which a connection finds out whether there still are
 
 
 class CephError(ExtError):
@@ -41,7 +42,7 @@ def rbd() -> ctypes.CDLL:
 
 
 def heard() -> None:
-    """Note that there was an answer of Ceph, or progress."""
+    """Note that there was an answer of Ceph."""
     last[0] = time.monotonic()
 
 

@@ -11,7 +11,7 @@ import ctypes
 import errno
 from ctypes import byref, c_char_p, c_long, c_size_t, c_ubyte, c_uint32, c_uint64, c_void_p, create_string_buffer
 
-from extstorage.rbd_library import CephError, checked, rados
+from extstorage.rbd_library import CephError, checked, questions, rados
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,13 +72,19 @@ class Pool:
         checked(code, where)
 
     def __enter__(self) -> Pool:
+        questions.append(self._answers)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, err: BaseException | None, trace: TracebackType | None
     ) -> None:
+        questions.remove(self._answers)
         rados().rados_ioctx_destroy(self.io)
         rados().rados_shutdown(self.cluster)
+
+    def _answers(self) -> bool:
+        """Whether Ceph answers, in time. For another thread than the one that works with the pool."""
+        return int(rados().rados_stat(self.io, TEXTS, byref(c_uint64()), byref(c_long()))) in (0, -errno.ENOENT)
 
     def has(self, image: str) -> bool:
         """Whether there is an RBD image of that name: rbd makes this object first and removes it last."""

@@ -20,7 +20,10 @@ FACTOR = 6  # times the `timeout` of one answer: a step of librbd is made of sev
 
 
 class Watchdog:
-    """For the length of a `with` block, the process has to hear something of Ceph every `seconds`, or it ends."""
+    """For the length of a `with` block: when nothing is heard of Ceph for `seconds`, it is asked, or else all ends.
+
+    A step may take longer, such as the removal of terabytes. Who works with the pool does so in the main thread.
+    """
 
     def __init__(self, what: str, seconds: float) -> None:
         self._what = what
@@ -37,9 +40,12 @@ class Watchdog:
         self._on = False
 
     def _watch(self) -> None:
-        while (left := rbd_library.last[0] + self._seconds - time.monotonic()) > 0:
-            time.sleep(left)
-            if not self._on:
-                return
-        os.write(2, f"{self._what}: nothing was heard of Ceph for {self._seconds:g} s\n".encode())
-        os._exit(1)
+        while self._on:
+            left = rbd_library.last[0] + self._seconds - time.monotonic()
+            if left > 0:
+                time.sleep(left)
+            elif rbd_library.questions and rbd_library.questions[-1]():
+                rbd_library.heard()
+            else:
+                os.write(2, f"{self._what}: nothing was heard of Ceph for {self._seconds:g} s\n".encode())
+                os._exit(1)

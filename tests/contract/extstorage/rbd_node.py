@@ -191,7 +191,8 @@ def write(qemu: subprocess.Popen[str], byte: int) -> str:
 
 @pytest.fixture
 def quick_to_forget(node: Node) -> Iterator[None]:
-    """Ceph waits a second for the locks of a call that was killed, not thirty."""
+    """Ceph and the node wait a second for the locks of a call that was killed."""
+    node.configure(patience=1)
     command = ("ceph", "tell", "osd.0", "config", "set", "osd_client_watch_timeout")
     node.ceph.run(*command, "1")
     yield

@@ -25,10 +25,10 @@ CHANGING = {
         "rados_blocklist_add",
         "rbd_create4",
         "rbd_clone3",
-        "rbd_remove_with_progress",
+        "rbd_remove",
         "rbd_resize2",
     ),
-    *("rbd_snap_create", "rbd_snap_remove", "rbd_metadata_set", "rbd_flatten_with_progress", "rbd_rename"),
+    *("rbd_snap_create", "rbd_snap_remove", "rbd_metadata_set", "rbd_flatten", "rbd_rename"),
 }
 
 

@@ -185,7 +185,7 @@ def test_what_ganeti_has_beside_what_is_there(node: Node) -> None:
     orphan = "0a1b2c3d-0000-4000-8000-00000000000a.ext.disk0"
     for name in ("short", orphan, "named-by-hand"):
         ok(node, "create", name, "4M", "--provider=rbd")
-    made = {
+    made: dict[str, dict[str, Any]] = {
         name: {"uuid": name, "dev_type": "ext", "logical_id": ["rbd", name], "size": 8, "params": {}}
         for name in ("short", "lost")
     }

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[3]
 HEAD = f"""
 import sys, time; sys.path.insert(0, {str(ROOT)!r})
-from extstorage.rbd_library import checked
+from extstorage.rbd_library import checked, questions
 from extstorage.rbd_watchdog import Watchdog
 """
 
@@ -21,6 +21,15 @@ from extstorage.rbd_watchdog import Watchdog
         ("with Watchdog('remove: v', 0.3): time.sleep(30)", 1, "remove: v: nothing was heard of Ceph for 0.3 s\n"),
         ("with Watchdog('remove: v', 0.3):\n  for _ in range(10): time.sleep(0.1); checked(0, '')", 0, ""),
         ("with Watchdog('remove: v', 0.3): pass\ntime.sleep(1)", 0, ""),
+        ("questions.append(lambda: True)\nwith Watchdog('remove: v', 0.2): time.sleep(1)", 0, ""),
+        (
+            (
+                "asked = iter((True, False))\nquestions.append(lambda: next(asked))\n"
+                "with Watchdog('remove: v', 0.2): time.sleep(30)"
+            ),
+            1,
+            "remove: v: nothing was heard of Ceph for 0.2 s\n",
+        ),
     ],
 )
 def test_silence_ends_a_verb(body: str, code: int, told: str) -> None:
