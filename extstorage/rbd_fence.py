@@ -35,24 +35,29 @@ def fence(pool: Pool, name: str, *, others: bool = False, own: bool = False) -> 
     Those are the ones that do not answer; with `others`, all of other hosts too, dead or not, with `own` those of this
     one. A client without a watch may still hold RBD's lock, and what it wrote last be on its way: it is blocked, too.
     """
-    # To block a client that was only slow costs its guest the disk: hence settings.patience.
+    blocked = _theirs(pool, name, others=others, own=own) if others or own else []
+    # Then those who are left. To block a client that was only slow costs its guest the disk: hence settings.patience.
     silent = rbd_notify.silent(pool, f"rbd_header.{pool.identity(name)}", HEADER_UPDATE, pool.settings.patience)
-    if not (silent or others or own):
-        return []
+    if silent:
+        with Image(pool, name, write=False) as image:
+            dead = [address for address, client, cookie in watchers(image) if (client, cookie) in silent]
+        blocked += _block(pool, name, [address for address in dead if address not in blocked])
+    return blocked
+
+
+def _theirs(pool: Pool, name: str, *, others: bool, own: bool) -> list[str]:
     with Image(pool, name, write=False) as image:
-        clients = watchers(image)
-        lockers = owners(image)
+        clients = [address for address, _, _ in watchers(image)]
+        clients += [address for address in owners(image) if address not in clients]
     here = {_host(address) for address in pool.addresses().split(",")}
+    return _block(pool, name, [address for address in clients if (own if _host(address) in here else others)])
 
-    def theirs(address: str) -> bool:
-        return own if _host(address) in here else others
 
-    blocked = [address for address, client, cookie in clients if (client, cookie) in silent or theirs(address)]
-    blocked += [address for address in lockers if theirs(address) and address not in blocked]
-    for address in blocked:
+def _block(pool: Pool, name: str, addresses: list[str]) -> list[str]:
+    for address in addresses:
         pool.block(address)
         warn("rbd", f"volume {name!r}: the client {address}, which had it open, can write no more")
-    return blocked
+    return addresses
 
 
 def watchers(image: Image) -> list[tuple[str, int, int]]:

@@ -76,7 +76,8 @@ def settle(pool: Pool, name: str, forget: Callable[[Record], Record], *, others:
     """Make the fence that a dead call or a dead node calls for, then forget in the record why."""
     node = pool.settings.this()
     alive = lock.others(rbd_volume.record(pool, name).holders, node.name, node.down)
-    rbd_fence.fence(pool, name, others=others and not alive)
+    if pool.has(name):
+        rbd_fence.fence(pool, name, others=others and not alive)
     rbd_volume.change(pool, name, forget)
 
 

@@ -8,6 +8,12 @@ from typing import TypeVar
 
 T = TypeVar("T")
 ALL = os.environ.get("EXTSTORAGE_ALL", "") not in ("", "0")
+STRIDE = 1 if ALL else 5  # of a verb's lines, each of which is a place
+
+
+def times(many: int, few: int) -> range:
+    """How often to try what is random."""
+    return range(many if ALL else few)
 
 
 def some(places: Sequence[T], few: int) -> list[T]:

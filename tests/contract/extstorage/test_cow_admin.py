@@ -12,6 +12,7 @@ from extstorage import cow, cow_admin, volumefile
 from extstorage.layout import Settings
 from extstorage.origin import parse
 from ganeti_ext.errors import ExtError
+from tests.contract.extstorage.choice import STRIDE
 from tests.contract.extstorage.harness import MIB, Node, eventually, image, sh
 from tests.contract.extstorage.test_nodes import killed_at
 
@@ -136,7 +137,7 @@ def test_killed_before_each_of_its_lines_a_volume_has_its_old_content_or_the_new
         )
         line, killed, seen = 0, True, set()
         while killed:
-            line += 1
+            line += STRIDE
             node.file().write_bytes(b"new!" + bytes(MIB - 4))
             killed = killed_at(line, action)
             content = node.file().read_bytes()

@@ -17,7 +17,7 @@ from tests.contract.extstorage.rbd_node import NEEDS, VERBS, Node, found, node, 
 pytestmark = NEEDS
 __all__ = ["node", "nodes", "quick_to_forget"]
 ALONE = {"VOL_OPEN_EXCLUSIVE": "True"}
-FEW = 3  # of the steps of a verb at which Ceph stops
+FEW = 2  # of the steps of a verb at which Ceph stops
 ENV = {"VOL_SIZE": "8", "VOL_NEW_SIZE": "12", "VOL_SNAPSHOT_NAME": "s", "VOL_METADATA": "text", **ALONE}
 
 

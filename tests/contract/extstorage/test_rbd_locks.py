@@ -107,6 +107,21 @@ def test_what_a_frozen_node_sent_last_does_not_arrive(nodes: tuple[Node, Node], 
         assert "failed" in write(lost, 3)
 
 
+def test_a_frozen_client_of_a_node_that_is_down_is_blocked_without_being_asked(nodes: tuple[Node, Node]) -> None:
+    a, b = nodes
+    a.configure(patience=30)
+    a.ok("create", VOL_SIZE="4")
+    b.ok("open", **ALONE)
+    with guest(b) as lost:
+        lost.send_signal(signal.SIGSTOP)
+        a.ssconf("b.lab")
+        start = time.monotonic()
+        a.ok("open", **ALONE)
+        assert time.monotonic() - start < 15
+        lost.send_signal(signal.SIGCONT)
+        assert "failed" in write(lost, 3)
+
+
 def test_a_client_that_is_slow_is_not_taken_for_dead(node: Node) -> None:
     node.configure(patience=6)
     node.ok("create", VOL_SIZE="4")
@@ -146,6 +161,18 @@ def test_killed_between_the_lock_and_the_fence_the_next_one_goes_on(nodes: tuple
         assert (done.returncode, "the client 10.93.0.2:0/" in done.stderr) == (0, True)
         assert "failed" in write(lost, 3)
     assert found(a) == []
+
+
+def test_a_fence_that_is_owed_for_a_volume_that_is_gone_is_forgotten(node: Node) -> None:
+    node.ok("create", VOL_SIZE="4")
+    node.ok("open", **ALONE)
+    node.ssconf("b.lab")
+    assert steps(node, "after", 1, "unlock").returncode == -signal.SIGKILL
+    node.ceph.run("rbd", "rm", "--no-progress", "v")
+    for kind in ("call", "lock"):
+        assert [leak[0] for leak in found(node)] in ([kind], [])
+        node.admin("len(a.mend(s))")
+    assert (found(node), node.left()) == ([], set())
 
 
 def test_one_that_cannot_be_mended_keeps_no_other_from_it(nodes: tuple[Node, Node]) -> None:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.extstorage.choice import some
+from tests.contract.extstorage.choice import some, times
 from tests.contract.extstorage.conformance.kill import AVAILABLE, Point, killed, points
 from tests.contract.extstorage.conformance.site import MIB, Site
 from tests.contract.extstorage.harness import eventually
 
 pytestmark = pytest.mark.lab
-FEW = 5  # of the system calls at which a verb is killed
+FEW = 3  # of the system calls at which a verb is killed
 CONTENT = b"".join(b"%-4096d" % number for number in range(256))
 ENV = {
     "VOL_SIZE": "2",
@@ -124,7 +124,7 @@ PAIRS = [
 @pytest.mark.parametrize("pair", PAIRS, ids="-".join)
 def test_two_verbs_at_once(site: Site, pair: tuple[str, str]) -> None:
     site.image("i", CONTENT)
-    for _ in range(4):
+    for _ in times(6, 2):
         if "create" not in pair:
             prepare(site, "grow")
         calls = [site.a.start(verb, **ENV) for verb in pair]
