@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -47,10 +47,12 @@ def up() -> None:
             for node in nodes():
                 node.start(system, _hosts())
         services.prepare(nodes())
-        pool.ceph().up()
-        ganeti.up(nodes(), guest.image(tree))
+        image = guest.image(tree)
+        # Neither has much to compute; they wait for disks and for each other's answers.
+        both: list[Callable[[], None]] = [pool.ceph().up, partial(ganeti.up, nodes(), image)]
+        at_once(both)
         install()
-        _store(guest.image(tree))
+        _store(image)
         services.up(nodes())
         (RUN / "up").touch()
 

@@ -16,13 +16,15 @@ T = TypeVar("T")
 def step(text: str) -> Iterator[None]:
     """Print the text, and when the block is done the seconds that it took."""
     start = time.monotonic()
-    print(f"  {text} ...", end="" if sys.stdout.isatty() else "\n", flush=True)
+    # A terminal's line may by then be that of another step, beside which this one was done.
+    end, again = ("", "\r\x1b[K") if sys.stdout.isatty() else ("\n", "")
+    print(f"  {text} ...", end=end, flush=True)
     try:
         yield
     except BaseException:
-        print(f"\r  {text}: FAILED after {time.monotonic() - start:.1f} s", flush=True)
+        print(f"{again}  {text}: FAILED after {time.monotonic() - start:.1f} s", flush=True)
         raise
-    print(f"\r  {text}: {time.monotonic() - start:.1f} s", flush=True)
+    print(f"{again}  {text}: {time.monotonic() - start:.1f} s", flush=True)
 
 
 def until(what: str, check: Callable[[], T], timeout: float, pause: float = 0.1) -> T:
