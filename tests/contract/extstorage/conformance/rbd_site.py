@@ -15,7 +15,7 @@ from tests.contract.extstorage.conformance.site import Caller
 from tests.contract.extstorage.rbd_node import VERBS as PLACE
 from tests.contract.extstorage.rbd_node import Node, empty
 
-# The steps of a verb are messages that threads of librados send, and no two runs send the same; test_rbd_faults.py
+# The steps of a verb are messages that threads of librados send, and no two runs send the same; test_rbd_kills.py
 # kills at each step. Here: when all is done, and nobody was told.
 CHANGES = r"^exit_group\("
 
