@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from extstorage import mirror_ssh, move, move_live
 from extstorage.ctl_instance import me, placed, words
 from extstorage.mirror_node import Mirror, alone
 from ganeti_ext.command import run
-from ganeti_ext.errors import ContractError, ExtError
+from ganeti_ext.errors import CommandError, ContractError, ExtError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,6 +77,10 @@ def migrate(
         plan = live.plan() if runs else still.plan()
         return [{"did": f"would move {words(disk)} to {store}", "disk": disk.number} for disk in plan]
     with alone(ganeti, instance, "migrate"):
+        # What a killed command has begun: of what it makes half is in the configuration.
+        for job in ganeti.jobs(instance):
+            with contextlib.suppress(CommandError):  # whether it fails does not matter
+                run(["gnt-job", "wait", str(job)], timeout=JOB)
         if runs:
             return move.told(live.run(), "mirrored from")
         return [*move.told(live.settle(), "mirrored from"), *move.told(still.run())]

@@ -113,17 +113,19 @@ class Ganeti(NamedTuple):
         The queue is on the master and on master candidates.
         """
         begun = []
-        for path in glob.iglob(f"{glob.escape(self.data)}/queue/job-*"):
-            try:
-                with open(path, encoding="utf-8") as file:
-                    ops = json.load(file)["ops"]
-                works = [op for op in ops if op["status"] in WORKING and op["input"]["OP_ID"].startswith(MAKERS)]
-                begun += [float((op["exec_timestamp"] or op["start_timestamp"] or (0, 0))[0]) for op in works]
-            except FileNotFoundError:  # archived meanwhile
-                continue
-            except (ValueError, KeyError, TypeError) as err:
-                raise ExtError(f"{path} is no job of Ganeti's: {err!r}") from err
+        for _, ops in self._jobs():
+            works = [op for op in ops if op["status"] in WORKING and op["input"]["OP_ID"].startswith(MAKERS)]
+            begun += [float((op["exec_timestamp"] or op["start_timestamp"] or (0, 0))[0]) for op in works]
         return min(begun, default=None)
+
+    def jobs(self, instance: str) -> list[int]:
+        """Numbers of the jobs on an instance that are not at their end, the oldest first."""
+        waited = ("queued", *WORKING)
+        return sorted(
+            number
+            for number, ops in self._jobs()
+            if any(op["status"] in waited and op["input"].get("instance_name") == instance for op in ops)
+        )
 
     def master(self) -> str:
         """The master node's name, or an empty text on a machine that is no node."""
@@ -144,6 +146,22 @@ class Ganeti(NamedTuple):
     def socket(self, instance: str, what: str) -> str:
         """The path of one of the instance's control sockets: `qmp` is QEMU's, `qga` its agent's."""
         return os.path.join(self.run, "ctrl", f"{instance}.{what}")
+
+    def _jobs(self) -> Iterator[tuple[int, list[dict[str, Any]]]]:
+        """The queue's jobs, each with its ops."""
+        for path in glob.iglob(f"{glob.escape(self.data)}/queue/job-*"):
+            number = path.rpartition("-")[2]
+            if not number.isdigit():  # a draft
+                continue
+            try:
+                with open(path, encoding="utf-8") as file:
+                    ops = json.load(file)["ops"]
+                found = int(number), [op for op in ops if op["status"] and op["input"]["OP_ID"]]
+            except FileNotFoundError:  # archived meanwhile
+                continue
+            except (ValueError, KeyError, TypeError) as err:
+                raise ExtError(f"{path} is no job of Ganeti's: {err!r}") from err
+            yield found
 
     def _words(self, name: str) -> Iterator[str]:
         try:

@@ -20,6 +20,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.lab)
         if os.geteuid() != 0:
             item.add_marker(pytest.mark.skip(reason="the lab needs root: sudo make check"))
+        if item.get_closest_marker("long") and os.environ.get("LAB_ALL", "") in ("", "0"):
+            item.add_marker(pytest.mark.skip(reason="a minute or more: LAB_ALL=1"))
     rest = [item for item in items if item not in here]
     items[:] = rest + sorted(
         here, key=lambda item: (item.path.name == "test_down.py", item.path.name == "test_faults.py")

@@ -42,6 +42,7 @@ def fleet(story: Story) -> Iterator[Fleet]:
             made.remove()
 
 
+@pytest.mark.long
 def test_neither_more_nor_less_is_set(fleet: Fleet) -> None:
     try:
         fleet.check()

@@ -133,6 +133,7 @@ def test_disks_of_a_stopped_server_move_to_the_other_store_and_back(story: Story
     assert findings(story) == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_a_chain_of_ten_servers_and_snapshots_costs_no_more_than_its_levels(story: Story, provider: str) -> None:
     deep = Server(story, f"deep-{provider}", provider, story.master)
@@ -236,6 +237,7 @@ def _snapshots(one: Server) -> subprocess.Popen[bytes]:
 _ACKED = "read now < /tmp/acked; echo $now"
 
 
+@pytest.mark.long
 def test_a_node_that_is_cut_off_writes_no_more(story: Story, servers: dict[str, Server]) -> None:
     one, there, here = servers["rbd"], story.nodes[1], story.master
     with one.console() as old:

@@ -142,6 +142,7 @@ def started(place: Path) -> Iterator[tuple[Node, Node]]:
 def nodes(cluster: tuple[Node, Node]) -> Iterator[tuple[Node, Node]]:
     for node in cluster:
         node.configure()
+    cluster[0].eye.ask("wipe()")  # an OSD may do what a client that was killed had sent after the end of the test
     yield cluster
     empty(cluster[0])
 

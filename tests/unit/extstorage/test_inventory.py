@@ -162,6 +162,7 @@ def test_since_when_jobs_make_disks(tmp_path: Path) -> None:
     for number, name in enumerate(("create-success", "cluster-modify-success", "create-canceled-in-queue")):
         (tmp_path / f"queue/job-{number}").write_text((JOBS / f"{name}.json").read_text())
     (tmp_path / "queue/serial").write_text("3\n")
+    (tmp_path / "queue/job-54r8loexdd.new").write_text("")
     assert ganeti.busy_since() is None
     running = json.loads((JOBS / "create-running.json").read_text())
     for number, began in ((7, 500), (8, 400)):
@@ -171,6 +172,11 @@ def test_since_when_jobs_make_disks(tmp_path: Path) -> None:
     running["ops"][0]["input"]["OP_ID"] = "OP_TEST_DELAY"
     (tmp_path / "queue/job-8").write_text(json.dumps(running))
     assert ganeti.busy_since() == 500.0
+    instance = running["ops"][0]["input"]["instance_name"]
+    running["ops"][0]["status"] = "queued"
+    (tmp_path / "queue/job-10").write_text(json.dumps(running))
+    assert ganeti.jobs(instance) == [7, 8, 10]
+    assert ganeti.jobs("another") == []
     (tmp_path / "queue/job-9").write_text("{}")
     with pytest.raises(ExtError, match="job-9 is no job of Ganeti's"):
         ganeti.busy_since()
