@@ -53,7 +53,8 @@ def holders(folder: str) -> Holders:
 def change(folder: str, node: str, alter: Callable[[Holders], Holders]) -> Holders:
     """Let `alter` make new holders of the present ones, which it may refuse by an error; returns what is true then.
 
-    To be called with the volume's hint held: of this node's processes one may be here. `alter` may be called again.
+    To be called with the volume's hint held: of this node's processes one may be here. `alter` may be called again,
+    also with holders that it has made itself: another node was quick to build on them.
     """
     for _ in range(TRIES):
         try:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from extstorage import lockfile
+from extstorage import lock, lockfile
 from extstorage.lock import EXCLUSIVE, Holder
 from ganeti_ext.errors import ExtError
 
@@ -24,7 +24,7 @@ def folder(tmp_path: Path) -> str:
 
 
 def join(folder: str, node: str) -> tuple[Holder, ...]:
-    return lockfile.change(folder, node, lambda before: (*before, holder(node)))
+    return lockfile.change(folder, node, lambda before: (*lock.closed(before, node), holder(node)))
 
 
 def test_what_was_written_is_read_and_one_file_remains(folder: str) -> None:
