@@ -130,10 +130,10 @@ def test_of_many_first_takers_one_wins(folder: str) -> None:
 def test_what_a_killed_call_left_is_cleared_by_the_next(folder: str) -> None:
     join(folder, "a")
     (name,) = os.listdir(folder)
-    join(folder, "a")
+    join(folder, "b")
     Path(folder, name).write_text("an older one")
     Path(folder, ".a").write_text("half")
-    assert lockfile.holders(folder) == (holder("a"), holder("a"))
+    assert lockfile.holders(folder) == (holder("a"), holder("b"))
     join(folder, "a")
     assert os.listdir(folder) == [str(int(name) + 2)]
 
