@@ -23,7 +23,6 @@ def pytest_configure() -> None:
     hypothesis.settings.load_profile("any-machine")
 
 
-@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """With several processes (-n 2 --dist loadgroup) each file stays in one; the lab, which takes longest, begins."""
     if not config.pluginmanager.hasplugin("xdist"):
