@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 
 import hypothesis
-import pytest
 
 
 def pytest_configure() -> None:
