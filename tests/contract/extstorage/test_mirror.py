@@ -193,16 +193,21 @@ def is_as_before(site: Site, shares: Shares) -> None:
     assert len(site.job().config["disks"]) == 2
 
 
-def test_no_migration_while_a_disk_moves(site: tuple[Site, Shares]) -> None:
-    qemu, shares = site
-    (first, *_) = qemu.job().disks
-    work = subprocess.Popen(
+def begun(qemu: Site) -> subprocess.Popen[str]:
+    """The command at work."""
+    return subprocess.Popen(
         [str(ROOT / "extstorage/ganeti-ext-storage"), *qemu.argv(*TO_SLOW)],
         env=qemu.env(),
         stdin=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def test_no_migration_while_a_disk_moves(site: tuple[Site, Shares]) -> None:
+    qemu, shares = site
+    (first, *_) = qemu.job().disks
+    work = begun(qemu)
     node = shares.nodes[""]
     until("the disk is marked", lambda: node.holders("v0") == ["one moving"], 30)
     with pytest.raises(Exception, match="volume 'v0' is being moved to another store"):
@@ -214,13 +219,7 @@ def test_no_migration_while_a_disk_moves(site: tuple[Site, Shares]) -> None:
 
 def test_a_guest_that_ends_meanwhile(site: tuple[Site, Shares]) -> None:
     qemu, shares = site
-    work = subprocess.Popen(
-        [str(ROOT / "extstorage/ganeti-ext-storage"), *qemu.argv(*TO_SLOW)],
-        env=qemu.env(),
-        stdin=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    work = begun(qemu)
     until("the disk is marked", lambda: shares.nodes[""].holders("v0") == ["one moving"], 30)
     qemu.stop()
     told = work.communicate(timeout=60)[1]
