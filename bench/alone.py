@@ -6,7 +6,8 @@ import contextlib
 import fcntl
 import os
 import signal
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 
 from bench import OUT
 from ganeti_ext.errors import ExtError
@@ -32,6 +33,20 @@ def alone() -> Iterator[None]:
         yield
     finally:
         os.close(fd)
+
+
+def exit_code(measure: Callable[[], None]) -> int:
+    """Measure alone; an error, or an interruption, is told on stderr."""
+    try:
+        with alone():
+            measure()
+    except (ExtError, OSError) as err:
+        print(f"bench: {err}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("bench: interrupted; everything is taken away", file=sys.stderr)
+        return 130
+    return 0
 
 
 def _interrupt(_number: int, _frame: object) -> None:

@@ -9,13 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from bench import ROOT
-from bench.alone import alone
+from bench.alone import exit_code
 from bench.dhcp.bench import cores, setup
 from bench.firewall import change, forward
 from bench.firewall.place import Bench, bench
 from bench.firewall.report import Against, Report
 from bench.firewall.ways import BARE
-from ganeti_ext.errors import ExtError
 
 PARTS: Mapping[str, Callable[[Bench], None]] = {"taps": change.measure, "packets": forward.measure}
 AGAINST = (
@@ -30,16 +29,7 @@ _MOST = 1000  # ports of a bridge, which has 1,023 at most
 
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = _arguments(argv)
-    try:
-        with alone():
-            _run(arguments)
-    except (ExtError, OSError) as err:
-        print(f"bench: {err}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("bench: interrupted; everything is taken away", file=sys.stderr)
-        return 130
-    return 0
+    return exit_code(lambda: _run(arguments))
 
 
 def _run(arguments: argparse.Namespace) -> None:

@@ -9,13 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from bench import ROOT
-from bench.alone import alone
+from bench.alone import exit_code
 from bench.result import Result
 from bench.storage import cow, extents, rbd, servers, traffic
 from bench.storage.bars import OURS
 from bench.storage.place import Bench, Size, bench
 from bench.storage.share import KINDS
-from ganeti_ext.errors import ExtError
 from lab import base
 
 PARTS: Mapping[str, Callable[[Bench], None]] = {
@@ -30,16 +29,7 @@ PARTS: Mapping[str, Callable[[Bench], None]] = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = _arguments(argv)
-    try:
-        with alone():
-            _run(arguments)
-    except (ExtError, OSError) as err:
-        print(f"bench: {err}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("bench: interrupted; everything is taken away", file=sys.stderr)
-        return 130
-    return 0
+    return exit_code(lambda: _run(arguments))
 
 
 def _run(arguments: argparse.Namespace) -> None:
