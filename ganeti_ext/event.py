@@ -8,7 +8,7 @@ Types, keys and routing keys are those of Synnefo's eventd, so that an existing 
     event_time  [seconds, microseconds]
     cluster     the cluster's name
 
-OP_STATUS, NETWORK_STATUS and CLUSTER_STATUS tell of one status of one opcode of one job:
+OP_STATUS, NETWORK_STATUS, NODE_STATUS, GROUP_STATUS and CLUSTER_STATUS tell of one status of one opcode of one job:
 
     jobId, op_index   the job and the place of the opcode in it (from 0)
     operation         OP_INSTANCE_CREATE, ...
@@ -19,7 +19,7 @@ OP_STATUS, NETWORK_STATUS and CLUSTER_STATUS tell of one status of one opcode of
     result            node names of a creation, new name of a renaming, else null; for a failure a readable line
     error_code        Ganeti's code of a refused opcode (temp_insufficient_resources, ...), or null
     job_fields        the part of the opcode's input that a consumer needs, without secrets
-    instance / network   the object's name
+    instance / network / node / group   the object's name; `cluster` is CLUSTER_STATUS's
 
 and OP_STATUS: tags[] of the opcode's input; and in a final status, where Ganeti answered: read_at [seconds,
 microseconds], when it was asked, and unless it knows no such instance: instance_nics[] {name, network, ip, mac,
@@ -27,8 +27,15 @@ mode, link, uuid}, instance_disks[] {name, size (MiB), uuid}, instance_state {op
 tags[]}; oper_state is null when the node was not asked or is silent. NETWORK_STATUS likewise read_at and
 network_data {name, uuid, subnet, gateway, subnet6, gateway6, mac_prefix, tags[], groups[] [name, mode, link, vlan]}.
 
+HEARTBEAT has the keys of an opcode and `probe`: of a dry-run OP_TAGS_SET on the cluster whose only tag is
+HEARTBEAT_TAG and the probe, in place of CLUSTER_STATUS and once a job, at its final status.
+
 NET_STATUS is a hook's note from a node: event_time is that node's clock and must not be compared with others.
     instance, operation, node (who wrote it), primary, nics[] {name, uuid, ip, mac, mode, link, network}
+PROGRESS is a storage provider's note, by the node's clock as well: newer ones may overtake it.
+    instance, node, position and total (bytes), progress (0.0 to 100.0)
+LOST says that the spool ran over and `count` messages, of which `final` were final, went before this one: by
+the clock of `node`. Whoever hears it compares all that he knows with Ganeti.
 """
 
 from __future__ import annotations
@@ -44,26 +51,44 @@ EXCHANGE = "ganeti"
 
 OP_STATUS = "ganeti-op-status"
 NETWORK_STATUS = "ganeti-network-status"
+NODE_STATUS = "ganeti-node-status"
+GROUP_STATUS = "ganeti-group-status"
 CLUSTER_STATUS = "ganeti-cluster-status"
+HEARTBEAT = "eventd-heartbeat"
 NET_STATUS = "ganeti-net-status"
+PROGRESS = "image-copy-progress"
+LOST = "ganeti-events-lost"
+
+HEARTBEAT_TAG = "ganeti-ext:heartbeat:"
 
 # Rising as a job goes on, so that a late message about an earlier status can be told.
 RANKS = {"queued": 0, "waiting": 1, "canceling": 2, "running": 3, "canceled": 4, "success": 4, "error": 4}
 FINAL = frozenset(("canceled", "success", "error"))
 
 
+# Of messages that do not belong to one instance or network.
+_FIXED = {
+    NODE_STATUS: "ganeti.event.node",
+    GROUP_STATUS: "ganeti.event.group",
+    CLUSTER_STATUS: "ganeti.event.cluster",
+    HEARTBEAT: "eventd.heartbeat",
+    LOST: "ganeti.event.lost",
+}
+_SUFFIX = {OP_STATUS: "op", NETWORK_STATUS: "network", NET_STATUS: "net", PROGRESS: "progress"}
+_TYPES = frozenset((*_FIXED, *_SUFFIX))
+# What a queue is bound to that is to get all of them.
+BINDINGS = ("ganeti.#", "eventd.#")
+
+
 def routing_key(message: dict[str, Any]) -> str:
     """The AMQP routing key; the prefix is what stands before the first "-" of the object's name."""
     kind = message["type"]
-    if kind == CLUSTER_STATUS:
-        return "ganeti.event.cluster"
+    if kind in _FIXED:
+        return _FIXED[kind]
     name: str = message.get("instance") or message.get("network") or ""
     # A dot would make another level of the key, so a plain FQDN has to go without its domain.
     prefix = name.split("-", 1)[0].split(".", 1)[0] or "unknown"
     return f"ganeti.{prefix}.event.{_SUFFIX[kind]}"
-
-
-_SUFFIX = {OP_STATUS: "op", NETWORK_STATUS: "network", NET_STATUS: "net"}
 
 
 def encode(message: dict[str, Any]) -> str:
@@ -74,7 +99,8 @@ def encode(message: dict[str, Any]) -> str:
 def decode(body: str | bytes) -> dict[str, Any]:
     """The message in a body; ValueError when it is none of ours."""
     message = json.loads(body)
-    if not isinstance(message, dict) or message.get("type") not in (*_SUFFIX, CLUSTER_STATUS):
+    kind = message.get("type") if isinstance(message, dict) else None
+    if not isinstance(kind, str) or kind not in _TYPES:
         raise ValueError(f"not a message of a known type: {body[:80]!r}")
     if message.get("version") != VERSION:
         raise ValueError(f"message of version {message.get('version')!r}, this program reads {VERSION}")
