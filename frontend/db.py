@@ -133,6 +133,62 @@ server = Table(
     Column("job_order", JSON, nullable=True),  # ... the `order` of its last message (ganeti_ext/event.py)
     Column("power", String(16), nullable=True),  # ACTIVE, SHUTOFF: what Ganeti said last, also when status is ERROR
     Column("clocks", JSON, nullable=True),  # {facet: order of what was said of it last}, see state.py
+    Column("progress", Integer, nullable=True),  # percent of the image's copy while the server is made
+)
+
+# Jobs' opcodes on objects that are ours to tell of, for a while. What must be done once for each of them hangs on
+# the transaction that sets `ended`.
+action = Table(
+    "action",
+    metadata,
+    Column("cluster", String(255), primary_key=True),
+    Column("job", Integer, primary_key=True, autoincrement=False),
+    Column("op_index", Integer, primary_key=True, autoincrement=False),
+    Column("operation", String(64), nullable=False),  # OP_INSTANCE_CREATE, ...
+    Column("kind", String(16), nullable=False),  # instance network node group cluster
+    Column("name", String(255), nullable=False),  # of the instance, the network ...
+    Column("server_id", String(36), nullable=True, index=True),
+    Column("status", String(16), nullable=False),  # ganeti_ext/event.py RANKS
+    Column("rank", Integer, nullable=False),
+    Column("began", Float, nullable=False),  # the master's clock, as all of a message's `order`
+    Column("updated", Float, nullable=False, index=True),
+    Column("message", Text, nullable=True),  # why it failed, without secrets
+    Column("ended", Float, nullable=True),  # null until it is final
+)
+
+# What the front has promised and cannot do yet.
+owed = Table(
+    "owed",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("server_id", String(36), nullable=False, index=True),
+    Column("what", String(16), nullable=False),  # create, remove
+    Column("body", Text, nullable=True),  # of a create: the request, encrypted with the front's secret
+    Column("job", Integer, nullable=True),  # the one that it waits for
+    Column("tries", Integer, nullable=False),
+    Column("due", Float, nullable=False),
+)
+
+# Signs of life sent through the whole path, and when they came out of it.
+probe = Table(
+    "probe",
+    metadata,
+    Column("id", String(255), primary_key=True),
+    Column("sent", Float, nullable=False),
+    Column("received", Float, nullable=True),
+)
+
+# What the last comparison with Ganeti found: one row.
+comparison = Table(
+    "comparison",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),  # 1
+    Column("time", Float, nullable=False),
+    Column("seconds", Float, nullable=False),  # that it took
+    Column("found", JSON, nullable=False),  # {kind of discrepancy: how many}
+    Column("mended", Integer, nullable=False),
+    Column("trigger", String(32), nullable=False),
+    Column("error", Text, nullable=True),
 )
 
 # Messages that could not be understood, for an administrator to read.
@@ -143,6 +199,7 @@ dead_letter = Table(
     Column("body", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("time", Float, nullable=False),
+    Column("tries", Integer, nullable=False, server_default="0"),  # how often it was replayed
 )
 
 
