@@ -12,9 +12,10 @@ from kvm_ifup.state import DIRECTORY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from ganeti_ext.nicenv import Nic
+    from kvm_ifup.profile import Profile
     from kvm_ifup.settings import Settings
     from kvm_ifup.state import Record, Records
 
@@ -57,7 +58,15 @@ def rules(names: Iterable[str], settings: Settings, directory: str = DIRECTORY) 
     wanted = {numbers(directory).of(name): profiles.load(name) for name in sorted(set(names))}
     mask, judge = int(settings.mark_mask, 16), settings.firewall == "nftables"
     if wanted and not judge:
-        from kvm_ifup import iptables  # noqa: PLC0415 (python-iptables takes 300 ms)
-
-        iptables.put(wanted, mask)
+        _put(wanted, mask, directory)
     return "".join(profile_nft.chains(profile, number, mask, judge=judge) for number, profile in wanted.items())
+
+
+def _put(wanted: Mapping[int, Profile], mask: int, directory: str) -> None:
+    from kvm_ifup.iptables_kept import Kept  # noqa: PLC0415 (the other backend starts faster without it)
+
+    kept = Kept(directory)
+    if not kept.stands(wanted, mask):
+        from kvm_ifup import iptables  # noqa: PLC0415 (python-iptables takes 60 ms)
+
+        iptables.put(wanted, mask, kept)

@@ -18,22 +18,26 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Any
 
+    from kvm_ifup.iptables_kept import Kept
     from kvm_ifup.profile import Profile
 
 _FORWARD = "FORWARD"
 _NAMES = {4: "/proc/net/ip_tables_names", 6: "/proc/net/ip6_tables_names"}
 
 
-def put(profiles: Mapping[int, Profile], mask: int = MASK) -> bool:
+def put(profiles: Mapping[int, Profile], mask: int = MASK, kept: Kept | None = None) -> bool:
     """Put these profiles, by number, in force; others that are there stay. Whether anything had to change.
 
-    CommandError when that cannot be done: the table in question then is as it was.
+    `kept` is told of it. CommandError when that cannot be done: the table in question then is as it was.
     """
     with xtables.library() as iptc:
         changed = []
+        others = kept is not None and kept.intact()
         for family in FAMILIES:
             table = _Filter(iptc, family)
             changed.append(table.put(beside(table.chains(), chains(profiles, family, mask))))
+        if kept is not None:
+            kept.keep(profiles, mask, others=others)
     return any(changed)
 
 

@@ -30,10 +30,14 @@ OWN = "/etc/ganeti-ext/profiles"
 _CALL = f"""
 import json, sys; sys.path.insert(0, {layer.HERE!r})
 from ganeti_ext.errors import CommandError
-from kvm_ifup import iptables, profiles, xtables
+from kvm_ifup import firewall, iptables, profiles, settings, xtables
+from kvm_ifup.iptables_kept import Kept
 xtables.PATIENCE = 0.05
-def put(names): return iptables.put({{int(number): profiles.load(name) for number, name in names.items()}})
-calls = {{"put": put, "remove": iptables.remove, "found": iptables.found}}
+def loaded(names): return {{int(number): profiles.load(name) for number, name in names.items()}}
+def put(names): return iptables.put(loaded(names))
+def rules(names): return bool(firewall.rules(names, settings.Settings(firewall="iptables")))
+def stands(names): return Kept().stands(loaded(names))
+calls = {{"put": put, "remove": iptables.remove, "found": iptables.found, "rules": rules, "stands": stands}}
 def done(name, arguments):
     try: return calls[name](*arguments)
     except CommandError as err: return str(err)

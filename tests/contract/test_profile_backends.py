@@ -360,6 +360,17 @@ class TestIptables:
         assert [changed for changed, _ in seen] == [True, True]
         assert [sum("--dports 82" in line for line in lines) for _, lines in seen] == [0, 2]
 
+    def test_what_stands_is_known_without_the_library(self, box: Box) -> None:
+        rules, stands = ["rules", ["limited"]], ["stands", {1: "limited"}]
+        assert iptables(box, stands, rules, stands) == [False, True, True]
+        for tool in TOOLS:
+            box.run(tool, "-A", "INPUT", "-i", "eth7", "-j", "ACCEPT")
+            assert iptables(box, stands) == [True]
+            box.run(tool, "-D", "FORWARD", "1")
+            assert iptables(box, stands, rules, stands) == [False, True, True]
+        found = iptables(box, ["rules", ["limited", "protected"]], ["found"], ["put", {1: "limited"}])
+        assert (sum("-j ganeti-ext-protected" in line for line in found[1]), found[2]) == (2, False)
+
     def test_nothing_there_is_left_alone(self, box: Box) -> None:
         assert iptables(box, ["found"], ["remove"]) == [[], False]
         assert box.run("cat", "/proc/net/ip_tables_names", "/proc/net/ip6_tables_names") == ""

@@ -12,7 +12,7 @@ import pytest
 from ganeti_ext import config, tags
 from ganeti_ext.errors import ConfigError, ContractError
 from ganeti_ext.nicenv import Nic
-from kvm_ifup import firewall, profile_nft, profiles
+from kvm_ifup import firewall, iptables_kept, profile_nft, profiles
 from kvm_ifup.numbers import Numbers
 from kvm_ifup.plan import Firewall
 from kvm_ifup.profile import Profile
@@ -90,16 +90,19 @@ def test_with_iptables_the_rules_are_put_there_and_nft_only_marks(
     nic: Nic, run: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[dict[int, Profile], int]] = []
+    standing = [False, True]
 
-    def put(wanted: Mapping[int, Profile], mask: int) -> bool:
+    def put(wanted: Mapping[int, Profile], mask: int, kept: iptables_kept.Kept) -> bool:
         asked.append((dict(wanted), mask))
-        return True
+        return isinstance(kept, iptables_kept.Kept)
+
+    monkeypatch.setattr(iptables_kept.Kept, "stands", lambda *_: standing.pop(0))
 
     backend = ModuleType("kvm_ifup.iptables")
     vars(backend)["put"] = put
     monkeypatch.setitem(sys.modules, "kvm_ifup.iptables", backend)
     monkeypatch.setattr(sys.modules["kvm_ifup"], "iptables", backend, raising=False)
     settings = SETTINGS._replace(firewall="iptables")
-    found = of(nic, run, "ganeti-ext:firewall:protected", settings=settings)
-    assert found.text == chains("protected", 1, judge=False)
+    found = [of(nic, run, "ganeti-ext:firewall:protected", settings=settings) for _ in list(standing)]
+    assert [one.text for one in found] == [chains("protected", 1, judge=False)] * 2
     assert asked == [({1: profiles.load("protected")}, MASK)]
