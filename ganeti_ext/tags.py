@@ -4,8 +4,13 @@ On instances made by the front (the facts that Ganeti has no field for):
 
     ganeti-ext:KEY:VALUE          VALUE escaped, see `escape`
     ganeti-ext:KEY.N:PART         part N (from 0) of a value that is too long for one tag
+    ganeti-ext:meta:NAME:VALUE    one item of the server's metadata, both escaped
+    ganeti-ext:meta.I.N:PART      part N of NAME:VALUE of item I, where it is too long for one tag
 
-KEY is one of FACTS. On networks and instances, what nfdhcpd tells the guests (kvm_ifup/terms.py):
+KEY is one of FACTS; an administrator may write a project's or user's name in place of its id. All that the front
+keeps of a server stands here or in Ganeti's own fields, so that its database can be made anew.
+
+On networks and instances, what nfdhcpd tells the guests (kvm_ifup/terms.py):
 
     nfdhcpd:KEY:VALUE             VALUE may be escaped, and must be where Ganeti does not allow a character
 
@@ -16,10 +21,12 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 PREFIX = "ganeti-ext"
-FACTS = ("project", "user", "name", "flavor", "image")
+# server: its UUID, also after `gnt-instance rename`. created: seconds since 1970, when the API took the request.
+FACTS = ("server", "project", "user", "name", "flavor", "image", "created")
+META = "meta"
 
 # On networks: hand its NICs to nfdhcpd (the original's tag).
 NFDHCPD = "nfdhcpd"
@@ -65,21 +72,69 @@ def encode(facts: Mapping[str, str]) -> list[str]:
 
 
 def decode(tags: Iterable[str]) -> dict[str, str]:
-    """The facts that tags carry. Foreign and damaged tags are left out, as an administrator may edit them."""
+    """The facts that tags carry. Foreign and damaged tags are left out, as an administrator may edit them.
+
+    Of two values of one fact the greater holds: Ganeti gives tags in no order.
+    """
     parts: dict[str, dict[int, str]] = {}
-    for tag in tags:
-        head, _, value = tag.partition(":")
-        label, colon, value = value.partition(":")
+    for label, value in _ours(tags):
         key, _, number = label.partition(".")
-        if head == PREFIX and colon and key in FACTS and (not number or number.isdecimal()):
+        if key in FACTS and (not number or number.isdecimal()):
             parts.setdefault(key, {})[int(number or 0)] = value
     facts = {}
     for key, pieces in parts.items():
         try:
-            facts[key] = unescape("".join(pieces[number] for number in range(len(pieces))))
+            facts[key] = unescape(_whole(pieces))
         except (ValueError, KeyError):
             continue
     return facts
+
+
+def encode_metadata(items: Mapping[str, str]) -> list[str]:
+    """The tags that carry a server's metadata."""
+    found, long = [], 0
+    for name, value in sorted(items.items()):
+        pair = f"{escape(name)}:{escape(value)}"
+        if len(f"{PREFIX}:{META}:{pair}") <= _MAX:
+            found.append(f"{PREFIX}:{META}:{pair}")
+        else:
+            found += _pieces(f"{META}.{long}", pair)
+            long += 1
+    return found
+
+
+def metadata(tags: Iterable[str]) -> dict[str, str]:
+    """A server's metadata in its tags; as `decode` otherwise."""
+    pairs, parts = [], dict[str, dict[int, str]]()
+    for label, value in _ours(tags):
+        key, *numbers = label.split(".")
+        if key == META and not numbers:
+            pairs.append(value)
+        elif key == META and len(numbers) == 2 and all(number.isdecimal() for number in numbers):
+            parts.setdefault(numbers[0], {})[int(numbers[1])] = value
+    pairs += [_whole(pieces) for pieces in parts.values() if max(pieces) < len(pieces)]
+    items = {}
+    for pair in pairs:
+        name, colon, value = pair.partition(":")
+        try:
+            if colon:
+                items[unescape(name)] = unescape(value)
+        except ValueError:
+            continue
+    return items
+
+
+def _ours(tags: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Label and value of our tags."""
+    for tag in sorted(tags):
+        head, _, rest = tag.partition(":")
+        label, colon, value = rest.partition(":")
+        if head == PREFIX and colon:
+            yield label, value
+
+
+def _whole(pieces: Mapping[int, str]) -> str:
+    return "".join(pieces[number] for number in range(len(pieces)))
 
 
 def term(tag: str) -> tuple[str, str]:
@@ -93,8 +148,10 @@ def term(tag: str) -> tuple[str, str]:
 
 def _fact(key: str, value: str) -> list[str]:
     plain = f"{PREFIX}:{key}:{value}"
-    if len(plain) <= _MAX:
-        return [plain]
-    room = _MAX - len(f"{PREFIX}:{key}.{len(value)}:")  # no part has a longer number
-    pieces = [value[start : start + room] for start in range(0, len(value), room)]
-    return [f"{PREFIX}:{key}.{number}:{piece}" for number, piece in enumerate(pieces)]
+    return [plain] if len(plain) <= _MAX else _pieces(key, value)
+
+
+def _pieces(label: str, value: str) -> list[str]:
+    room = _MAX - len(f"{PREFIX}:{label}.{len(value)}:")  # no part has a longer number
+    parts = [value[start : start + room] for start in range(0, len(value), room)]
+    return [f"{PREFIX}:{label}.{number}:{part}" for number, part in enumerate(parts)]

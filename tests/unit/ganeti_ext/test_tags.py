@@ -97,3 +97,41 @@ def test_any_tags_are_read_without_an_error(found: list[str]) -> None:
 
 def test_the_other_tags_are_of_ganetis_characters() -> None:
     assert all(GANETI.match(tag) for tag in (tags.NFDHCPD, tags.DISABLE_IPV4, tags.DISABLE_IPV6, tags.SPOOF_ALLOWED))
+
+
+_items = st.dictionaries(_text | _text.map(lambda text: text * 40), _text | _text.map(lambda text: text * 40))
+
+
+@given(_items, st.randoms())
+@example({"x" * 100: "y" * 300, "a": "", "": "b"}, random.Random(1))
+def test_metadata_survives_and_ganeti_takes_it(items: dict[str, str], order: random.Random) -> None:
+    made = tags.encode_metadata(items)
+    assert all(GANETI.match(tag) and len(tag) <= GANETI_MAX for tag in made)
+    assert tags.metadata(order.sample(made, len(made))) == items
+    assert tags.decode(made) == {}
+
+
+def test_a_short_item_is_what_an_administrator_would_type() -> None:
+    assert tags.encode_metadata({"role": "db 1"}) == ["ganeti-ext:meta:role:db*201"]
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        *("ganeti-ext:meta", "ganeti-ext:meta:role", "ganeti-ext:meta.0:role:db", "ganeti-ext:meta.0.1:second-of-none"),
+        *(
+            "ganeti-ext:meta.x.0:role:db",
+            "ganeti-ext:meta:role:*zz",
+            "ganeti-ext:meta.0.0.0:role:db",
+            "nfdhcpd:meta:a:b",
+        ),
+    ],
+)
+def test_what_is_no_item_is_left_out(tag: str) -> None:
+    assert tags.metadata([tag, "ganeti-ext:meta:a:b"]) == {"a": "b"}
+
+
+def test_of_two_values_one_holds_whatever_the_order() -> None:
+    both = ["ganeti-ext:name:b", "ganeti-ext:name:a", "ganeti-ext:meta:k:2", "ganeti-ext:meta:k:1"]
+    for given_order in (both, both[::-1]):
+        assert (tags.decode(given_order), tags.metadata(given_order)) == ({"name": "b"}, {"k": "2"})
