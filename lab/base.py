@@ -61,7 +61,10 @@ NODE = [
     "python3-kombu",
     "python3-flask",
     "python3-sqlalchemy",
+    "python3-alembic",
+    "python3-cryptography",
     "python3-psycopg2",
+    "python3-prometheus-client",
     "gunicorn",
     "rabbitmq-server",
     "postgresql",
@@ -69,6 +72,7 @@ NODE = [
     "kmod",
     "e2fsprogs",
     "openssl",
+    "libfaketime",
 ]
 
 # The guests' kernel and user land: unpacked, never installed (see guest.py).
