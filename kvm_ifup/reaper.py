@@ -8,18 +8,23 @@ from __future__ import annotations
 import argparse
 import contextlib
 import logging
+import time
 
 from ganeti_ext import binding, files
+from ganeti_ext.control import Control
 from ganeti_ext.errors import ConfigError, ExtError
+from ganeti_ext.question import Questions
 from ganeti_ext.service import Loop, log_to_journal
 from kvm_ifup import firewall, links, plan
 from kvm_ifup.apply import Host
 from kvm_ifup.settings import Settings, load
 from kvm_ifup.state import Record, Records
+from kvm_ifup.tally import Tally
 
 log = logging.getLogger(__name__)
 
 PERIOD = 60.0
+CONTROL = "/run/ganeti-ext/reaper/control"
 _CHUNK = 256  # locks held at once, each an open file; a process may have 1024
 
 
@@ -31,14 +36,18 @@ class Reaper:
         self._host = host
         self._settings = settings
         self._directory = settings.binding_directory
+        self.tally = Tally()
 
     def sweep(self) -> None:
         """Undo all that belongs to taps that are gone. Starts no program when there is nothing to do."""
-        for tap in self._bound().union(self._records.taps()):
+        recorded, there = set(self._records.taps()), 0
+        for tap in self._bound() | recorded:
             try:
-                self._sweep(tap)
+                there += not self._sweep(tap) and tap in recorded
             except (ExtError, OSError) as err:
                 log.error("tap %s: %s", tap, err)  # its record stays: tried again at the next sweep
+                self.tally.failures += 1
+        self.tally.records, self.tally.taps, self.tally.swept = len(recorded), there, time.time()
         for folder in (self._records.directory, self._directory):
             for draft in files.abandoned(folder):
                 if files.remove(draft):
@@ -58,17 +67,21 @@ class Reaper:
                 else:  # one that vanished just now must not cost the others theirs
                     chunks += [[tap] for tap in chunk]
 
-    def _sweep(self, tap: str) -> None:
+    def _sweep(self, tap: str) -> bool:
+        """Whether the tap is gone."""
         if not self._stale(tap):
-            return
+            return False
         with self._records.lock(tap):
             stale = self._stale(tap)  # a new guest may have come under the same name
             if isinstance(stale, Record):
                 self._host.undo(stale)
+                self.tally.reaped["record"] += 1
                 log.info("tap %s of %s: gone, removed what it had", tap, stale.instance)
             elif stale:
                 binding.remove(tap, self._directory)
+                self.tally.reaped["binding"] += 1
                 log.info("tap %s of %s: gone, removed its binding", tap, stale.instance)
+        return bool(stale)
 
     def _stale(self, tap: str) -> Record | binding.Binding | None:
         """The record of a tap that is gone, or its binding if it has no record (from before a reboot)."""
@@ -94,6 +107,7 @@ class Reaper:
     def _restore_isolation(self, tap: str, why: Exception) -> None:
         """What a tap may say, though its firewall profile cannot be had, should its file be gone or be bad."""
         log.error("tap %s: rules not restored: %s", tap, why)
+        self.tally.failures += 1
         if not isinstance(why, ConfigError):
             return
         try:
@@ -119,12 +133,15 @@ class Reaper:
                 used = [record.firewall.profile for record in alive if record.firewall and record.firewall.number]
                 rules = plan.skeleton(self._settings, alive) + firewall.rules(used, self._settings)
                 self._host.restore(rules, alive)
+                self.tally.restored += len(alive)
                 log.info("rules of %d taps stand", len(alive))
 
 
 def main() -> int:
     """Run until SIGTERM; SIGHUP heals the rules. Returns the exit code."""
-    argparse.ArgumentParser(prog="ganeti-ext-reaper", description=__doc__).parse_args()
+    parser = argparse.ArgumentParser(prog="ganeti-ext-reaper", description=__doc__)
+    parser.add_argument("--control", default=CONTROL, metavar="PATH", help="its control socket (default: %(default)s)")
+    control = parser.parse_args().control
     log_to_journal()
     try:
         settings = load()
@@ -144,6 +161,8 @@ def main() -> int:
     loop.every(PERIOD, reaper.sweep)
     loop.on_reload(catch_up)
     catch_up()
-    loop.run()
+    questions = Questions("reaper", reaper.tally.status, reaper.tally.metrics)
+    with contextlib.closing(Control(control, questions.begin, loop, group="ganeti-ext")):
+        loop.run()
     departures.close()
     return 0

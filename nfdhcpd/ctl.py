@@ -8,10 +8,11 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from ganeti_ext import ask as ask_of
+from ganeti_ext import kernelqueue, metric
 from ganeti_ext.errors import ExtError
-from nfdhcpd import divert, kernel, metrics, tell
+from nfdhcpd import divert, metrics, tell
 from nfdhcpd import settings as settings_of
-from nfdhcpd.ask import Unavailable, ask
 from nfdhcpd.describe import describe
 from nfdhcpd.probe import PROBES
 from nfdhcpd.settings import General
@@ -19,10 +20,10 @@ from nfdhcpd.settings import General
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from nfdhcpd.metrics import Family
-    from nfdhcpd.session import Record
+    from ganeti_ext.metric import Family
+    from ganeti_ext.session import Record
 
-LISTEN = "127.0.0.1:9467"
+DAEMON = ask_of.Daemon("nfdhcpd", "nfdhcpd")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -86,20 +87,7 @@ def _watch(arguments: argparse.Namespace) -> int:
 
 
 def _metrics(arguments: argparse.Namespace) -> int:
-    _print(metrics.text(list(_families(arguments))))
-    return 0
-
-
-def _export(arguments: argparse.Namespace) -> int:
-    from nfdhcpd import exporter  # noqa: PLC0415 (its library is there on request)
-
-    def found() -> Iterable[Family]:
-        try:
-            return list(_families(arguments))
-        except Unavailable:
-            return metrics.DOWN
-
-    exporter.export(arguments.listen, found)
+    _print(metric.text(_families(arguments)))
     return 0
 
 
@@ -109,12 +97,22 @@ VERBS: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "watch": _watch,
     "test": _test,
     "metrics": _metrics,
-    "export": _export,
 }
 
 
+def ask(path: str, request: Record, patience: float | None = ask_of.PATIENCE) -> Iterator[Record]:
+    """The records of nfdhcpd's answer, see ganeti_ext/ask.py."""
+    return ask_of.ask(path, request, DAEMON, patience)
+
+
 def _families(arguments: argparse.Namespace) -> Iterator[Family]:
-    return metrics.families(ask(arguments.socket, {"do": "metrics"}), kernel.read(), _limited(arguments.config))
+    told = list(ask(arguments.socket, {"do": "metrics"}))
+    yield from metric.families(told)
+    yield from kernelqueue.families(kernelqueue.read(), told[0]["queues"])
+    dropped = _limited(arguments.config)
+    if dropped:
+        listed = ask(arguments.socket, {"do": "list"})
+        yield metrics.limited(dropped, {record["tap"]: record["instance"] for record in listed if "why" not in record})
 
 
 def _limited(config: str) -> dict[str, int]:
@@ -156,14 +154,12 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     watch = verbs.add_parser("watch", parents=[shown], help="what is asked and answered, as it happens")
     test = verbs.add_parser("test", parents=[shown], help="what the guest of a tap would be answered")
     verbs.add_parser("metrics", parents=[everywhere], help="metrics for Prometheus, once")
-    export = verbs.add_parser("export", parents=[everywhere], help="metrics for Prometheus, by HTTP")
     for verb in (show, test):
         verb.add_argument("tap", metavar="TAP")
     watch.add_argument("tap", metavar="TAP", nargs="?")
     for name in PROBES:
         about = f"to {tell.PROBES[name]}"
         test.add_argument(f"--{name}", dest="ask", action="append_const", const=name, help=about)
-    export.add_argument("--listen", default=LISTEN, metavar="HOST:PORT", help="where to serve (default: %(default)s)")
     arguments = parser.parse_args(argv)
     arguments.socket = arguments.socket or _socket(arguments.config)
     return arguments

@@ -5,16 +5,18 @@ from __future__ import annotations
 import contextlib
 import logging
 import signal
+import time
 from typing import TYPE_CHECKING
 
+from ganeti_ext.control import Control
 from ganeti_ext.errors import ExtError
 from ganeti_ext.service import Loop
 from nfdhcpd import divert
 from nfdhcpd import settings as settings_of
 from nfdhcpd.bindings import Directory
-from nfdhcpd.control import Control
 from nfdhcpd.link import Sender
 from nfdhcpd.nfqueue import Queue
+from nfdhcpd.questions import Questions
 from nfdhcpd.rtnetlink import Watch
 from nfdhcpd.service import Service
 
@@ -44,7 +46,8 @@ def serve(settings: Settings, config: str) -> None:
                 undo.callback(queue.close)
                 loop.add(queue, queue.ready)
         if settings.general.control:
-            undo.callback(Control(settings.general.control, service, loop).close)
+            questions = Questions(service, time.time)
+            undo.callback(Control(settings.general.control, questions.begin, loop).close)
         loop.every(TICK, service.tick)
         loop.on_status(lambda: f"{len(list(service.table))} taps served, {len(service.table.stale)} bindings not")
         loop.on_reload(lambda: reload(service, config))

@@ -5,28 +5,28 @@
 {"do": "test", "tap": TAP, "ask": [NAME, ...]}  what it would be answered to some of PROBES, the reply in hex
 {"do": "watch", "tap": TAP}       {"watching": true}, then each transaction as it happens, of all taps without
                                   "tap"; {"lost": N} for those that came faster than they were read; no end
-{"do": "metrics"}                 numbers of the whole daemon, then of each tap
+{"do": "metrics"}                 {"queues": [NUMBER, ...]}, then families (ganeti_ext/metric.py), some a tap at a time
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from ganeti_ext import __version__
+from ganeti_ext import __version__, metric
 from ganeti_ext.errors import ExtError
-from nfdhcpd import discovery, responder
+from nfdhcpd import discovery, metrics, responder
 from nfdhcpd.answer import Pass, Silence
 from nfdhcpd.feed import Feed
 from nfdhcpd.frame import FrameError
 from nfdhcpd.probe import PROBES
-from nfdhcpd.stats import BOUNDS, Counts
+from nfdhcpd.stats import Counts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from ganeti_ext.session import Job, Record
     from nfdhcpd.client import Client
     from nfdhcpd.service import Watcher
-    from nfdhcpd.session import Job, Record
     from nfdhcpd.stats import Stats
     from nfdhcpd.table import Table
 
@@ -90,23 +90,12 @@ class Questions:
     def metrics(self, _request: Record) -> Iterator[Record]:
         """Numbers of the daemon, then those of each tap."""
         table, stats = self._service.table, self._service.stats
-        clients = {client.tap: client for client in table}
-        yield {
-            "version": __version__,
-            "started": self._started,
-            "served": len(clients),
-            "not_served": len(table.stale),
-            "queues": _queues(table),
-            "bounds": list(BOUNDS),
-            "times": stats.times,
-            "seconds": stats.seconds,
-            "foreign": stats.foreign,
-            "bugs": stats.bugs,
-        }
+        instances = {client.tap: client.instance for client in table}
+        counted = {"served": len(instances), "not_served": len(table.stale)}
+        yield {"queues": list(_queues(table))}
+        yield from metric.records(metrics.whole(stats, version=__version__, started=self._started, **counted))
         for tap, counts in list(stats.taps.items()):
-            client = clients.get(tap)
-            instance = client.instance if client else ""
-            yield {"tap": tap, "instance": instance, "answered": counts.answered, "dropped": counts.dropped}
+            yield from metric.records(metrics.tap(tap, instances.get(tap, ""), counts))
 
     def _watch(self, request: Record, wake: Callable[[], None]) -> Job:
         tap = None if request.get("tap") is None else self._known(request)

@@ -24,6 +24,8 @@ class Stats:
     was left to the kernel. `bugs` counts packets that were dropped because the daemon itself failed.
     """
 
+    bounds = BOUNDS
+
     def __init__(self) -> None:
         self.taps: dict[str, Counts] = {}
         self.times = [0] * (len(BOUNDS) + 1)

@@ -11,7 +11,7 @@ from nfdhcpd.describe import describe
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from nfdhcpd.session import Record
+    from ganeti_ext.session import Record
 
 _COLUMNS = ("tap", "instance", "mac", "ipv4", "ipv6", "answered", "dropped")
 REASONS: Mapping[str, str] = {

@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PARTS = ("hooks", "extstorage", "kvm_ifup", "nfdhcpd", "eventd", "frontend")
+PARTS = ("hooks", "extstorage", "kvm_ifup", "nfdhcpd", "eventd", "frontend", "monitor")
 LIBRARIES = {
     "kvm_ifup": {"iptc"},
-    "nfdhcpd": {"netfilterqueue", "prometheus_client", "pyinotify"},
+    "monitor": {"amqp", "kombu", "prometheus_client"},
+    "nfdhcpd": {"netfilterqueue", "pyinotify"},
     "eventd": {"amqp", "kombu", "pyinotify"},
     "frontend": {"flask", "gunicorn", "itsdangerous", "kombu", "sqlalchemy", "werkzeug"},
 }
@@ -25,9 +26,9 @@ LIBRARIES = {
 SOLE_USERS = {
     "amqp": {"eventd/publish.py"},
     "iptc": {"kvm_ifup/xtables.py"},
-    "kombu": {"eventd/publish.py", "frontend/amqp.py"},
+    "kombu": {"eventd/publish.py", "frontend/amqp.py", "monitor/broker.py"},
     "netfilterqueue": {"nfdhcpd/nfqueue.py"},
-    "prometheus_client": {"nfdhcpd/exporter.py"},
+    "prometheus_client": {"monitor/exporter.py"},
     "pyinotify": {"eventd/watch.py", "nfdhcpd/bindings.py"},
 }
 # What runs on a measured node, with the part that is measured.
@@ -57,6 +58,10 @@ CORES = (
     "frontend/difference.py",
     "frontend/reading.py",
     "frontend/translate.py",
+    "ganeti_ext/feed.py",
+    "ganeti_ext/metric.py",
+    "ganeti_ext/session.py",
+    "ganeti_ext/tail.py",
     "hooks/dnsanswer.py",
     "hooks/dnsname.py",
     "hooks/dnsplan.py",
@@ -86,6 +91,7 @@ CORES = (
     "kvm_ifup/ruleset.py",
     "kvm_ifup/selection.py",
     "kvm_ifup/terms.py",
+    "monitor/words.py",
     "nfdhcpd/advert.py",
     "nfdhcpd/answer.py",
     "nfdhcpd/boot.py",
@@ -101,7 +107,6 @@ CORES = (
     "nfdhcpd/probe.py",
     "nfdhcpd/questions.py",
     "nfdhcpd/schedule.py",
-    "nfdhcpd/session.py",
     "nfdhcpd/dhcp4.py",
     "nfdhcpd/dhcp6.py",
     "nfdhcpd/frame.py",
@@ -124,8 +129,8 @@ CORES = (
     "nfdhcpd/told4.py",
 )
 # Where all that nobody expected ends: once per process, at its edge.
-# In nfdhcpd a packet, a question, and a binding must not end the service of all.
-BROAD = {"ganeti_ext/entry.py", "nfdhcpd/control.py", "nfdhcpd/nfqueue.py", "nfdhcpd/table.py"}
+# A question must end no daemon, nor in nfdhcpd a packet and a binding the service of all.
+BROAD = {"ganeti_ext/entry.py", "ganeti_ext/control.py", "nfdhcpd/nfqueue.py", "nfdhcpd/table.py"}
 VAGUE = {"utils", "util", "helpers", "helper", "manager", "common", "misc"}
 # Paths of a developer's machine and words that are not the project's, in pieces: this file is searched too.
 _PIECES = (

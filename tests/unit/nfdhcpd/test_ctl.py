@@ -8,16 +8,18 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ganeti_ext import ask as ask_of
+from ganeti_ext.control import Control
 from ganeti_ext.service import Loop
-from nfdhcpd import ask as ask_of
 from nfdhcpd import ctl, divert
-from nfdhcpd.control import Control
+from nfdhcpd.questions import Questions
 from nfdhcpd.stats import Stats
 from nfdhcpd.table import Table
 from tests.unit.nfdhcpd.guest import BRIDGE, IP4, SETTINGS, TAP, binding
@@ -37,7 +39,7 @@ class Daemon:
         self.watchers: list[Any] = []
         self.loop = Loop()
         self.loop.every(0.01, lambda: None)
-        self.control = Control(path, self, self.loop)
+        self.control = Control(path, Questions(self, time.time).begin, self.loop)
         self._over = False
         self._thread = threading.Thread(target=self._turn)
         self._thread.start()
@@ -205,7 +207,7 @@ def test_no_daemon(tmp_path: Path, capsys: Output) -> None:
 
 def test_a_daemon_that_does_not_answer(tmp_path: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ask_of, "PATIENCE", 0.05)
-    monkeypatch.setattr(ask_of.ask, "__defaults__", (0.05,))
+    monkeypatch.setattr(ctl.ask, "__defaults__", (0.05,))
     with socket.socket(socket.AF_UNIX) as deaf:
         deaf.bind(str(tmp_path / "control"))
         deaf.listen()

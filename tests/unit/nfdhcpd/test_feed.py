@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from nfdhcpd.feed import WAITING, Feed
+from ganeti_ext.feed import WAITING
+from nfdhcpd.feed import Feed
 
 
 def feed(tap: str | None = None) -> tuple[Feed, list[int]]:

@@ -6,35 +6,35 @@ from typing import Any
 
 import pytest
 
+from ganeti_ext import kernelqueue, metric
+from ganeti_ext.kernelqueue import Queue
 from nfdhcpd import metrics
-from nfdhcpd.kernel import Queue
-from nfdhcpd.stats import BOUNDS
+from nfdhcpd.stats import Counts, Stats
 
 parser = pytest.importorskip("prometheus_client.parser")
 
-WHOLE: dict[str, Any] = {
-    "version": "0.1.0",
-    "started": 1700000000.5,
-    "served": 2,
-    "not_served": 1,
-    "queues": [42, 43],
-    "bounds": list(BOUNDS),
-    "times": [1, 0, 2, 0, 0, 0, 0, 0, 0, 1],
-    "seconds": 0.25,
-    "foreign": 4,
-    "bugs": 2,
+TAPS = {
+    "tap0": ("web", Counts({"DISCOVER": 3, "RS": 1}, {})),
+    "tap1": ('a"b\\c\nd', Counts({}, {"spoofed": 9})),
 }
-TAPS = [
-    {"tap": "tap0", "instance": "web", "answered": {"DISCOVER": 3, "RS": 1}, "dropped": {}},
-    {"tap": "tap1", "instance": 'a"b\\c\nd', "answered": {}, "dropped": {"spoofed": 9}},
-]
 QUEUES = {42: Queue(3, 7, 2), 99: Queue(1, 1, 1)}
 
 
-def parsed(*records: Any, queues: Any = QUEUES, limited: Any = None) -> dict[str, Any]:
+def stats() -> Stats:
+    found = Stats()
+    found.times = [1, 0, 2, 0, 0, 0, 0, 0, 0, 1]
+    found.seconds, found.foreign, found.bugs = 0.25, 4, 2
+    return found
+
+
+def parsed(queues: Any = QUEUES, limited: Any = None) -> dict[str, Any]:
     """What the parser finds in the text, by family."""
-    found = list(metrics.families(records, queues, limited or {}))
-    text = "".join(f"{line}\n" for line in metrics.text(found))
+    found = list(metrics.whole(stats(), version="0.1.0", started=1700000000.5, served=2, not_served=1))
+    for tap, (instance, counts) in TAPS.items():
+        found += metrics.tap(tap, instance, counts)
+    found += kernelqueue.families(queues, [42, 43])
+    found.append(metrics.limited(limited or {}, {"tap0": "web"}))
+    text = "".join(f"{line}\n" for line in metric.text(metric.families(metric.records(found))))
     families = list(parser.text_string_to_metric_families(text))
     assert len({family.name for family in families}) == len(families)
     assert all(family.documentation and family.type != "unknown" for family in families)
@@ -48,7 +48,7 @@ def parsed(*records: Any, queues: Any = QUEUES, limited: Any = None) -> dict[str
 
 
 def test_messages_by_tap_and_type_or_reason() -> None:
-    found = parsed(WHOLE, *TAPS)
+    found = parsed()
     assert found["nfdhcpd_requests"] == {
         ("_total", ("instance", "web"), ("tap", "tap0"), ("type", "DISCOVER")): 3,
         ("_total", ("instance", "web"), ("tap", "tap0"), ("type", "RS")): 1,
@@ -59,7 +59,7 @@ def test_messages_by_tap_and_type_or_reason() -> None:
 
 
 def test_handling_times_are_a_histogram() -> None:
-    found = parsed(WHOLE)["nfdhcpd_handling_seconds"]
+    found = parsed()["nfdhcpd_handling_seconds"]
     assert found[("_bucket", ("le", "1e-05"))] == 1
     assert found[("_bucket", ("le", "5e-05"))] == 3
     assert found[("_bucket", ("le", "0.1"))] == 3
@@ -68,7 +68,7 @@ def test_handling_times_are_a_histogram() -> None:
 
 
 def test_the_daemon_itself() -> None:
-    found = parsed(WHOLE)
+    found = parsed()
     assert found["nfdhcpd_up"] == {("",): 1}
     assert found["nfdhcpd_build_info"] == {("", ("version", "0.1.0")): 1}
     assert found["nfdhcpd_start_time_seconds"] == {("",): 1700000000.5}
@@ -78,7 +78,7 @@ def test_the_daemon_itself() -> None:
 
 
 def test_our_queues_in_the_kernel_and_no_others() -> None:
-    found = parsed(WHOLE)
+    found = parsed()
     assert found["nfdhcpd_queue_waiting"] == {("", ("queue", "42")): 3}
     assert found["nfdhcpd_queue_dropped"] == {
         ("_total", ("cause", "full"), ("queue", "42")): 7,
@@ -87,7 +87,7 @@ def test_our_queues_in_the_kernel_and_no_others() -> None:
 
 
 def test_what_the_kernel_dropped_above_the_limit() -> None:
-    found = parsed(WHOLE, *TAPS, limited={"tap0": 12, "tap9": 1})
+    found = parsed(limited={"tap0": 12, "tap9": 1})
     assert found["nfdhcpd_limited"] == {
         ("_total", ("instance", "web"), ("tap", "tap0")): 12,
         ("_total", ("instance", ""), ("tap", "tap9")): 1,
@@ -95,9 +95,5 @@ def test_what_the_kernel_dropped_above_the_limit() -> None:
 
 
 def test_what_cannot_be_seen_is_left_out() -> None:
-    found = parsed(WHOLE, queues={})
+    found = parsed(queues={})
     assert not {"nfdhcpd_queue_waiting", "nfdhcpd_queue_dropped", "nfdhcpd_limited"} & set(found)
-
-
-def test_without_a_daemon() -> None:
-    assert list(metrics.text(metrics.DOWN))[-1] == "nfdhcpd_up 0"

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from scapy.layers.l2 import Ether
 
-from ganeti_ext import __version__
+from ganeti_ext import metric
 from ganeti_ext.errors import ExtError
 from nfdhcpd.answer import Pass, Silence
 from nfdhcpd.client import Client, Link
 from nfdhcpd.questions import Questions, answer
-from nfdhcpd.stats import BOUNDS, Stats
+from nfdhcpd.stats import Stats
 from nfdhcpd.table import Table
 from tests.unit.nfdhcpd.guest import BRIDGE, IP4, MAC_TEXT, SETTINGS, TAP, binding, guest
 
@@ -104,28 +105,19 @@ def test_why_there_is_no_answer(error: Exception, why: str, monkeypatch: pytest.
     assert answer(guest(), "rs") == {"ask": "rs", "why": why}
 
 
-def test_metrics_are_plain_numbers(service: Service) -> None:
+def test_metrics_are_families_with_a_tap_at_a_time(service: Service) -> None:
     service.stats.count(service.stats.of("tap0"), "RS", 0.00003)
     service.stats.drop("tap9", "refused")
     service.stats.foreign = 4
-    service.stats.bugs = 5
-    whole, *taps = ask(service, do="metrics")
-    assert whole == {
-        "version": __version__,
-        "started": 1700000000.0,
-        "served": 1,
-        "not_served": 1,
-        "queues": [42, 43],
-        "bounds": list(BOUNDS),
-        "times": [0, 0, 1, 0, 0, 0, 0, 0, 0, 0],
-        "seconds": 0.00003,
-        "foreign": 4,
-        "bugs": 5,
-    }
-    assert taps == [
-        {"tap": "tap0", "instance": "gx-web", "answered": {"RS": 1}, "dropped": {}},
-        {"tap": "tap9", "instance": "", "answered": {}, "dropped": {"refused": 1}},
-    ]
+    facts, *told = ask(service, do="metrics")
+    assert facts == {"queues": [42, 43]}
+    assert len([record for record in told if record["samples"] and "tap" in record["samples"][0][1]]) == 2
+    found = {family.name: family.samples for family in metric.families(json.loads(json.dumps(told)))}
+    assert found["nfdhcpd_requests_total"] == [(1.0, {"tap": "tap0", "instance": "gx-web", "type": "RS"}, "")]
+    assert found["nfdhcpd_dropped_total"] == [(1.0, {"tap": "tap9", "instance": "", "reason": "refused"}, "")]
+    assert found["nfdhcpd_foreign_total"] == [(4.0, {}, "")]
+    assert found["nfdhcpd_bindings"] == [(1.0, {"state": "served"}, ""), (1.0, {"state": "not_served"}, "")]
+    assert found["nfdhcpd_start_time_seconds"] == [(1700000000.0, {}, "")]
 
 
 def test_watch_tells_what_happens_until_it_is_closed(service: Service) -> None:

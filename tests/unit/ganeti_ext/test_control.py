@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import select
+import shutil
 import socket
 import stat
 import time
@@ -16,29 +17,46 @@ from typing import Any
 
 import pytest
 
+from ganeti_ext.control import IDLE, PEERS, Control
+from ganeti_ext.errors import ExtError
+from ganeti_ext.feed import WAITING, Feed
 from ganeti_ext.service import Loop
-from nfdhcpd.client import Link
-from nfdhcpd.control import IDLE, PEERS, Control
-from nfdhcpd.feed import WAITING
-from nfdhcpd.session import LINE
-from nfdhcpd.stats import Stats
-from nfdhcpd.table import Table
-from tests.unit.nfdhcpd.guest import BRIDGE, SETTINGS, TAP, binding
+from ganeti_ext.session import LINE
 
 
-class Service:
-    def __init__(self, taps: int = 1) -> None:
-        links = {f"tap{number}": Link(7 + number, TAP.mac) for number in range(taps)} | {"br0": BRIDGE}
-        self.table = Table(SETTINGS, links.get)
-        self.stats = Stats()
+class Daemon:
+    """Lists so many records, tells those who watch what happens, and fails in both ways."""
+
+    def __init__(self, records: int = 1) -> None:
+        self.records = records
         self.watchers: list[Any] = []
-        for number in range(taps):
-            list(self.table.put(f"tap{number}", binding(tap=f"tap{number}")))
 
-    def happens(self, tap: str = "tap0", times: int = 1) -> None:
+    def begin(self, request: Any, wake: Any) -> Iterator[Any]:
+        match request.get("do"):
+            case "list":
+                yield from ({"tap": f"tap{number}", "words": "x" * 100} for number in range(self.records))
+            case "watch":
+                yield from self._watch(wake)
+            case "bug":
+                raise ZeroDivisionError
+            case unknown:
+                raise ExtError(f"unknown request {unknown}")
+
+    def _watch(self, wake: Any) -> Iterator[Any]:
+        feed = Feed(wake)
+        self.watchers.append(feed.add)
+        try:
+            yield {"watching": True}
+            while True:
+                yield from feed.taken()
+                yield None
+        finally:
+            self.watchers.remove(feed.add)
+
+    def happens(self, times: int = 1) -> None:
         for _ in range(times):
             for watcher in self.watchers:
-                watcher(tap, "gx-web", "RS", "RA", 0.00001)
+                watcher({"told": "RA"})
 
 
 class Turns(Loop):
@@ -59,8 +77,8 @@ class World:
         self.path = path
         self.now = 0.0
         self.loop = Turns()
-        self.service = Service(taps)
-        self.control = Control(path, self.service, self.loop, lambda: self.now)
+        self.service = Daemon(taps)
+        self.control = Control(path, self.service.begin, self.loop, lambda: self.now)
 
     def connect(self) -> socket.socket:
         sock = socket.socket(socket.AF_UNIX)
@@ -111,8 +129,8 @@ def test_asks_and_answers(world: World) -> None:
     with world.connect() as sock:
         tap, end = world.ask(sock, do="list")
         assert (tap["tap"], end) == ("tap0", {"end": True})
-        assert world.ask(sock, do="show", tap="tap9") == [{"error": "there is no binding of a tap 'tap9'"}]
-        assert world.ask(sock, do="metrics")[0]["served"] == 1
+        assert world.ask(sock, do="show") == [{"error": "unknown request show"}]
+        assert world.ask(sock, do="list")[0]["tap"] == "tap0"
     world.loop.settle()
     assert world.peers() == 0
 
@@ -124,9 +142,23 @@ def test_the_socket_is_for_the_owner_and_the_group_whatever_the_umask(world: Wor
     assert before != 0o117
 
 
+def test_a_group_that_may_ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[Any] = []
+    monkeypatch.setattr(shutil, "chown", lambda *path, **who: given.append((*path, who)))
+    path = str(tmp_path / "control")
+    Control(path, Daemon().begin, Turns(), group="ganeti-ext").close()
+    assert given == [(path, {"group": "ganeti-ext"})]
+
+
+def test_a_group_that_does_not_exist_is_no_hindrance(tmp_path: Path) -> None:
+    control = Control(str(tmp_path / "control"), Daemon().begin, Turns(), group="no-such-group")
+    with contextlib.closing(control):
+        assert os.path.exists(tmp_path / "control")
+
+
 def test_a_peer_that_asks_all_at_once_and_says_that_this_was_all(world: World) -> None:
     with world.connect() as sock:
-        sock.sendall(b'{"do":"list"}\n{"do":"metrics"}')
+        sock.sendall(b'{"do":"list"}\n{"do":"list"}')
         sock.shutdown(socket.SHUT_WR)
         world.loop.settle()
         lines = b"".join(iter(lambda: sock.recv(1 << 16), b"")).splitlines()
@@ -181,9 +213,9 @@ def test_a_slow_reader_stops_his_own_answer_alone_and_is_dropped_in_the_end(tmp_
             world.send(slow, b'{"do":"list"}\n')
         (peer,) = [peer for peer in world.control._peers.values() if peer.session.writes]
         assert len(peer.session.out) < (1 << 17)
-        assert world.ask(other, do="metrics")[-1] == {"end": True}
+        assert "unknown request" in world.ask(other, do="none")[-1]["error"]
         world.now = IDLE
-        world.ask(other, do="metrics")
+        world.ask(other, do="none")
         world.control.sweep()
         assert world.peers() == 1
         assert gone(slow)
@@ -233,7 +265,7 @@ def test_a_watcher_that_does_not_read_is_told_what_it_missed(world: World) -> No
     assert count >= WAITING
 
 
-def test_a_dead_watcher_costs_no_packet(world: World) -> None:
+def test_a_dead_watcher_costs_nothing(world: World) -> None:
     sock = world.connect()
     world.send(sock, b'{"do":"watch"}\n')
     sock.close()
@@ -242,13 +274,9 @@ def test_a_dead_watcher_costs_no_packet(world: World) -> None:
     assert (world.peers(), world.service.watchers) == (0, [])
 
 
-def test_a_bug_ends_the_connection_and_not_the_daemon(
-    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_bug_ends_the_connection_and_not_the_daemon(world: World, caplog: pytest.LogCaptureFixture) -> None:
     with world.connect() as sock, world.connect() as other:
-        with monkeypatch.context() as patch:
-            patch.setattr(world.service.table, "stale", None)
-            world.send(sock, b'{"do":"list"}\n')
+        world.send(sock, b'{"do":"bug"}\n')
         assert gone(sock)
         assert "bug: a connection to the control socket was dropped" in caplog.text
         assert world.ask(other, do="list")[-1] == {"end": True}
@@ -264,20 +292,20 @@ def test_a_socket_left_by_one_who_was_killed_is_replaced(tmp_path: Path) -> None
 
 
 def test_a_second_daemon_does_not_take_the_first_ones_socket(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    second = Control(world.path, world.service, Turns())
+    second = Control(world.path, world.service.begin, Turns())
     second.close()
-    assert "another nfdhcpd listens there" in caplog.text
+    assert "another one listens there" in caplog.text
     with world.connect() as sock:
         assert world.ask(sock, do="list")[-1] == {"end": True}
 
 
 @pytest.mark.parametrize("path", ["{}/none/control", "{}/" + "x" * 200])
-def test_without_a_place_for_the_socket_the_guests_are_served_all_the_same(
+def test_without_a_place_for_the_socket_the_daemon_works_all_the_same(
     tmp_path: Path, path: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        Control(path.format(tmp_path), Service(), Turns()).close()
-    assert "nfdhcpctl will not work" in caplog.text
+        Control(path.format(tmp_path), Daemon().begin, Turns()).close()
+    assert "nobody can ask this daemon" in caplog.text
 
 
 def test_a_lack_of_files_is_said_once_and_tried_again(

@@ -1,11 +1,11 @@
-"""Serves the metrics by HTTP. The only user of python3-prometheus-client."""
+"""Serves metrics by HTTP. The only user of python3-prometheus-client."""
 
 from __future__ import annotations
 
 import signal
 from typing import TYPE_CHECKING
 
-from ganeti_ext.errors import ExtError
+from ganeti_ext.errors import ConfigError, ExtError
 from ganeti_ext.service import notify
 
 try:
@@ -18,10 +18,10 @@ except ImportError as err:
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from nfdhcpd.metrics import Family
+    from ganeti_ext.metric import Family
 
 
-class Guests(Collector):
+class Told(Collector):
     """Collects anew for each scrape."""
 
     def __init__(self, found: Callable[[], Iterable[Family]]) -> None:
@@ -35,7 +35,7 @@ class Guests(Collector):
             yield metric
 
     def describe(self) -> list[Metric]:
-        """Nothing: what there is follows from the guests."""
+        """Nothing: what there is follows from the daemons."""
         return []
 
 
@@ -43,7 +43,7 @@ def export(listen: str, found: Callable[[], Iterable[Family]]) -> None:
     """Serve at HOST:PORT until SIGTERM or SIGINT; ExtError when that cannot be listened at."""
     host, port = address(listen)
     registry = CollectorRegistry()
-    registry.register(Guests(found))
+    registry.register(Told(found))
     ends = {signal.SIGTERM, signal.SIGINT}
     signal.pthread_sigmask(signal.SIG_BLOCK, ends)  # before there are threads
     try:
@@ -58,8 +58,8 @@ def export(listen: str, found: Callable[[], Iterable[Family]]) -> None:
 
 
 def address(listen: str) -> tuple[str, int]:
-    """HOST:PORT or [HOST]:PORT, taken apart; ExtError when it is neither."""
+    """HOST:PORT or [HOST]:PORT, taken apart; ConfigError when it is neither."""
     host, colon, port = listen.rpartition(":")
     if not colon or not host or not port.isdecimal() or int(port) > 65535:
-        raise ExtError(f"--listen {listen!r} is not HOST:PORT")
+        raise ConfigError(f"listen: {listen!r} is not HOST:PORT")
     return host.removeprefix("[").removesuffix("]"), int(port)

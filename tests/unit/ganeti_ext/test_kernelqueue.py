@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from nfdhcpd import kernel
-from nfdhcpd.kernel import Queue
+from ganeti_ext import kernelqueue as kernel
+from ganeti_ext.kernelqueue import Queue
 
 # As Linux 6.12 prints it, seq_show() of net/netfilter/nfnetlink_queue.c.
 TEXT = "   42  27421     3 2 65531     7     2      129  1\n   43 4294940     0 2 65531     0     0        0  1\n"

@@ -1,4 +1,4 @@
-"""What the kernel counts about the daemon's queues (/proc/net/netfilter/nfnetlink_queue)."""
+"""What the kernel counts about the queues of packets that nfdhcpd answers (/proc/net/netfilter/nfnetlink_queue)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import contextlib
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
+from ganeti_ext.metric import Family, Sample
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
 PATH = "/proc/net/netfilter/nfnetlink_queue"
 FILE = "nfqueue"  # its name among the files that systemd opens for us: it is root's alone
@@ -47,3 +49,15 @@ def _opened(env: Mapping[str, str]) -> int | None:
     if env.get("LISTEN_PID") != str(os.getpid()) or FILE not in names:
         return None
     return _FIRST + names.index(FILE)
+
+
+def families(found: Mapping[int, Queue], ours: Collection[int]) -> Iterator[Family]:
+    """Metrics of the queues whose numbers are ours."""
+    waiting, dropped = [], []
+    for number in sorted(set(found) & set(ours)):
+        queue, label = found[number], str(number)
+        waiting.append(Sample(queue.waiting, {"queue": label}))
+        for cause, count in (("full", queue.full), ("undelivered", queue.undelivered)):
+            dropped.append(Sample(count, {"queue": label, "cause": cause}))
+    yield Family("nfdhcpd_queue_waiting", "gauge", "Packets that wait in the kernel's queue", waiting)
+    yield Family("nfdhcpd_queue_dropped_total", "counter", "Packets that the kernel's queue lost", dropped)

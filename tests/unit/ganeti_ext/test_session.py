@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ganeti_ext.errors import ExtError
-from nfdhcpd.session import LINE, ROOM, SLICE, Session
+from ganeti_ext.session import LINE, ROOM, SLICE, Session
 
 
 class Clock:

@@ -1,7 +1,7 @@
 """One conversation on the control socket: requests in, answers out, a bounded piece at a time. No socket, no clock.
 
-Each line is a JSON object. A request names what it wants in "do" (questions.py); its answer is any number of lines
-and then {"end": true}, or {"error": "what is wrong"} in place of the rest. Another request may follow it.
+Each line is a JSON object. A request names what it wants in "do" (each daemon's questions); its answer is any number
+of lines and then {"end": true}, or {"error": "what is wrong"} in place of the rest. Another request may follow it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 LINE = 4096  # bytes of a request
 ROOM = 1 << 16  # bytes that wait for the peer: an answer is made no faster than it is taken
-SLICE = 0.0005  # seconds that one call spends on an answer: packets wait meanwhile
+SLICE = 0.0005  # seconds that one call spends on an answer: the daemon's own work waits meanwhile
 
 
 class Session:

@@ -1,8 +1,8 @@
-"""The control socket: a Unix stream socket on which the daemon tells of itself, for nfdhcpctl.
+"""A daemon's control socket: a Unix stream socket on which it tells of itself.
 
-What is said on it stands in session.py (form) and questions.py (content). Guests come first: a turn of the daemon's
-loop does one thing here, half a millisecond long at most, however many peers there are; nothing blocks, and what a
-peer does wrong ends its own connection. The socket's mode lets root and the daemon's group in.
+What is said on it stands in session.py (form) and the daemon's questions.py (content). The daemon's own work comes
+first: a turn of its loop does one thing here, half a millisecond long at most, however many peers there are; nothing
+blocks, and what a peer does wrong ends its own connection. The socket's mode lets root and one group in.
 """
 
 from __future__ import annotations
@@ -11,20 +11,23 @@ import contextlib
 import logging
 import os
 import select
+import shutil
 import socket
 import time
 from functools import partial
 from typing import TYPE_CHECKING
 
 from ganeti_ext.errors import ExtError
-from nfdhcpd.questions import Questions
-from nfdhcpd.session import Session
+from ganeti_ext.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ganeti_ext.service import Loop
-    from nfdhcpd.questions import Service
+    from ganeti_ext.session import Job, Record
+
+    # Gives a request's answer, which may raise ExtError at any time; the other is called when one that waits has more.
+    Begin = Callable[[Record, Callable[[], None]], Job]
 
 log = logging.getLogger(__name__)
 
@@ -35,20 +38,29 @@ CHUNK = 4096
 
 
 class Control:
-    """Listens at a path from its making on. When it cannot it says so: the guests are served all the same."""
+    """Listens at a path from its making on. When it cannot it says so: the daemon does its work all the same.
 
-    def __init__(self, path: str, service: Service, loop: Loop, clock: Callable[[], float] = time.monotonic) -> None:
+    `group` is who may ask beside root and the daemon's user; "" is the group that the daemon runs as.
+    """
+
+    def __init__(
+        self, path: str, begin: Begin, loop: Loop, clock: Callable[[], float] = time.monotonic, group: str = ""
+    ) -> None:
         self._path = path
         self._clock = clock
-        self._questions = Questions(service, time.time)
+        self._begin = begin
         self._peers: dict[int, _Peer] = {}
         self._epoll = select.epoll()
         self._listener: socket.socket | None = None
         try:
             self._listener = _listen(path)
         except (OSError, ExtError) as err:
-            log.warning("no control socket at %s, nfdhcpctl will not work: %s", path, err)
+            log.warning("no control socket at %s, nobody can ask this daemon: %s", path, err)
             return
+        if group:
+            # In a checkout there may be no such group, and root is the one to ask.
+            with contextlib.suppress(LookupError, OSError):
+                shutil.chown(path, group=group)
         self._epoll.register(self._listener, select.EPOLLIN)
         loop.add(self._epoll, self.ready)
         loop.every(SWEEP, self.sweep)
@@ -104,9 +116,12 @@ class Control:
                 sock.send(b'{"error":"too many connections"}\n')
             return
         peer = _Peer(sock, self._clock())
-        peer.session = Session(partial(self._questions.begin, wake=partial(self._wake, peer)), time.perf_counter)
+        peer.session = Session(partial(self._asked, peer), time.perf_counter)
         self._peers[sock.fileno()] = peer
         self._epoll.register(sock, select.EPOLLIN)
+
+    def _asked(self, peer: _Peer, request: Record) -> Job:
+        return self._begin(request, partial(self._wake, peer))
 
     def _serve(self, peer: _Peer, events: int) -> None:
         session = peer.session
@@ -157,7 +172,7 @@ def _listen(path: str) -> socket.socket:
         except (FileNotFoundError, ConnectionRefusedError):
             pass  # nobody, or the remains of one who was killed
         else:
-            raise ExtError("another nfdhcpd listens there")
+            raise ExtError("another one listens there")
         sock.close()
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)

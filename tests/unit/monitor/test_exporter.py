@@ -9,17 +9,16 @@ import socket
 import sys
 import threading
 import urllib.request
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ganeti_ext.errors import ExtError
-from nfdhcpd import ctl, metrics
-from nfdhcpd.metrics import Family, Sample
+from ganeti_ext import metric
+from ganeti_ext.errors import ConfigError, ExtError
+from ganeti_ext.metric import Family, Sample
 
 parser = pytest.importorskip("prometheus_client.parser")
-exporter = importlib.import_module("nfdhcpd.exporter")
+exporter = importlib.import_module("monitor.exporter")
 
 
 class Ready(threading.Thread):
@@ -101,17 +100,10 @@ def parse(text: str) -> list[Any]:
     return list(parser.text_string_to_metric_families(text))
 
 
-def test_without_a_daemon_it_says_so(scraper: Ready, unused_port: int, tmp_path: Path) -> None:
-    argv = ["export", "--listen", f"127.0.0.1:{unused_port}", "--socket", str(tmp_path / "none")]
-    assert ctl.main(argv) == 0
-    scraper.join()
-    assert "nfdhcpd_up 0.0\n" in scraper.texts[0]
-
-
 def test_the_exporter_and_the_command_tell_the_same() -> None:
     families = [Family("nfdhcpd_up", "gauge", "Up", [Sample(1)])]
-    collected = list(exporter.Guests(lambda: families).collect())
-    (plain,) = parse("".join(f"{line}\n" for line in metrics.text(families)))
+    collected = list(exporter.Told(lambda: families).collect())
+    (plain,) = parse("".join(f"{line}\n" for line in metric.text(families)))
     assert [(found.name, found.type, found.samples) for found in collected] == [(plain.name, plain.type, plain.samples)]
 
 
@@ -136,12 +128,12 @@ def test_addresses(listen: str, found: tuple[str, int]) -> None:
 
 @pytest.mark.parametrize("listen", ["9467", ":9467", "host:", "host:x", "host:65536", ""])
 def test_bad_addresses(listen: str) -> None:
-    with pytest.raises(ExtError, match="is not HOST:PORT"):
+    with pytest.raises(ConfigError, match="is not HOST:PORT"):
         exporter.address(listen)
 
 
 def test_without_the_library_it_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "prometheus_client", None)
-    monkeypatch.delitem(sys.modules, "nfdhcpd.exporter")
+    monkeypatch.delitem(sys.modules, "monitor.exporter")
     with pytest.raises(ExtError, match="python3-prometheus-client is not installed"):
-        importlib.import_module("nfdhcpd.exporter")
+        importlib.import_module("monitor.exporter")
