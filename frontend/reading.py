@@ -7,8 +7,8 @@ instance_nics; `of_rapi` makes the same, and beparams, of an entry of RAPI's lis
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from ganeti_ext import tags
 from ganeti_ext.address import eui64
@@ -18,6 +18,7 @@ Columns = dict[str, Any]
 _POWER = {True: "ACTIVE", False: "SHUTOFF"}
 _COLUMN = {"project": "project_id", "user": "user_id", "name": "name", "flavor": "flavor_id", "image": "image_id"}
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_IDENT = re.compile(r"[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}")
 
 
 def facets(read: Mapping[str, Any], subnets6: Mapping[str, str | None]) -> Iterator[tuple[str, Columns]]:
@@ -31,7 +32,8 @@ def facets(read: Mapping[str, Any], subnets6: Mapping[str, str | None]) -> Itera
     if state.get("pnode"):
         yield "host", {"host": state["pnode"]}
     for fact, value in tags.decode(state.get("tags") or ()).items():
-        yield fact, {_COLUMN[fact]: value}
+        if fact in _COLUMN:
+            yield fact, {_COLUMN[fact]: value}
     if read.get("instance_nics") is not None:
         yield "nics", {"nics": [_nic(nic, subnets6) for nic in read["instance_nics"]]}
     yield from size(read.get("beparams") or {})
@@ -58,10 +60,50 @@ def of_rapi(instance: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def server_id(instance: str, prefix: str) -> str | None:
-    """The UUID in the name of an instance that the front made; None for every other instance."""
+def server_id(
+    instance: str, prefix: str, facts: Mapping[str, str] | None = None, uuid: str | None = None
+) -> str | None:
+    """The UUID of an instance's server; None for an instance that is none of the front's.
+
+    What its tags say (also after a rename), else the UUID in the name that the front gave it, else Ganeti's own
+    `uuid` of an instance that an administrator made and tagged with its project.
+    """
+    told = (facts or {}).get("server", "")
+    if _UUID.fullmatch(told):
+        return told
     label = instance.split(".", 1)[0].removeprefix(prefix)
-    return label if instance.startswith(prefix) and _UUID.fullmatch(label) else None
+    if instance.startswith(prefix) and _UUID.fullmatch(label):
+        return label
+    return uuid if uuid and (facts or {}).get("project") else None
+
+
+class Owners(NamedTuple):
+    """The ids of projects and users by their names."""
+
+    projects: Mapping[str, str]
+    users: Mapping[str, str]
+
+
+def facts(found: Iterable[str], owners: Owners) -> dict[str, str]:
+    """The facts in tags, with the owner's name replaced by his id.
+
+    An id that is not known is kept: its project may be restored later. A name that is not known is nobody: such
+    a project is left out, and such a user is "".
+    """
+    told = tags.decode(found)
+    project = _ident(told.get("project", ""), owners.projects)
+    told.pop("project", None)
+    if project:
+        told["project"] = project
+    if "user" in told:
+        told["user"] = _ident(told["user"], owners.users)
+    return told
+
+
+def _ident(value: str, by_name: Mapping[str, str]) -> str:
+    if _IDENT.fullmatch(value) or value in by_name.values():
+        return value
+    return by_name.get(value, "")
 
 
 def new_row(ident: str, instance: str, facts: Mapping[str, str], flavor: Mapping[str, int], created: float) -> Columns:

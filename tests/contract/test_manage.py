@@ -367,7 +367,7 @@ def test_servers_and_what_differs(manage: Manage) -> None:
         assert manage.ok("reconcile") == f"{said}1 mended\n"
         assert manage.ok("reconcile") == "nothing differs\n"
         shown = manage.ok("server-list").splitlines()[1]
-        assert shown.split() == [updates.NAME, "Größe", "1", "p1", "ACTIVE", "-", "n1"]
+        assert shown.split() == [updates.NAME, "Größe", "1", updates.PROJECT, "ACTIVE", "-", "n1"]
         assert manage.ok("status").splitlines() == [
             "database: ok, 1 servers, 0 messages that could not be understood",
             "broker: ok, 0 messages wait",

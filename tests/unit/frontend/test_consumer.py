@@ -73,7 +73,9 @@ def test_a_create_without_a_row_makes_one_from_its_tags(mirror: Mirror, engine: 
     found = rows(engine, db.server)[0]
     assert found["id"] == updates.IDENT
     assert found["name"] == "Größe 1"
-    assert [found[f"{name}_id"] for name in ("project", "user", "flavor", "image")] == ["p1", "u1", "f1", "i1"]
+    assert [found[f"{name}_id"] for name in ("project", "user", "flavor", "image")] == [
+        *(updates.PROJECT, updates.USER, "f1", "i1"),
+    ]
     assert (found["vcpus"], found["ram"], found["disk"], found["created"]) == (2, 512, 3, BEGIN + 5)
     assert found["status"] == ("BUILD" if status == "queued" else "ACTIVE")
 
@@ -89,7 +91,7 @@ def test_a_row_from_tags_has_the_size_of_its_flavor(mirror: Mirror, engine: Engi
 def test_tags_may_come_from_ganeti_instead_of_the_job(mirror: Mirror, engine: Engine) -> None:
     tags = create("success")["job_fields"]["tags"]
     tell(mirror, create("success", at=5, job_fields={}, **read(True, at=6, tags=tags)))
-    assert rows(engine, db.server)[0]["project_id"] == "p1"
+    assert rows(engine, db.server)[0]["project_id"] == updates.PROJECT
 
 
 @pytest.mark.parametrize(

@@ -233,7 +233,7 @@ def test_an_unknown_instance_of_ours_gets_its_row_from_its_tags(
     mended(reconciler)
     made = server(engine)
     assert (made["name"], made["status"], made["host"]) == ("Größe 1", "ACTIVE", "n1")
-    assert (made["project_id"], made["vcpus"], made["ram"], made["disk"]) == ("p1", 2, 512, 3)
+    assert (made["project_id"], made["vcpus"], made["ram"], made["disk"]) == (updates.PROJECT, 2, 512, 3)
     assert made["created"] == BEGIN - 1000
     assert made["nics"][0]["ip6"] == "2001:db8::a800:ff:fe12:3456"
     with engine.connect() as connection:

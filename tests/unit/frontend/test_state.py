@@ -159,7 +159,7 @@ def test_address_by_eui_64_only_in_a_64() -> None:
 def test_name_and_owner_follow_the_tags() -> None:
     facts = tags.encode({"name": "new", "project": "p2"})
     found = after(settled(), op("OP_TAGS_SET", "success", at=5, **read(None, at=6, tags=facts)))
-    assert (found["name"], found["project_id"], found["user_id"]) == ("new", "p2", "u1")
+    assert (found["name"], found["project_id"], found["user_id"]) == ("new", "p2", updates.USER)
 
 
 def test_size_follows_a_modification() -> None:

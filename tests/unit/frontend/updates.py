@@ -11,7 +11,8 @@ from ganeti_ext import event, tags
 IDENT = "7a1f0a52-52b4-4f0d-9d39-0a0b7c4f9c11"
 NAME = f"gx-{IDENT}"
 MAC = "aa:00:00:12:34:56"
-FACTS = {"project": "p1", "user": "u1", "name": "Größe 1", "flavor": "f1", "image": "i1"}
+PROJECT, USER = "3c0f5b1e7a6d4c0f8d1e2f3a4b5c6d71", "3c0f5b1e7a6d4c0f8d1e2f3a4b5c6d72"
+FACTS = {"project": PROJECT, "user": USER, "name": "Größe 1", "flavor": "f1", "image": "i1"}
 NIC = {"network": "blue", "ip": "10.0.0.2", "mac": MAC, "uuid": "n1", "name": None, "mode": "bridged", "link": "br0"}
 SHOWN_NIC = {"network": "blue", "ip": "10.0.0.2", "ip6": None, "mac": MAC, "uuid": "n1"}
 BEGIN = 1_700_000_000
