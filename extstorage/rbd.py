@@ -47,7 +47,7 @@ def verify(settings: Settings) -> None:
 def _seen(settings: Settings, name: str) -> bool:
     from extstorage import rbd_pool  # noqa: PLC0415 (see above)
 
-    with rbd_pool.Pool(settings) as pool:
+    with rbd_pool.LastPool(settings) as pool:
         found = pool.has(name)
     if found:
         rbd_memory.note(settings, name)

@@ -17,7 +17,7 @@ from extstorage import (
 )
 from extstorage.found import SNAPSHOT
 from extstorage.rbd_image import Image
-from extstorage.rbd_pool import Pool
+from extstorage.rbd_pool import LastPool
 from extstorage.rbd_record import Record
 from extstorage.rbd_settings import volume_name
 from extstorage.size import MIB, octets
@@ -27,6 +27,7 @@ from ganeti_ext.errors import ContractError, ExtError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from extstorage.rbd_pool import Pool
     from extstorage.rbd_settings import Settings
     from ganeti_ext.volenv import Volume
 
@@ -38,7 +39,7 @@ def create(settings: Settings, volume: Volume) -> None:
     source = volume.params.get("origin")
     if volume.params.get("access") == "userspace":
         rbd_uri.uri(settings, name)  # better an error here than a volume that nobody can attach
-    with Pool(settings) as pool:
+    with LastPool(settings) as pool:
         if _reused(pool, name, size, volume):
             return
 
@@ -63,7 +64,7 @@ def remove(settings: Settings, volume: Volume) -> None:
     name = volume_name(volume.name)
     rbd_device.detach(settings, name)
     rbd_memory.forget(settings, name)
-    with Pool(settings) as pool:
+    with LastPool(settings) as pool:
         rbd_volume.discard(pool, name, lambda: rbd_removal.remove(pool, name))
 
 
@@ -71,7 +72,7 @@ def grow(settings: Settings, volume: Volume) -> None:
     """A running QEMU hears of it from librbd; its guest by block_resize, which Ganeti sends from 3.1 on."""
     name = volume_name(volume.name)
     size = rbd_image.fitting(name, octets(volume.new_size_mib, "VOL_NEW_SIZE"))
-    with Pool(settings) as pool:
+    with LastPool(settings) as pool:
         rbd_volume.required(pool, name)
         with Image(pool, name) as image:
             found = image.grow(size)
@@ -81,7 +82,7 @@ def grow(settings: Settings, volume: Volume) -> None:
 
 def setinfo(settings: Settings, volume: Volume) -> None:
     name = volume_name(volume.name)
-    with Pool(settings) as pool:
+    with LastPool(settings) as pool:
         rbd_volume.required(pool, name)
         with Image(pool, name) as image:
             image.describe(volume.metadata or "")
@@ -92,7 +93,7 @@ def snapshot(settings: Settings, volume: Volume) -> None:
     if volume.snapshot is None:
         raise ContractError("VOL_SNAPSHOT_NAME is not set")
     name, target = volume_name(volume.name), volume_name(volume.snapshot)
-    with Pool(settings) as pool:
+    with LastPool(settings) as pool:
 
         def fill() -> Record:
             return rbd_origin.from_volume(pool, name, target, SNAPSHOT)
@@ -105,13 +106,13 @@ def snapshot(settings: Settings, volume: Volume) -> None:
 def open_(settings: Settings, volume: Volume) -> None:
     """Take the lock for this node, alone or shared; dead clients, and those of nodes that are down, write no more."""
     name = volume_name(volume.name)
-    with Pool(settings) as pool:
+    with LastPool(settings) as pool:
         rbd_holding.take(pool, name, exclusive=volume.exclusive)
     rbd_memory.note(settings, name)
 
 
 def close(settings: Settings, volume: Volume) -> None:
-    with Pool(settings) as pool:
+    with LastPool(settings) as pool:
         rbd_holding.give_up(pool, volume_name(volume.name))
 
 
