@@ -1,229 +1,82 @@
-"""The front's database: what tenants may use, and a copy of what Ganeti has.
-
-Rows of `server`, `network` and their columns are written by the update path alone (consumer.py, and
-reconcile.py at its start), with one exception: the row of a server whose create job was just accepted.
-All of it can be rebuilt from Ganeti; `project`, `user`, `membership`, `flavor` and `image` are the
-administrator's, by ganeti-ext-manage.
-
-Times are UTC seconds since 1970 (float). SQLAlchemy Core, in the subset that 1.4 and 2.0 share.
-"""
+"""The front's database, on SQLite or PostgreSQL: how it is opened, and read. What stands in it: tables.py."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import (
-    JSON,
-    BigInteger,
-    Boolean,
-    Column,
-    Connection,
-    Engine,
-    Float,
-    ForeignKey,
-    Integer,
-    MetaData,
-    Select,
-    String,
-    Table,
-    Text,
-    create_engine,
-    event,
-)
-from sqlalchemy.exc import OperationalError, ProgrammingError
+from sqlalchemy import Connection, Engine, Select, create_engine, event
+from sqlalchemy.engine import make_url
 
-metadata = MetaData()
-
-project = Table(
-    "project",
+from frontend import migration
+from frontend.tables import (
+    action,
+    beat,
+    comparison,
+    dead_letter,
+    flavor,
+    image,
+    membership,
     metadata,
-    Column("id", String(36), primary_key=True),
-    Column("name", String(255), nullable=False, unique=True),
-    Column("max_servers", Integer, nullable=False),
-    Column("max_cores", Integer, nullable=False),
-    Column("max_ram", Integer, nullable=False),  # MiB
+    network,
+    owed,
+    probe,
+    project,
+    removed_network,
+    server,
+    user,
 )
 
-user = Table(
-    "user_account",  # "user" is a reserved word of SQL
-    metadata,
-    Column("id", String(36), primary_key=True),
-    Column("name", String(255), nullable=False, unique=True),
-    Column("password_hash", String(255), nullable=False),
-    Column("enabled", Boolean, nullable=False),
-)
-
-membership = Table(
-    "membership",
-    metadata,
-    Column("user_id", ForeignKey("user_account.id", ondelete="CASCADE"), primary_key=True),
-    Column("project_id", ForeignKey("project.id", ondelete="CASCADE"), primary_key=True),
-    Column("role", String(16), primary_key=True),  # member, reader, admin
-)
-
-flavor = Table(
-    "flavor",
-    metadata,
-    Column("id", String(36), primary_key=True),
-    Column("name", String(255), nullable=False, unique=True),
-    Column("vcpus", Integer, nullable=False),
-    Column("ram", Integer, nullable=False),  # MiB
-    Column("disk", Integer, nullable=False),  # GiB
-)
-
-image = Table(
-    "image",
-    metadata,
-    Column("id", String(36), primary_key=True),  # also the file's name in the image store: ID.raw
-    Column("name", String(255), nullable=False),
-    Column("owner_id", ForeignKey("project.id"), nullable=True),
-    Column("visibility", String(16), nullable=False),  # public, private
-    Column("size", BigInteger, nullable=False),  # bytes
-    Column("sha256", String(64), nullable=False),
-    Column("min_disk", Integer, nullable=False),  # GiB
-    Column("min_ram", Integer, nullable=False),  # MiB
-    Column("created", Float, nullable=False),
-    Column("properties", JSON, nullable=False),
-)
-
-network = Table(
-    "network",
-    metadata,
-    Column("id", String(36), primary_key=True),  # Ganeti's UUID of it
-    Column("name", String(255), nullable=False, unique=True),
-    Column("subnet", String(64), nullable=True),
-    Column("gateway", String(64), nullable=True),
-    Column("subnet6", String(64), nullable=True),
-    Column("gateway6", String(64), nullable=True),
-    Column("tags", JSON, nullable=False),
-    Column("updated", Float, nullable=False),
-    Column("read_order", JSON, nullable=True),  # when Ganeti said this, see mirror.py
-)
-
-# So that a late message about a network does not bring it back.
-removed_network = Table(
-    "removed_network",
-    metadata,
-    Column("name", String(255), primary_key=True),
-    Column("order", JSON, nullable=False),  # of the job that removed it
-)
-
-server = Table(
-    "server",
-    metadata,
-    Column("id", String(36), primary_key=True),
-    Column("instance", String(255), nullable=False, unique=True),  # its name in Ganeti
-    Column("project_id", String(36), nullable=False, index=True),
-    Column("user_id", String(36), nullable=False),
-    Column("name", Text, nullable=False),
-    Column("flavor_id", String(36), nullable=False),
-    Column("image_id", String(36), nullable=False),
-    Column("vcpus", Integer, nullable=False),
-    Column("ram", Integer, nullable=False),
-    Column("disk", Integer, nullable=False),
-    Column("status", String(16), nullable=False),  # BUILD ACTIVE SHUTOFF ERROR
-    Column("task", String(32), nullable=True),  # what a job is doing: see state.py
-    Column("fault", Text, nullable=True),
-    Column("host", String(255), nullable=True),  # the node
-    Column("nics", JSON, nullable=False),  # [{network (name), ip, ip6, mac, uuid}]
-    Column("created", Float, nullable=False),
-    Column("updated", Float, nullable=False),
-    Column("deleted", Float, nullable=True),
-    Column("job", Integer, nullable=True),  # the last job that has or had a task, and ...
-    Column("job_order", JSON, nullable=True),  # ... the `order` of its last message (ganeti_ext/event.py)
-    Column("power", String(16), nullable=True),  # ACTIVE, SHUTOFF: what Ganeti said last, also when status is ERROR
-    Column("clocks", JSON, nullable=True),  # {facet: order of what was said of it last}, see state.py
-    Column("progress", Integer, nullable=True),  # percent of the image's copy while the server is made
-)
-
-# Jobs' opcodes on objects that are ours to tell of, for a while. What must be done once for each of them hangs on
-# the transaction that sets `ended`.
-action = Table(
+__all__ = [
     "action",
-    metadata,
-    Column("cluster", String(255), primary_key=True),
-    Column("job", Integer, primary_key=True, autoincrement=False),
-    Column("op_index", Integer, primary_key=True, autoincrement=False),
-    Column("operation", String(64), nullable=False),  # OP_INSTANCE_CREATE, ...
-    Column("kind", String(16), nullable=False),  # instance network node group cluster
-    Column("name", String(255), nullable=False),  # of the instance, the network ...
-    Column("server_id", String(36), nullable=True, index=True),
-    Column("status", String(16), nullable=False),  # ganeti_ext/event.py RANKS
-    Column("rank", Integer, nullable=False),
-    Column("began", Float, nullable=False),  # the master's clock, as all of a message's `order`
-    Column("updated", Float, nullable=False, index=True),
-    Column("message", Text, nullable=True),  # why it failed, without secrets
-    Column("ended", Float, nullable=True),  # null until it is final
-)
-
-# What the front has promised and cannot do yet.
-owed = Table(
-    "owed",
-    metadata,
-    Column("id", String(36), primary_key=True),
-    Column("server_id", String(36), nullable=False, index=True),
-    Column("what", String(16), nullable=False),  # create, remove
-    Column("body", Text, nullable=True),  # of a create: the request, encrypted with the front's secret
-    Column("job", Integer, nullable=True),  # the one that it waits for
-    Column("tries", Integer, nullable=False),
-    Column("due", Float, nullable=False),
-)
-
-# Signs of life sent through the whole path, and when they came out of it.
-probe = Table(
-    "probe",
-    metadata,
-    Column("id", String(255), primary_key=True),
-    Column("sent", Float, nullable=False),
-    Column("received", Float, nullable=True),
-)
-
-# What the last comparison with Ganeti found: one row.
-comparison = Table(
+    "beat",
     "comparison",
-    metadata,
-    Column("id", Integer, primary_key=True, autoincrement=False),  # 1
-    Column("time", Float, nullable=False),
-    Column("seconds", Float, nullable=False),  # that it took
-    Column("found", JSON, nullable=False),  # {kind of discrepancy: how many}
-    Column("mended", Integer, nullable=False),
-    Column("trigger", String(32), nullable=False),
-    Column("error", Text, nullable=True),
-)
-
-# Messages that could not be understood, for an administrator to read.
-dead_letter = Table(
+    "connect",
+    "connect_writer",
     "dead_letter",
-    metadata,
-    Column("digest", String(64), primary_key=True),  # SHA-256 of the body: a repeated message is kept once
-    Column("body", Text, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("time", Float, nullable=False),
-    Column("tries", Integer, nullable=False, server_default="0"),  # how often it was replayed
-)
+    "flavor",
+    "image",
+    "membership",
+    "metadata",
+    "network",
+    "open_engine",
+    "owed",
+    "probe",
+    "project",
+    "removed_network",
+    "row",
+    "rows",
+    "schema_fault",
+    "server",
+    "user",
+]
+
+# Milliseconds that SQLite waits for another process's transaction: the consumer's take 0.1 s at most.
+_BUSY = 10_000
 
 
-def connect(url: str) -> Engine:
-    """An engine for sqlite:///PATH or postgresql://..., with the tables made where they lack."""
-    engine = create_engine(url, future=True, pool_pre_ping=True)
+def open_engine(url: str) -> Engine:
+    """An engine for sqlite:///PATH or postgresql://..., as the database is."""
+    parsed = make_url(url)
+    arguments: dict[str, Any] = {}
+    if (parsed.get_backend_name(), parsed.get_driver_name()) == ("postgresql", "psycopg2"):
+        from frontend import postgres  # noqa: PLC0415 (psycopg2 is not needed without PostgreSQL)
+
+        arguments = postgres.arguments(parsed.query)
+    # What stands in a statement's parameters stands in the rows, too, but has no place in a log.
+    engine = create_engine(url, pool_pre_ping=True, hide_parameters=True, connect_args=arguments)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _tune_sqlite)
-    try:
-        metadata.create_all(engine)
-    except (OperationalError, ProgrammingError):  # another process was making them: now they are there
-        metadata.create_all(engine)
     return engine
 
 
-def rows(connection: Connection, query: Select[Any]) -> list[dict[str, Any]]:
-    """All rows of a query, by column name."""
-    return [dict(row) for row in connection.execute(query).mappings()]
+def connect(url: str) -> Engine:
+    """The same, with the tables made or brought up to date.
 
-
-def row(connection: Connection, query: Select[Any]) -> dict[str, Any] | None:
-    """The one row of a query, or None."""
-    found = connection.execute(query).mappings().one_or_none()
-    return dict(found) if found is not None else None
+    ConfigError when the database is of a newer program, SQLAlchemyError when it does not answer.
+    """
+    engine = open_engine(url)
+    migration.ensure(engine)
+    return engine
 
 
 def connect_writer(url: str) -> Engine:
@@ -237,9 +90,26 @@ def connect_writer(url: str) -> Engine:
     return engine
 
 
+def schema_fault(engine: Engine) -> str | None:
+    """What is wrong with the version of the tables; None when it is this program's."""
+    found = migration.version(engine)
+    return None if found == migration.NEWEST else f"version {found or 'none'}, this program needs {migration.NEWEST}"
+
+
+def rows(connection: Connection, query: Select[Any]) -> list[dict[str, Any]]:
+    """All rows of a query, by column name."""
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def row(connection: Connection, query: Select[Any]) -> dict[str, Any] | None:
+    """The one row of a query, or None."""
+    found = connection.execute(query).mappings().one_or_none()
+    return dict(found) if found is not None else None
+
+
 def _tune_sqlite(connection: object, _: object) -> None:
     cursor = connection.cursor()  # type: ignore[attr-defined]
     # WAL: readers never wait for the consumer's writes.
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=30000", "foreign_keys=ON"):
+    for pragma in (f"busy_timeout={_BUSY}", "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()

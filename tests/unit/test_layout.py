@@ -20,7 +20,7 @@ LIBRARIES = {
     "monitor": {"amqp", "kombu", "prometheus_client"},
     "nfdhcpd": {"netfilterqueue", "pyinotify"},
     "eventd": {"amqp", "kombu", "pyinotify"},
-    "frontend": {"flask", "gunicorn", "itsdangerous", "kombu", "sqlalchemy", "werkzeug"},
+    "frontend": {"alembic", "flask", "gunicorn", "itsdangerous", "kombu", "psycopg2", "sqlalchemy", "werkzeug"},
 }
 # The one module of a part that knows a library: to change the library is to change one file.
 SOLE_USERS = {
@@ -29,6 +29,7 @@ SOLE_USERS = {
     "kombu": {"eventd/publish.py", "frontend/amqp.py", "monitor/broker.py"},
     "netfilterqueue": {"nfdhcpd/nfqueue.py"},
     "prometheus_client": {"monitor/exporter.py"},
+    "psycopg2": {"frontend/postgres.py"},
     "pyinotify": {"eventd/watch.py", "nfdhcpd/bindings.py"},
 }
 # What runs on a measured node, with the part that is measured.

@@ -1,0 +1,146 @@
+"""The rows that a batch of messages touches: read and locked once at its start, written once at its end.
+
+Servers, then actions, each in the order of their keys: so two consumers wait for each other, and seldom for ever.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import JSON, Connection, Table, bindparam, insert, or_, select, update
+
+from frontend import db, state
+from frontend.reading import server_id
+
+Row = dict[str, Any]
+ActionKey = tuple[str, int, int]
+"""Cluster, job, place of the opcode in it."""
+
+
+class Rows:
+    """One transaction's rows. `prefix` is how our instances' names begin, `now` what is written as `updated`."""
+
+    def __init__(self, connection: Connection, prefix: str, now: float) -> None:
+        self.connection, self.prefix, self.now = connection, prefix, now
+        self.after: list[Callable[[], None]] = []
+        """What is to be done once the transaction is in."""
+        self._servers: dict[str, Row] = {}
+        self._names: dict[str, str] = {}  # of instances -> id
+        self._actions: dict[ActionKey, Row] = {}
+        self._stored: set[ActionKey] = set()
+        self._changed_servers: dict[str, set[str]] = defaultdict(set)
+        self._changed_actions: set[ActionKey] = set()
+        self._subnets6: dict[str, str | None] | None = None
+
+    def load(self, messages: Iterable[state.Message]) -> None:
+        """Read and lock what stands of these messages' servers and jobs."""
+        names = sorted({message["instance"] for message in messages if "instance" in message})
+        orders = [(message["cluster"], message["order"][2]) for message in messages if "order" in message]
+        if names:
+            self._load_servers(names)
+        if orders:
+            self._load_actions({cluster for cluster, _ in orders}, {job for _, job in orders})
+
+    def _load_servers(self, names: list[str]) -> None:
+        ids = sorted(filter(None, (server_id(name, self.prefix) for name in names)))
+        column = db.server.c
+        query = select(db.server).where(or_(column.instance.in_(names), column.id.in_(ids)))
+        for found in self.connection.execute(query.order_by(column.id).with_for_update()).mappings():
+            self._keep(dict(found))
+
+    def _load_actions(self, clusters: set[str], jobs: set[int]) -> None:
+        column = db.action.c
+        query = select(db.action).where(column.cluster.in_(sorted(clusters)), column.job.in_(sorted(jobs)))
+        ordered = query.order_by(column.cluster, column.job, column.op_index).with_for_update()
+        for found in self.connection.execute(ordered).mappings():
+            key = (found["cluster"], found["job"], found["op_index"])
+            self._actions[key] = dict(found)
+            self._stored.add(key)
+
+    def server(self, instance: str) -> Row | None:
+        """The server whose instance has this name, as it is now."""
+        ident = self._names.get(instance)
+        return self._servers[ident] if ident is not None else None
+
+    def server_by_id(self, ident: str) -> Row | None:
+        return self._servers.get(ident)
+
+    def add_server(self, row: Mapping[str, Any]) -> Row:
+        """Insert a row; IntegrityError when somebody else has just done so."""
+        self.connection.execute(insert(db.server).values(checked(db.server, row)))
+        return self._keep({column.name: row.get(column.name) for column in db.server.c})
+
+    def change_server(self, row: Row, changes: Mapping[str, Any]) -> None:
+        """Changed columns; `updated` only when a client can see one of them."""
+        seen = {} if changes.keys() <= state.BOOKKEEPING else {"updated": self.now}
+        new = checked(db.server, {**changes, **seen})
+        if "instance" in new:
+            self._names.pop(row["instance"], None)
+        row.update(new)
+        self._keep(row)
+        self._changed_servers[row["id"]] |= new.keys()
+
+    def action(self, key: ActionKey) -> Row | None:
+        return self._actions.get(key)
+
+    def keep_action(self, row: Row) -> None:
+        key = (row["cluster"], row["job"], row["op_index"])
+        self._actions[key] = checked(db.action, row)
+        self._changed_actions.add(key)
+
+    def subnets6(self) -> dict[str, str | None]:
+        """The IPv6 subnet of each network, by its name."""
+        if self._subnets6 is None:
+            found = self.connection.execute(select(db.network.c.name, db.network.c.subnet6)).all()
+            self._subnets6 = {row.name: row.subnet6 for row in found}
+        return self._subnets6
+
+    def networks_changed(self) -> None:
+        self._subnets6 = None
+
+    def flush(self) -> None:
+        """Write what changed."""
+        self.flush_actions()
+        alike: dict[frozenset[str], list[Row]] = defaultdict(list)
+        for ident, names in self._changed_servers.items():
+            row = self._servers[ident]
+            alike[frozenset(names)].append({"its_id": ident, **{name: row[name] for name in sorted(names)}})
+        write = update(db.server).where(db.server.c.id == bindparam("its_id"))
+        for values in alike.values():
+            self.connection.execute(write, values)
+        self._changed_servers.clear()
+
+    def flush_actions(self) -> None:
+        changed = sorted(self._changed_actions)
+        if new := [self._actions[key] for key in changed if key not in self._stored]:
+            self.connection.execute(insert(db.action), new)
+        column = db.action.c
+        keys = {"its_cluster": column.cluster, "its_job": column.job, "its_index": column.op_index}
+        known = [{**self._actions[key], **dict(zip(keys, key, strict=True))} for key in changed if key in self._stored]
+        if known:
+            write = update(db.action).where(*(value == bindparam(name) for name, value in keys.items()))
+            self.connection.execute(write, known)
+        self._stored |= self._changed_actions
+        self._changed_actions.clear()
+
+    def _keep(self, row: Row) -> Row:
+        self._servers[row["id"]] = row
+        self._names[row["instance"]] = row["id"]
+        return row
+
+
+def locked(connection: Connection, table: Table, where: Any) -> Row | None:
+    """A row, locked until the transaction ends (see db.connect_writer)."""
+    found = connection.execute(select(table).where(where).with_for_update()).mappings().first()
+    return dict(found) if found is not None else None
+
+
+def checked(table: Table, values: Mapping[str, Any]) -> Row:
+    """The values, if they are of their columns' types; drivers disagree on what they raise for others."""
+    for name, value in values.items():
+        kind = table.c[name].type
+        if not (isinstance(kind, JSON) or value is None or isinstance(value, kind.python_type)):
+            raise ValueError(f"{table.name}.{name}: {value!r:.80} is no {kind.python_type.__name__}")
+    return dict(values)

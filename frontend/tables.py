@@ -1,0 +1,209 @@
+"""The tables of the front's database: what tenants may use, and a copy of what Ganeti has.
+
+Rows of `server`, `network` and their columns are written by the update path alone (consumer.py, and
+reconcile.py at its start), with one exception: the row of a server whose create job was just accepted.
+All of it can be rebuilt from Ganeti; `project`, `user`, `membership`, `flavor` and `image` are the
+administrator's, by ganeti-ext-manage.
+
+Times are UTC seconds since 1970 (float). SQLAlchemy Core, in the subset that 1.4 and 2.0 share. Whoever changes a
+table adds a migration (migrations/versions).
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+metadata = MetaData()
+
+project = Table(
+    "project",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("name", String(255), nullable=False, unique=True),
+    Column("max_servers", Integer, nullable=False),
+    Column("max_cores", Integer, nullable=False),
+    Column("max_ram", Integer, nullable=False),  # MiB
+)
+
+user = Table(
+    "user_account",  # "user" is a reserved word of SQL
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("name", String(255), nullable=False, unique=True),
+    Column("password_hash", String(255), nullable=False),
+    Column("enabled", Boolean, nullable=False),
+)
+
+membership = Table(
+    "membership",
+    metadata,
+    Column("user_id", ForeignKey("user_account.id", ondelete="CASCADE"), primary_key=True),
+    Column("project_id", ForeignKey("project.id", ondelete="CASCADE"), primary_key=True),
+    Column("role", String(16), primary_key=True),  # member, reader, admin
+)
+
+flavor = Table(
+    "flavor",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("name", String(255), nullable=False, unique=True),
+    Column("vcpus", Integer, nullable=False),
+    Column("ram", Integer, nullable=False),  # MiB
+    Column("disk", Integer, nullable=False),  # GiB
+)
+
+image = Table(
+    "image",
+    metadata,
+    Column("id", String(36), primary_key=True),  # also the file's name in the image store: ID.raw
+    Column("name", String(255), nullable=False),
+    Column("owner_id", ForeignKey("project.id"), nullable=True),
+    Column("visibility", String(16), nullable=False),  # public, private
+    Column("size", BigInteger, nullable=False),  # bytes
+    Column("sha256", String(64), nullable=False),
+    Column("min_disk", Integer, nullable=False),  # GiB
+    Column("min_ram", Integer, nullable=False),  # MiB
+    Column("created", Float, nullable=False),
+    Column("properties", JSON, nullable=False),
+)
+
+network = Table(
+    "network",
+    metadata,
+    Column("id", String(36), primary_key=True),  # Ganeti's UUID of it
+    Column("name", String(255), nullable=False, unique=True),
+    Column("subnet", String(64), nullable=True),
+    Column("gateway", String(64), nullable=True),
+    Column("subnet6", String(64), nullable=True),
+    Column("gateway6", String(64), nullable=True),
+    Column("tags", JSON, nullable=False),
+    Column("updated", Float, nullable=False),
+    Column("read_order", JSON, nullable=True),  # when Ganeti said this, see mirror.py
+)
+
+# So that a late message about a network does not bring it back.
+removed_network = Table(
+    "removed_network",
+    metadata,
+    Column("name", String(255), primary_key=True),
+    Column("order", JSON, nullable=False),  # of the job that removed it
+)
+
+server = Table(
+    "server",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("instance", String(255), nullable=False, unique=True),  # its name in Ganeti
+    Column("project_id", String(36), nullable=False, index=True),
+    Column("user_id", String(36), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("flavor_id", String(36), nullable=False),
+    Column("image_id", String(36), nullable=False),
+    Column("vcpus", Integer, nullable=False),
+    Column("ram", Integer, nullable=False),
+    Column("disk", Integer, nullable=False),
+    Column("status", String(16), nullable=False),  # BUILD ACTIVE SHUTOFF ERROR
+    Column("task", String(32), nullable=True),  # what a job is doing: see state.py
+    Column("fault", Text, nullable=True),
+    Column("host", String(255), nullable=True),  # the node
+    Column("nics", JSON, nullable=False),  # [{network (name), ip, ip6, mac, uuid}]
+    Column("created", Float, nullable=False),
+    Column("updated", Float, nullable=False),
+    Column("deleted", Float, nullable=True),
+    Column("job", Integer, nullable=True),  # the last job that has or had a task, and ...
+    Column("job_order", JSON, nullable=True),  # ... the `order` of its last message (ganeti_ext/event.py)
+    Column("power", String(16), nullable=True),  # ACTIVE, SHUTOFF: what Ganeti said last, also when status is ERROR
+    Column("clocks", JSON, nullable=True),  # {facet: order of what was said of it last}, see state.py
+    Column("progress", Integer, nullable=True),  # percent of the image's copy while the server is made
+    Column("metadata", JSON, nullable=False, server_default="{}"),  # {name: value}, the tenant's
+)
+
+# Jobs' opcodes on objects that are ours to tell of, for a while. What must be done once for each of them hangs on
+# the transaction that sets `ended`.
+action = Table(
+    "action",
+    metadata,
+    Column("cluster", String(255), primary_key=True),
+    Column("job", Integer, primary_key=True, autoincrement=False),
+    Column("op_index", Integer, primary_key=True, autoincrement=False),
+    Column("operation", String(64), nullable=False),  # OP_INSTANCE_CREATE, ...
+    Column("kind", String(16), nullable=False),  # instance network node group cluster
+    Column("name", String(255), nullable=False),  # of the instance, the network ...
+    Column("server_id", String(36), nullable=True, index=True),
+    Column("status", String(16), nullable=False),  # ganeti_ext/event.py RANKS
+    Column("rank", Integer, nullable=False),
+    Column("began", Float, nullable=False),  # the master's clock, as all of a message's `order`
+    Column("updated", Float, nullable=False, index=True),
+    Column("message", Text, nullable=True),  # why it failed, without secrets
+    Column("ended", Float, nullable=True),  # null until it is final
+)
+
+# What the front has promised and cannot do yet.
+owed = Table(
+    "owed",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("server_id", String(36), nullable=False, index=True),
+    Column("what", String(16), nullable=False),  # create, remove
+    Column("body", Text, nullable=True),  # of a create: the request, encrypted with the front's secret
+    Column("job", Integer, nullable=True),  # the one that it waits for
+    Column("tries", Integer, nullable=False),
+    Column("due", Float, nullable=False),
+)
+
+# Signs of life sent through the whole path, and when they came out of it.
+probe = Table(
+    "probe",
+    metadata,
+    Column("id", String(255), primary_key=True),
+    Column("sent", Float, nullable=False),
+    Column("received", Float, nullable=True),
+)
+
+# What each consumer says of itself, now and then.
+beat = Table(
+    "beat",
+    metadata,
+    Column("name", String(255), primary_key=True),  # of its machine
+    Column("time", Float, nullable=False),
+    Column("last_event", Float, nullable=True),  # event_time of the newest message that it applied
+    Column("waiting", Integer, nullable=True),  # messages
+    Column("applied", BigInteger, nullable=False),  # messages since its start
+)
+
+# What the last comparison with Ganeti found: one row.
+comparison = Table(
+    "comparison",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),  # 1
+    Column("time", Float, nullable=False),
+    Column("seconds", Float, nullable=False),  # that it took
+    Column("found", JSON, nullable=False),  # {kind of discrepancy: how many}
+    Column("mended", Integer, nullable=False),
+    Column("trigger", String(32), nullable=False),
+    Column("error", Text, nullable=True),
+    Column("cluster", String(36), nullable=True),  # Ganeti's UUID of it
+)
+
+# Messages that could not be understood or applied, for an administrator: see letters.py.
+dead_letter = Table(
+    "dead_letter",
+    metadata,
+    Column("digest", String(64), primary_key=True),  # SHA-256 of the body: a repeated message is kept once
+    Column("body", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("time", Float, nullable=False),
+    Column("tries", Integer, nullable=False, server_default="0"),  # how often it was applied in vain
+)
