@@ -1,4 +1,4 @@
-"""What eventd saw and did since it started, for whoever asks it. Plain numbers; each is written by one thread alone."""
+"""What eventd saw and did since it started, for whoever asks it. Plain numbers: written by one thread each."""
 
 from __future__ import annotations
 
@@ -8,19 +8,36 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-# Upper bounds in seconds; the last class of `latencies` is all that took longer.
-BOUNDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+# Upper bounds in seconds: a put is safe within milliseconds, an outage of the broker lasts minutes.
+BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0, 600.0)
 
-JOB, NOTE = "job", "note"
+
+@dataclass(slots=True)
+class Durations:
+    """How long something took, in seconds: `within` counts those of at most BOUNDS[i] and more than the one before."""
+
+    within: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS) + 1))
+    count: int = 0
+    total: float = 0.0
+    last: float = 0.0
+
+    def add(self, seconds: float) -> None:
+        """A clock that was set back makes no negative ones."""
+        seconds = max(0.0, seconds)
+        self.within[bisect_left(BOUNDS, seconds)] += 1
+        self.count += 1
+        self.total += seconds
+        self.last = seconds
 
 
 @dataclass(slots=True)
 class Counts:
     """Numbers since the start; times in seconds since the epoch, 0.0 for never."""
 
-    seen: dict[str, int] = field(default_factory=dict)  # messages put into the spool, by type
-    complaints: dict[str, int] = field(default_factory=lambda: {JOB: 0, NOTE: 0})  # what cannot be understood
-    jobs_read: int = 0  # job files, each time that one was read
+    jobs_read: int = 0  # job files that were read, each time that they were
+    notes_read: int = 0
+    told: dict[str, int] = field(default_factory=dict)  # messages put into the spool, by type
+    complaints: int = 0  # jobs and notes that cannot be understood
     scans: int = 0  # readings of the whole queue
     overflows: int = 0  # of the kernel's queue of inotify
     asked: int = 0  # questions to luxid
@@ -29,30 +46,27 @@ class Counts:
     lost: int = 0  # messages that were dropped because the spool was full
     lost_final: int = 0  # of these, those with a final status
     spool_failures: int = 0  # puts that the disk refused; what they held is read again
-    last_event: float = 0.0  # event_time of the last message
-    confirmed: int = 0  # messages that a broker has
-    latencies: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS) + 1))  # from the put to the confirm
-    seconds: float = 0.0  # the sum of these
-    connects: int = 0  # connections to brokers that were made
-    connect_failures: int = 0  # that were refused or broke
-    broker: str = ""  # to whom messages go now, without the password; "" for none
+    published: int = 0  # messages that a broker confirmed
+    publish_failures: int = 0  # connections to brokers that failed or broke
+    broker: str = ""  # to whom the publisher is connected now, without the password; "" for none
+    last_event: float = 0.0  # when the last message was put into the spool
+    last_published: float = 0.0  # when the broker last confirmed one
+    publish: Durations = field(default_factory=Durations)  # from the put to the broker's confirm
     # Each is called in the loop's thread with each message once it is in the spool.
     watchers: list[Callable[[Mapping[str, Any]], None]] = field(default_factory=list)
 
     def put(self, messages: Iterable[Mapping[str, Any]]) -> None:
         """These are in the spool."""
         for message in messages:
-            kind = message["type"]
-            self.seen[kind] = self.seen.get(kind, 0) + 1
-            self.last_event = message["event_time"][0] + message["event_time"][1] / 1e6
+            self.told[message["type"]] = self.told.get(message["type"], 0) + 1
+            self.last_event = time.time()
             for watcher in tuple(self.watchers):
                 watcher(message)
 
-    def confirm(self, put_at: Iterable[float]) -> None:
-        """A broker has messages that were put at these times; a clock that was set back makes no negative ones."""
+    def confirmed(self, put_at: Iterable[float]) -> None:
+        """A broker has messages that were put at these times."""
         now = time.time()
         for moment in put_at:
-            latency = max(0.0, now - moment)
-            self.latencies[bisect_left(BOUNDS, latency)] += 1
-            self.seconds += latency
-            self.confirmed += 1
+            self.publish.add(now - moment)
+            self.published += 1
+        self.last_published = now
