@@ -91,14 +91,30 @@ class Reconcile:
     """[reconcile]: the consumer's comparison of the database with Ganeti."""
 
     seconds: float = 300
-    """From one to the next; 0: only at the consumer's start."""
-    grace: float = 60
-    """Seconds that a row which just changed is left alone."""
+    """From one to the next; 0: only at the consumer's start and when messages may have been lost."""
 
     def __post_init__(self) -> None:
-        for name in ("seconds", "grace"):
+        if self.seconds < 0:
+            raise ConfigError(f"[reconcile] seconds: {self.seconds!r} is below 0")
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """[health]: how the front tells that it lives."""
+
+    seconds: float = 300
+    """Of silence, after which the consumer sends a probe through Ganeti; 0: none."""
+    backlog: int = 1000
+    """Messages that may wait for the consumer until that is bad."""
+    control: str = "/run/ganeti-ext/consumer/control"
+    """Where the consumer tells of itself; empty: nowhere."""
+    counts: str = "/run/ganeti-ext/api/counts"
+    """Where the API's processes count requests; empty: nowhere."""
+
+    def __post_init__(self) -> None:
+        for name in ("seconds", "backlog"):
             if getattr(self, name) < 0:
-                raise ConfigError(f"[reconcile] {name}: {getattr(self, name)!r} is below 0")
+                raise ConfigError(f"[health] {name}: {getattr(self, name)!r} is below 0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +124,17 @@ class Settings:
     broker: Broker = field(default_factory=Broker)
     images: Images = field(default_factory=Images)
     reconcile: Reconcile = field(default_factory=Reconcile)
+    health: Health = field(default_factory=Health)
 
 
 def read(path: str = PATH) -> Settings:
     """The whole file; ConfigError names the file and the key that is wrong."""
-    kinds = {"front": Front, "rapi": RapiAccess, "broker": Broker, "images": Images, "reconcile": Reconcile}
+    kinds = {
+        "front": Front,
+        "rapi": RapiAccess,
+        "broker": Broker,
+        "images": Images,
+        "reconcile": Reconcile,
+        "health": Health,
+    }
     return Settings(**config.load_all(path, kinds))
