@@ -11,9 +11,23 @@ from typing import Any
 from flask import Flask, Response, g, request
 from werkzeug.security import generate_password_hash
 
-from frontend import context, db, discovery, flavors, identity, images, networks, newserver, servers, tokens
+from frontend import (
+    context,
+    db,
+    discovery,
+    flavors,
+    health,
+    identity,
+    images,
+    measure,
+    networks,
+    newserver,
+    servers,
+    tokens,
+)
 from frontend.fault import BadRequest, Forbidden, NotAcceptable, Unauthorized, render
 from frontend.settings import Settings
+from ganeti_ext.tally import Tally
 
 # Who may call a route.
 OPEN = "everybody"
@@ -29,6 +43,7 @@ _IMAGE = "/image/v2"
 _NETWORK = "/network/v2.0"
 
 ROUTES: tuple[tuple[str, str, Callable[..., Any], str], ...] = (
+    ("GET", "/health", health.show, OPEN),
     ("GET", "/identity", discovery.identity_versions, OPEN),
     ("GET", _IDENTITY, discovery.identity_version, OPEN),
     ("GET", "/compute", discovery.compute_versions, OPEN),
@@ -82,8 +97,8 @@ ROUTES: tuple[tuple[str, str, Callable[..., Any], str], ...] = (
 _ACCESS = {f"{method} {url}": access for method, url, _, access in ROUTES}
 
 
-def create_app(settings: Settings, rapi: context.RemoteApi) -> Flask:
-    """The application; ConfigError says which setting is wrong."""
+def create_app(settings: Settings, rapi: context.RemoteApi, tally: Tally | None = None) -> Flask:
+    """The application, which counts requests in `tally`; ConfigError says which setting is wrong."""
     app = Flask("frontend", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.config["MAX_CONTENT_LENGTH"] = settings.front.max_body
@@ -98,6 +113,9 @@ def create_app(settings: Settings, rapi: context.RemoteApi) -> Flask:
     )
     for method, url, view, _ in ROUTES:
         app.add_url_rule(url, f"{method} {url}", view, methods=[method], provide_automatic_options=False)
+    if tally is not None:
+        app.before_request(measure.begin)
+        app.after_request(functools.partial(measure.end, tally))
     app.before_request(_before)
     app.after_request(_after)
     app.register_error_handler(Exception, render)

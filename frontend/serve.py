@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from sqlalchemy.exc import ArgumentError, OperationalError
 
-from frontend import db, settings, tokens
+from frontend import app, db, measure, settings, tokens
 from ganeti_ext.errors import ConfigError
 from ganeti_ext.rapi import Rapi
 
@@ -44,6 +44,9 @@ def _end(words: str, code: int) -> NoReturn:
 
 
 SETTINGS = _prepare()
+TALLY = measure.make(
+    SETTINGS.health.counts, (f"{method} {url}" for method, url, *_ in app.ROUTES), SETTINGS.front.workers
+)
 
 bind = SETTINGS.front.listen
 workers = SETTINGS.front.workers
@@ -57,3 +60,20 @@ worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa:
 proc_name = "ganeti-ext-api"
 accesslog = "-"
 access_log_format = '%(h)s "%(r)s" %(s)s %(b)s %(D)sus'
+
+
+def pre_fork(_server: Any, worker: Any) -> None:
+    """gunicorn is about to start a worker, which counts requests in a block of its own."""
+    worker.ganeti_ext_block = TALLY.claim() if TALLY else 0
+
+
+def post_fork(_server: Any, worker: Any) -> None:
+    """In the new worker."""
+    if TALLY:
+        TALLY.use(worker.ganeti_ext_block)
+
+
+def child_exit(_server: Any, worker: Any) -> None:
+    """A worker is gone, in the master."""
+    if TALLY:
+        TALLY.release(worker.ganeti_ext_block)

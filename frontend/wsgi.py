@@ -9,7 +9,7 @@ from flask import Flask
 from sqlalchemy.exc import OperationalError
 
 from frontend.app import create_app
-from frontend.serve import SETTINGS, remote_api
+from frontend.serve import SETTINGS, TALLY, remote_api
 from ganeti_ext.service import log_to_journal
 
 log = logging.getLogger(__name__)
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 def _application() -> Flask:
     log_to_journal()
     try:
-        return create_app(SETTINGS, remote_api(SETTINGS))
+        return create_app(SETTINGS, remote_api(SETTINGS), TALLY)
     except OperationalError as err:
         log.error("database: %s", err.orig)
         time.sleep(1)
