@@ -85,11 +85,14 @@ def refresh(hint: Hint) -> None:
 
 
 def flush(hint: Hint) -> None:
-    """Bring to the file what was written to the loop through the page cache (guests do not, dd does)."""
+    """Bring to the file what was written to the loop through the page cache (guests do not, dd does).
+
+    Not to the disk: fsync would have the file system do that at once for all that a guest writes meanwhile.
+    """
     fd = _ours(hint)
     if fd is not None:
         try:
-            os.fsync(fd)
+            loop.write_back(fd)
         finally:
             os.close(fd)
 

@@ -18,6 +18,7 @@ CLR_FD = 0x4C01
 SET_STATUS64 = 0x4C04
 GET_STATUS64 = 0x4C05
 SET_CAPACITY = 0x4C07
+BLKFLSBUF = 0x1261  # linux/fs.h
 AUTOCLEAR = 4
 DIRECT_IO = 16
 
@@ -66,6 +67,11 @@ def opened(number: int, mode: int = os.O_RDONLY) -> int:
     except FileNotFoundError:
         _make_node(number)
         return os.open(name, mode | os.O_CLOEXEC)
+
+
+def write_back(fd: int) -> None:
+    """Bring to the file what waits in the loop's page cache; with a file system on it, what waits there too."""
+    ioctl(fd, BLKFLSBUF)
 
 
 def status(fd: int) -> Status | None:

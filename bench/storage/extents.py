@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 
-from bench.storage import bars, scatter
-from bench.storage.bars import OURS, Bar
+from bench import bars
+from bench.bars import OURS, Bar
+from bench.storage import scatter
 from bench.storage.cow import HAND
 from bench.storage.place import Bench
 from bench.storage.share import IMAGE, KINDS, MIB, Share
@@ -25,7 +26,7 @@ def measure(bench: Bench) -> None:
             for turn in range(bench.size.rounds):
                 with step(f"Snapshots on {kind}, round {turn + 1} of {bench.size.rounds}"):
                     for name, disk in disks:
-                        _turn(bench, heading, name, disk)
+                        _turn(bench, heading, name, disk, turn)
             bench.result.note(heading, f"pieces at the end: {', '.join(f'{disk.pieces():,}' for _, disk in disks)}")
         bars.tell(bench.result, heading, tuple(Bar(f"{name}, ms", 100, " ms") for name in (FRESH, old)))
 
@@ -62,6 +63,10 @@ class _Disk:
             line = f"cp --reflink=always {self.file} {target}"
         return self._bench.timed(["/bin/sh", "-ec", line])[0]
 
+    def settle(self) -> None:
+        """Have all written that waits for it: whoever makes the next snapshot would have to."""
+        self._bench.timed(["/bin/sync", "--file-system", self.file])
+
     def _target(self) -> str:
         self._snapshots += 1
         return f"{self.name}-{self._snapshots}"
@@ -70,12 +75,15 @@ class _Disk:
         return self._bench.timed(self._bench.verb("cow", verb), self._share.env(self.name, **env))
 
 
-def _turn(bench: Bench, heading: str, name: str, disk: _Disk) -> None:
-    """With a writer, then without one, then by hand."""
-    bench.remote.call("start", disk.device, disk.length)
-    took = disk.snapshot()
-    _, worst = bench.remote.call("stop", disk.device)
-    bench.result.add(heading, f"{name}, ms", OURS, took)
-    bench.result.add(heading, f"{name}: longest wait of the writer, ms", OURS, worst)
-    bench.result.add(heading, f"{name}, nobody writes, ms", OURS, disk.snapshot())
-    bench.result.add(heading, f"{name}, nobody writes, ms", HAND, disk.by_hand())
+def _turn(bench: Bench, heading: str, name: str, disk: _Disk, turn: int) -> None:
+    """With a writer, then without one; ours and by hand change in who is first."""
+    ways = ((OURS, disk.snapshot), (HAND, disk.by_hand))
+    for way, snapshot in ways if turn % 2 else reversed(ways):
+        bench.remote.call("start", disk.device, disk.length)
+        took = snapshot()
+        _, worst = bench.remote.call("stop", disk.device)
+        bench.result.add(heading, f"{name}, ms", way, took)
+        bench.result.add(heading, f"{name}: longest wait of the writer, ms", way, worst)
+    for way, snapshot in ways if turn % 2 else reversed(ways):
+        disk.settle()
+        bench.result.add(heading, f"{name}, nobody writes, ms", way, snapshot())
