@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import time
-from collections.abc import Callable
 from contextlib import closing
 
 from sqlalchemy import Engine
@@ -15,6 +13,7 @@ from frontend import db, settings
 from frontend.consumer import OutboxSource, Pump, Source
 from frontend.mirror import Mirror
 from frontend.reconcile import Background, Reconciler
+from frontend.schedule import Schedule
 from ganeti_ext.errors import ConfigError, ExtError
 from ganeti_ext.rapi import Rapi
 from ganeti_ext.service import Loop, log_to_journal
@@ -47,7 +46,7 @@ def run(config: settings.Settings) -> None:
     loop = Loop()
     with closing(Pump(source(config.broker.url), mirror)) as pump:
         pump.start(loop)
-        schedule = Schedule(config.reconcile.seconds, Background(reconciler).start)
+        schedule = Schedule(config.reconcile.seconds, Background(reconciler))
         loop.every(1, lambda: schedule.tick(pump.idle))
         loop.run()
 
@@ -72,26 +71,5 @@ def build_rapi(config: settings.Settings) -> Rapi:
 
 
 def build_reconciler(config: settings.Settings, engine: Engine) -> Reconciler:
-    """From [rapi] and [reconcile]."""
-    return Reconciler(engine, build_rapi(config), config.front.instance_prefix, config.reconcile.grace)
-
-
-class Schedule:
-    """Calls `action` once everything that waited at the start is applied, then every `seconds` (0: no more).
-
-    What waited would otherwise bring older states back for a moment.
-    """
-
-    def __init__(self, seconds: float, action: Callable[[], None], clock: Callable[[], float] = time.monotonic) -> None:
-        self._seconds, self._action, self._clock = seconds, action, clock
-        self._due: float | None = clock()
-        # A backlog that does not end, or no database, must not put the comparison off for ever.
-        self._latest = clock() + 60
-
-    def tick(self, idle: bool) -> None:
-        now = self._clock()
-        if self._due is None or now < self._due or not (idle or now >= self._latest):
-            return
-        self._due = now + self._seconds if self._seconds else None
-        self._latest = self._due if self._due is not None else now
-        self._action()
+    """From [rapi]."""
+    return Reconciler(engine, build_rapi(config), config.front.instance_prefix)

@@ -9,11 +9,17 @@ from collections.abc import Sequence
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from frontend import manage_account, manage_flavor, manage_image, manage_state, settings
-from frontend.manage_base import Context, Owner
+from frontend import manage_account, manage_flavor, manage_image, manage_reconcile, manage_state, settings
+from frontend.manage_base import Answer, Context, Owner
 from ganeti_ext.errors import ExtError
 
-COMMANDS = (*manage_account.COMMANDS, *manage_flavor.COMMANDS, *manage_image.COMMANDS, *manage_state.COMMANDS)
+COMMANDS = (
+    *manage_account.COMMANDS,
+    *manage_flavor.COMMANDS,
+    *manage_image.COMMANDS,
+    *manage_reconcile.COMMANDS,
+    *manage_state.COMMANDS,
+)
 PROGRAM = "ganeti-ext-manage"
 
 
@@ -30,12 +36,12 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; exit code 0, 1 refused or failed, 2 wrong arguments, 3 wrong configuration."""
+    """Run one command; exit code 0, 1 refused or failed, 2 wrong arguments, 3 wrong configuration, others its own."""
     options = parser().parse_args(argv)
     try:
         config = settings.read(options.config)
         with Owner().lowered() as owner:
-            answer: str = options.run(Context(config, owner), options)
+            answer: str | Answer = options.run(Context(config, owner), options)
     except ExtError as err:
         return _complain(str(err), err.exit_code)
     except SQLAlchemyError as err:
@@ -43,8 +49,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _complain("interrupted", 130)
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` is no failure to be told of
-    sys.stdout.write(answer)
-    return 0
+    text, code = answer if isinstance(answer, Answer) else (answer, 0)
+    sys.stdout.write(text)
+    return code
 
 
 def _complain(words: str, code: int) -> int:

@@ -85,13 +85,20 @@ class Context:
         return db.connect_writer(url)
 
 
+class Answer(NamedTuple):
+    """What a command has to say on stdout, with an exit code of its own."""
+
+    text: str
+    code: int
+
+
 class Command(NamedTuple):
     """One command: what its parser is given, and what it does; it returns the text for stdout."""
 
     name: str
     help: str
     arguments: Callable[[argparse.ArgumentParser], None]
-    run: Callable[[Context, argparse.Namespace], str]
+    run: Callable[[Context, argparse.Namespace], str | Answer]
 
 
 def no_arguments(_: argparse.ArgumentParser) -> None:

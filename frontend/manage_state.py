@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from frontend import db
-from frontend.consume_main import build_rapi, build_reconciler
+from frontend.consume_main import build_rapi
 from frontend.manage_base import Command, Context, no_arguments, table_of
 from ganeti_ext.errors import ExtError
 
@@ -27,21 +27,6 @@ def server_list(context: Context, _: argparse.Namespace) -> str:
     with context.engine.connect() as connection:
         found = [tuple(row) for row in connection.execute(query)]
     return table_of(("INSTANCE", "NAME", "PROJECT", "STATUS", "TASK", "HOST"), found)
-
-
-def _reconcile_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--dry-run", action="store_true", help="only print what differs")
-
-
-def reconcile(context: Context, options: argparse.Namespace) -> str:
-    reconciler = build_reconciler(context.settings, context.engine)
-    found = reconciler.differences()
-    text = "".join(f"{each}\n" for each in found) or "nothing differs\n"
-    if options.dry_run or not found:
-        return text
-    count = reconciler.mend(found)
-    left = f", {len(found) - count} changed meanwhile and left for later" if count < len(found) else ""
-    return f"{text}{count} mended{left}\n"
 
 
 def status(context: Context, _: argparse.Namespace) -> str:
@@ -92,6 +77,5 @@ def _rapi(context: Context) -> str:
 
 COMMANDS = (
     Command("server-list", "List servers", no_arguments, server_list),
-    Command("reconcile", "Print where the database differs from Ganeti, and mend it", _reconcile_arguments, reconcile),
     Command("status", "Tell whether the database, the broker and the remote API answer", no_arguments, status),
 )

@@ -5,110 +5,147 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable
+from typing import NamedTuple
 
-from sqlalchemy import Connection, Engine, delete, insert, select, update
+from sqlalchemy import Engine, insert, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from frontend import db, difference, mirror, reading, state
-from frontend.difference import Comparison, Difference, Job, Snapshot
-from ganeti_ext.errors import ExtError, RapiError
+from frontend import db, kinds
+from frontend.difference import Difference, Row, Snapshot
+from frontend.difference_address import addresses
+from frontend.difference_network import networks
+from frontend.difference_server import Servers
+from frontend.mend import Mender
+from frontend.snapshot import Reader, RemoteApi
+from ganeti_ext.errors import ExtError
 
 log = logging.getLogger(__name__)
 
-_BULK = {"bulk": 1}
-_TABLES = {"server": db.server, "network": db.network}
+# After a comparison that mended something, or that found a row which changed meanwhile: messages of before may
+# have been on their way, and bring an older state for a moment. More seldom where it goes on finding something.
+_ONCE_MORE, _SELDOM = 2.0, 60.0
+_TRY_AGAIN = 2.0
+# While a node does not answer, nobody knows what its instances do, and no job tells when it is back.
+_NODE_SILENT = 3.0
+_SILENT = "ERROR_nodedown"  # the instance's status, unless the node is marked offline
+_LOGGED = 20  # lines of one comparison
 
 
-class RemoteApi(Protocol):
-    """ganeti_ext.rapi.Rapi, as far as it is read."""
+class Comparison(NamedTuple):
+    """What one comparison found."""
 
-    def get(self, path: str, query: Mapping[str, str | int] | None = None) -> Any: ...
+    found: list[Difference]
+    busy: list[Row]
+    """Servers that were left alone while their jobs go on."""
+    cluster: str
+    silent: bool
+    """A node does not answer."""
+
+
+class Report(NamedTuple):
+    """How a comparison that mends ended."""
+
+    found: dict[str, int]
+    mended: int
+    differs: bool
+    """Something differed that is mended."""
+    silent: float | None
+    """A node does not answer: in how many seconds it is to be asked again."""
 
 
 class Reconciler:
-    """Mends what differs for longer than `grace` seconds. `prefix` is how our instances' names begin."""
+    """`prefix` is how our instances' names begin. Its methods raise RapiUnavailable, RapiError or SQLAlchemyError."""
 
     def __init__(
-        self, engine: Engine, rapi: RemoteApi, prefix: str, grace: float, clock: Callable[[], float] = time.time
+        self,
+        engine: Engine,
+        rapi: RemoteApi,
+        prefix: str,
+        clock: Callable[[], float] = time.time,
+        pause: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._engine, self._rapi, self._prefix, self._grace, self._clock = engine, rapi, prefix, grace, clock
+        self._engine, self._prefix, self._clock = engine, prefix, clock
+        self._reader = Reader(engine, rapi, prefix, pause)
+        self._mender = Mender(engine, clock)
 
-    def differences(self) -> list[Difference]:
-        """What differs now.
+    def compare(self) -> Comparison:
+        known, found = self._reader.read()
+        servers = Servers(known, found, self._prefix, self._clock())
+        differences = [*networks(known, found), *servers.differences(), *addresses(found)]
+        return Comparison(differences, servers.busy, found.cluster, _is_silent(found))
 
-        Raises RapiUnavailable, RapiError or SQLAlchemyError; a database that does not work is one of those.
+    def mend(self, found: Iterable[Difference], wanted: Collection[str] = kinds.MENDABLE) -> list[Difference]:
+        """Write the differences of these kinds; returns those that were written.
+
+        A row that changed since it was compared is left for the next time.
         """
-        with self._engine.begin() as connection:
-            servers = db.rows(connection, select(db.server).where(db.server.c.deleted.is_(None)))
-            networks = db.rows(connection, select(db.network))
-        found = Snapshot(
-            jobs=dict(self._jobs(servers)),
-            instances={entry["name"]: entry for entry in self._rapi.get("instances", _BULK)},
-            networks={entry["uuid"]: entry for entry in self._rapi.get("networks", _BULK)},
-        )
-        servers += self._deleted(found.instances.keys() - {row["instance"] for row in servers})
-        comparison = Comparison(self._prefix, self._clock(), self._grace)
-        return [*comparison.networks(networks, found), *comparison.servers(servers, found)]
-
-    def mend(self, found: Iterable[Difference]) -> int:
-        """Write the differences; returns how many. A row that changed since it was compared is left for later."""
-        return sum(self._mend(each) for each in found)
-
-    def _deleted(self, instances: Iterable[str]) -> list[dict[str, Any]]:
-        """Rows of servers that are not deleted after all. They are read last, but a young one is left alone."""
-        names = [name for name in instances if reading.server_id(name, self._prefix)]
-        with self._engine.begin() as connection:
-            query = select(db.server).where(db.server.c.instance.in_(names), db.server.c.deleted.is_not(None))
-            return db.rows(connection, query)
-
-    def _jobs(self, servers: Iterable[Mapping[str, Any]]) -> Iterable[tuple[int, Job]]:
-        for row in servers:
-            if row["deleted"] is None and row["job"] is not None and (row["task"] or row["status"] == state.BUILD):
-                yield row["job"], self._job(row["job"])
-
-    def _job(self, number: int) -> Job:
-        try:
-            return difference.job(self._rapi.get(f"jobs/{number}"))
-        except RapiError as err:
-            if err.code != 404:
-                raise
-            return Job(None, creates=False, result="")
-
-    def _mend(self, each: Difference) -> bool:
-        try:
-            with self._engine.begin() as connection:
-                done = self._write(connection, each)
-        except IntegrityError:  # a message made the row, or one of its name, meanwhile
-            return False
-        if done:
+        done = self._mender.mend(each for each in found if each.kind in wanted)
+        for each in done[:_LOGGED]:
             log.info("reconciled %s", each)
+        if len(done) > _LOGGED:
+            log.info("reconciled %d more", len(done) - _LOGGED)
         return done
 
-    def _write(self, connection: Connection, each: Difference) -> bool:
-        table = _TABLES[each.table]
-        if each.before is None:
-            return self._make(connection, each)
-        where = table.c.id == each.before["id"]
-        if mirror.locked(connection, table, where) != each.before:
-            return False
-        if each.after is None:
-            connection.execute(delete(table).where(where))
-        else:
-            values = mirror.checked(table, {**each.after, "updated": self._clock()})
-            connection.execute(update(table).where(where).values(values))
-        return True
+    def run(self, trigger: str) -> Report:
+        """Compare, mend, and keep what was found in the table `comparison`; that, too, when it fails."""
+        began = self._clock()
+        try:
+            seen = self.compare()
+            self.check_cluster(seen.cluster)
+            mended = self.mend(seen.found)
+        except (ExtError, SQLAlchemyError) as err:
+            self._keep(began, trigger, {}, 0, error=_first_line(err))
+            raise
+        found = Counter(each.kind for each in seen.found)
+        self._keep(began, trigger, found, len(mended), cluster=seen.cluster)
+        # Not more than a fifth of the time.
+        silent = max(_NODE_SILENT, 4 * (self._clock() - began)) if seen.silent else None
+        return Report(dict(found), len(mended), not kinds.MENDABLE.isdisjoint(found), silent)
 
-    def _make(self, connection: Connection, each: Difference) -> bool:
-        table, values = _TABLES[each.table], {**(each.after or {}), "updated": self._clock()}
-        if mirror.locked(connection, table, table.c.id == values["id"]) is not None:
-            return False
-        if each.table == "server":
-            # The flavor says what was asked for; Ganeti's own numbers stay where there is none.
-            values.update(mirror.flavor_size(connection, values["flavor_id"]))
-        connection.execute(insert(table).values(mirror.checked(table, values)))
-        return True
+    def check_cluster(self, cluster: str) -> None:
+        """ExtError when the database was last compared with another cluster: nothing of it would be right."""
+        known = self._last_cluster()
+        if known and known != cluster:
+            raise ExtError(
+                f"the database is of the cluster with UUID {known}, and Ganeti's is {cluster}; if that is right, "
+                "type: ganeti-ext-manage reconcile --fix all --other-cluster"
+            )
+
+    def keep(self, trigger: str, seen: Comparison, mended: int, began: float) -> None:
+        """Into the table `comparison`, as `run` does."""
+        self._keep(began, trigger, Counter(each.kind for each in seen.found), mended, cluster=seen.cluster)
+
+    def instances(self) -> dict[str, str]:
+        """The instances' names of all servers that are not deleted, by the servers' ids."""
+        query = select(db.server.c.id, db.server.c.instance).where(db.server.c.deleted.is_(None))
+        with self._engine.begin() as connection:
+            return {row.id: row.instance for row in connection.execute(query)}
+
+    def _last_cluster(self) -> str | None:
+        with self._engine.begin() as connection:
+            return connection.execute(select(db.comparison.c.cluster)).scalar()
+
+    def _keep(
+        self,
+        began: float,
+        trigger: str,
+        found: dict[str, int],
+        mended: int,
+        cluster: str = "",
+        error: str | None = None,
+    ) -> None:
+        row = {"time": began, "seconds": max(0.0, self._clock() - began), "found": dict(found), "mended": mended,
+               "trigger": trigger, "error": error}  # fmt: skip
+        if cluster:
+            row["cluster"] = cluster
+        try:
+            with self._engine.begin() as connection:
+                if not connection.execute(update(db.comparison).values(row)).rowcount:
+                    connection.execute(insert(db.comparison).values(id=1, **row))
+        except IntegrityError:  # another consumer's first one
+            log.debug("the comparison was kept by another process")
 
 
 class Background:
@@ -117,19 +154,46 @@ class Background:
     def __init__(self, reconciler: Reconciler) -> None:
         self._reconciler = reconciler
         self._thread: threading.Thread | None = None
+        self._complaint = ""
+        self._repeated = 0  # times on end that something differed
+        self.again: float | None = None
+        """When the last one wants to be repeated: seconds after its end; None: as ever."""
 
-    def start(self) -> None:
-        """Once more, unless the last time still goes on."""
-        if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(target=self._run, name="reconcile", daemon=True)
-            self._thread.start()
+    @property
+    def is_busy(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
 
-    def _run(self) -> None:
+    def start(self, trigger: str) -> None:
+        """Once more; not while the last time still goes on."""
+        self.again = None
+        self._thread = threading.Thread(target=self._run, args=(trigger,), name="reconcile", daemon=True)
+        self._thread.start()
+
+    def _run(self, trigger: str) -> None:
         try:
-            count = self._reconciler.mend(self._reconciler.differences())
+            report = self._reconciler.run(trigger)
         except (ExtError, SQLAlchemyError) as err:
-            log.error("reconcile: %s; again later", str(err).split("\n", 1)[0])
+            self._complain(_first_line(err))
         except (LookupError, TypeError, ValueError, AttributeError) as err:
-            log.error("reconcile: an answer that was not expected: %s: %s; again later", type(err).__name__, err)
+            self._complain(f"an answer that was not expected: {type(err).__name__}: {err}")
         else:
-            log.info("reconcile: %d rows mended", count)
+            self._complaint = ""
+            self._repeated = self._repeated + 1 if report.differs else 0
+            once_more = min(_ONCE_MORE * 2 ** (self._repeated - 1), _SELDOM) if report.differs else None
+            self.again = min((pause for pause in (once_more, report.silent) if pause is not None), default=None)
+            told = ", ".join(f"{kind} {count}" for kind, count in sorted(report.found.items()))
+            log.info("reconcile (%s): %s, %d mended", trigger, told or "nothing differs", report.mended)
+
+    def _complain(self, words: str) -> None:
+        """One line for what goes on failing in the same way."""
+        if words != self._complaint:
+            log.error("reconcile: %s; again every %.0f s", words, _TRY_AGAIN)
+        self._complaint, self.again = words, _TRY_AGAIN
+
+
+def _is_silent(found: Snapshot) -> bool:
+    return any(entry["status"] == _SILENT for entry in found.instances.values())
+
+
+def _first_line(err: Exception) -> str:
+    return str(err).split("\n", 1)[0]

@@ -6,7 +6,7 @@ import base64
 import http.client
 import json
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -40,6 +40,20 @@ class Rapi:
     def get(self, path: str, query: Mapping[str, str | int] | None = None) -> Any:
         """GET /2/PATH."""
         return self._call("GET", path, query, None)
+
+    def query(self, what: str, fields: Sequence[str], wanted: Sequence[Any] | None = None) -> list[dict[str, Any]]:
+        """Objects of a kind (instance, network, group, job), each with these fields; None where there is no value.
+
+        `wanted` is a filter of Ganeti's query language, e.g. ["=", "id", 7] (design-query2.rst); the remote API
+        takes one for jobs alone. A job that Ganeti does not know comes with None in all fields but its id.
+        """
+        if wanted is None:
+            answer = self._call("GET", f"query/{what}", {"fields": ",".join(fields)}, None)
+        else:
+            answer = self._call("PUT", f"query/{what}", None, {"fields": list(fields), "qfilter": wanted})
+        # Each value comes as [status, value]; a status other than 0 tells why there is none (constants.RS_*).
+        rows = ([value if status == 0 else None for status, value in row] for row in answer["data"])
+        return [dict(zip(fields, row, strict=True)) for row in rows]
 
     def submit(self, method: str, path: str, body: object = None, query: Mapping[str, str | int] | None = None) -> int:
         """A call that starts a job; returns the job's number."""

@@ -23,7 +23,7 @@ def master(story: Story) -> Iterator[Node]:
     node.run("apt-get", "install", "--yes", "--quiet", f"{DEBS}/{_front_package(node)}")
     node.write("/etc/ganeti-ext/eventd.conf", "", "640")
     node.run("systemctl", "restart", "ganeti-ext-eventd")
-    services.configure_front(node, node, "[reconcile]\ngrace = 0\n")  # what is minutes old counts, too
+    services.configure_front(node, node, "")
     yield node
     node.run("apt-get", "purge", "--yes", "--quiet", "ganeti-ext-frontend")
     node.write("/etc/ganeti-ext/eventd.conf", broker, "640")

@@ -8,7 +8,8 @@ import json
 import ssl
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping
+import urllib.parse
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +27,28 @@ def certificate(folder: Path) -> Path:
 
 @contextlib.contextmanager
 def serving(folder: Path, answers: Mapping[str, Any]) -> Iterator[str]:
-    """The address of the API; `answers` is by path behind /2/ without a query, and may change meanwhile."""
+    """The address of the API; `answers` is by path behind /2/ without a query, and may change meanwhile.
+
+    What is asked by query/KIND is answered from answers["KINDs"].
+    """
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            path = self.path.removeprefix("/2/").partition("?")[0]
-            body = json.dumps(answers.get(path, {"code": 404, "explain": "no such thing"})).encode()
-            self.send_response(200 if path in answers else 404)
+            path, _, asked = self.path.removeprefix("/2/").partition("?")
+            if path.startswith("query/"):
+                (fields,) = urllib.parse.parse_qs(asked)["fields"]
+                self.answer(table(answers, path, fields.split(","), None))
+            else:
+                self.answer(answers.get(path))
+
+        def do_PUT(self) -> None:
+            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            path = self.path.removeprefix("/2/")
+            self.answer(table(answers, path, asked["fields"], asked["qfilter"]))
+
+        def answer(self, found: Any) -> None:
+            body = json.dumps({"code": 404, "explain": "no such thing"} if found is None else found).encode()
+            self.send_response(404 if found is None else 200)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -51,6 +67,22 @@ def serving(folder: Path, answers: Mapping[str, Any]) -> Iterator[str]:
         finally:
             server.shutdown()
             thread.join()
+
+
+def table(answers: Mapping[str, Any], path: str, fields: Sequence[str], wanted: Any) -> Any:
+    """The answer of /2/query/KIND: of answers["KINDs"], a list of mappings by field.
+
+    Of jobs, those whose id or status a filter of alternatives names; an id that there is not has no other value.
+    """
+    kind = path.removeprefix("query/")
+    known = answers.get(f"{kind}s", [])
+    if wanted is not None:
+        asked = [(field, value) for _, field, value in wanted[1:]]
+        ids = {entry["id"] for entry in known}
+        known = [entry for entry in known if any(entry[field] == value for field, value in asked)]
+        known += [{"id": value} for field, value in asked if field == "id" and value not in ids]
+    rows = [[[0, entry[field]] if field in entry else [2, None] for field in fields] for entry in known]
+    return {"fields": [{"name": field} for field in fields], "data": rows}
 
 
 def configure(folder: Path, url: str = "https://127.0.0.1:1", reconcile: str = "") -> Path:

@@ -1,347 +1,480 @@
-"""The comparison of the database with Ganeti."""
+"""The comparison of servers and networks with Ganeti, and what it mends."""
 
 from __future__ import annotations
 
 import logging
-import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, insert, select, update
+from sqlalchemy import delete, insert, select, update
 
 from frontend import db
-from frontend.consume_main import Schedule
-from frontend.reconcile import Background, Reconciler
+from frontend.difference import Difference
+from frontend.reconcile import Background
+from frontend.snapshot import LAG
 from ganeti_ext import tags
-from ganeti_ext.errors import RapiError, RapiUnavailable
 from tests.unit.frontend import updates
-from tests.unit.frontend.updates import BEGIN, IDENT, NAME, instance, row
+from tests.unit.frontend.cluster import CLUSTER, NOW, Both, job, network, running
+from tests.unit.frontend.updates import BEGIN, IDENT, NAME, instance
 
-NOW = BEGIN + 10_000.0
-GRACE = 60.0
 OTHER = "7a1f0a52-52b4-4f0d-9d39-0a0b7c4f9c22"
-
-
-class FakeRapi:
-    """Answers from lists and writes down what it was asked; it has no way to change anything."""
-
-    def __init__(self) -> None:
-        self.asked: list[str] = []
-        self.instances: list[dict[str, Any]] = []
-        self.networks: list[dict[str, Any]] = []
-        self.jobs: dict[int, dict[str, Any]] = {}
-        self.down = False
-        self.meanwhile: Any = None
-
-    def get(self, path: str, query: Mapping[str, str | int] | None = None) -> Any:
-        self.asked.append(path)
-        if self.down:
-            raise RapiUnavailable("RAPI n1:5080: connection refused")
-        if path in ("instances", "networks"):
-            assert query == {"bulk": 1}
-            if self.meanwhile:
-                self.meanwhile()
-            return getattr(self, path)
-        number = int(path.removeprefix("jobs/"))
-        if number not in self.jobs:
-            raise RapiError(f"RAPI GET /2/{path}: no such job", 404)
-        return self.jobs[number]
-
-
-def job(status: str, opcode: str = "CREATE", result: Any = None) -> dict[str, Any]:
-    """GET /2/jobs/N, of a job with one opcode."""
-    opcodes = [{"OP_ID": f"OP_INSTANCE_{opcode}"}]
-    return {"id": 10, "status": status, "ops": opcodes, "opstatus": [status], "opresult": [result]}
-
-
-def network(**fields: Any) -> dict[str, Any]:
-    known = {"uuid": "u-blue", "name": "blue", "network": "10.0.0.0/24", "gateway": "10.0.0.1", "network6": None,
-             "gateway6": None, "tags": ["nfdhcpd"]}  # fmt: skip
-    return {**known, **fields}
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = db.connect_writer(f"sqlite:///{tmp_path}/front.db")
-    yield engine
-    engine.dispose()
-
-
-@pytest.fixture
-def rapi() -> FakeRapi:
-    return FakeRapi()
-
-
-@pytest.fixture
-def reconciler(engine: Engine, rapi: FakeRapi) -> Reconciler:
-    return Reconciler(engine, rapi, "gx-", GRACE, clock=lambda: NOW)
-
-
-def add(engine: Engine, **columns: Any) -> None:
-    with engine.begin() as connection:
-        connection.execute(insert(db.server).values(row(**columns)))
-
-
-def running(**columns: Any) -> dict[str, Any]:
-    """A row that is as `updates.instance` says."""
-    known = {"status": "ACTIVE", "power": "ACTIVE", "task": None, "host": "n1", "nics": [updates.SHOWN_NIC],
-             "vcpus": 2, "ram": 512}  # fmt: skip
-    return {**known, **columns}
-
-
-def mended(reconciler: Reconciler) -> list[str]:
-    """What was found, and once mended, is found no more."""
-    found = reconciler.differences()
-    assert reconciler.mend(found) == len(found)
-    reconciler._grace = 0  # else what was just mended would be too young to be looked at
-    assert reconciler.differences() == []
-    reconciler._grace = GRACE
-    return [str(each) for each in found]
-
-
-def server(engine: Engine, ident: str = IDENT) -> dict[str, Any]:
-    with engine.connect() as connection:
-        found = db.row(connection, select(db.server).where(db.server.c.id == ident))
-    assert found is not None
-    return found
-
-
-def test_nothing_differs(reconciler: Reconciler, engine: Engine, rapi: FakeRapi) -> None:
-    add(engine, **running())
-    rapi.instances = [instance()]
-    assert reconciler.differences() == []
-    assert rapi.asked == ["instances", "networks"]
-
-
-def test_a_server_that_is_off(reconciler: Reconciler, engine: Engine, rapi: FakeRapi) -> None:
-    add(engine, **running())
-    rapi.instances = [instance(running=False, pnode="n2")]
-    assert mended(reconciler) == [f"server {NAME}: host 'n1' -> 'n2', status 'ACTIVE' -> 'SHUTOFF'"]
-    assert (server(engine)["status"], server(engine)["updated"]) == ("SHUTOFF", NOW)
-
-
-def test_a_node_that_does_not_answer_says_nothing(reconciler: Reconciler, engine: Engine, rapi: FakeRapi) -> None:
-    add(engine, **running())
-    rapi.instances = [instance(running=None)]
-    assert reconciler.differences() == []
-
-
-@pytest.mark.parametrize("age", [-GRACE / 2, 0, GRACE / 2])
-def test_a_young_row_is_left_alone(reconciler: Reconciler, engine: Engine, rapi: FakeRapi, age: float) -> None:
-    add(engine, **running(updated=NOW - age))
-    assert reconciler.differences() == []
-
-
-def test_a_row_of_the_future_is_compared(reconciler: Reconciler, engine: Engine) -> None:
-    add(engine, **running(updated=NOW + 10 * GRACE))  # the clock was set back; young it would be for hours
-    assert len(reconciler.differences()) == 1
-
-
-def test_a_row_whose_job_goes_on_is_left_alone(reconciler: Reconciler, engine: Engine, rapi: FakeRapi) -> None:
-    add(engine, **running(task="powering-off", job=12))
-    rapi.instances = [instance(running=False)]
-    for status in ("queued", "waiting", "running", "canceling"):
-        rapi.jobs = {12: job(status, "SHUTDOWN")}
-        assert reconciler.differences() == []
-    assert rapi.asked[:2] == ["jobs/12", "instances"]  # a job that was over was over before the instances were read
-
-
-@pytest.mark.parametrize("jobs", [{12: job("success", "SHUTDOWN")}, {12: job("error", "SHUTDOWN")}, {}])
-def test_a_task_whose_job_is_over_is_cleared(
-    reconciler: Reconciler, engine: Engine, rapi: FakeRapi, jobs: dict[int, Any]
-) -> None:
-    add(engine, **running(task="powering-off", job=12))
-    rapi.instances, rapi.jobs = [instance()], jobs
-    assert mended(reconciler) == [f"server {NAME}: task 'powering-off' -> None"]
-
-
-def test_an_instance_that_was_removed(reconciler: Reconciler, engine: Engine) -> None:
-    add(engine, **running())
-    assert mended(reconciler) == [f"server {NAME}: deleted None -> {NOW}"]
-
-
 BROKEN = ["OpPrereqError", ["not enough memory on node n1", "insufficient_resources"]]
 
 
+@pytest.fixture
+def both(tmp_path: Path) -> Iterator[Both]:
+    made = Both(tmp_path)
+    yield made
+    made.engine.dispose()
+
+
+def known(both: Both, *networks: dict[str, Any], instances: list[dict[str, Any]] | None = None) -> None:
+    """What Ganeti has: our instance unless others are given, and networks that the database has, too."""
+    both.rapi.instances = [instance()] if instances is None else instances
+    both.rapi.networks = list(networks)
+    both.reconciler.mend(each for each in both.found() if each.table == "network")
+
+
+def kinds(found: list[Difference]) -> list[str]:
+    return [each.kind for each in found]
+
+
+def test_nothing_differs(both: Both) -> None:
+    both.add(**running())
+    known(both, network())
+    del both.rapi.asked[:], both.rapi.paused[:]
+    assert both.found() == []
+    assert both.rapi.asked == ["info", "pause", "network", "instance", "network", "group"]
+    assert both.rapi.paused == [LAG]  # then Ganeti's view is newer than the rows
+
+
+def test_a_server_that_is_off_on_another_node(both: Both) -> None:
+    both.add(**running())
+    both.rapi.instances = [instance(running=False, pnode="n2")]
+    assert both.mended() == [
+        f"power: server {NAME}: status ACTIVE, in Ganeti SHUTOFF",
+        f"host: server {NAME}: host n1, in Ganeti n2",
+    ]
+    assert (both.server()["status"], both.server()["host"], both.server()["updated"]) == ("SHUTOFF", "n2", NOW)
+
+
+def test_of_a_node_that_does_not_answer_nobody_knows(both: Both) -> None:
+    both.add(**running())
+    both.rapi.instances = [instance(running=None)]
+    assert both.mended() == [f"power: server {NAME}: status ACTIVE, in Ganeti UNKNOWN"]
+    both.rapi.instances = [instance()]
+    both.mended()
+    assert both.server()["status"] == "ACTIVE"
+
+
+def test_a_row_whose_job_goes_on_is_left_alone(both: Both) -> None:
+    both.add(**running(task="powering-off", job=12))
+    both.rapi.instances = [instance(running=False)]
+    for status in ("queued", "waiting", "running", "canceling"):
+        both.rapi.jobs = [job(status, "SHUTDOWN", number=12)]
+        seen = both.reconciler.compare()
+        assert (seen.found, [row["job"] for row in seen.busy]) == ([], [12])
+    # a job that was over when it was asked for was over before the instances were read
+    assert both.rapi.asked[:5] == ["job", "info", "pause", "network", "instance"]
+
+
+def test_a_server_that_is_to_be_created_again_is_left_alone(both: Both) -> None:
+    both.add()
+    both.rapi.jobs = [job("error", result=BROKEN)]
+    assert kinds(both.found()) == ["build"]
+    with both.engine.begin() as connection:
+        connection.execute(insert(db.owed).values(id="o", server_id=IDENT, what="create", job=10, tries=0, due=0.0))
+    assert both.found() == []
+
+
+@pytest.mark.parametrize("jobs", [[job("success", "SHUTDOWN", number=12)], [job("error", "SHUTDOWN", number=12)], []])
+def test_a_task_whose_job_is_over_is_cleared(both: Both, jobs: list[dict[str, Any]]) -> None:
+    both.add(**running(task="powering-off", job=12))
+    both.rapi.instances, both.rapi.jobs = [instance()], jobs
+    assert both.mended() == [f"task: server {NAME}: task powering-off, in Ganeti none"]
+
+
+def test_an_instance_that_was_removed(both: Both) -> None:
+    both.add(**running())
+    assert both.mended() == [f"stale: server {NAME}: Ganeti has no such instance"]
+    assert both.server()["deleted"] == NOW
+
+
 @pytest.mark.parametrize(
-    ("found", "fault"),
+    ("jobs", "fault"),
     [
-        (job("error", result=BROKEN), "not enough memory on node n1 (insufficient_resources)"),
-        (job("error", result=["OpExecError", ["Could not", "start"]]), "Could not start"),
-        (job("canceled"), "job 10 ended as canceled"),
-        (None, "job 10 is not known to Ganeti and the instance does not exist"),
+        ([job("error", result=BROKEN)], "not enough memory on node n1 (insufficient_resources)"),
+        ([job("error", result=["OpExecError", ["Could not", "start"]])], "Could not start"),
+        ([job("canceled")], "job 10 ended as canceled"),
+        ([], "job 10 is not known to Ganeti and the instance does not exist"),
     ],
 )
-def test_a_build_that_failed(
-    reconciler: Reconciler, engine: Engine, rapi: FakeRapi, found: dict[str, Any] | None, fault: str
-) -> None:
-    add(engine)
-    rapi.jobs = {10: found} if found else {}
-    mended(reconciler)
-    row = server(engine)
+def test_a_build_that_failed(both: Both, jobs: list[dict[str, Any]], fault: str) -> None:
+    both.add()
+    both.rapi.jobs = jobs
+    assert both.mended() == [f"build: server {NAME}: {fault}"]
+    row = both.server()
     assert (row["status"], row["fault"], row["task"], row["deleted"]) == ("ERROR", fault, None, None)
 
 
-def test_a_build_that_failed_and_left_an_instance(reconciler: Reconciler, engine: Engine, rapi: FakeRapi) -> None:
-    add(engine)
-    rapi.jobs, rapi.instances = {10: job("error", result=BROKEN)}, [instance(running=False)]
-    mended(reconciler)
-    assert (server(engine)["status"], server(engine)["host"]) == ("ERROR", "n1")
+def test_a_build_that_failed_and_left_an_instance(both: Both) -> None:
+    both.add()
+    both.rapi.jobs, both.rapi.instances = [job("error", result=BROKEN)], [instance(running=False)]
+    both.mended()
+    assert (both.server()["status"], both.server()["host"]) == ("ERROR", "n1")
 
 
-def test_a_build_whose_end_was_missed(reconciler: Reconciler, engine: Engine, rapi: FakeRapi) -> None:
-    add(engine)
-    rapi.jobs, rapi.instances = {10: job("success")}, [instance()]
-    mended(reconciler)
-    row = server(engine)
+def test_a_build_whose_end_was_missed(both: Both) -> None:
+    both.add()
+    both.rapi.jobs, both.rapi.instances = [job("success")], [instance()]
+    both.mended()
+    row = both.server()
     assert (row["status"], row["task"], row["nics"]) == ("ACTIVE", None, [updates.SHOWN_NIC])
 
 
-def test_a_server_built_and_removed_meanwhile(reconciler: Reconciler, engine: Engine, rapi: FakeRapi) -> None:
-    add(engine)
-    rapi.jobs = {10: job("success")}
-    mended(reconciler)
-    assert server(engine)["deleted"] == NOW
+def test_a_server_built_and_removed_meanwhile(both: Both) -> None:
+    both.add()
+    both.rapi.jobs = [job("success")]
+    both.mended()
+    assert both.server()["deleted"] == NOW
 
 
-def test_a_broken_server_stays_until_its_user_deletes_it(
-    reconciler: Reconciler, engine: Engine, rapi: FakeRapi
-) -> None:
-    add(engine, status="ERROR", fault="broke", task=None)
-    assert reconciler.differences() == []
-    with engine.begin() as connection:
+def test_a_broken_server_stays_until_its_user_deletes_it(both: Both) -> None:
+    both.add(status="ERROR", fault="broke", task=None)
+    assert both.found() == []
+    with both.engine.begin() as connection:
         connection.execute(update(db.server).values(task="deleting", job=12))
-    rapi.jobs = {12: job("success", "REMOVE")}
-    mended(reconciler)
-    assert server(engine)["deleted"] == NOW
+    both.rapi.jobs = [job("success", "REMOVE", number=12)]
+    both.mended()
+    assert both.server()["deleted"] == NOW
 
 
-def test_a_removal_that_failed(reconciler: Reconciler, engine: Engine, rapi: FakeRapi) -> None:
-    add(engine, **running(task="deleting", job=12))
-    rapi.jobs, rapi.instances = {12: job("error", "REMOVE")}, [instance()]
-    mended(reconciler)
-    assert (server(engine)["status"], server(engine)["deleted"], server(engine)["task"]) == ("ACTIVE", None, None)
+def test_a_removal_that_failed(both: Both) -> None:
+    both.add(**running(task="deleting", job=12))
+    both.rapi.jobs, both.rapi.instances = [job("error", "REMOVE", number=12)], [instance()]
+    both.mended()
+    assert (both.server()["status"], both.server()["deleted"], both.server()["task"]) == ("ACTIVE", None, None)
 
 
-def test_an_unknown_instance_of_ours_gets_its_row_from_its_tags(
-    reconciler: Reconciler, engine: Engine, rapi: FakeRapi
-) -> None:
-    rapi.instances = [instance(), instance("web.example.com"), instance(f"gx-{OTHER}", tags=["by:hand"])]
-    rapi.networks = [network(network6="2001:db8::/64")]
-    mended(reconciler)
-    made = server(engine)
+@pytest.mark.parametrize(
+    ("kind", "columns"),
+    [
+        ("size", {"vcpus": 9}),
+        ("size", {"ram": 9}),
+        ("disks", {"disk": 9}),
+        ("nics", {"nics": []}),
+        ("nics", {"nics": [{**updates.SHOWN_NIC, "mac": "aa:00:00:00:00:01"}]}),
+        ("nics", {"nics": ["what is this"]}),
+        ("addresses", {"nics": [{**updates.SHOWN_NIC, "ip": "10.0.0.3"}]}),
+        ("addresses", {"nics": [{**updates.SHOWN_NIC, "ip6": "2001:db8::1"}]}),
+        ("owner", {"project_id": OTHER}),
+        ("owner", {"user_id": OTHER}),
+        ("name", {"name": "old"}),
+        ("flavor", {"flavor_id": "f9"}),
+        ("flavor", {"image_id": "i9"}),
+        ("metadata", {"metadata": {"role": "db"}}),
+        ("power", {"status": "SHUTOFF"}),
+        ("power", {"fault": "broke", "status": "ERROR"}),
+    ],
+)
+def test_each_kind_of_what_a_row_says_wrongly(both: Both, kind: str, columns: dict[str, Any]) -> None:
+    both.add(**running())
+    known(both)
+    right = both.server()
+    with both.engine.begin() as connection:
+        connection.execute(update(db.server).values(columns))
+    found = both.found()
+    assert kinds(found) == [kind]
+    assert both.reconciler.mend(found, {"stale"}) == []
+    assert both.reconciler.mend(found, {kind}) == found
+    assert {**both.server(), "updated": 0} == {**right, "updated": 0}
+
+
+def test_an_unknown_instance_of_ours_gets_its_row_from_its_tags(both: Both) -> None:
+    theirs = {**instance("web.example.com", tags=["by:hand"]), "nic.networks": [None]}
+    both.rapi.instances = [instance(), theirs]
+    both.rapi.networks = [network(network6="2001:db8::/64")]
+    both.mended()
+    made = both.server()
     assert (made["name"], made["status"], made["host"]) == ("Größe 1", "ACTIVE", "n1")
     assert (made["project_id"], made["vcpus"], made["ram"], made["disk"]) == (updates.PROJECT, 2, 512, 3)
     assert made["created"] == BEGIN - 1000
     assert made["nics"][0]["ip6"] == "2001:db8::a800:ff:fe12:3456"
-    with engine.connect() as connection:
-        assert len(db.rows(connection, select(db.server))) == 1
+    assert len(both.servers()) == 1
 
 
-def test_a_young_unknown_instance_is_left_to_its_messages(
-    reconciler: Reconciler, engine: Engine, rapi: FakeRapi
-) -> None:
-    rapi.instances = [instance(ctime=NOW - 5)]
-    assert reconciler.differences() == []
+def test_what_tags_keep_of_a_server(both: Both) -> None:
+    facts = {**updates.FACTS, "server": OTHER, "created": "1690000000.25"}
+    meta = tags.encode_metadata({"role": "db", "note": "ä" * 90})
+    both.rapi.instances = [instance("gx-renamed", tags=[*tags.encode(facts), *meta])]
+    both.mended()
+    made = both.server(OTHER)
+    assert (made["instance"], made["created"]) == ("gx-renamed", 1690000000.25)
+    assert made["metadata"] == {"role": "db", "note": "ä" * 90}
 
 
-def test_an_instance_that_is_there_again(reconciler: Reconciler, engine: Engine, rapi: FakeRapi) -> None:
-    add(engine, **running(deleted=BEGIN + 5.0))
-    rapi.instances = [instance()]
-    assert mended(reconciler) == [f"server {NAME}: deleted {BEGIN + 5.0} -> None"]
+@pytest.mark.parametrize("named", ["by id", "by name"])
+def test_an_administrators_instance_is_the_projects_that_its_tag_names(both: Both, named: str) -> None:
+    project = {"id": OTHER, "name": "Größte Firma", "max_servers": 1, "max_cores": 1, "max_ram": 1}
+    with both.engine.begin() as connection:
+        connection.execute(insert(db.project).values(project))
+    said = tags.encode({"project": OTHER if named == "by id" else "Größte Firma"})
+    both.rapi.instances = [instance("web.example.com", tags=said)]
+    assert both.mended() == ["missing: server web.example.com: the database has no such server"]
+    (made,) = both.servers()
+    assert (made["id"], made["project_id"]) == (both.rapi.instances[0]["uuid"], OTHER)
+    assert (made["flavor_id"], made["vcpus"], made["status"]) == ("custom", 2, "ACTIVE")
 
 
-def test_a_deleted_server_that_is_gone_is_not_even_read(reconciler: Reconciler, engine: Engine, rapi: FakeRapi) -> None:
-    add(engine, **running(deleted=BEGIN + 5.0))
-    assert reconciler.differences() == []
+def test_an_orphan_is_only_told_of(both: Both) -> None:
+    typo, ours = tags.encode({"project": "gone firm"}), f"gx-{OTHER}"
+    both.rapi.instances = [instance(ours, tags=[]), instance("web", tags=typo), instance("other", tags=[])]
+    found = both.found()
+    assert [str(each) for each in found] == [
+        f"orphan: instance {ours}: no tag says whose it is",
+        "orphan: instance web: its tag names project 'gone firm', which there is not",
+    ]
+    assert found[0].advice == f"gnt-instance add-tags {ours} ganeti-ext:project:PROJECT, or gnt-instance remove {ours}"
+    assert both.reconciler.mend(found) == []
+    assert both.servers() == []
 
 
-def test_tags_are_followed(reconciler: Reconciler, engine: Engine, rapi: FakeRapi) -> None:
-    add(engine, **running())
-    rapi.instances = [instance(tags=tags.encode({**updates.FACTS, "name": "new"}))]
-    assert mended(reconciler) == [f"server {NAME}: name 'Größe 1' -> 'new'"]
+def test_an_instance_that_is_being_made_is_no_orphan_and_its_server_is_being_built(both: Both) -> None:
+    both.rapi.jobs = [job("running", number=77), job("success", "STARTUP", number=78)]
+    both.rapi.instances = [instance(running=False)]
+    both.reconciler.mend(both.found())
+    made = both.server()
+    assert (made["status"], made["task"], made["job"]) == ("BUILD", "spawning", 77)
+    assert both.found() == []
+    both.rapi.jobs, both.rapi.instances = [job("success", number=77)], [instance()]
+    both.mended()
+    assert (both.server()["status"], both.server()["task"]) == ("ACTIVE", None)
 
 
-def test_networks(reconciler: Reconciler, engine: Engine, rapi: FakeRapi) -> None:
-    rapi.networks = [network(), network(uuid="u-red", name="red")]
-    assert mended(reconciler) == ["network blue: in Ganeti only, row made", "network red: in Ganeti only, row made"]
-    with engine.begin() as connection:
-        connection.execute(update(db.network).values(updated=BEGIN))
-    rapi.networks = [network(gateway="10.0.0.254")]
-    assert mended(reconciler) == ["network blue: gateway '10.0.0.1' -> '10.0.0.254'",
-                                  "network red: not in Ganeti, row removed"]  # fmt: skip
+def test_tags_that_were_taken_away_take_no_server_away(both: Both) -> None:
+    both.add(**running())
+    both.rapi.instances = [instance(tags=[])]
+    (found,) = both.found()
+    assert found.kind == "untagged"
+    assert found.advice == f"gnt-instance add-tags {NAME} ganeti-ext:project:{updates.PROJECT}"
 
 
-def test_a_row_that_changed_meanwhile_is_left_for_later(reconciler: Reconciler, engine: Engine, rapi: FakeRapi) -> None:
-    add(engine, **running())
+def test_an_instance_that_is_there_again(both: Both) -> None:
+    both.add(**running(deleted=BEGIN + 5.0))
+    both.rapi.instances = [instance()]
+    assert both.mended() == [f"missing: server {NAME}: the database says that it is deleted"]
+    assert both.server()["deleted"] is None
+
+
+def test_a_row_that_was_deleted_while_ganeti_was_asked_stays_so(both: Both) -> None:
+    both.add(**running())
+    both.rapi.instances = [instance()]
+    asked = []
+
+    def removed() -> None:
+        asked.append(1)
+        if len(asked) == 1:  # removed, and told of, just after the first list was made
+            both.rapi.instances = []
+            with both.engine.begin() as connection:
+                connection.execute(update(db.server).values(deleted=NOW))
+
+    both.rapi.meanwhile = removed
+    assert both.reconciler.mend(both.found()) == []
+    assert both.server()["deleted"] == NOW
+
+
+def test_a_deleted_server_that_is_gone_is_not_even_read(both: Both) -> None:
+    both.add(**running(deleted=BEGIN + 5.0))
+    assert both.found() == []
+
+
+def test_an_instance_was_renamed(both: Both) -> None:
+    both.add(**running())
+    said = tags.encode({**updates.FACTS, "server": IDENT})
+    both.rapi.instances = [instance("gx-new", tags=said)]
+    assert both.mended() == [f"renamed: server gx-new: instance {NAME}, in Ganeti gx-new"]
+
+
+def test_names_that_two_servers_exchanged(both: Both) -> None:
+    other = f"gx-{OTHER}"
+    both.rapi.instances = [instance(), instance(other)]
+    both.mended()
+    with both.engine.begin() as connection:
+        for ident, name in ((IDENT, "x"), (OTHER, NAME), (IDENT, other)):
+            connection.execute(update(db.server).where(db.server.c.id == ident).values(instance=name))
+    both.reconciler.mend(both.found())
+    assert [(row["id"], row["instance"], row["deleted"]) for row in both.servers()] == [
+        (IDENT, NAME, None),
+        (OTHER, other, None),
+    ]
+    assert both.found() == []
+
+
+def test_an_instance_made_anew_under_an_old_name(both: Both) -> None:
+    said = tags.encode({"project": updates.PROJECT})
+    both.rapi.instances = [instance("web", tags=said, uuid=IDENT)]
+    both.mended()
+    both.rapi.instances = []
+    both.mended()
+    both.rapi.instances = [instance("web", tags=said, uuid=OTHER)]
+    assert kinds(both.found()) == ["duplicate", "missing"]
+    both.mended()
+    assert [(row["id"], row["instance"], row["deleted"]) for row in both.servers()] == [
+        (IDENT, IDENT, NOW),
+        (OTHER, "web", None),
+    ]
+
+
+def test_of_two_instances_with_one_id_the_known_one_is_the_server(both: Both) -> None:
+    said = tags.encode({**updates.FACTS, "server": IDENT})
+    both.rapi.instances = [instance("web", tags=said)]
+    both.mended()
+    both.rapi.instances = [instance("copy", tags=said), instance("web", tags=said)]
+    (found,) = both.found()
+    assert str(found) == f"orphan: instance copy: its tags say that it is server {IDENT}, which is instance web"
+
+
+def test_networks(both: Both) -> None:
+    both.rapi.networks = [network(), network(uuid="u-red", name="red", map="", network="10.1.0.0/29")]
+    assert [each.kind for each in both.found()][:2] == ["network-missing", "network-missing"]
+    both.reconciler.mend(both.found())
+    both.rapi.networks = [network(map="", gateway="10.0.0.254", name="blau")]
+    assert both.mended() == [
+        "network: network blue: name blue, in Ganeti blau; gateway 10.0.0.1, in Ganeti 10.0.0.254",
+        "network-stale: network red: Ganeti has no such network",
+    ]
+
+
+def test_a_network_made_anew_under_an_old_name(both: Both) -> None:
+    known(both, network(map=""), instances=[])
+    both.rapi.networks = [network(map="", uuid="u-2")]
+    assert [line.split(":")[0] for line in both.mended()] == ["network-stale", "network-missing"]
+    with both.engine.connect() as connection:
+        assert connection.execute(select(db.network.c.id)).scalars().all() == ["u-2"]
+
+
+def test_a_network_that_lacks_in_a_node_group(both: Both) -> None:
+    known(both, network(map=""), instances=[])
+    both.rapi.groups += [{"name": "rack 2", "node_cnt": 1}, {"name": "empty", "node_cnt": 0}]
+    (found,) = both.found()
+    assert str(found) == "network-groups: network blue: not connected to node group rack 2"
+    assert found.advice == "gnt-network connect --nic-parameters mode=bridged,link=br0 blue rack 2"
+
+
+def test_a_row_that_changed_meanwhile_is_left_for_later(both: Both) -> None:
+    both.add(**running())
 
     def message() -> None:
-        with engine.begin() as connection:
+        with both.engine.begin() as connection:
             connection.execute(update(db.server).values(task="rebooting", job=99))
 
-    rapi.instances, rapi.meanwhile = [instance(running=False)], message
-    found = reconciler.differences()
-    assert len(found) == 1
-    assert reconciler.mend(found) == 0
-    assert (server(engine)["status"], server(engine)["task"]) == ("ACTIVE", "rebooting")
+    both.rapi.instances, both.rapi.meanwhile = [instance(running=False)], message
+    found = both.found()
+    assert kinds(found) == ["power"]
+    assert both.reconciler.mend(found) == []
+    assert (both.server()["status"], both.server()["task"]) == ("ACTIVE", "rebooting")
 
 
-def test_a_row_that_a_message_made_meanwhile_is_left(reconciler: Reconciler, engine: Engine, rapi: FakeRapi) -> None:
-    rapi.instances = [instance()]
-    found = reconciler.differences()
-    add(engine, **running(name="from the message"))
-    assert reconciler.mend(found) == 0
-    assert server(engine)["name"] == "from the message"
+def test_a_row_that_a_message_made_meanwhile_is_left(both: Both) -> None:
+    both.rapi.instances = [instance(), instance(f"gx-{OTHER}")]
+    found = both.found()
+    both.add(**running(name="from the message"))
+    assert [each.name for each in both.reconciler.mend(found)] == [f"gx-{OTHER}"]
+    assert both.server()["name"] == "from the message"
 
 
-def test_a_network_whose_name_is_still_taken_is_left_for_later(
-    reconciler: Reconciler, engine: Engine, rapi: FakeRapi
-) -> None:
-    rapi.networks = [network()]
-    mended(reconciler)  # just now, so too young to be removed
-    rapi.networks = [network(uuid="u-blue-2")]
-    assert reconciler.mend(reconciler.differences()) == 0
+def test_a_row_that_was_removed_meanwhile_stays_away(both: Both) -> None:
+    both.add(**running(host="n7"))
+    both.rapi.instances = [instance()]
+    found = both.found()
+    with both.engine.begin() as connection:
+        connection.execute(delete(db.server))
+    assert both.reconciler.mend(found) == []
+    assert both.servers() == []
 
 
-def test_a_remote_api_that_is_down_is_one_line(
-    reconciler: Reconciler, rapi: FakeRapi, caplog: pytest.LogCaptureFixture
-) -> None:
-    rapi.down = True
-    background(reconciler)
-    assert [record.message for record in caplog.records] == ["reconcile: RAPI n1:5080: connection refused; again later"]
+def last(both: Both) -> dict[str, Any]:
+    with both.engine.connect() as connection:
+        found = db.row(connection, select(db.comparison))
+    assert found is not None
+    return found
 
 
-def test_an_answer_of_another_shape_is_one_line(
-    reconciler: Reconciler, rapi: FakeRapi, caplog: pytest.LogCaptureFixture
-) -> None:
-    rapi.instances = [{"id": "web", "uri": "/2/instances/web"}]
-    background(reconciler)
+def test_each_comparison_is_kept(both: Both) -> None:
+    both.add(**running(host="n7"))
+    both.rapi.instances = [instance(), instance(f"gx-{OTHER}", tags=[])]
+    report = both.reconciler.run("lost")
+    assert (report.found, report.mended, report.differs) == ({"host": 1, "orphan": 1}, 1, True)
+    kept = last(both)
+    assert (kept["time"], kept["trigger"], kept["found"], kept["mended"]) == (NOW, "lost", report.found, 1)
+    assert (kept["error"], kept["cluster"]) == (None, CLUSTER)
+    assert both.reconciler.run("again").differs is False
+    both.rapi.down = True
+    background(both)
+    kept = last(both)
+    assert (kept["error"], kept["cluster"]) == ("RAPI n1:5080: connection refused", CLUSTER)
+
+
+def test_another_cluster_is_not_taken_for_ours(both: Both, caplog: pytest.LogCaptureFixture) -> None:
+    both.rapi.instances = [instance()]
+    both.reconciler.run("start")
+    both.rapi.instances, both.rapi.cluster = [], OTHER
+    background(both)
+    assert f"the database is of the cluster with UUID {CLUSTER}, and Ganeti's is {OTHER}" in caplog.text
+    assert both.server()["deleted"] is None
+    assert last(both)["cluster"] == CLUSTER
+
+
+def test_a_remote_api_that_is_down_is_one_line(both: Both, caplog: pytest.LogCaptureFixture) -> None:
+    both.rapi.down = True
+    work = Background(both.reconciler)
+    for _ in range(3):
+        wait_for(work, "start")
+        assert work.again == 2
+    assert [record.message for record in caplog.records] == [
+        "reconcile: RAPI n1:5080: connection refused; again every 2 s"
+    ]
+
+
+def test_an_answer_of_another_shape_is_one_line(both: Both, caplog: pytest.LogCaptureFixture) -> None:
+    both.rapi.instances = [{"id": "web", "uri": "/2/instances/web"}]
+    background(both)
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
-    assert "KeyError" in caplog.text
+    assert "TypeError" in caplog.text or "AttributeError" in caplog.text
 
 
-def background(reconciler: Reconciler) -> None:
-    Background(reconciler).start()
-    for thread in threading.enumerate():
-        if thread.name == "reconcile":
-            thread.join(10)
+def test_what_was_mended_is_looked_at_again_ever_more_seldom(both: Both) -> None:
+    work = Background(both.reconciler)
+    both.rapi.instances = [instance()]
+    waits = []
+    for node in range(7):
+        both.rapi.instances = [instance(pnode=f"n{node}")]
+        wait_for(work, "timer")
+        waits.append(work.again)
+    assert waits == [2, 4, 8, 16, 32, 60, 60]
+    wait_for(work, "timer")
+    assert work.again is None
 
 
-def test_it_starts_after_the_backlog_and_comes_again() -> None:
-    now, calls = [0.0], list[float]()
-    schedule = Schedule(300, lambda: calls.append(now[0]), clock=lambda: now[0])
-    for second in range(1000):
-        now[0] = second
-        schedule.tick(idle=second > 5)
-    assert calls == [6, 306, 606, 906]
+def test_while_a_node_is_silent_it_is_asked_again_soon(both: Both) -> None:
+    both.add(**running(power="UNKNOWN", status="UNKNOWN"))
+    both.rapi.instances = [instance(running=None)]
+    work = Background(both.reconciler)
+    wait_for(work, "timer")
+    assert work.again == 3
+    both.rapi.instances = [instance(running=None, status="ERROR_nodeoffline")]
+    wait_for(work, "timer")
+    assert work.again is None
 
 
-def test_a_backlog_without_end_does_not_put_it_off_for_ever() -> None:
-    now, calls = [0.0], list[float]()
-    schedule = Schedule(0, lambda: calls.append(now[0]), clock=lambda: now[0])
-    for second in range(200):
-        now[0] = second
-        schedule.tick(idle=False)
-    assert calls == [60]
+def background(both: Both) -> None:
+    wait_for(Background(both.reconciler), "timer")
+
+
+def wait_for(work: Background, trigger: str) -> None:
+    work.start(trigger)
+    assert work._thread is not None
+    work._thread.join(10)
+    assert not work.is_busy

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -90,8 +91,9 @@ def row(**columns: Any) -> dict[str, Any]:
 
 
 def instance(name: str = NAME, running: bool | None = True, **fields: Any) -> dict[str, Any]:
-    """An entry of GET /2/instances?bulk=1 (rapi.rst)."""
+    """An entry of GET /2/query/instance."""
     nic: Mapping[str, list[Any]] = {
+        "nic.networks": ["u-blue"],
         "nic.networks.names": ["blue"],
         "nic.ips": ["10.0.0.2"],
         "nic.macs": [MAC],
@@ -99,6 +101,9 @@ def instance(name: str = NAME, running: bool | None = True, **fields: Any) -> di
     }
     return {
         "name": name,
+        "uuid": str(uuid.uuid5(uuid.NAMESPACE_DNS, name)),
+        "admin_state": "down" if running is False else "up",
+        "status": {True: "running", False: "ADMIN_down", None: "ERROR_nodedown"}[running],
         "oper_state": running,
         "pnode": "n1",
         "tags": tags.encode(FACTS),

@@ -1,0 +1,109 @@
+"""The kinds of differences between the database and Ganeti: what each means, and what is done about it.
+
+The database is what is mended, and only where the kind says so; Ganeti is never changed.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Kind(NamedTuple):
+    name: str
+    means: str
+    fix: str
+    """What mending does; for a kind that is only reported, what an administrator can do."""
+    mendable: bool = True
+
+
+KINDS = (
+    Kind("stale", "The database has a server whose instance Ganeti has not.", "the server is marked as deleted"),
+    Kind(
+        "build",
+        "A server is being built, but its job has failed or is not known to Ganeti.",
+        "the server is shown as broken, with what the job said",
+    ),
+    Kind(
+        "missing",
+        "Ganeti has an instance that says whose it is, and the database has no server for it, or a deleted one.",
+        "the server is made from the instance and its tags",
+    ),
+    Kind("renamed", "An instance has another name than its server remembers.", "the server gets the name"),
+    Kind(
+        "duplicate",
+        "Two servers stand for one instance.",
+        "the one whose id is not the instance's is marked as deleted, and no longer linked to the instance",
+    ),
+    Kind("power", "A server's status is not what its instance does.", "the server gets the status"),
+    Kind("host", "A server is on another node.", "the server gets the node"),
+    Kind("size", "A server has other CPUs or another memory.", "the server gets the instance's"),
+    Kind("disks", "A server's disks have another size.", "the server gets the size"),
+    Kind("nics", "A server has other NICs: another number, network, MAC or UUID.", "the server gets the instance's"),
+    Kind("addresses", "A server's NICs have other addresses.", "the server gets the instance's"),
+    Kind("owner", "The instance's tags name another project or user.", "the server gets the owner"),
+    Kind("name", "The instance's tags give another display name.", "the server gets the name"),
+    Kind("metadata", "The instance's tags hold other metadata.", "the server gets the tags'"),
+    Kind(
+        "flavor",
+        "The instance's tags tell of another flavor, image or time of creation.",
+        "the server gets what the tags say",
+    ),
+    Kind("task", "A server has a task whose job is over, or not known to Ganeti.", "the task is cleared"),
+    Kind("network-missing", "Ganeti has a network that the database has not.", "the network is added"),
+    Kind("network-stale", "The database has a network that Ganeti has not.", "the network is removed"),
+    Kind("network", "A network's name, subnets, gateways or tags differ.", "the network gets Ganeti's"),
+    Kind(
+        "orphan",
+        "An instance with our prefix or our tags does not say which project it belongs to.",
+        "give it a tag with its project, or remove it",
+        mendable=False,
+    ),
+    Kind(
+        "untagged",
+        "A server's instance has no tag with its project: a new database would not know whose it is.",
+        "give the instance the tag",
+        mendable=False,
+    ),
+    Kind(
+        "network-groups",
+        "A network is not connected to every node group that has nodes.",
+        "connect it, or servers with a NIC in it cannot live there",
+        mendable=False,
+    ),
+    Kind(
+        "address-twice",
+        "Two NICs of one network have the same address or MAC.",
+        "give one of them another one",
+        mendable=False,
+    ),
+    Kind(
+        "address-unreserved",
+        "A NIC has an address that is free in the network's pool, so that Ganeti may give it away again.",
+        "reserve it",
+        mendable=False,
+    ),
+    Kind(
+        "address-unused",
+        "An address is reserved for an instance, and no instance has it.",
+        "nothing has to be done but to know that the pool has one less; no command of Ganeti frees it",
+        mendable=False,
+    ),
+)
+BY_NAME = {kind.name: kind for kind in KINDS}
+MENDABLE = frozenset(kind.name for kind in KINDS if kind.mendable)
+
+# Of each column of a server, the kind of difference that it is. NICs are told apart in difference_server.py.
+OF_COLUMN = {
+    **dict.fromkeys(("power", "fault", "status"), "power"),
+    "host": "host",
+    **dict.fromkeys(("vcpus", "ram"), "size"),
+    "disk": "disks",
+    "nics": "nics",
+    **dict.fromkeys(("project_id", "user_id"), "owner"),
+    "name": "name",
+    "metadata": "metadata",
+    **dict.fromkeys(("flavor_id", "image_id", "created"), "flavor"),
+    "task": "task",
+    "deleted": "missing",
+    "instance": "renamed",
+}

@@ -1,0 +1,142 @@
+"""What a comparison reads: the database, then Ganeti, in the order that difference.py goes by."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+from sqlalchemy import Connection, Engine, select
+
+from frontend import db, difference, reading, state
+from frontend.difference import Job, Known, Snapshot
+from ganeti_ext import tags
+
+# luxid may show the configuration as it was 0.25 s ago (ConfigReader.hs, Constants.hs confdConfigReloadRatelimit).
+LAG = 0.5
+_CHUNK = 500  # values in one condition, of SQL or of Ganeti's query language
+
+_JOB = ("id", "status", "summary", "opstatus", "opresult")
+_INSTANCE = (
+    *("name", "uuid", "ctime", "pnode", "admin_state", "oper_state", "status", "tags", "beparams"),
+    *("disk.sizes", "nic.networks", "nic.networks.names", "nic.ips", "nic.macs", "nic.uuids"),
+)
+_NETWORK = (
+    *("uuid", "name", "network", "gateway", "network6", "gateway6", "tags"),
+    *("map", "external_reservations", "group_list"),
+)
+_UNFINISHED = ("queued", "waiting", "running", "canceling")
+
+
+class RemoteApi(Protocol):
+    """ganeti_ext.rapi.Rapi, as far as it is read."""
+
+    def get(self, path: str, query: Mapping[str, str | int] | None = None) -> Any: ...
+    def query(self, what: str, fields: Sequence[str], wanted: Sequence[Any] | None = None) -> list[dict[str, Any]]: ...
+
+
+class Reader:
+    """Reads both sides. Raises RapiUnavailable, RapiError or SQLAlchemyError."""
+
+    def __init__(
+        self, engine: Engine, rapi: RemoteApi, prefix: str, pause: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._engine, self._rapi, self._prefix, self._pause = engine, rapi, prefix, pause
+
+    def read(self) -> tuple[Known, Snapshot]:
+        known, found = self._once(())
+        deleted = self._deleted(known, found)
+        if deleted:
+            # They may have been deleted since Ganeti was asked: now they are read first, as all rows.
+            known, found = self._once(deleted)
+        return known, found
+
+    def _once(self, deleted: Sequence[str]) -> tuple[Known, Snapshot]:
+        known = self._known(deleted)
+        jobs = self._jobs(known.servers)
+        cluster = str(self._rapi.get("info")["uuid"])
+        self._pause(LAG)
+        networks = self._networks()
+        instances = {entry["name"]: entry for entry in self._rapi.query("instance", _INSTANCE)}
+        later = self._networks()
+        groups = [entry["name"] for entry in self._rapi.query("group", ("name", "node_cnt")) if entry["node_cnt"]]
+        creating = self._creating(known, instances)
+        return known, Snapshot(cluster, jobs, instances, networks, later, groups, creating)
+
+    def _known(self, deleted: Sequence[str]) -> Known:
+        server = db.server.c
+        with self._engine.begin() as connection:
+            servers = db.rows(connection, select(db.server).where(server.deleted.is_(None)))
+            servers += rows_in(connection, server.id, deleted, server.deleted.is_not(None))
+            networks = db.rows(connection, select(db.network))
+            owners = reading.Owners(_names(connection, db.project), _names(connection, db.user))
+            owed = frozenset(connection.execute(select(db.owed.c.server_id)).scalars())
+        return Known(servers, networks, owners, owed)
+
+    def _deleted(self, known: Known, found: Snapshot) -> list[str]:
+        """Ids of deleted rows that stand for instances which are there, or keep their names from others."""
+        unknown = self._unknown(known, found.instances)
+        server = db.server.c
+        with self._engine.begin() as connection:
+            return [
+                ident
+                for column, values in ((server.id, list(unknown)), (server.instance, list(unknown.values())))
+                for chunk in _chunks(values)
+                for ident in connection.execute(
+                    select(server.id).where(column.in_(chunk), server.deleted.is_not(None))
+                ).scalars()
+            ]
+
+    def _unknown(self, known: Known, instances: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+        """Instances that are servers without a row: names by the servers' ids."""
+        rows = {row["id"] for row in known.servers}
+        found = {}
+        for name, instance in instances.items():
+            ident = reading.server_id(name, self._prefix, tags.decode(instance["tags"]), instance["uuid"])
+            if ident is not None and ident not in rows:
+                found[ident] = name
+        return found
+
+    def _networks(self) -> dict[str, dict[str, Any]]:
+        return {entry["uuid"]: entry for entry in self._rapi.query("network", _NETWORK)}
+
+    def _jobs(self, servers: Iterable[Mapping[str, Any]]) -> dict[int, Job]:
+        """The jobs of rows that wait for one."""
+        numbers = sorted(
+            {
+                row["job"]
+                for row in servers
+                if row["deleted"] is None and row["job"] is not None and (row["task"] or row["status"] == state.BUILD)
+            }
+        )
+        found = {}
+        for chunk in _chunks(numbers):
+            wanted = ["|", *(["=", "id", number] for number in chunk)]
+            found.update({entry["id"]: difference.job(entry) for entry in self._rapi.query("job", _JOB, wanted)})
+        return found
+
+    def _creating(self, known: Known, instances: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
+        """Instances that are being made, with their jobs. To ask for these costs Ganeti a look into each job of
+        its queue, so it is done when there are unknown servers only."""
+        if not self._unknown(known, instances):
+            return {}
+        wanted = ["|", *(["=", "status", status] for status in _UNFINISHED)]
+        jobs = self._rapi.query("job", ("id", "summary"), wanted)
+        made = ((difference.created_instance(text), entry["id"]) for entry in jobs for text in entry["summary"])
+        return {name: job for name, job in made if name is not None}
+
+
+def rows_in(connection: Connection, column: Any, values: Sequence[Any], *conditions: Any) -> list[dict[str, Any]]:
+    """Rows of a table whose column has one of many values."""
+    found = []
+    for chunk in _chunks(values):
+        found += db.rows(connection, select(column.table).where(column.in_(chunk), *conditions))
+    return found
+
+
+def _chunks(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    return (values[start : start + _CHUNK] for start in range(0, len(values), _CHUNK))
+
+
+def _names(connection: Connection, table: Any) -> dict[str, str]:
+    return {row.name: row.id for row in connection.execute(select(table.c.name, table.c.id))}
