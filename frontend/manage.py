@@ -9,7 +9,15 @@ from collections.abc import Sequence
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from frontend import manage_account, manage_flavor, manage_image, manage_reconcile, manage_state, settings
+from frontend import (
+    manage_account,
+    manage_flavor,
+    manage_health,
+    manage_image,
+    manage_reconcile,
+    manage_state,
+    settings,
+)
 from frontend.manage_base import Answer, Context, Owner
 from ganeti_ext.errors import ExtError
 
@@ -18,6 +26,7 @@ COMMANDS = (
     *manage_flavor.COMMANDS,
     *manage_image.COMMANDS,
     *manage_reconcile.COMMANDS,
+    *manage_health.COMMANDS,
     *manage_state.COMMANDS,
 )
 PROGRAM = "ganeti-ext-manage"

@@ -143,6 +143,6 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar="URL",
         help="listen to RabbitMQ at amqp[s]://USER@HOST/VHOST (default: as this machine's configuration says)",
     )
-    tail.add_argument("--consumer", action="store_true", help="what the front's consumer on this machine applies")
+    source.add_argument("--consumer", action="store_true", help="what the front's consumer on this machine applies")
     tail.add_argument("--password-file", default="", metavar="FILE", help="holds the password for --broker")
     return parser.parse_args(argv)
