@@ -17,7 +17,7 @@ check:  ## every test, with lint and types, on a real cluster (without root: che
 		echo "Not root: the pure tests alone. All of them: sudo make check"; $(MAKE) --no-print-directory check-unit; fi
 
 check-all: root .venv/stamp deb
-	@CHECK=1 .venv/bin/python -m pytest
+	@tests/check
 
 check-unit:  ## the tests that need neither root nor lab; PYTHON=python3 to choose one
 	@$(PYTHON) -m pytest -q -m "not lab" tests/unit
