@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import select
+import ssl
 from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import islice
@@ -11,22 +14,22 @@ from urllib.parse import urlsplit
 
 import kombu
 
-from frontend.consumer import Backoff, Delivery
+from frontend.consumer import LONG, Backoff, Delivery
 from ganeti_ext import event
 from ganeti_ext.errors import ConfigError, ExtError
 from ganeti_ext.service import Loop
 
 log = logging.getLogger(__name__)
 
+EXCHANGE = kombu.Exchange(event.EXCHANGE, type="topic", durable=True)
 QUEUE = kombu.Queue(
-    "ganeti-ext-front",
-    kombu.Exchange(event.EXCHANGE, type="topic", durable=True),
-    routing_key="ganeti.#",
-    durable=True,
+    "ganeti-ext-front", [kombu.binding(EXCHANGE, routing_key=key) for key in event.BINDINGS], durable=True
 )
 PREFETCH = 200
 _CONNECT_TIMEOUT = 4  # seconds: a signal has to wait as long
-_HEARTBEAT = 30
+_ANSWER_TIMEOUT = 5
+# A broker that is frozen is given up after two of these.
+_HEARTBEAT = 5
 
 
 def addresses(urls: str) -> list[str]:
@@ -50,7 +53,11 @@ def connection(url: str) -> Any:
     """A connection that is not made yet. amqps:// trusts what the system's certificates vouch for."""
     secure = {"ssl": {"context": {"check_hostname": True}, "server_hostname": urlsplit(url).hostname}}
     return kombu.Connection(
-        url, connect_timeout=_CONNECT_TIMEOUT, heartbeat=_HEARTBEAT, **(secure if url.startswith("amqps:") else {})
+        url,
+        connect_timeout=_CONNECT_TIMEOUT,
+        heartbeat=_HEARTBEAT,
+        transport_options={"read_timeout": _ANSWER_TIMEOUT, "write_timeout": _ANSWER_TIMEOUT},
+        **(secure if url.startswith("amqps:") else {}),
     )
 
 
@@ -69,15 +76,27 @@ def backlog(urls: str) -> int:
 
 
 class AmqpSource:
-    """A consumer of QUEUE on the first of some brokers that answers; it changes to the next when that one fails."""
+    """A consumer of QUEUE on the first of some brokers that answers; it changes to the next when that one fails.
 
-    def __init__(self, urls: str, connect: Callable[[str], Any] = connection, backoff: Backoff | None = None) -> None:
+    `returned` is called when there is a broker again after there was none for long.
+    """
+
+    def __init__(
+        self,
+        urls: str,
+        returned: Callable[[], None] = lambda: None,
+        connect: Callable[[str], Any] = connection,
+        backoff: Backoff | None = None,
+    ) -> None:
         self._urls = deque(addresses(urls))
-        self._connect = connect
+        self._returned, self._connect = returned, connect
         self._backoff = backoff or Backoff()
         self._broker: Any = None
+        self._socket: Any = None
         self._fd = -1
+        self._readable = select.poll()
         self._waiting: deque[Any] = deque()
+        self._behind = 0  # messages that waited in the queue when that was last asked
 
     def start(self, loop: Loop, ready: Callable[[], None]) -> None:
         self._loop, self._ready = loop, ready
@@ -96,9 +115,15 @@ class AmqpSource:
 
     def tick(self) -> None:
         if self._broker is not None:
-            self._guarded(self._broker.heartbeat_check)
+            self._guarded(self._look_after)
         elif not self._backoff.waiting:
             self._open()
+
+    def waiting(self) -> int | None:
+        """Those behind the ones that came already are counted when there may be some."""
+        if self._broker is None:
+            return None
+        return len(self._waiting) + (self._behind if len(self._waiting) >= PREFETCH else 0)
 
     def close(self) -> None:
         self._drop()
@@ -107,36 +132,48 @@ class AmqpSource:
         url = self._urls[0]
         broker = self._connect(url)
         try:
-            channel = _channel(broker)
-            channel.basic_qos(0, PREFETCH, False)
-            QUEUE(channel).declare()
-            consumer = kombu.Consumer(channel, [QUEUE], accept=None, auto_declare=False)
+            self._channel = _channel(broker)
+            self._channel.basic_qos(0, PREFETCH, False)
+            QUEUE(self._channel).declare()
+            consumer = kombu.Consumer(self._channel, [QUEUE], accept=None, auto_declare=False)
             consumer.on_message = self._waiting.append
+            # What is compressed, say, and cannot be unpacked: taken as it is, so that it is laid aside.
+            consumer.on_decode_error = lambda message, _: self._waiting.append(message)
             consumer.consume()
         except _errors(broker) as err:
+            self._waiting.clear()
             broker.collect(socket_timeout=1)
             self._urls.rotate(-1)
-            log.error("broker %s: %s; next try in %.0f s", shown(url), err, self._backoff.failed())
+            self._backoff.failed(f"broker {shown(url)}: {err}")
             return
-        self._backoff.worked()
-        self._broker, self._fd = broker, broker.connection.sock.fileno()
-        self._loop.add(self._fd, self._readable)
+        self._broker, self._socket = broker, broker.connection.sock
+        self._fd = self._socket.fileno()
+        self._readable.register(self._fd, select.POLLIN)
+        self._loop.add(self._fd, self._on_readable)
         log.info("broker %s: connected", shown(url))
+        if self._backoff.worked() > LONG:
+            self._returned()
         # Messages may have come along with the last answer; nothing would wake us for them.
         self._ready()
 
-    def _readable(self) -> None:
+    def _on_readable(self) -> None:
         # Always read to the end, also while the database is down: no more than PREFETCH come unasked.
         if self._broker is not None:
             self._guarded(self._receive)
         self._ready()
 
     def _receive(self) -> None:
-        while True:
+        # With a timeout of 0, py-amqp would turn in a circle until the rest of a frame is there.
+        while self._readable.poll(0) or _decrypted(self._socket):
             try:
-                self._broker.drain_events(timeout=0)
+                self._broker.drain_events(timeout=0.001)
             except TimeoutError:
                 return
+
+    def _look_after(self) -> None:
+        self._broker.heartbeat_check()
+        if len(self._waiting) >= PREFETCH:
+            self._behind = QUEUE(self._channel).queue_declare(passive=True).message_count
 
     def _guarded(self, action: Callable[[], object]) -> None:
         try:
@@ -151,9 +188,16 @@ class AmqpSource:
         self._waiting.clear()
         if self._broker is None:
             return
-        self._loop.remove(self._fd)
+        with contextlib.suppress(OSError):  # a broker that took its leave has closed it already
+            self._loop.remove(self._fd)
+        self._readable.unregister(self._fd)
         broker, self._broker = self._broker, None
         broker.collect(socket_timeout=1)
+
+
+def _decrypted(sock: Any) -> bool:
+    """Whether TLS has octets that the kernel gave already."""
+    return isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
 
 
 def _channel(broker: Any) -> Any:

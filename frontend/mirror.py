@@ -1,223 +1,208 @@
-"""Messages of the update path, written into the database: one transaction each."""
+"""Messages of the update path, written into the database: many in one transaction, each of them once."""
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import JSON, Connection, Engine, Table, delete, insert, or_, select, update
-from sqlalchemy.exc import DataError, IntegrityError
+from sqlalchemy import Engine, select, update
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    SQLAlchemyError,
+    StatementError,
+)
 
-from frontend import db, reading, state
-from ganeti_ext import event, tags
+from frontend import actions, db, incoming, letters, mirror_network, mirror_server, state
+from frontend.mirror_network import network_row
+from frontend.mirror_server import flavor_size
+from frontend.rows import Rows, checked, locked
+from ganeti_ext import event
+
+__all__ = ["Mirror", "checked", "flavor_size", "locked", "network_row"]
 
 log = logging.getLogger(__name__)
 
-# The message's fault. Every other error of the database is the database's, and the message comes again.
-_NOT_UNDERSTOOD = (
-    *(ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError),
-    *(DataError, IntegrityError),
-)
+TRIES = 3
+"""How often a message is tried whose fault the failure may not be."""
 
-_NETWORK_REMOVE = "OP_NETWORK_REMOVE"
+# The message's fault for sure.
+_NOT_UNDERSTOOD = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError)
+_COLLISIONS = frozenset(("40001", "40P01"))  # PostgreSQL: serialization_failure, deadlock_detected
 _SHOWN = 200  # characters of a bad message in the log
+
+Body = str | bytes
+Handler = Callable[[Rows, state.Message], bool]
 
 
 class Mirror:
-    """The rows that are a copy of what Ganeti has. `prefix` is how our instances' names begin."""
+    """The rows that are a copy of what Ganeti has. `prefix` is how our instances' names begin.
 
-    def __init__(self, engine: Engine, prefix: str, clock: Callable[[], float] = time.time) -> None:
-        self._engine = engine
-        self._prefix = prefix
-        self._clock = clock
-        self._handlers: Mapping[str, Callable[[Connection, state.Message], None]] = {
-            event.OP_STATUS: self._op_status,
-            event.NETWORK_STATUS: self._network_status,
-            event.NET_STATUS: self._net_status,
-            event.CLUSTER_STATUS: lambda *_: None,
+    `seen` is called for each message that was taken, once that is in the database, with the message ({} of a dead
+    letter) and what became of it: applied, skipped, dead. `compare` is called with the reason when a message tells
+    that only a comparison with Ganeti shows how things are.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        prefix: str,
+        clock: Callable[[], float] = time.time,
+        seen: Callable[[Mapping[str, Any], str], None] = lambda *_: None,
+        compare: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._engine, self._prefix, self._clock = engine, prefix, clock
+        self._seen, self._compare = seen, compare
+        self._handlers: Mapping[str, Handler] = {
+            event.OP_STATUS: mirror_server.apply,
+            event.NETWORK_STATUS: mirror_network.apply,
+            event.NODE_STATUS: self._node,
+            event.PROGRESS: mirror_server.progress,
+            event.HEARTBEAT: _heartbeat,
+            event.LOST: self._lost,
         }
 
-    def take(self, body: str | bytes) -> None:
+    def take(self, body: Body) -> None:
         """Apply one message; when this returns, it is in the database for good and may be forgotten.
 
         Raises SQLAlchemyError when the database does not work: the message has to come again. What cannot be
-        understood is laid aside in the table dead_letter.
+        understood or applied is laid aside (letters.py).
         """
+        tries = 0
+        while (failure := self._attempt([body])) is not None:
+            tries += 1
+            if isinstance(failure, SQLAlchemyError) and self._is_the_databases(failure):
+                raise failure
+            if tries == TRIES or isinstance(failure, _NOT_UNDERSTOOD):
+                if isinstance(failure, OperationalError):  # others were in its way, and may not be later
+                    raise failure
+                self._lay_aside(body, failure, tries)
+                return
+
+    def take_all(self, bodies: Sequence[Body]) -> Iterator[int]:
+        """Apply messages as `take` does, in as few transactions as can be; yields how many more are in for good."""
+        if len(bodies) > 1:
+            failure = self._attempt(bodies)
+            if failure is None:
+                yield len(bodies)
+                return
+            if isinstance(failure, SQLAlchemyError) and _is_silence(failure):
+                raise failure
+        # One of them is bad, or in another's way: whichever it is, the others are not kept by it.
+        for body in bodies:
+            self.take(body)
+            yield 1
+
+    def replay(self, body: Body) -> str | None:
+        """Apply a message once; why it could not be, or None. Raises SQLAlchemyError as `take` does."""
+        failure = self._attempt([body])
+        if isinstance(failure, SQLAlchemyError) and self._is_the_databases(failure):
+            raise failure
+        return letters.reason(failure) if failure is not None else None
+
+    def _attempt(self, bodies: Iterable[Body]) -> Exception | None:
+        """All of them or none, in one transaction."""
         try:
-            self._apply(event.decode(body))
-        except _NOT_UNDERSTOOD as err:
-            self._lay_aside(body, f"{type(err).__name__}: {err}")
-
-    def _apply(self, message: state.Message) -> None:
-        handler = self._handlers[message["type"]]
-        try:
+            messages = [incoming.parsed(body) for body in bodies]
             with self._engine.begin() as connection:
-                handler(connection, message)
-        except IntegrityError:
-            # The API inserted the same server's row in between: now it is there to be updated.
-            with self._engine.begin() as connection:
-                handler(connection, message)
+                rows = Rows(connection, self._prefix, self._clock())
+                outcomes = self._apply(rows, messages)
+                rows.flush()
+            for call in rows.after:
+                call()
+            for message, changed in zip(messages, outcomes, strict=True):
+                self._seen(message, "applied" if changed else "skipped")
+        except Exception as err:  # noqa: BLE001 (whatever one message does, the others are not kept by it)
+            return err
+        return None
 
-    def _op_status(self, connection: Connection, message: state.Message) -> None:
-        _check_order(message)
-        if (message.get("job_fields") or {}).get("dry_run"):
-            return
-        name = message["instance"]
-        row = locked_server(connection, db.server.c.instance == name)
-        if row is None:
-            row = self._born(connection, message)
-        if row is None:
-            log.debug("%s of %s: none of ours", message["operation"], name)
-            return
-        changes = state.advance(row, message, subnets6(connection))
-        if changes:
-            write_server(connection, row, changes, self._clock())
-            _tell(row, changes, f"job {message['order'][2]} {message['operation']} {message['status']}")
+    def _apply(self, rows: Rows, messages: Sequence[incoming.Message]) -> list[bool]:
+        about = [message for message in messages if "instance" in message]
+        names = {message["instance"] for message in about}
+        idents = {mirror_server.identity(message, self._prefix) for message in about}
+        if names:
+            rows.load_servers(names, filter(None, idents))
+        if keys := {actions.key(message) for message in messages if message["type"] in actions.KINDS}:
+            rows.load_actions(keys)
+        return [self._handle(rows, message) for message in messages]
 
-    def _born(self, connection: Connection, message: state.Message) -> dict[str, Any] | None:
-        """Our instance that has no row: its create's answer got lost, or the database was made anew."""
-        ident = reading.server_id(message["instance"], self._prefix)
-        if ident is None or message["operation"] != state.CREATE:
-            return None
-        fields, read = message.get("job_fields") or {}, message.get("instance_state") or {}
-        facts = tags.decode([*(fields.get("tags") or ()), *(read.get("tags") or ())])
-        if not facts.get("project"):
-            log.warning("instance %s: no row and no tag that says whose it is, ignored", message["instance"])
-            return None
-        # After a rename the row is there by its id.
-        row = locked_server(connection, db.server.c.id == ident)
-        if row is None:
-            size, created = self._size(connection, facts, fields), state.seconds(message["order"])
-            row = reading.new_row(ident, message["instance"], facts, size, created)
-            connection.execute(insert(db.server).values(checked(db.server, row)))
-            log.info("server %s: a row made from the tags of its instance", ident)
-        return row
+    def _handle(self, rows: Rows, message: incoming.Message) -> bool:
+        if incoming.is_rehearsal(message) and message["type"] != event.HEARTBEAT:
+            return False
+        handler = self._handlers.get(message["type"])
+        changed = handler(rows, message) if handler else False
+        if message["type"] in actions.KINDS:
+            changed = _keep_action(rows, message) or changed
+        return changed
 
-    def _size(self, connection: Connection, facts: Mapping[str, str], fields: Mapping[str, Any]) -> dict[str, int]:
-        asked: dict[str, int] = {"disk": sum(int(disk["size"]) for disk in fields.get("disks") or ()) // 1024}
-        for _, columns in reading.size(fields.get("beparams") or {}):
-            asked.update(columns)
-        return {**asked, **flavor_size(connection, facts.get("flavor", ""))}
+    def _node(self, rows: Rows, message: state.Message) -> bool:
+        if message["status"] in event.FINAL:
+            rows.after.append(lambda: self._compare("node"))
+        return False
 
-    def _net_status(self, connection: Connection, message: state.Message) -> None:
-        row = locked_server(connection, db.server.c.instance == message["instance"])
-        changes = state.note(row, message) if row is not None else None
-        if row is not None and changes:
-            write_server(connection, row, changes, self._clock())
-            _tell(row, changes, f"a note of {message['node']}")
+    def _lost(self, rows: Rows, message: state.Message) -> bool:
+        def tell() -> None:
+            log.warning("%s messages were lost on node %s", message.get("count"), message.get("node"))
+            self._compare("lost")
 
-    def _network_status(self, connection: Connection, message: state.Message) -> None:
-        _check_order(message)
-        if message["status"] != "success" or (message.get("job_fields") or {}).get("dry_run"):
-            return
-        if message["operation"] == _NETWORK_REMOVE:
-            _forget_network(connection, message["network"], message["order"])
-        elif message.get("network_data"):
-            order = [*message["read_at"], *message["order"][2:]]
-            _keep_network(connection, message["network_data"], order, self._clock())
+        rows.after.append(tell)
+        return True
 
-    def _lay_aside(self, body: str | bytes, reason: str) -> None:
-        raw = body.encode(errors="surrogatepass") if isinstance(body, str) else body
-        digest, text = hashlib.sha256(raw).hexdigest(), raw.decode(errors="replace").replace("\0", "\ufffd")
-        log.error("message laid aside, %s: %s", reason[:_SHOWN], text[:_SHOWN])
-        row = {"digest": digest, "body": text, "reason": reason.replace("\0", "\ufffd"), "time": self._clock()}
+    def _lay_aside(self, body: Body, failure: Exception, tries: int) -> None:
+        why = letters.reason(failure)
+        shown = body[:_SHOWN] if isinstance(body, str) else body[:_SHOWN].decode(errors="replace")
         with self._engine.begin() as connection:
-            known = select(db.dead_letter.c.digest).where(db.dead_letter.c.digest == digest)
-            if connection.execute(known).first() is None:
-                connection.execute(insert(db.dead_letter).values(row))
+            letters.keep(connection, body, why, tries, self._clock())
+        log.error("message laid aside, %s: %s", why, shown)
+        self._seen({}, "dead")
+
+    def _is_the_databases(self, err: SQLAlchemyError) -> bool:
+        """Whether the message is not at fault: the database does not work, or is not as this program needs it."""
+        if _is_collision(err) or _is_the_messages(err):
+            return False
+        if _is_silence(err):
+            return True
+        try:
+            with self._engine.connect() as connection:
+                for table in db.metadata.sorted_tables:
+                    connection.execute(select(table).limit(0))
+        except SQLAlchemyError:
+            return True
+        return False
 
 
-def locked_server(connection: Connection, where: Any) -> dict[str, Any] | None:
-    """A row, locked until the transaction ends (see db.connect_writer)."""
-    return locked(connection, db.server, where)
+def _is_silence(err: SQLAlchemyError) -> bool:
+    is_lost = isinstance(err, DBAPIError) and err.connection_invalidated
+    return is_lost or (isinstance(err, OperationalError | InterfaceError) and not _is_collision(err))
 
 
-def locked(connection: Connection, table: Table, where: Any) -> dict[str, Any] | None:
-    found = connection.execute(select(table).where(where).with_for_update()).mappings().first()
-    return dict(found) if found is not None else None
+def _is_collision(err: SQLAlchemyError) -> bool:
+    """Two transactions were in each other's way: the next try goes through."""
+    return isinstance(err, IntegrityError) or getattr(getattr(err, "orig", None), "pgcode", None) in _COLLISIONS
 
 
-def write_server(connection: Connection, row: state.Row, changes: Mapping[str, Any], now: float) -> None:
-    """Write changed columns; `updated` only when a client can see one of them."""
-    seen = {} if changes.keys() <= state.BOOKKEEPING else {"updated": now}
-    values = checked(db.server, {**changes, **seen})
-    connection.execute(update(db.server).where(db.server.c.id == row["id"]).values(values))
+def _is_the_messages(err: SQLAlchemyError) -> bool:
+    return isinstance(err, DataError) or (isinstance(err, StatementError) and not isinstance(err, DBAPIError))
 
 
-def checked(table: Table, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values, if they are of their columns' types; drivers disagree on what they raise for others."""
-    for name, value in values.items():
-        kind = table.c[name].type
-        if not (isinstance(kind, JSON) or value is None or isinstance(value, kind.python_type)):
-            raise ValueError(f"{table.name}.{name}: {value!r:.80} is no {kind.python_type.__name__}")
-    return dict(values)
+def _keep_action(rows: Rows, message: state.Message) -> bool:
+    key = actions.key(message)
+    ident = None
+    if message["type"] == event.OP_STATUS:
+        row = mirror_server.find(rows, message)
+        ident = row["id"] if row is not None else mirror_server.identity(message, rows.prefix)
+    told = actions.told(rows.action(key), message, ident)
+    if told.row is not None:
+        rows.keep_action(told.row)
+    return told.row is not None
 
 
-def subnets6(connection: Connection) -> dict[str, str | None]:
-    """The IPv6 subnet of each network, by its name."""
-    found = connection.execute(select(db.network.c.name, db.network.c.subnet6)).all()
-    return {row.name: row.subnet6 for row in found}
-
-
-def flavor_size(connection: Connection, ident: str) -> dict[str, int]:
-    """vcpus, ram and disk of a flavor; empty when there is none."""
-    columns = db.flavor.c
-    found = connection.execute(select(columns.vcpus, columns.ram, columns.disk).where(columns.id == ident))
-    return {name: int(value) for row in found.mappings() for name, value in row.items()}
-
-
-def network_row(data: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns of a network in network_data of a message."""
-    columns = {name: data.get(name) for name in ("name", "subnet", "gateway", "subnet6", "gateway6")}
-    return {"id": data["uuid"], **columns, "tags": sorted(data.get("tags") or ())}
-
-
-def _keep_network(connection: Connection, data: Mapping[str, Any], order: list[Any], now: float) -> None:
-    new = network_row(data)
-    removed = locked(connection, db.removed_network, db.removed_network.c.name == new["name"])
-    if removed is not None and removed["order"] >= order:
-        return
-    # Another network of its name that is told of earlier is gone, or Ganeti would not have let it have the name.
-    same = or_(db.network.c.id == new["id"], db.network.c.name == new["name"])
-    known = list(connection.execute(select(db.network).where(same).with_for_update()).mappings())
-    if any((row["read_order"] or []) >= order for row in known):
-        return
-    connection.execute(delete(db.network).where(same, db.network.c.id != new["id"]))
-    columns = checked(db.network, {**new, "updated": now, "read_order": order})
-    there = new["id"] in [row["id"] for row in known]
-    write = update(db.network).where(db.network.c.id == new["id"]) if there else insert(db.network)
-    connection.execute(write.values(columns))
-    log.info("network %s: %s", new["name"], "updated" if there else "added")
-
-
-def _forget_network(connection: Connection, name: str, order: list[Any]) -> None:
-    table = db.removed_network
-    known = locked(connection, table, table.c.name == name)
-    if known is None:
-        connection.execute(insert(table).values(name=name, order=order))
-    elif known["order"] < order:
-        connection.execute(update(table).where(table.c.name == name).values(order=order))
-    row = locked(connection, db.network, db.network.c.name == name)
-    if row is not None and (row["read_order"] or []) < order:
-        connection.execute(delete(db.network).where(db.network.c.id == row["id"]))
-        log.info("network %s: removed", name)
-
-
-def _check_order(message: state.Message) -> None:
-    order, status = message["order"], message["status"]
-    if status not in event.RANKS:
-        raise ValueError(f"unknown status {status!r}")
-    if not (isinstance(order, list) and len(order) == 5 and all(isinstance(part, int) for part in order)):
-        raise ValueError(f"order {order!r} is no list of five integers")
-    read_at = message.get("read_at")
-    if read_at is not None and not (len(read_at) == 2 and all(isinstance(part, int) for part in read_at)):
-        raise ValueError(f"read_at {read_at!r} is not [seconds, microseconds]")
-
-
-def _tell(row: state.Row, changes: Mapping[str, Any], why: str) -> None:
-    shown = {name: value for name, value in changes.items() if name in ("status", "task", "host", "deleted", "fault")}
-    if shown:
-        log.info("server %s: %s, by %s", row["id"], ", ".join(f"{k} {v}" for k, v in shown.items()), why)
+def _heartbeat(rows: Rows, message: state.Message) -> bool:
+    column = db.probe.c
+    write = update(db.probe).where(column.id == message["probe"], column.received.is_(None))
+    return rows.connection.execute(write.values(received=rows.now)).rowcount > 0

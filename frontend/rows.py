@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import JSON, Connection, Table, bindparam, insert, or_, select, update
 
 from frontend import db, state
-from frontend.reading import server_id
+from frontend.reading import Owners
 
 Row = dict[str, Any]
 ActionKey = tuple[str, int, int]
@@ -34,25 +34,18 @@ class Rows:
         self._changed_actions: set[ActionKey] = set()
         self._subnets6: dict[str, str | None] | None = None
 
-    def load(self, messages: Iterable[state.Message]) -> None:
-        """Read and lock what stands of these messages' servers and jobs."""
-        names = sorted({message["instance"] for message in messages if "instance" in message})
-        orders = [(message["cluster"], message["order"][2]) for message in messages if "order" in message]
-        if names:
-            self._load_servers(names)
-        if orders:
-            self._load_actions({cluster for cluster, _ in orders}, {job for _, job in orders})
-
-    def _load_servers(self, names: list[str]) -> None:
-        ids = sorted(filter(None, (server_id(name, self.prefix) for name in names)))
+    def load_servers(self, names: Iterable[str], ids: Iterable[str]) -> None:
+        """Read and lock the servers of these instances, and of these ids."""
         column = db.server.c
-        query = select(db.server).where(or_(column.instance.in_(names), column.id.in_(ids)))
+        query = select(db.server).where(or_(column.instance.in_(sorted(names)), column.id.in_(sorted(ids))))
         for found in self.connection.execute(query.order_by(column.id).with_for_update()).mappings():
             self._keep(dict(found))
 
-    def _load_actions(self, clusters: set[str], jobs: set[int]) -> None:
-        column = db.action.c
-        query = select(db.action).where(column.cluster.in_(sorted(clusters)), column.job.in_(sorted(jobs)))
+    def load_actions(self, keys: Iterable[ActionKey]) -> None:
+        """Read and lock the actions of these keys' jobs."""
+        column, known = db.action.c, list(keys)
+        clusters, jobs = sorted({key[0] for key in known}), sorted({key[1] for key in known})
+        query = select(db.action).where(column.cluster.in_(clusters), column.job.in_(jobs))
         ordered = query.order_by(column.cluster, column.job, column.op_index).with_for_update()
         for found in self.connection.execute(ordered).mappings():
             key = (found["cluster"], found["job"], found["op_index"])
@@ -96,6 +89,13 @@ class Rows:
             found = self.connection.execute(select(db.network.c.name, db.network.c.subnet6)).all()
             self._subnets6 = {row.name: row.subnet6 for row in found}
         return self._subnets6
+
+    def owners(self) -> Owners:
+        """The ids of projects and users by their names."""
+        return Owners(self._ids(db.project), self._ids(db.user))
+
+    def _ids(self, table: Table) -> dict[str, str]:
+        return {row.name: row.id for row in self.connection.execute(select(table.c.name, table.c.id))}
 
     def networks_changed(self) -> None:
         self._subnets6 = None

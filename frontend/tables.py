@@ -148,6 +148,7 @@ action = Table(
     Column("updated", Float, nullable=False, index=True),
     Column("message", Text, nullable=True),  # why it failed, without secrets
     Column("ended", Float, nullable=True),  # null until it is final
+    Column("seq", JSON, nullable=True),  # of the message that this is from (ganeti_ext/event.py)
 )
 
 # What the front has promised and cannot do yet.

@@ -131,7 +131,7 @@ CORES = (
 )
 # Where all that nobody expected ends: once per process, at its edge.
 # A question must end no daemon, nor in nfdhcpd a packet and a binding the service of all.
-BROAD = {"ganeti_ext/entry.py", "ganeti_ext/control.py", "nfdhcpd/nfqueue.py", "nfdhcpd/table.py"}
+BROAD = {"frontend/mirror.py", "ganeti_ext/entry.py", "ganeti_ext/control.py", "nfdhcpd/nfqueue.py", "nfdhcpd/table.py"}
 VAGUE = {"utils", "util", "helpers", "helper", "manager", "common", "misc"}
 # Paths of a developer's machine and words that are not the project's, in pieces: this file is searched too.
 _PIECES = (

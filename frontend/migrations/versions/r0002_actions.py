@@ -13,9 +13,17 @@ def upgrade() -> None:
     op.add_column("server", Column("progress", Integer, nullable=True))
     op.add_column("server", Column("metadata", JSON, nullable=False, server_default="{}"))
     op.add_column("dead_letter", Column("tries", Integer, nullable=False, server_default="0"))
+    _forget_clocks()
     _make_action()
     _make_owed()
     _make_signs()
+
+
+def _forget_clocks() -> None:
+    """How new what is known is, was the time of the master's clock, and is the `seq` of messages from now on."""
+    op.execute("UPDATE server SET clocks = NULL")
+    op.execute("UPDATE network SET read_order = NULL")
+    op.execute("DELETE FROM removed_network")
 
 
 def _make_action() -> None:
@@ -34,6 +42,7 @@ def _make_action() -> None:
         Column("updated", Float, nullable=False, index=True),
         Column("message", Text, nullable=True),
         Column("ended", Float, nullable=True),
+        Column("seq", JSON, nullable=True),
     )
 
 

@@ -53,7 +53,7 @@ class FakeBroker:
         self._theirs.send(bytes(tags))
 
     def drain_events(self, timeout: float) -> None:
-        assert timeout == 0
+        assert timeout > 0
         if not self.up:
             raise ConnectionResetError("connection reset")
         self._ours.setblocking(False)
@@ -61,6 +61,10 @@ class FakeBroker:
             self.deliver(Message(self._ours.recv(1)[0], self.acked))
         except BlockingIOError as err:
             raise TimeoutError from err
+
+    def queue_declare(self, passive: bool) -> Any:
+        assert passive
+        return type("Answer", (), {"message_count": 1234})
 
     def heartbeat_check(self) -> None:
         self.beats += 1
@@ -97,10 +101,8 @@ class FakeConsumer:
 class FakeQueue:
     name = "ganeti-ext-front"
 
-    def __call__(self, _: FakeBroker) -> FakeQueue:
-        return self
-
-    def declare(self) -> None: ...
+    def __call__(self, broker: FakeBroker) -> Any:
+        return type("Bound", (), {"declare": lambda _: None, "queue_declare": staticmethod(broker.queue_declare)})()
 
 
 URLS = "amqp://front:s3cret@one/v, amqp://front:s3cret@two/v"
@@ -117,9 +119,12 @@ class Started:
     """A source in a loop, with a clock to turn."""
 
     def __init__(self, cluster: Cluster) -> None:
-        self.now, self.calls, self.loop = 0.0, 0, Loop()
-        self.source = AmqpSource(URLS, cluster.connect, Backoff(lambda: self.now))
+        self.now, self.calls, self.returns, self.loop = 0.0, 0, 0, Loop()
+        self.source = AmqpSource(URLS, self.returned, cluster.connect, Backoff(lambda: self.now))
         self.source.start(self.loop, self.ready)
+
+    def returned(self) -> None:
+        self.returns += 1
 
     def ready(self) -> None:
         self.calls += 1
@@ -133,8 +138,10 @@ class Started:
 
 def test_queue_is_durable_and_hears_everything_of_ganeti() -> None:
     queue = amqp.QUEUE
-    assert (queue.name, queue.durable, queue.routing_key) == ("ganeti-ext-front", True, "ganeti.#")
-    assert (queue.exchange.name, queue.exchange.type, queue.exchange.durable) == ("ganeti", "topic", True)
+    assert (queue.name, queue.durable) == ("ganeti-ext-front", True)
+    assert sorted(binding.routing_key for binding in queue.bindings) == ["eventd.#", "ganeti.#"]
+    assert {binding.exchange for binding in queue.bindings} == {amqp.EXCHANGE}
+    assert (amqp.EXCHANGE.name, amqp.EXCHANGE.type, amqp.EXCHANGE.durable) == ("ganeti", "topic", True)
 
 
 def test_messages_are_given_until_they_are_settled(cluster: Cluster) -> None:
@@ -196,12 +203,14 @@ def test_brokers_are_tried_in_turn_with_pauses(cluster: Cluster, caplog: pytest.
         started.now = second
         started.source.tick()
     tried = [broker.url.partition("@")[2] for broker in cluster.made]
-    assert tried == ["one/v", "two/v", "one/v", "two/v"]  # at 0, 1, 3 and 7 s
-    cluster.down = {"two"}
-    started.now = 60
+    assert tried == ["one/v", "two/v", "one/v", "two/v", "one/v"]  # at 0, 1, 3, 5 and 7 s
+    assert started.source.waiting() is None
+    cluster.down = {"one"}
+    started.now = 9
     started.source.tick()
     assert cluster.made[-1].up
-    assert caplog.text.count("connection refused; next try in") == 4
+    assert caplog.text.count("connection refused; trying again every 2 s") == 5
+    assert started.returns == 0
     assert "s3cret" not in caplog.text
 
 
@@ -212,6 +221,32 @@ def test_heartbeats_are_kept_up(cluster: Cluster) -> None:
     assert cluster.made[0].beats == 2
     started.source.close()
     assert cluster.made[0].collected
+
+
+def test_a_broker_that_was_away_for_long_is_told_of(cluster: Cluster) -> None:
+    started = Started(cluster)
+    cluster.down = {"one", "two"}
+    cluster.made[0].up = False
+    started.source.tick()
+    for started.now in (1.0, 3.0, 5.0, 11.1):
+        started.source.tick()
+    cluster.down.clear()
+    started.now = 14
+    started.source.tick()
+    assert started.returns == 1
+
+
+def test_what_waits_behind_those_that_came_is_counted(cluster: Cluster) -> None:
+    started = Started(cluster)
+    assert started.source.waiting() == 0
+    cluster.made[0].push(*range(amqp.PREFETCH - 1))
+    started.turn()
+    started.source.tick()
+    assert started.source.waiting() == amqp.PREFETCH - 1
+    cluster.made[0].push(amqp.PREFETCH)
+    started.turn()
+    started.source.tick()
+    assert started.source.waiting() == amqp.PREFETCH + 1234
 
 
 @pytest.mark.parametrize("url", ["amqp://u:s3cret@", "http://u:s3cret@h/", "amqp://u:s3cret@a/v,redis://u:s3cret@b"])

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, insert, select
 
 from eventd import jobs, messages
 from frontend import db
@@ -22,6 +22,9 @@ STATUS = {"create-success": "ACTIVE", "create-no-room": "ERROR", "create-script-
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
     engine = db.connect_writer(f"sqlite:///{tmp_path}/front.db")
+    with engine.begin() as connection:
+        owner = {"id": "p-1", "name": "p1", "max_servers": 1, "max_cores": 1, "max_ram": 1}
+        connection.execute(insert(db.project).values(owner))
     yield engine
     engine.dispose()
 
@@ -42,7 +45,7 @@ def test_each_is_understood(engine: Engine, path: Path) -> None:
         assert [(row["status"], bool(row["fault"])) for row in servers] == [
             (STATUS[path.stem], STATUS[path.stem] == "ERROR")
         ]
-        assert servers[0]["project_id"]
+        assert servers[0]["project_id"] == "p-1"
 
 
 def test_a_server_through_its_life(engine: Engine) -> None:
