@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 from collections.abc import Iterable, Iterator
 
 from ganeti_ext.command import run
@@ -77,3 +79,63 @@ def _unreachable(node: Node, others: Iterable[Node]) -> Iterator[None]:
     finally:
         for other in others:
             other.run("ip", "route", "del", *told)
+
+
+@contextlib.contextmanager
+def halted(node: Node) -> Iterator[None]:
+    """A node stands still with all that runs on it, as a machine does that is being moved; its clock goes on."""
+    pids = node.processes()
+    for pid in pids:
+        _signal(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            _signal(pid, signal.SIGCONT)
+
+
+@contextlib.contextmanager
+def mute(node: Node, port: int) -> Iterator[None]:
+    """What goes to and from a TCP port of a node is lost on the way; nobody is told, not even on the node itself."""
+    chain = "{{ type filter hook {} priority -300; tcp {} {} drop; }}"
+    chains = f"chain i {chain.format('input', 'dport', port)}\nchain o {chain.format('output', 'sport', port)}"
+    node.run("nft", "-f", "-", stdin=f"table inet lab_mute {{\n{chains}\n}}\n")
+    try:
+        yield
+    finally:
+        node.run("nft", "delete", "table", "inet", "lab_mute")
+
+
+@contextlib.contextmanager
+def small(node: Node, folder: str, unit: str) -> Iterator[None]:
+    """A folder of a unit is on a file system of its own, of 4 MiB; the unit is restarted for that."""
+    place = "/run/lab-small"
+    take = f"mkdir {place} && mount -t tmpfs -o size=4m tmpfs {place} && cp -a {folder}/. {place}"
+    with stopped(node, unit):
+        _shell(node, f"{take} && mount --bind {place} {folder}")
+    try:
+        yield
+    finally:
+        with stopped(node, unit):
+            give = f"rm -rf {folder}/* && cp -a {place}/. {folder}"
+            _shell(node, f"umount {folder} && {give} && umount {place} && rmdir {place}")
+
+
+@contextlib.contextmanager
+def full(node: Node, folder: str) -> Iterator[None]:
+    """There is no room left on the file system of a folder."""
+    ballast = f"{folder}/ballast"
+    _shell(node, f"cat /dev/zero > {ballast} 2>/dev/null; true")
+    try:
+        yield
+    finally:
+        node.run("rm", ballast)
+
+
+def _shell(node: Node, command: str) -> None:
+    node.run("sh", "-c", command)
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)

@@ -17,7 +17,7 @@ _POLICY = (
     "min:cpu-count=1,disk-count=1,disk-size=1,memory-size=64,nic-count=0,spindle-use=1"
     "/max:cpu-count=4,disk-count=8,disk-size=102400,memory-size=4096,nic-count=8,spindle-use=4"
 )
-_RAPI_USER = "ganeti-ext"
+USER = "ganeti-ext"
 _DAEMON_UTIL = "/usr/lib/ganeti/daemon-util"
 
 # Ends as soon as the verdict is there: a guest whose emulation failed would stand still for ever.
@@ -121,8 +121,8 @@ def _network(master: Node) -> None:
 def _rapi_user(master: Node) -> None:
     password = secrets.token_urlsafe(24)
     # Ganeti's own form of a stored password (ganeti-doc, rapi.rst).
-    digest = hashlib.md5(f"{_RAPI_USER}:Ganeti Remote API:{password}".encode(), usedforsecurity=False).hexdigest()
-    master.write("/var/lib/ganeti/rapi/users", f"{_RAPI_USER} {{HA1}}{digest} write\n", "640")
+    digest = hashlib.md5(f"{USER}:Ganeti Remote API:{password}".encode(), usedforsecurity=False).hexdigest()
+    master.write("/var/lib/ganeti/rapi/users", f"{USER} {{HA1}}{digest} write\n", "640")
     master.run("chown", "gnt-rapi:gnt-masterd", "/var/lib/ganeti/rapi/users")
     # It may have looked before the file was its own to read.
     stop_rapi(master)

@@ -88,6 +88,19 @@ class Node:
             return None
         return int(children[0]) if children else None
 
+    def processes(self) -> list[int]:
+        """The pids, as the host sees them, of all that runs in the node; its pid 1 last."""
+        leader = self.leader()
+        if leader is None:
+            return []
+        inside = os.readlink(f"/proc/{leader}/ns/pid")
+        found = []
+        for name in os.listdir("/proc"):
+            with contextlib.suppress(OSError):  # not a process, or gone meanwhile
+                if name.isdecimal() and os.readlink(f"/proc/{name}/ns/pid") == inside:
+                    found.append(int(name))
+        return sorted(found, key=lambda pid: (pid == leader, pid))
+
     def run(self, *argv: str, stdin: str = "", timeout: float = 120, env: Mapping[str, str] | None = None) -> str:
         """Run a program in the node and return its stdout; CommandError carries its words."""
         return run(self.enter(*argv, env=env), stdin=stdin, timeout=timeout)

@@ -41,6 +41,20 @@ def story() -> Iterator[Story]:
         cluster.down()
 
 
+_told: list[str] = []
+
+
+@pytest.fixture(scope="session")
+def told() -> list[str]:
+    """Lines that are printed at the end of the run."""
+    return _told
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for line in _told:
+        terminalreporter.write_line(line)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """After a failure, leave the words of every daemon of every node in one folder and say where."""
