@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import logging
-from contextlib import closing
+from collections.abc import Callable
+from contextlib import ExitStack, closing
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -14,6 +15,7 @@ from frontend.consumer import OutboxSource, Pump, Source
 from frontend.mirror import Mirror
 from frontend.reconcile import Background, Reconciler
 from frontend.schedule import Schedule
+from frontend.telling import Telling
 from ganeti_ext.errors import ConfigError, ExtError
 from ganeti_ext.rapi import Rapi
 from ganeti_ext.service import Loop, log_to_journal
@@ -41,24 +43,27 @@ def main() -> int:
 def run(config: settings.Settings) -> None:
     """Until SIGTERM. ConfigError when a setting is wrong, SQLAlchemyError when there is no database at the start."""
     engine = db.connect_writer(config.front.database)
-    reconciler = build_reconciler(config, engine)
-    mirror = Mirror(engine, config.front.instance_prefix)
+    telling = Telling(engine, build_rapi(config), config.health)
+    schedule = Schedule(config.reconcile.seconds, Background(build_reconciler(config, engine)))
+    mirror = Mirror(engine, config.front.instance_prefix, seen=telling.seen, compare=schedule.trigger)
     loop = Loop()
-    with closing(Pump(source(config.broker.url), mirror)) as pump:
+    origin = source(config.broker.url, lambda: schedule.trigger("broker"))
+    with ExitStack() as undo:
+        pump = undo.enter_context(closing(Pump(origin, mirror, returned=lambda: schedule.trigger("database"))))
+        undo.callback(telling.start(loop, pump, origin))
         pump.start(loop)
-        schedule = Schedule(config.reconcile.seconds, Background(reconciler))
         loop.every(1, lambda: schedule.tick(pump.idle))
         loop.run()
 
 
-def source(url: str) -> Source:
-    """The source of messages at an address."""
+def source(url: str, returned: Callable[[], None] = lambda: None) -> Source:
+    """The source of messages at an address; `returned` is called when a broker is back that was away for long."""
     if url.startswith("outbox:"):
         return OutboxSource(url.removeprefix("outbox:"))
     if url.startswith(("amqp://", "amqps://")):
         from frontend.amqp import AmqpSource  # noqa: PLC0415 (kombu is not needed without a broker)
 
-        return AmqpSource(url)
+        return AmqpSource(url, returned=returned)
     raise ConfigError(
         f"[broker] url: it starts neither with outbox: nor with amqp:// nor with amqps://: {url[:8]!r}..."
     )
