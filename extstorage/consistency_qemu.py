@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -20,6 +21,12 @@ SYNC = 0xFF  # guest-sync-delimited: the agent forgets what it was told before, 
 
 class Refused(ExtError):
     """An answer that is an error."""
+
+
+def listens(path: str) -> bool:
+    """Whether QEMU does: of an instance that crashed the socket's file stays. Whatever else is wrong, one may run."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as one:
+        return one.connect_ex(path) not in (errno.ECONNREFUSED, errno.ENOENT)
 
 
 class Monitor:

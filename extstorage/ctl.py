@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from extstorage import ctl_arguments, ctl_care, ctl_instance, ctl_move, ctl_volumes, tell
 from extstorage.inventory import Choice
 from extstorage.inventory_ganeti import Ganeti
-from ganeti_ext.errors import ExtError
+from ganeti_ext import tool
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 FOUND = 4
-STOPPED = 130  # as a shell says of who was ended by SIGINT
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -27,25 +26,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = ctl_arguments.parse(argv)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="ganeti-ext-storage: %(message)s")
     os.umask(0o022)
-    try:
-        code = VERBS[arguments.verb](arguments, Choice(arguments.config, arguments.provider, arguments.pool))
-        sys.stdout.flush()
-    except ExtError as err:
-        sys.stderr.write(f"ganeti-ext-storage: {err}\n")
-        return err.exit_code
-    except PermissionError as err:
-        sys.stderr.write(f"ganeti-ext-storage: {err}: be root\n")
-        return 1
-    except BrokenPipeError:
-        # The reader has seen enough; Python would complain when it flushes stdout at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except OSError as err:  # a full disk, a dead server: not a bug
-        sys.stderr.write(f"ganeti-ext-storage: {err}\n")
-        return 1
-    except KeyboardInterrupt:
-        return STOPPED
-    return code
+    choice = Choice(arguments.config, arguments.provider, arguments.pool)
+    return tool.run("ganeti-ext-storage", lambda: VERBS[arguments.verb](arguments, choice))
 
 
 def _list(arguments: Namespace, choice: Choice) -> int:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import errno
-import os
-import socket
 from typing import TYPE_CHECKING
 
 from extstorage import consistency, ctl_volumes, node
 from extstorage.consistency import Guest, Held, Keeper
+from extstorage.consistency_qemu import listens
 from extstorage.inventory import Choice, Store
 from extstorage.tell_progress import Progress
 from extstorage.warning import warn
@@ -55,7 +53,7 @@ _WORDS = {
 def here(ganeti: Ganeti, instance: str, mine: str) -> tuple[Sequence[Disk], bool]:
     """An instance's disks, and whether it runs on this node, `mine`; ExtError when it runs elsewhere."""
     disks = ganeti.disks(instance, mine)
-    if disks is not None and _answers(ganeti.socket(instance, "qmp")):
+    if disks is not None and listens(ganeti.socket(instance, "qmp")):
         return disks, True
     configuration = ganeti.configuration()
     if configuration is None:
@@ -125,11 +123,3 @@ def me(choice: Choice, ganeti: Ganeti) -> str:
 def words(disk: Disk) -> str:
     """A disk, for people."""
     return f"disk {disk.number} of {disk.instance} ({disk.size} MiB) from {disk.provider} volume {disk.volume}"
-
-
-def _answers(path: str) -> bool:
-    """Whether QEMU listens: of an instance that crashed the file stays."""
-    if not os.path.exists(path):
-        return False
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as one:
-        return one.connect_ex(path) not in (errno.ECONNREFUSED, errno.ENOENT)

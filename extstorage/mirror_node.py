@@ -17,11 +17,11 @@ import contextlib
 import fcntl
 import json
 import os
-import socket
 import time
 from typing import TYPE_CHECKING
 
 from extstorage import lock, mirror, mirror_lock, mirror_qemu
+from extstorage.consistency_qemu import listens
 from extstorage.mirror_guard import Guard
 from extstorage.move_copy import Meter, Place
 from extstorage.tell_progress import Progress
@@ -152,7 +152,7 @@ class Mirror:
 
     def _undo(self) -> bool:
         """Leave nothing of the new disk in QEMU nor on this node; tells whether a QEMU runs."""
-        runs = not _silent(self._qmp)
+        runs = listens(self._qmp)
         if runs:
             with _told(), self._qemu() as qemu:
                 mirror_qemu.cancel(qemu, self._pair)
@@ -216,14 +216,6 @@ def _link(device: str, path: str) -> None:
     remove(draft)
     os.symlink(device, draft)
     os.rename(draft, path)
-
-
-def _silent(path: str) -> bool:
-    """Whether no QEMU listens there; of one that crashed the file stays."""
-    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as one:
-        one.connect(path)
-        return False
-    return True
 
 
 @contextlib.contextmanager

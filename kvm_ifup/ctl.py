@@ -9,6 +9,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from ganeti_ext import tool
 from ganeti_ext.errors import ConfigError, ExtError
 from kvm_ifup import answer, bridges, explain, inquiry, ours, packet, sweep, tell
 from kvm_ifup import settings as settings_of
@@ -28,20 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command. Exit code 0; 1 something is wrong; 2 usage; 3 configuration; 4 explain: it is dropped."""
     arguments = _arguments(argv)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="ganeti-ext-net: %(message)s")
-    try:
-        code = VERBS[arguments.verb](arguments)
-        sys.stdout.flush()
-    except ExtError as err:
-        sys.stderr.write(f"ganeti-ext-net: {err}\n")
-        return err.exit_code
-    except PermissionError as err:
-        sys.stderr.write(f"ganeti-ext-net: {err}: be root\n")
-        return 1
-    except BrokenPipeError:
-        # The reader has seen enough; Python would complain when it flushes stdout at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    return code
+    return tool.run("ganeti-ext-net", lambda: VERBS[arguments.verb](arguments))
 
 
 def _list(arguments: Namespace) -> int:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from typing import TYPE_CHECKING
 
 from ganeti_ext import ask as ask_of
-from ganeti_ext import kernelqueue, metric
+from ganeti_ext import kernelqueue, metric, tool
 from ganeti_ext.errors import ExtError
 from nfdhcpd import divert, metrics, tell
 from nfdhcpd import settings as settings_of
@@ -29,19 +28,7 @@ DAEMON = ask_of.Daemon("nfdhcpd", "nfdhcpd")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command. Exit code 0; 1 what was asked for is not there; 2 usage; 69 no daemon answers."""
     arguments = _arguments(argv)
-    try:
-        code = VERBS[arguments.verb](arguments)
-        sys.stdout.flush()
-    except ExtError as err:
-        sys.stderr.write(f"nfdhcpdctl: {err}\n")
-        return err.exit_code
-    except KeyboardInterrupt:
-        return 0
-    except BrokenPipeError:
-        # The reader has seen enough; Python would complain when it flushes stdout at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    return code
+    return tool.run("nfdhcpdctl", lambda: VERBS[arguments.verb](arguments), stopped=0)
 
 
 def _list(arguments: argparse.Namespace) -> int:
