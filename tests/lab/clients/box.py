@@ -113,12 +113,13 @@ class Program:
 
 
 class Box:
-    """One root with namespaces for mounts, network, processes, host name."""
+    """One root with namespaces for mounts, network, processes, host name; `network=False`: on the host's network."""
 
-    def __init__(self, name: str, lowerdir: str) -> None:
+    def __init__(self, name: str, lowerdir: str, *, network: bool = True) -> None:
         self.name = name
         self.programs: list[Program] = []
-        unshare = ["unshare", "--mount", "--net", "--pid", "--uts", "--ipc", "--fork", "--kill-child", "--propagation"]
+        own = ["--mount", "--pid", "--uts", "--ipc", *(["--net"] if network else [])]
+        unshare = ["unshare", *own, "--fork", "--kill-child", "--propagation"]
         self._init = subprocess.Popen(
             [*unshare, "private", "sh", "-c", _INIT, "sh", lowerdir, str(ROOT), layer.HERE],
             stdin=subprocess.PIPE,
