@@ -29,7 +29,7 @@ def certificate(folder: Path) -> Path:
 def serving(folder: Path, answers: Mapping[str, Any]) -> Iterator[str]:
     """The address of the API; `answers` is by path behind /2/ without a query, and may change meanwhile.
 
-    What is asked by query/KIND is answered from answers["KINDs"].
+    What is asked by query/KIND is answered from answers["KINDs"]; tags are set by a call of answers["tags"].
     """
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -42,6 +42,10 @@ def serving(folder: Path, answers: Mapping[str, Any]) -> Iterator[str]:
                 self.answer(answers.get(path))
 
         def do_PUT(self) -> None:
+            if self.path.startswith("/2/tags?"):
+                tag = answers.get("tags")
+                self.answer(tag and tag(urllib.parse.parse_qs(self.path.partition("?")[2])))
+                return
             asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             path = self.path.removeprefix("/2/")
             self.answer(table(answers, path, asked["fields"], asked["qfilter"]))
@@ -100,6 +104,9 @@ ca = {folder}/rapi.pem
 url = outbox:{folder}/outbox.db
 [images]
 directory = {folder}/store
+[health]
+control = {folder}/control
+counts = {folder}/counts
 [reconcile]
 {reconcile}
 """)
