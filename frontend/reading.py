@@ -1,7 +1,7 @@
 """What Ganeti says of an instance, as columns of a server's row.
 
-A reading is the part of a message (ganeti_ext/event.py) that eventd asked Ganeti for: instance_state and
-instance_nics; `of_rapi` makes the same, and beparams, of an entry of RAPI's list.
+A reading is the part of a message (ganeti_ext/event.py) that eventd asked Ganeti for: instance_state,
+instance_nics and instance_disks; `of_rapi` makes the same of an entry of RAPI's list.
 """
 
 from __future__ import annotations
@@ -15,28 +15,67 @@ from ganeti_ext.address import eui64
 
 Columns = dict[str, Any]
 
-_POWER = {True: "ACTIVE", False: "SHUTOFF"}
+UNKNOWN = "UNKNOWN"
+CUSTOM = "custom"  # the flavor of a server that was made without one: its own sizes
+_POWER = {True: "ACTIVE", False: "SHUTOFF", None: UNKNOWN}
 _COLUMN = {"project": "project_id", "user": "user_id", "name": "name", "flavor": "flavor_id", "image": "image_id"}
+_FOR_EVER = 253402300800.0  # the year 10000, which no date can show
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _IDENT = re.compile(r"[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}")
 
 
-def facets(read: Mapping[str, Any], subnets6: Mapping[str, str | None]) -> Iterator[tuple[str, Columns]]:
-    """Each thing that a reading tells of, with its columns. What was not read is not told of."""
+def facets(
+    read: Mapping[str, Any], subnets6: Mapping[str, str | None], owners: Owners | None = None
+) -> Iterator[tuple[str, Columns]]:
+    """Each thing that a reading tells of, with its columns. What was not read is not told of.
+
+    `subnets6` has the IPv6 subnet of each network by its name. With `owners`, tags may name a project or user.
+    """
     state = read["instance_state"]
-    # null: the node does not answer, so nobody knows.
-    if state.get("oper_state") is not None:
-        yield "power", {"power": _POWER[bool(state["oper_state"])]}
+    # Its key lacks when no node was asked, and it is null when the node is offline or does not answer.
+    if "oper_state" in state:
+        yield "power", {"power": _POWER[state["oper_state"]]}
     if state.get("oper_state"):
         yield "fault", {"fault": None}
     if state.get("pnode"):
         yield "host", {"host": state["pnode"]}
-    for fact, value in tags.decode(state.get("tags") or ()).items():
-        if fact in _COLUMN:
-            yield fact, {_COLUMN[fact]: value}
+    if state.get("tags") is not None:
+        yield from _tagged(state["tags"], owners)
     if read.get("instance_nics") is not None:
         yield "nics", {"nics": [_nic(nic, subnets6) for nic in read["instance_nics"]]}
-    yield from size(read.get("beparams") or {})
+    if read.get("instance_disks") is not None:
+        yield "disk", {"disk": gibibytes(read["instance_disks"])}
+    yield from size(state.get("beparams") or {})
+
+
+def _tagged(found: Iterable[str], owners: Owners | None) -> Iterator[tuple[str, Columns]]:
+    for fact, value in (facts(found, owners) if owners else tags.decode(found)).items():
+        if fact in _COLUMN:
+            yield fact, {_COLUMN[fact]: value}
+        elif fact == "created" and (time := _seconds(value)) is not None:
+            yield fact, {"created": time}
+    yield "metadata", {"metadata": tags.metadata(found)}
+
+
+def _seconds(text: str) -> float | None:
+    try:
+        time = float(text)
+    except ValueError:
+        return None
+    return time if 0 <= time < _FOR_EVER else None
+
+
+def unsaid(instance: str, facts: Mapping[str, str]) -> Columns:
+    """What holds of a server where its tags say whose it is and no more."""
+    if not facts.get("project"):
+        return {}
+    known = {"user": "", "name": instance, "flavor": CUSTOM, "image": ""}
+    return {_COLUMN[fact]: value for fact, value in known.items() if fact not in facts}
+
+
+def gibibytes(disks: Iterable[Mapping[str, Any]]) -> int:
+    """The size of all disks, each of `size` MiB."""
+    return sum(int(disk["size"]) for disk in disks) // 1024
 
 
 def size(beparams: Mapping[str, Any]) -> Iterator[tuple[str, Columns]]:
@@ -54,9 +93,9 @@ def of_rapi(instance: Mapping[str, Any]) -> dict[str, Any]:
         strict=True,
     )
     return {
-        "instance_state": {name: instance[name] for name in ("oper_state", "pnode", "tags")},
+        "instance_state": {name: instance[name] for name in ("oper_state", "pnode", "tags", "beparams")},
         "instance_nics": [dict(zip(("network", "ip", "mac", "uuid"), nic, strict=True)) for nic in nics],
-        "beparams": instance["beparams"],
+        "instance_disks": [{"size": size} for size in instance["disk.sizes"]],
     }
 
 
@@ -112,6 +151,7 @@ def new_row(ident: str, instance: str, facts: Mapping[str, str], flavor: Mapping
         "id": ident,
         "instance": instance,
         **{column: facts.get(fact, "") for fact, column in _COLUMN.items()},
+        **unsaid(instance, facts),
         **{name: flavor.get(name, 0) for name in ("vcpus", "ram", "disk")},
         "status": "BUILD",
         "task": None,
@@ -125,6 +165,8 @@ def new_row(ident: str, instance: str, facts: Mapping[str, str], flavor: Mapping
         "job_order": None,
         "power": None,
         "clocks": None,
+        "progress": None,
+        "metadata": {},
     }
 
 

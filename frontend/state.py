@@ -1,13 +1,12 @@
 """What a message about a job means for a server's row: values in, changed columns out.
 
-Messages come repeated, late and out of order. So each thing that can be said of a server (a facet) keeps
-the `order` of what was said of it last, in the column `clocks`, and only something newer changes it:
-whatever order the messages come in, the row ends the same. Two kinds of evidence speak of facets:
+Messages come repeated, late and out of order. So each thing that can be said of a server (a facet) keeps in the
+column `clocks` how new what was said of it last is, and only something newer changes it: whatever order the
+messages come in, the row ends the same. How new a message is, tells its `seq`, which no clock sets back
+(docs/architecture.md, "Order"). Two kinds of evidence speak of facets:
 
-    a conclusion   from a job's success (STARTUP succeeded: it runs), as new as the job's end
-    a reading      what Ganeti said when eventd asked (reading.py), as new as the moment of asking
-
-Both moments are the master's clock; a node's clock (NET_STATUS) is compared with that node's alone.
+    a conclusion   from how a job ended (STARTUP succeeded: it runs)
+    a reading      what Ganeti said when eventd asked after that (reading.py): the newer one of the two
 """
 
 from __future__ import annotations
@@ -22,23 +21,34 @@ Row = Mapping[str, Any]
 Message = Mapping[str, Any]
 Columns = dict[str, Any]
 Evidence = tuple[str, list[Any], Columns]
-"""A facet, the order of what is said of it, and the columns that say it."""
+"""A facet, how new what is said of it is, and the columns that say it."""
 
-BUILD, ACTIVE, SHUTOFF, ERROR = "BUILD", "ACTIVE", "SHUTOFF", "ERROR"
+BUILD, ACTIVE, SHUTOFF, ERROR, UNKNOWN = "BUILD", "ACTIVE", "SHUTOFF", "ERROR", reading.UNKNOWN
 
 CREATE = "OP_INSTANCE_CREATE"
 REMOVE = "OP_INSTANCE_REMOVE"
+_SET_PARAMS = "OP_INSTANCE_SET_PARAMS"
+# Codes of refused opcodes (ganeti/errors.py).
+TEMP_NORES = "temp_insufficient_resources"
+ALREADY_EXISTS = "already_exists"
 
-# What the row's task says while a job with this opcode goes on. Other opcodes leave the task alone.
+# What the row's task says while a job with this opcode goes on: Nova's names (nova/compute/task_states.py). SET_PARAMS
+# has one of several (task_of); other opcodes leave the task alone.
+DELETING = "deleting"
 TASKS: Mapping[str, str] = {
     CREATE: "spawning",
     "OP_INSTANCE_STARTUP": "powering-on",
     "OP_INSTANCE_SHUTDOWN": "powering-off",
     "OP_INSTANCE_REBOOT": "rebooting",
-    REMOVE: "deleting",
+    REMOVE: DELETING,
     "OP_INSTANCE_MIGRATE": "migrating",
     "OP_INSTANCE_FAILOVER": "migrating",
+    "OP_INSTANCE_MOVE": "migrating",
+    "OP_INSTANCE_REINSTALL": "rebuilding",
+    "OP_INSTANCE_RECREATE_DISKS": "rebuild_block_device_mapping",
+    "OP_INSTANCE_GROW_DISK": "resize_finish",
 }
+_CHANGES = {"add": "attaching", "attach": "attaching", "remove": "detaching", "detach": "detaching"}
 
 # Columns that no client sees: a change of them alone is none of the server.
 BOOKKEEPING = frozenset(("clocks", "job", "job_order", "power"))
@@ -46,31 +56,46 @@ BOOKKEEPING = frozenset(("clocks", "job", "job_order", "power"))
 _FAULT_LENGTH = 4096
 
 
-def advance(row: Row, message: Message, subnets6: Mapping[str, str | None]) -> Columns | None:
+def advance(
+    row: Row,
+    message: Message,
+    subnets6: Mapping[str, str | None],
+    owners: reading.Owners | None = None,
+    *,
+    again: bool = False,
+) -> Columns | None:
     """The columns that an OP_STATUS message changes, or None.
 
-    `subnets6` has the IPv6 subnet of each network by its name. The caller writes `updated`.
+    `subnets6` has the IPv6 subnet of each network by its name. `again`: this create failed and will be submitted
+    once more (owed.py). The caller writes `updated`.
     """
     clocks = dict(row["clocks"] or {})
+    is_broken = _is_broken(row, message) and not again
+    if message["operation"] == CREATE:
+        clocks["create"] = max(clocks.get("create", []), message["order"][2:3])
     new: Columns = {}
-    for facet, order, values in _evidence(message, subnets6):
+    for facet, order, values in _evidence(row, message, subnets6, owners, is_broken):
         if order > clocks.get(facet, []):
             clocks[facet] = order
             new.update(values)
-    new.update(_task(row, message), clocks=clocks or None)
+    new.update(_task(row, message, again=again), clocks=clocks or None)
     return _changed(row, new)
 
 
-def note(row: Row, message: Message) -> Columns | None:
-    """The columns that a NET_STATUS message (a hook's note) changes, or None.
-
-    A note is only compared with notes of the same node: no two nodes' clocks agree.
-    """
-    primary, facet, order = message["primary"], f"note:{message['node']}", list(message["event_time"])
-    clocks = dict(row["clocks"] or {})
-    if not primary or order <= clocks.get(facet, []):
+def progress(row: Row, message: Message) -> Columns | None:
+    """The columns that a PROGRESS message changes, or None: it only rises, and ends with the building."""
+    percent = message["progress"]
+    if not isinstance(percent, int | float):
+        raise ValueError(f"progress {percent!r} is no number")
+    known, told = row["progress"], max(0, min(100, int(percent)))
+    if row["status"] != BUILD or row["deleted"] is not None or (known is not None and told <= known):
         return None
-    return _changed(row, {"host": primary, "clocks": {**clocks, facet: order}})
+    return {"progress": told}
+
+
+def note(_row: Row, _message: Message) -> Columns | None:
+    """A hook's note changes nothing: its node's clock cannot be compared with what Ganeti says."""
+    return None
 
 
 def status(row: Row) -> str:
@@ -78,23 +103,52 @@ def status(row: Row) -> str:
     return ERROR if row["fault"] else row["power"] or BUILD
 
 
+def stamp(message: Message, *, read: bool = False) -> list[int]:
+    """How new is what a message says of itself, or (`read`) what Ganeti said when it was asked for it.
+
+    Compare as lists. What has no `seq` is older than all that has, and by the master's clock among itself.
+    """
+    seq = message.get("seq")
+    if seq is None:
+        return [0, *message["read_at"], *message["order"][2:]] if read else [0, *message["order"]]
+    if not (isinstance(seq, list) and len(seq) == 2 and all(isinstance(part, int) for part in seq)):
+        raise ValueError(f"seq {seq!r} is not [term, number]")
+    return [*seq, int(read)]
+
+
+def task_of(message: Message) -> str | None:
+    """What a server is said to be doing while the job of this message goes on; None: nothing of its own."""
+    if message["operation"] != _SET_PARAMS:
+        return TASKS.get(message["operation"])
+    fields = message.get("job_fields") or {}
+    if fields.get("beparams"):
+        return "resize_finish"
+    changes = [change[0] for change in (*(fields.get("disks") or ()), *(fields.get("nics") or ())) if change]
+    return next((_CHANGES[name] for name in changes if isinstance(name, str) and name in _CHANGES), None)
+
+
 def _changed(row: Row, new: Columns) -> Columns | None:
-    new["status"] = status({**row, **new})
+    after = {**row, **new}
+    if after["deleted"] is not None:
+        new["fault"] = after["fault"] = None  # nobody is shown it any more
+    new["status"] = status(after)
+    if new["status"] != BUILD:
+        new["progress"] = None
     return {name: value for name, value in new.items() if row[name] != value} or None
 
 
-def _task(row: Row, message: Message) -> Columns:
+def _task(row: Row, message: Message, *, again: bool) -> Columns:
     """The newest job that has a task says which; its last status clears it.
 
     Jobs are compared by number, not by time: of two that wait, the later one is what the server will do.
     """
-    order, task = message["order"], TASKS.get(message["operation"])
+    order, task = message["order"], task_of(message)
     if task is None or order[2:] <= _last_told(row):
         return {}
-    if message["status"] in event.FINAL:
+    if message["status"] in event.FINAL and not again:
         task = None
     elif row["task"] and row["job"] == order[2] and (row["job_order"] or order)[3] == order[3]:
-        task = row["task"]  # the API's word for it is finer: rebooting_hard
+        task = row["task"]  # the API's word for it is finer: rebooting_hard, or deleting while it is built
     return {"job": order[2], "job_order": order, "task": task}
 
 
@@ -109,28 +163,48 @@ def _last_told(row: Row) -> list[int]:
     return list(order[2:]) if order and order[2] == job else [job, -1]
 
 
-def _evidence(message: Message, subnets6: Mapping[str, str | None]) -> Iterator[Evidence]:
-    if message["status"] not in event.FINAL:
+def _is_broken(row: Row, message: Message) -> bool:
+    """Whether a create failed, and the server with it.
+
+    A create that was refused or canceled has touched nothing: if there is an instance, it is another job's. One
+    that lacked something for a moment may have been submitted once more since. And who deletes a server while it
+    is built has its create canceled.
+    """
+    if message["operation"] != CREATE or message["status"] not in ("error", "canceled"):
+        return False
+    code = message.get("error_code")
+    if message["status"] == "error" and code is None:
+        return True
+    if message.get("instance_state") or code == ALREADY_EXISTS:
+        return False
+    if code == TEMP_NORES:
+        newest: list[int] = (row["clocks"] or {}).get("create", [])
+        return newest <= [message["order"][2]]
+    return bool(message["status"] == "error" or row["task"] != DELETING)
+
+
+def _evidence(
+    row: Row,
+    message: Message,
+    subnets6: Mapping[str, str | None],
+    owners: reading.Owners | None,
+    is_broken: bool,
+) -> Iterator[Evidence]:
+    operation, ended = message["operation"], message["status"]
+    if ended not in event.FINAL:
         return
-    operation, order = message["operation"], message["order"]
-    failed = operation == CREATE and message["status"] != "success"
     if message.get("instance_state"):
-        at = _asked(message)
-        for facet, values in reading.facets(message, subnets6):
+        at = stamp(message, read=True)
+        for facet, values in reading.facets(message, subnets6, owners):
             # What a failed create left behind may run or not: the server is broken either way.
-            if not (failed and facet in ("power", "fault")):
+            if not (is_broken and facet in ("power", "fault")):
                 yield facet, at, values
-    elif message.get("read_at") and operation == REMOVE:
+    elif message.get("read_at") and operation == REMOVE and message["instance"] == row["instance"]:
         # It failed because there is nothing to remove, or only after all was removed.
-        yield "deleted", _asked(message), {"deleted": seconds(message["read_at"])}
-    conclude = CONCLUSIONS.get((operation, message["status"]))
+        yield "deleted", stamp(message, read=True), {"deleted": seconds(message["read_at"])}
+    conclude = _broken if is_broken else CONCLUSIONS.get((operation, ended))
     for facet, values in conclude(message) if conclude else ():
-        yield facet, order, values
-
-
-def _asked(message: Message) -> list[Any]:
-    """The order of a reading; messages that were completed by one question differ in the rest."""
-    return [*message["read_at"], *message["order"][2:]]
+        yield facet, stamp(message), values
 
 
 Conclusions = Iterator[tuple[str, Columns]]
@@ -138,16 +212,28 @@ Conclusions = Iterator[tuple[str, Columns]]
 
 def _created(message: Message) -> Conclusions:
     yield "deleted", {"deleted": None}
-    yield from _running(message)
-
-
-def _running(_: Message) -> Conclusions:
-    yield "power", {"power": ACTIVE}
     yield "fault", {"fault": None}
+    nodes = message.get("result")
+    if isinstance(nodes, list) and nodes and isinstance(nodes[0], str):
+        yield "host", {"host": nodes[0]}
+    yield from _stopped(message) if (message.get("job_fields") or {}).get("start") is False else _running(message)
 
 
-def _stopped(_: Message) -> Conclusions:
-    yield "power", {"power": SHUTOFF}
+def _running(message: Message) -> Conclusions:
+    # What Ganeti is told to keep stopped was stopped by a later job, which was read before this one.
+    if _admin_state(message) in (None, "up"):
+        yield "power", {"power": ACTIVE}
+        yield "fault", {"fault": None}
+
+
+def _stopped(message: Message) -> Conclusions:
+    if _admin_state(message) != "up":
+        yield "power", {"power": SHUTOFF}
+
+
+def _admin_state(message: Message) -> str | None:
+    state: str | None = (message.get("instance_state") or {}).get("admin_state")
+    return state
 
 
 def _broken(message: Message) -> Conclusions:
@@ -160,8 +246,9 @@ def _gone(message: Message) -> Conclusions:
 
 
 def _renamed(message: Message) -> Conclusions:
-    name = (message.get("job_fields") or {}).get("new_name") or message.get("result")
-    if isinstance(name, str):
+    name = message.get("result") or (message.get("job_fields") or {}).get("new_name")
+    was_renamed_again = message.get("read_at") and not message.get("instance_state")
+    if isinstance(name, str) and not was_renamed_again:
         yield "instance", {"instance": name}
 
 
@@ -170,17 +257,15 @@ def _resized(message: Message) -> Conclusions:
 
 
 # A failed REMOVE concludes nothing: only Ganeti can say whether it still has the instance. So with every pair
-# that is not named here.
+# that is not named here, and every opcode that is not known.
 CONCLUSIONS: Mapping[tuple[str, str], Callable[[Message], Conclusions]] = {
     (CREATE, "success"): _created,
-    (CREATE, "error"): _broken,
-    (CREATE, "canceled"): _broken,
     ("OP_INSTANCE_STARTUP", "success"): _running,
     ("OP_INSTANCE_REBOOT", "success"): _running,
     ("OP_INSTANCE_SHUTDOWN", "success"): _stopped,
     (REMOVE, "success"): _gone,
     ("OP_INSTANCE_RENAME", "success"): _renamed,
-    ("OP_INSTANCE_SET_PARAMS", "success"): _resized,
+    (_SET_PARAMS, "success"): _resized,
 }
 
 

@@ -1,0 +1,125 @@
+"""Whatever happens in Ganeti, and in whatever order its messages come: the row ends as Ganeti is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from frontend import state
+from ganeti_ext import event
+from tests.unit.frontend import updates
+from tests.unit.frontend.history import EFFECTS, Cluster, Message
+
+HOUR = 3600
+OPCODES = sorted(set(EFFECTS) - {"CREATE"})
+FIELDS: dict[str, Any] = {
+    "SET_PARAMS": lambda number: {"beparams": {"vcpus": number}},
+    "GROW_DISK": lambda _: {"amount": 1024},
+    "RENAME": lambda number: {"new_name": f"name{number}"},
+}
+
+
+def after(start: dict[str, Any], messages: list[Message]) -> dict[str, Any]:
+    for message in messages:
+        start = {**start, **(state.advance(start, message, {"blue": None}) or {})}
+    return start
+
+
+class Story:
+    """What befalls a cluster, one step at a time."""
+
+    def __init__(self, draw: st.DrawFn) -> None:
+        self.draw, self.cluster = draw, Cluster()
+        self.submit("CREATE")
+
+    def one_of(self, *choices: Any) -> Any:
+        return self.draw(st.sampled_from(choices))
+
+    def submit(self, opcode: str = "") -> None:
+        """One more job; a second create comes when the first is over: a backup restored, or a mistake."""
+        cluster = self.cluster
+        number = 10 + len(cluster.waiting) + len(cluster.ended)
+        # A removal by a name that it no longer has would fail, and be taken for one of an instance that is gone.
+        barred = {"REMOVE": "RENAME", "RENAME": "REMOVE"}
+        busy = {job.opcode for job in cluster.waiting}
+        known = [name for name in OPCODES if barred.get(name) not in busy]
+        opcode = opcode or self.one_of(*known, *(["CREATE"] if cluster.ended else []))
+        cluster.submit(opcode, **FIELDS.get(opcode, lambda _: {})(number))
+
+    def run(self) -> None:
+        waiting = self.cluster.waiting
+        if waiting:
+            job = self.one_of(*waiting) if self.cluster.ended else waiting[0]
+            self.cluster.run(job, self.one_of("success", "success", "success", "error", "canceled"))
+
+    def watch(self) -> None:
+        self.cluster.is_watched = not self.cluster.is_watched
+        if self.cluster.is_watched:
+            self.cluster.read()
+
+    def clock(self) -> None:
+        self.cluster.step_clock(self.one_of(-HOUR, HOUR, -5, 5))
+
+    def answer(self) -> None:
+        self.cluster.answer()
+
+    def fail_over(self) -> None:
+        self.cluster.fail_over(self.one_of(0, 50_000, 200_000), tells_again=self.draw(st.booleans()))
+
+    def end(self) -> Cluster:
+        while self.cluster.waiting:
+            self.run()
+        self.cluster.is_watched = True
+        self.cluster.read()
+        self.cluster.answer()
+        return self.cluster
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> Cluster:
+    """A few jobs of all kinds, and all that may befall them."""
+    story = Story(draw)
+    steps = (story.submit, story.submit, story.run, story.run, story.run, story.watch, story.clock, story.answer,
+             story.fail_over)  # fmt: skip
+    for step in draw(st.lists(st.sampled_from(steps), max_size=20)):
+        step()
+    return story.end()
+
+
+@st.composite
+def deliveries(draw: st.DrawFn, said: list[Message]) -> list[Message]:
+    """In any order, some twice, some of those that are not final never."""
+    kept = [message for message in said if message["status"] in event.FINAL or draw(st.booleans())]
+    again = draw(st.lists(st.sampled_from(kept), max_size=6))
+    return draw(st.permutations(kept + again))
+
+
+def shown(row: dict[str, Any]) -> dict[str, Any]:
+    """What is left of a row when all is told, without what says how new it is."""
+    return {name: value for name, value in row.items() if name not in ("clocks", "job_order", "job")}
+
+
+@settings(max_examples=500, deadline=None)
+@given(histories(), st.data())
+def test_the_row_ends_as_ganeti_is(cluster: Cluster, data: st.DataObject) -> None:
+    found = after(updates.row(), data.draw(deliveries(cluster.said)))
+    there = cluster.instance
+    assert found["task"] is None
+    assert (found["deleted"] is not None) == there.is_deleted
+    if there.is_deleted:
+        return
+    power = ("ACTIVE" if there.is_running else "SHUTOFF") if there.exists else "ERROR"
+    assert found["status"] == ("ERROR" if there.is_broken else power)
+    assert bool(found["fault"]) == there.is_broken
+    if there.exists:
+        assert (found["instance"], found["name"], found["host"]) == (there.name, there.label, there.node)
+        assert (found["vcpus"], found["disk"]) == (there.vcpus, there.disk // 1024)
+
+
+@settings(max_examples=200, deadline=None)
+@given(histories(), st.data())
+def test_any_order_ends_as_the_order_in_which_it_was_said(cluster: Cluster, data: st.DataObject) -> None:
+    shuffled = data.draw(deliveries(cluster.said))
+    assert shown(after(updates.row(), shuffled)) == shown(after(updates.row(), cluster.said))
