@@ -61,7 +61,8 @@ def apply(rows: Rows, message: state.Message) -> bool:
 def _advance(rows: Rows, row: Row, message: state.Message) -> Mapping[str, Any] | None:
     said = tuple((message.get("instance_state") or {}).get("tags") or ())
     owners = rows.owners() if said and _names_an_owner(said) else None
-    return state.advance(row, message, rows.subnets6(), owners)
+    subnets6 = rows.subnets6() if message.get("instance_nics") else {}
+    return state.advance(row, message, subnets6, owners)
 
 
 def progress(rows: Rows, message: state.Message) -> bool:

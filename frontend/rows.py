@@ -5,11 +5,12 @@ Servers, then actions, each in the order of their keys: so two consumers wait fo
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import JSON, Connection, Table, bindparam, insert, or_, select, update
+from sqlalchemy import JSON, Column, ColumnElement, Connection, Table, bindparam, insert, or_, select, update
 
 from frontend import db, state
 from frontend.reading import Owners
@@ -17,6 +18,34 @@ from frontend.reading import Owners
 Row = dict[str, Any]
 ActionKey = tuple[str, int, int]
 """Cluster, job, place of the opcode in it."""
+
+
+def _one_of(column: Column[Any], name: str) -> ColumnElement[bool]:
+    return column.in_(bindparam(name, expanding=True))
+
+
+# Made once: to make a statement takes as long as to run it.
+_SERVERS = (
+    select(db.server)
+    .where(or_(_one_of(db.server.c.instance, "names"), _one_of(db.server.c.id, "ids")))
+    .order_by(db.server.c.id)
+    .with_for_update()
+)
+_ACTIONS = (
+    select(db.action)
+    .where(_one_of(db.action.c.cluster, "clusters"), _one_of(db.action.c.job, "jobs"))
+    .order_by(db.action.c.cluster, db.action.c.job, db.action.c.op_index)
+    .with_for_update()
+)
+_SUBNETS6 = select(db.network.c.name, db.network.c.subnet6)
+_WRITE_SERVER = update(db.server).where(db.server.c.id == bindparam("its_id"))
+_ADD_ACTION = insert(db.action)
+_ACTION_KEY = ("its_cluster", "its_job", "its_index")
+_WRITE_ACTION = update(db.action).where(
+    db.action.c.cluster == bindparam("its_cluster"),
+    db.action.c.job == bindparam("its_job"),
+    db.action.c.op_index == bindparam("its_index"),
+)
 
 
 class Rows:
@@ -36,18 +65,15 @@ class Rows:
 
     def load_servers(self, names: Iterable[str], ids: Iterable[str]) -> None:
         """Read and lock the servers of these instances, and of these ids."""
-        column = db.server.c
-        query = select(db.server).where(or_(column.instance.in_(sorted(names)), column.id.in_(sorted(ids))))
-        for found in self.connection.execute(query.order_by(column.id).with_for_update()).mappings():
+        wanted = {"names": sorted(names), "ids": sorted(ids)}
+        for found in self.connection.execute(_SERVERS, wanted).mappings():
             self._keep(dict(found))
 
     def load_actions(self, keys: Iterable[ActionKey]) -> None:
         """Read and lock the actions of these keys' jobs."""
-        column, known = db.action.c, list(keys)
-        clusters, jobs = sorted({key[0] for key in known}), sorted({key[1] for key in known})
-        query = select(db.action).where(column.cluster.in_(clusters), column.job.in_(jobs))
-        ordered = query.order_by(column.cluster, column.job, column.op_index).with_for_update()
-        for found in self.connection.execute(ordered).mappings():
+        known = list(keys)
+        wanted = {"clusters": sorted({key[0] for key in known}), "jobs": sorted({key[1] for key in known})}
+        for found in self.connection.execute(_ACTIONS, wanted).mappings():
             key = (found["cluster"], found["job"], found["op_index"])
             self._actions[key] = dict(found)
             self._stored.add(key)
@@ -80,13 +106,13 @@ class Rows:
 
     def keep_action(self, row: Row) -> None:
         key = (row["cluster"], row["job"], row["op_index"])
-        self._actions[key] = checked(db.action, row)
+        self._actions[key] = row
         self._changed_actions.add(key)
 
     def subnets6(self) -> dict[str, str | None]:
         """The IPv6 subnet of each network, by its name."""
         if self._subnets6 is None:
-            found = self.connection.execute(select(db.network.c.name, db.network.c.subnet6)).all()
+            found = self.connection.execute(_SUBNETS6).all()
             self._subnets6 = {row.name: row.subnet6 for row in found}
         return self._subnets6
 
@@ -107,21 +133,19 @@ class Rows:
         for ident, names in self._changed_servers.items():
             row = self._servers[ident]
             alike[frozenset(names)].append({"its_id": ident, **{name: row[name] for name in sorted(names)}})
-        write = update(db.server).where(db.server.c.id == bindparam("its_id"))
         for values in alike.values():
-            self.connection.execute(write, values)
+            self.connection.execute(_WRITE_SERVER, values)
         self._changed_servers.clear()
 
     def flush_actions(self) -> None:
         changed = sorted(self._changed_actions)
         if new := [self._actions[key] for key in changed if key not in self._stored]:
-            self.connection.execute(insert(db.action), new)
-        column = db.action.c
-        keys = {"its_cluster": column.cluster, "its_job": column.job, "its_index": column.op_index}
-        known = [{**self._actions[key], **dict(zip(keys, key, strict=True))} for key in changed if key in self._stored]
+            self.connection.execute(_ADD_ACTION, new)
+        known = [
+            {**self._actions[key], **dict(zip(_ACTION_KEY, key, strict=True))} for key in changed if key in self._stored
+        ]
         if known:
-            write = update(db.action).where(*(value == bindparam(name) for name, value in keys.items()))
-            self.connection.execute(write, known)
+            self.connection.execute(_WRITE_ACTION, known)
         self._stored |= self._changed_actions
         self._changed_actions.clear()
 
@@ -139,8 +163,13 @@ def locked(connection: Connection, table: Table, where: Any) -> Row | None:
 
 def checked(table: Table, values: Mapping[str, Any]) -> Row:
     """The values, if they are of their columns' types; drivers disagree on what they raise for others."""
+    kinds = _kinds(table)
     for name, value in values.items():
-        kind = table.c[name].type
-        if not (isinstance(kind, JSON) or value is None or isinstance(value, kind.python_type)):
-            raise ValueError(f"{table.name}.{name}: {value!r:.80} is no {kind.python_type.__name__}")
+        if value is not None and not isinstance(value, kinds[name]):
+            raise ValueError(f"{table.name}.{name}: {value!r:.80} is no {kinds[name].__name__}")
     return dict(values)
+
+
+@functools.lru_cache
+def _kinds(table: Table) -> dict[str, type]:
+    return {column.name: object if isinstance(column.type, JSON) else column.type.python_type for column in table.c}
