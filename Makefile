@@ -4,7 +4,7 @@ PYTHON ?= $(firstword $(wildcard .venv/bin/python) python3)
 LAB = /usr/bin/python3 -m lab
 NODE ?= node1
 
-.PHONY: help demo check check-all check-unit lab-up lab-down lab-shell deb clean root bench-dhcp bench-firewall bench-storage
+.PHONY: help demo check check-all check-unit lab-up lab-down lab-shell deb clean root bench-dhcp bench-events bench-firewall bench-storage
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -33,6 +33,9 @@ lab-shell: root  ## a shell on NODE=node1 (root)
 
 bench-dhcp: root  ## measure nfdhcpd beside dnsmasq and Kea, 10 minutes; ARGS=--quick for 3 (root)
 	@/usr/bin/python3 -m bench.dhcp $(ARGS)
+
+bench-events: root  ## measure the update path beside the least it can cost, 10 minutes; ARGS=--quick for 2 (root)
+	@/usr/bin/python3 -m bench.events $(ARGS)
 
 bench-firewall: root  ## measure taps and firewall, with 1,000 taps, 10 minutes; ARGS=--quick for 1 (root)
 	@/usr/bin/python3 -m bench.firewall $(ARGS)

@@ -18,10 +18,10 @@ _TICK = os.sysconf("SC_CLK_TCK")
 
 
 class Where(NamedTuple):
-    """The place that a program runs at; without a root it is the host's. `nice` as in nice(1)."""
+    """The place that a program runs at; without a root it is the host's. No core: any. `nice` as in nice(1)."""
 
     namespace: str
-    core: int
+    core: int | None
     root: Path | None = None
     nice: int = 0
 
@@ -32,7 +32,8 @@ class Process:
     def __init__(self, argv: Sequence[str], where: Where, log: Path, env: Mapping[str, str] | None = None) -> None:
         self.log = log
         self._name = argv[0]
-        place = ["ip", "netns", "exec", where.namespace, "taskset", "--cpu-list", str(where.core)]
+        pinned = [] if where.core is None else ["taskset", "--cpu-list", str(where.core)]
+        place = ["ip", "netns", "exec", where.namespace, *pinned]
         chroot = ["chroot", str(where.root)] if where.root else []
         self.started = time.monotonic()
         with log.open("wb") as file:
@@ -46,8 +47,7 @@ class Process:
                 cwd=ROOT,
                 env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", **(env or {})},
             )
-
-        _prefer(self.pid, where.nice)
+        prefer(self.pid, where.nice)
 
     @property
     def pid(self) -> int:
@@ -88,6 +88,12 @@ class Process:
         """MB resident."""
         return sum(map(_rss, _tree(self.pid)))
 
+    def switches(self) -> int:
+        """How often its threads have given up or lost the processor until now: an idle one is woken so often."""
+        statuses = Path(f"/proc/{self.pid}/task").glob("*/status")
+        lines = [line for status in statuses for line in status.read_text(encoding="ascii").splitlines()]
+        return sum(int(line.split()[1]) for line in lines if "ctxt_switches" in line)
+
     def proc(self, path: str) -> str:
         """A file below /proc/PID."""
         return Path(f"/proc/{self.pid}/{path}").read_text(encoding="ascii")
@@ -111,7 +117,7 @@ def running(argv: Sequence[str], where: Where, log: Path, env: Mapping[str, str]
         process.stop()
 
 
-def _prefer(pid: int, nice: int) -> None:
+def prefer(pid: int, nice: int) -> None:
     """Set the priority of a process that leads a session; among sessions, that of its autogroup counts (sched(7))."""
     os.setpriority(os.PRIO_PROCESS, pid, nice)
     with contextlib.suppress(FileNotFoundError):

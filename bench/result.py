@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from bench import OUT, table
@@ -44,6 +46,17 @@ class Result:
             notes = "".join(f"\n  * {note}" for note in self._notes.get(heading, ()))
             parts.append(f"{heading}\n{table.render(table.compare(samples, self._ours))}{notes}\n")
         return "\n".join(parts)
+
+    @contextlib.contextmanager
+    def told(self) -> Iterator[None]:
+        """Print and save at the end of the block what was measured in it; before a failure, too."""
+        whole = False
+        try:
+            yield
+            whole = True
+        finally:
+            if text := self.text():
+                print(f"\n{text}\n{self.save(whole=whole)}")
 
     def save(self, *, whole: bool) -> Path:
         """Write bench/out/NAME-TIME.json and .txt, and of a run that came to its end the same as NAME.json and .txt."""

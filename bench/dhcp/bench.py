@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +12,13 @@ from bench import PLACE, ROOT
 from bench.dhcp import topology
 from bench.process import Where
 from bench.result import Result
+from bench.root import clear, code
 from ganeti_ext.command import run
 from ganeti_ext.errors import ExtError
 from lab import base, layer
 from lab.step import step
 
 PACKAGES = ["dnsmasq-base", "kea-admin", "kea-dhcp4-server"]
-OURS = "/opt/ganeti-ext"  # in the root
 
 
 @dataclass(frozen=True)
@@ -51,8 +50,10 @@ def bench(
     """Make the place for these numbers of guests and the nfdhcpd of this tree, and take it away."""
     server, client = cores()
     with contextlib.ExitStack() as undo:
-        root = undo.enter_context(layer.mounted(_lower(), _empty(PLACE)))
-        _copy(tree, root)
+        undo.callback(clear)
+        lower = _lower()
+        clear()
+        root = undo.enter_context(layer.mounted(f"{code(tree, lower, 'nfdhcpd')}:{lower}", PLACE / "bench"))
         with step(f"Making {max(sizes):,} taps"):
             undo.enter_context(topology.topology(max(sizes)))
         yield Bench(
@@ -84,21 +85,3 @@ def setup() -> None:
 
 def _lower() -> str:
     return layer.lower("bench-dhcp", PACKAGES)
-
-
-def _empty(place: Path) -> Path:
-    """Clear what a run that was killed left mounted there."""
-    for line in reversed(Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()):
-        target = line.split()[1]
-        if target.startswith(f"{place}/"):
-            run(["umount", "--lazy", target])
-    shutil.rmtree(place, ignore_errors=True)
-    return place
-
-
-def _copy(tree: Path, root: Path) -> None:
-    """Our code as packages install it, compiled; an editor at work on the checkout does not reach into the run."""
-    for part in ("ganeti_ext", "nfdhcpd"):
-        target = root / OURS[1:] / part
-        shutil.copytree(tree / part, target, ignore=shutil.ignore_patterns("__pycache__"))
-    run(["chroot", str(root), "python3", "-m", "compileall", "-q", OURS], timeout=120)

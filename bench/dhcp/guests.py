@@ -67,10 +67,10 @@ def guests(bench: Bench) -> Iterator[Guests]:
 
 
 @contextlib.contextmanager
-def pinned(core: int) -> Iterator[None]:
-    """This process on one core."""
+def pinned(core: int | None) -> Iterator[None]:
+    """This process on one core; none: where it is."""
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core})
+    os.sched_setaffinity(0, before if core is None else {core})
     try:
         yield
     finally:

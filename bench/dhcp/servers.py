@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from bench import netns
 from bench.dhcp import configs, topology
-from bench.dhcp.bench import OURS, Bench
+from bench.dhcp.bench import Bench
+from bench.notice import Notice
 from bench.process import Process, running
+from bench.root import OURS
 from ganeti_ext.command import run
 from lab.step import until
 
@@ -48,36 +48,12 @@ def serving(bench: Bench, server: Server, guests: int, *, wait: bool = True) -> 
             undo.callback(_rules, bench, "--undivert")
         else:
             netns.write(topology.SERVER, _BRIDGED, "0")
-        notice = undo.enter_context(_Notice(f"{bench.root}{_NOTIFY}"))
+        notice = undo.enter_context(Notice(bench.root / _NOTIFY[1:]))
         process = undo.enter_context(running(server.argv, bench.server, bench.log(server.name), server.env))
         if wait:
             ready = notice.came if server is NFDHCPD else lambda: _listens(process)
             until(f"{server.name} is ready", lambda: process.alive() and ready(), 60, 0.02)
         yield process
-
-
-class _Notice:
-    """The socket that a daemon tells when it is ready (sd_notify(3))."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-
-    def __enter__(self) -> _Notice:
-        self._socket.bind(self._path)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._socket.close()
-        os.unlink(self._path)
-
-    def came(self) -> bool:
-        """Whether it is ready now; what is told besides is passed over."""
-        with contextlib.suppress(BlockingIOError):
-            while b"READY=1" not in self._socket.recv(4096):
-                pass
-            return True
-        return False
 
 
 def lost_in_queue(process: Process) -> int:

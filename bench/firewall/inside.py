@@ -1,23 +1,19 @@
 """The worker on a measured node: makes taps, runs and times programs, sets up many taps at once.
 
-It runs on Debian 13 with the kvm_ifup that is measured, and answers remote.py.
+It runs on Debian 13 with the kvm_ifup that is measured, and answers bench.remote.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import fcntl
-import json
 import os
-import select
 import struct
-import sys
 import time
-import traceback
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
+from bench.inotify import DELETE, Watch
+from bench.remote import answer
 from ganeti_ext import binding, files
 from ganeti_ext.config import load
 from ganeti_ext.nicenv import Nic
@@ -30,7 +26,6 @@ from kvm_ifup.settings import PATH, Settings
 from kvm_ifup.state import Records
 
 _TUNSETIFF, _IFF_TAP, _IFF_NO_PI = 0x400454CA, 2, 0x1000
-_IN_DELETE = 0x200
 _PATIENCE = 20.0
 
 _taps: dict[str, int] = {}
@@ -68,11 +63,11 @@ def timed(argv: list[str], env: Mapping[str, str], stdin: str) -> tuple[float, f
 def vanish(name: str) -> float:
     """The same, until the reaper has removed the tap's record, which it does last."""
     folder = os.path.join(state.DIRECTORY, "taps")
-    with contextlib.closing(_Deletions(folder)) as deletions:
+    with contextlib.closing(Watch(folder, DELETE)) as deletions:
         start = time.perf_counter()
         close(name)
         while os.path.exists(os.path.join(folder, name)):
-            deletions.wait()
+            deletions.names(_PATIENCE)
         return 1000 * (time.perf_counter() - start)
 
 
@@ -123,39 +118,5 @@ def _plan(env: Mapping[str, str], settings: Settings, chosen: Firewall | None = 
     return plans.plan(env, nic, found, chosen or firewall.of(nic, settings), settings)
 
 
-class _Deletions:
-    """inotify(7) on a directory, for files that go."""
-
-    def __init__(self, folder: str) -> None:
-        libc = ctypes.CDLL(None, use_errno=True)
-        self._fd = libc.inotify_init1(os.O_CLOEXEC)
-        if self._fd < 0 or libc.inotify_add_watch(self._fd, folder.encode(), _IN_DELETE) < 0:
-            raise OSError(ctypes.get_errno(), f"inotify: {folder}")
-
-    def wait(self) -> None:
-        ready, _, _ = select.select([self._fd], [], [], _PATIENCE)
-        if not ready:
-            raise TimeoutError(f"no file was removed within {_PATIENCE:g} s")
-        os.read(self._fd, 65536)
-
-    def close(self) -> None:
-        os.close(self._fd)
-
-
-_VERBS: Mapping[str, Callable[..., Any]] = {
-    verb.__name__: verb for verb in (tap, close, timed, vanish, populate, texts, change, undo)
-}
-
-
-def main() -> None:
-    for line in sys.stdin:
-        verb, *arguments = json.loads(line)
-        try:
-            answer = [_VERBS[verb](*arguments), None]
-        except Exception:  # noqa: BLE001 (whatever it is, remote.py raises it)
-            answer = [None, traceback.format_exc()]
-        print(json.dumps(answer), flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    answer(tap, close, timed, vanish, populate, texts, change, undo)

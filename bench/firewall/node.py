@@ -19,13 +19,13 @@ from typing import NamedTuple
 
 from bench import netns
 from bench.firewall import guests
-from bench.firewall.remote import Remote
+from bench.remote import Remote
+from bench.root import OURS
 from ganeti_ext.command import run
 from lab import layer
 
 ENDS = "bench-ends"
 BRIDGE_MAC = "02:ff:00:00:00:01"
-OURS = "/opt/ganeti-ext"  # in the root
 
 _SOL_PACKET, _PACKET_VNET_HDR = 263, 15
 _ONE_QUEUE = "numtxqueues 1 numrxqueues 1"

@@ -7,7 +7,8 @@ import socket
 import subprocess
 from collections.abc import Iterator
 
-from bench.firewall.node import OURS, Node
+from bench.firewall.node import Node
+from bench.root import OURS
 from ganeti_ext.errors import ExtError
 
 _PATIENCE = 60.0

@@ -11,8 +11,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from bench.firewall import byhand, guests
-from bench.firewall.node import OURS, Node, Took, settings
+from bench.firewall.node import Node, Took, settings
 from bench.firewall.reaper import reaper
+from bench.root import OURS
 from ganeti_ext.errors import ExtError
 
 PROFILES = ("limited", "unprotected")  # a tap comes with the first

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
-from bench import ROOT
+from bench import arguments as common
 from bench.alone import exit_code
+from bench.bars import OURS
 from bench.result import Result
 from bench.storage import cow, extents, rbd, servers, traffic
-from bench.storage.bars import OURS
 from bench.storage.place import Bench, Size, bench
 from bench.storage.share import KINDS
 from lab import base
@@ -34,19 +32,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(arguments: argparse.Namespace) -> None:
     base.setup()
-    result = Result("storage", OURS, arguments={name: str(value) for name, value in vars(arguments).items()})
-    whole = False
-    try:
-        kinds = KINDS[:1] if arguments.quick else KINDS
-        sizes = arguments.rounds, arguments.seconds, arguments.servers, arguments.pieces
-        with bench(Size(*sizes, kinds, arguments.nice), result, arguments.tree) as place:
-            for part in arguments.part:
-                PARTS[part](place)
-        whole = True
-    finally:
-        # What was measured before a failure is told as well.
-        if text := result.text():
-            print(f"\n{text}\n{result.save(whole=whole)}")
+    result = Result("storage", OURS, arguments=common.facts(arguments))
+    kinds = KINDS[:1] if arguments.quick else KINDS
+    sizes = arguments.rounds, arguments.seconds, arguments.servers, arguments.pieces
+    with result.told(), bench(Size(*sizes, kinds, arguments.nice), result, arguments.tree) as place:
+        for part in arguments.part:
+            PARTS[part](place)
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -55,20 +46,13 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         description="The providers of disks beside what stands below them, on this machine, in turns. Needs root.",
         epilog="Figures of one machine in one minute: only the ratios say something about another.",
     )
-    parser.add_argument("part", nargs="*", metavar="PART", help=f"{', '.join(PARTS)} (default: all)")
+    common.add(parser, PARTS, "providers", nice=-10)
     parser.add_argument("--rounds", type=int, help="turns of each (default: 3)")
     parser.add_argument("--seconds", type=float, help="length of one run of fio (default: 0.5)")
     parser.add_argument("--servers", type=int, help="servers from one snapshot (default: 100)")
     parser.add_argument("--pieces", type=int, help="of a scattered disk (default: 100000)")
-    parser.add_argument(
-        "--tree", type=Path, default=ROOT, metavar="DIR", help="measure the providers of another checkout"
-    )
-    parser.add_argument("--nice", type=int, default=-10, metavar="N", help="of what is measured (default: -10)")
     parser.add_argument("--quick", action="store_true", help="one short round, 10 servers, 20,000 pieces")
-    arguments = parser.parse_args(argv)
-    arguments.part = arguments.part or list(PARTS)
-    if unknown := set(arguments.part) - set(PARTS):
-        parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    arguments = common.parse(parser, argv, PARTS, "bench-storage")
     quick = arguments.quick
     arguments.rounds = arguments.rounds or (1 if quick else 3)
     arguments.seconds = arguments.seconds or (0.3 if quick else 0.5)
@@ -76,8 +60,6 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     arguments.servers = arguments.servers or (10 if quick else 100)
     if min(arguments.rounds, arguments.servers, arguments.pieces) < 1 or arguments.seconds < 0.1:
         parser.error("--rounds, --servers, --pieces are numbers from 1 on, --seconds from 0.1 on")
-    if os.geteuid() != 0:
-        parser.error("this needs root: sudo make bench-storage")
     return arguments
 
 

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.storage.place import PATH
+from bench.root import PATH
 from ganeti_ext.command import run
 
 NAME, ADDRESS = "node1.example.org", "10.0.0.1"

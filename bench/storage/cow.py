@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench.storage import bars, steps
-from bench.storage.bars import OURS, Bar
+from bench import bars
+from bench.bars import OURS, Bar
+from bench.storage import steps
 from bench.storage.place import Bench
 from bench.storage.share import IMAGE, KINDS, Share
 from bench.storage.steps import Command, Step, shell

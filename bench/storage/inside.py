@@ -5,16 +5,13 @@ It runs on Debian 13, and answers bench.firewall.remote.
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
 import subprocess
 import sys
 import time
-import traceback
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
+from bench.remote import answer
 from bench.storage import scatter
 
 _writers: dict[str, subprocess.Popen[str]] = {}
@@ -61,26 +58,5 @@ def stop(device: str) -> tuple[int, float]:
     return int(count), float(worst)
 
 
-_VERBS: Mapping[str, Callable[..., Any]] = {verb.__name__: verb for verb in (timed, scattered, start, stop)}
-
-
-def prefer(nice: int) -> None:
-    """Go before the machine's other work, with all that is started here (nice(1); sched(7), autogroup)."""
-    os.setpriority(os.PRIO_PROCESS, 0, nice)
-    with contextlib.suppress(FileNotFoundError), open("/proc/self/autogroup", "w", encoding="ascii") as file:
-        file.write(str(nice))
-
-
-def main() -> None:
-    prefer(int(sys.argv[1]))
-    for line in sys.stdin:
-        verb, *arguments = json.loads(line)
-        try:
-            answer = [_VERBS[verb](*arguments), None]
-        except Exception:  # noqa: BLE001 (whatever it is, remote.py raises it)
-            answer = [None, traceback.format_exc()]
-        print(json.dumps(answer), flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    answer(timed, scattered, start, stop)

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from bench import PLACE, ROOT, netns
-from bench.firewall.place import clear as unmount
-from bench.firewall.remote import Remote
+from bench import PLACE, ROOT, netns, root
+from bench.remote import Remote
 from bench.result import Result
+from bench.root import OURS, PATH
 from bench.storage import share
 from bench.storage.share import Share
-from ganeti_ext.command import run
 from lab import layer
 from lab.ceph import Ceph
 
 PACKAGES = ("btrfs-progs", "ceph-common", "fio", "qemu-block-extra", "qemu-utils", "xfsprogs")
 NAMESPACE = "bench-storage"
-OURS = "/opt/ganeti-ext"  # in the root
-PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 CEPH = PLACE / "ceph"
 
 
@@ -80,41 +76,20 @@ def bench(size: Size, result: Result, tree: Path = ROOT) -> Iterator[Bench]:
     with contextlib.ExitStack() as undo:
         undo.callback(clear)
         undo.enter_context(netns.namespaces(NAMESPACE))
-        lowerdir = f"{_code(tree, lower)}:{lower}"
-        root = undo.enter_context(layer.mounted(lowerdir, PLACE / "bench"))
-        for kind, target in (("tmpfs", "run"), ("sysfs", "sys")):
-            run(["mount", "-t", kind, kind, str(root / target)])
-            undo.callback(run, ["umount", "--recursive", "--lazy", str(root / target)])
-        remote = Remote(
-            enter(root, "python3", "-m", "bench.storage.inside", str(size.nice)), root / "var/log/inside.log"
-        )
+        lowerdir = f"{root.code(tree, lower, 'extstorage')}:{lower}"
+        made = undo.enter_context(layer.mounted(lowerdir, PLACE / "bench"))
+        undo.enter_context(root.mounts(made, ("tmpfs", "run"), ("sysfs", "sys")))
+        argv = root.enter(NAMESPACE, made, "python3", "-m", "bench.storage.inside")
+        remote = Remote(argv, made / "var/log/inside.log", size.nice)
         undo.callback(remote.close)
-        yield Bench(lowerdir, root, remote, size, result)
-
-
-def enter(root: Path, *argv: str) -> list[str]:
-    """A command line that runs in a root and in the namespace."""
-    env = [f"PATH={PATH}", f"PYTHONPATH={OURS}", "LC_ALL=C.UTF-8"]
-    return ["nsenter", f"--net=/run/netns/{NAMESPACE}", "chroot", str(root), "env", "-i", *env, *argv]
+        yield Bench(lowerdir, made, remote, size, result)
 
 
 def clear() -> None:
     """Take away what stands there, of a run that was killed too."""
     Ceph(CEPH).down()
     share.clear()
-    unmount()
-
-
-def _code(tree: Path, lower: str) -> Path:
-    """A layer with code as packages install it, compiled; an editor at work on the checkout does not reach in."""
-    code = PLACE / "code"
-    with layer.mounted(lower, PLACE / "compile") as root:
-        for source in (tree / "ganeti_ext", tree / "extstorage", ROOT / "bench"):
-            target = root / OURS[1:] / source.name
-            shutil.copytree(source, target, symlinks=True, ignore=shutil.ignore_patterns("__pycache__", "out"))
-        run(["chroot", str(root), "python3", "-m", "compileall", "-q", OURS], timeout=120)
-        shutil.copytree(root / OURS[1:], code / OURS[1:], symlinks=True)
-    return code
+    root.clear()
 
 
 @contextlib.contextmanager

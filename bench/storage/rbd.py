@@ -6,8 +6,9 @@ import contextlib
 import shutil
 from collections.abc import Iterator, Sequence
 
-from bench.storage import bars, steps
-from bench.storage.bars import OURS, Bar
+from bench import bars
+from bench.bars import OURS, Bar
+from bench.storage import steps
 from bench.storage.place import CEPH, NAMESPACE, Bench
 from bench.storage.share import IMAGE, MIB, image
 from bench.storage.steps import Command, Step

@@ -8,10 +8,10 @@ import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from bench.storage import bars
-from bench.storage.bars import OURS, Bar
+from bench import bars
+from bench.bars import OURS, Bar
+from bench.root import OURS as CODE
 from bench.storage.box import NAME, Box, cluster
-from bench.storage.place import OURS as CODE
 from bench.storage.place import Bench
 from bench.storage.share import IMAGE, LENGTH, MIB, PIECE, PIECES, Share
 from ganeti_ext.errors import ExtError

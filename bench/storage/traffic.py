@@ -6,8 +6,9 @@ import functools
 import statistics
 from collections.abc import Callable, Mapping
 
-from bench.storage import bars, fio, rbd
-from bench.storage.bars import OURS, Bar
+from bench import bars
+from bench.bars import OURS, Bar
+from bench.storage import fio, rbd
 from bench.storage.fio import JOBS, Job
 from bench.storage.place import Bench
 from bench.storage.share import IMAGE, MIB, PIECE, Share

@@ -8,9 +8,9 @@ from typing import Any, cast
 
 import pytest
 
+from bench.bars import OURS
 from bench.result import Result
 from bench.storage import cow, rbd
-from bench.storage.bars import OURS
 from bench.storage.place import Bench, Size
 from bench.storage.share import KINDS, Share
 from bench.storage.steps import Step

@@ -19,6 +19,7 @@ class Bar(NamedTuple):
     unit: str
     against: str = ""
     least: bool = False
+    subject: str = OURS
 
 
 def tell(result: Result, heading: str, bars: tuple[Bar, ...]) -> None:
@@ -27,13 +28,14 @@ def tell(result: Result, heading: str, bars: tuple[Bar, ...]) -> None:
 
 
 def samples(result: Result, heading: str, bar: Bar) -> list[Sample]:
-    ours = result.samples(heading, bar.measure, OURS)
+    ours = result.samples(heading, bar.measure, bar.subject)
     return ratios(ours, result.samples(heading, bar.measure, bar.against)) if bar.against else ours
 
 
 def verdict(bar: Bar, found: list[Sample]) -> str:
     """A sentence: by the median it holds or not."""
-    what = f"{bar.measure}{f', of {bar.against}' if bar.against else ''}"
+    whose = f"{bar.subject}, " if bar.subject != OURS else ""
+    what = f"{whose}{bar.measure}{f', of {bar.against}' if bar.against else ''}"
     wanted = f"{'at least' if bar.least else 'at most'} {bar.limit:g}{bar.unit}"
     middle = summary(found)
     if middle is None:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from bench.firewall.report import Against, lines
+from bench.report import Against, lines
 from bench.table import Samples
 
 SAMPLES: Samples = {

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from bench import bars
+from bench.bars import OURS, Bar
 from bench.result import Result
-from bench.storage import bars
-from bench.storage.bars import OURS, Bar
 
 ATTACH = Bar("attach, ms", 15, " ms")
 READS = Bar("reads, ops/s", 0.9, "x", "raw", least=True)

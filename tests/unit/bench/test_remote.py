@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench import ROOT
-from bench.firewall.remote import Remote
+from bench.remote import Remote
 from ganeti_ext.errors import CommandError
 
 
