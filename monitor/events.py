@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import sys
 import time
 from typing import TYPE_CHECKING
 
+from ganeti_ext import tool
 from ganeti_ext.ask import Unavailable, ask
 from ganeti_ext.errors import ExtError
 from monitor import daemon, settings, standing, words
@@ -26,19 +26,8 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command. Exit code 0; 1 refused; 2 usage; 3 wrong configuration; 69 nobody answers."""
     arguments = _arguments(argv)
-    try:
-        code = _tail(arguments) if arguments.verb == "tail" else _status(arguments)
-        sys.stdout.flush()
-    except ExtError as err:
-        sys.stderr.write(f"ganeti-ext-events: {err}\n")
-        return err.exit_code
-    except KeyboardInterrupt:
-        return 0
-    except BrokenPipeError:
-        # The reader has seen enough; Python would complain when it flushes stdout at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    return code
+    work = _tail if arguments.verb == "tail" else _status
+    return tool.run("ganeti-ext-events", lambda: work(arguments), stopped=0)
 
 
 def _tail(arguments: argparse.Namespace) -> int:

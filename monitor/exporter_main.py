@@ -6,8 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from ganeti_ext import metric
-from ganeti_ext.errors import ExtError
+from ganeti_ext import metric, tool
 from ganeti_ext.service import log_to_journal
 from monitor import daemon, settings
 from monitor.collect import Collection
@@ -19,19 +18,19 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command. Exit code 0; 1 it cannot listen, or its library lacks; 2 usage; 3 wrong configuration."""
     arguments = _arguments(argv)
-    try:
-        found = settings.load(arguments.config)
-        log_to_journal()
-        collect = Collection(daemon.here(found.sockets))
-        if arguments.once:
-            sys.stdout.writelines(f"{line}\n" for line in metric.text(collect()))
-            return 0
-        from monitor import exporter  # noqa: PLC0415 (--once does without its library)
+    return tool.run("ganeti-ext-exporter", lambda: _work(arguments))
 
-        exporter.export(arguments.listen or found.exporter.listen, collect)
-    except ExtError as err:
-        sys.stderr.write(f"ganeti-ext-exporter: {err}\n")
-        return err.exit_code
+
+def _work(arguments: argparse.Namespace) -> int:
+    found = settings.load(arguments.config)
+    log_to_journal()
+    collect = Collection(daemon.here(found.sockets))
+    if arguments.once:
+        sys.stdout.writelines(f"{line}\n" for line in metric.text(collect()))
+        return 0
+    from monitor import exporter  # noqa: PLC0415 (--once does without its library)
+
+    exporter.export(arguments.listen or found.exporter.listen, collect)
     return 0
 
 

@@ -24,7 +24,7 @@ pytestmark = [
 ROOT = Path(__file__).parents[2]
 TREE = "usr/share/ganeti-ext"
 FOLDERS = {
-    "common": ["ganeti_ext"],
+    "common": ["ganeti_ext", "monitor"],
     "nfdhcpd": ["nfdhcpd"],
     "network": ["kvm_ifup"],
     "extstorage": ["extstorage"],
@@ -32,6 +32,10 @@ FOLDERS = {
     "frontend": ["frontend"],
 }
 LINKS = {
+    "common": {
+        "usr/sbin/ganeti-ext-events": "../share/ganeti-ext/monitor/ganeti-ext-events",
+        "usr/sbin/ganeti-ext-exporter": "../share/ganeti-ext/monitor/ganeti-ext-exporter",
+    },
     "nfdhcpd": {
         "usr/sbin/nfdhcpd": "../share/ganeti-ext/nfdhcpd/nfdhcpd",
         "usr/sbin/nfdhcpdctl": "../share/ganeti-ext/nfdhcpd/nfdhcpdctl",
@@ -56,7 +60,7 @@ NAMED = ("add", "modify", "reboot", "remove", "rename", "start")
 MOVED = ("failover", "migrate", "modify", "remove", "stop")
 HOOKED = ("add", "failover", "migrate", "modify", "reboot", "remove", "rename", "start", "stop")
 CONFFILES = {
-    "common": [],
+    "common": ["/etc/ganeti-ext/exporter.conf"],
     "nfdhcpd": ["/etc/ganeti-ext/nfdhcpd.conf"],
     "network": [
         "/etc/ganeti-ext/network.conf",
@@ -79,13 +83,14 @@ CONFFILES = {
     "frontend": ["/etc/ganeti-ext/frontend.conf"],
 }
 UNITS = {
-    "common": set(),
-    "nfdhcpd": {"nfdhcpd", "nfdhcpd-exporter"},
+    "common": {"ganeti-ext-exporter"},
+    "nfdhcpd": {"nfdhcpd"},
     "network": {"ganeti-ext-reaper"},
     "extstorage": set(),
     "eventd": {"ganeti-ext-eventd"},
     "frontend": {"ganeti-ext-api", "ganeti-ext-consumer"},
 }
+DROP_INS = {"nfdhcpd": {"ganeti-ext-exporter.service.d", "ganeti-ext-exporter.service.d/nfdhcpd.conf"}}
 # ganeti-extstorage-interface(7): seven that must be there, and three that may.
 VERBS = ("create", "attach", "detach", "remove", "grow", "setinfo", "verify", "snapshot", "open", "close")
 SECRET = {"etc/ganeti-ext/eventd.conf", "etc/ganeti-ext/frontend.conf"}
@@ -191,7 +196,8 @@ def test_modes_of_configuration(contents: dict[str, dict[str, tarfile.TarInfo]],
 def test_units(contents: dict[str, dict[str, tarfile.TarInfo]], name: str) -> None:
     folder = "usr/lib/systemd/system/"
     found = {path.removeprefix(folder) for path in contents[name] if path.startswith(folder) and path != folder}
-    assert found == {f"{unit}.service" for unit in UNITS[name]}
+    assert found - DROP_INS.get(name, set()) == {f"{unit}.service" for unit in UNITS[name]}
+    assert found >= DROP_INS.get(name, set())
 
 
 @pytest.mark.parametrize("name", FOLDERS)
@@ -243,6 +249,8 @@ inside ganeti-ext-eventd --help >/dev/null
 inside ganeti-ext-manage --help >/dev/null
 inside ganeti-ext-consumer --help >/dev/null
 inside ganeti-ext-storage --help >/dev/null
+inside ganeti-ext-events --help >/dev/null
+inside ganeti-ext-exporter --once | grep '^ganeti_ext_up{daemon="nfdhcpd"} 0' >/dev/null
 inside nfdhcpd --divert || true  # a kernel without the modules has other tests to fail
 inside nft add table bridge ganeti_ext
 inside sh -c 'touch /var/lib/nfdhcpd/tap0 /var/lib/ganeti-ext/eventd/outbox.db /var/spool/ganeti-ext/notes/n'
