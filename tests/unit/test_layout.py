@@ -32,8 +32,8 @@ SOLE_USERS = {
     "psycopg2": {"frontend/postgres.py"},
     "pyinotify": {"eventd/watch.py", "nfdhcpd/bindings.py"},
 }
-# What runs on a measured node, with the part that is measured.
-MEASURED = {"bench/firewall/inside.py": {"kvm_ifup"}}
+# What runs on a measured node, with the part that is measured or the library that is measured beside it.
+MEASURED = {"bench/firewall/inside.py": {"kvm_ifup"}, "bench/events/amqpqueue.py": {"kombu"}}
 # Ganeti starts the scripts many times per operation, and each of these costs milliseconds.
 SLOW = {
     *("argparse", "configparser", "dataclasses", "json", "logging", "pathlib", "re", "subprocess", "tempfile"),
