@@ -8,9 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from sqlalchemy import Engine, delete, select, tuple_
-
-from frontend import db, state
+from frontend import state
 from ganeti_ext import event
 
 Columns = dict[str, Any]
@@ -24,7 +22,6 @@ KINDS: Mapping[str, str] = {
 }
 
 _MESSAGE_LENGTH = 4096
-_PRUNED_AT_ONCE = 500
 
 
 class Told(NamedTuple):
@@ -98,14 +95,3 @@ def message_of(row: Mapping[str, Any]) -> Columns:
     kept = {"instance": row["name"], **{name: row[name] for name in ("cluster", "operation", "status")}}
     seq = {"seq": row["seq"]} if row["seq"] else {}
     return {"type": event.OP_STATUS, **kept, "order": order, "result": row["message"], "job_fields": {}, **seq}
-
-
-def prune(engine: Engine, before: float) -> bool:
-    """Remove some of the rows that were last told of before a time; whether there may be more."""
-    column = db.action.c
-    keys = (column.cluster, column.job, column.op_index)
-    with engine.begin() as connection:
-        old = connection.execute(select(*keys).where(column.updated < before).limit(_PRUNED_AT_ONCE)).all()
-        if old:
-            connection.execute(delete(db.action).where(tuple_(*keys).in_([tuple(row) for row in old])))
-    return len(old) == _PRUNED_AT_ONCE

@@ -10,7 +10,7 @@ from contextlib import ExitStack, closing
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from frontend import db, settings
+from frontend import db, pruning, settings
 from frontend.consumer import OutboxSource, Pump, Source
 from frontend.mirror import Mirror
 from frontend.reconcile import Background, Reconciler
@@ -53,6 +53,7 @@ def run(config: settings.Settings) -> None:
         undo.callback(telling.start(loop, pump, origin))
         pump.start(loop)
         loop.every(1, lambda: schedule.tick(pump.idle))
+        loop.every(pruning.PERIOD, pruning.Pruning(engine, config.front.keep_actions).tick)
         loop.run()
 
 

@@ -11,9 +11,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from frontend import (
     manage_account,
+    manage_database,
     manage_flavor,
     manage_health,
     manage_image,
+    manage_letters,
     manage_reconcile,
     manage_state,
     settings,
@@ -27,6 +29,8 @@ COMMANDS = (
     *manage_image.COMMANDS,
     *manage_reconcile.COMMANDS,
     *manage_health.COMMANDS,
+    *manage_letters.COMMANDS,
+    *manage_database.COMMANDS,
     *manage_state.COMMANDS,
 )
 PROGRAM = "ganeti-ext-manage"

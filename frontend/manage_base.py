@@ -72,7 +72,15 @@ class Context:
 
     @cached_property
     def engine(self) -> Engine:
-        """The database; made where it lacks."""
+        """The database; made where it lacks, and brought up to date."""
+        return db.connect_writer(self._url())
+
+    @cached_property
+    def engine_as_is(self) -> Engine:
+        """The database of whatever version its tables are."""
+        return db.open_engine(self._url())
+
+    def _url(self) -> str:
         url = self.settings.front.database
         try:
             parts = make_url(url)
@@ -82,7 +90,7 @@ class Context:
             folder = os.path.dirname(parts.database) or "."
             if not os.access(folder, os.W_OK, effective_ids=True):
                 raise ExtError(f"database {parts.database}: cannot write in {folder} as user {_me()}")
-        return db.connect_writer(url)
+        return url
 
 
 class Answer(NamedTuple):

@@ -7,18 +7,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Engine, select, update
-from sqlalchemy.exc import (
-    DataError,
-    DBAPIError,
-    IntegrityError,
-    InterfaceError,
-    OperationalError,
-    SQLAlchemyError,
-    StatementError,
-)
+from sqlalchemy import Engine, update
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from frontend import actions, db, incoming, letters, mirror_network, mirror_server, state
+from frontend import actions, blame, db, incoming, letters, mirror_network, mirror_server, state
 from frontend.mirror_network import network_row
 from frontend.mirror_server import flavor_size
 from frontend.rows import Rows, checked, locked
@@ -31,9 +23,6 @@ log = logging.getLogger(__name__)
 TRIES = 3
 """How often a message is tried whose fault the failure may not be."""
 
-# The message's fault for sure.
-_NOT_UNDERSTOOD = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError)
-_COLLISIONS = frozenset(("40001", "40P01"))  # PostgreSQL: serialization_failure, deadlock_detected
 _SHOWN = 200  # characters of a bad message in the log
 
 Body = str | bytes
@@ -76,9 +65,9 @@ class Mirror:
         tries = 0
         while (failure := self._attempt([body])) is not None:
             tries += 1
-            if isinstance(failure, SQLAlchemyError) and self._is_the_databases(failure):
+            if isinstance(failure, SQLAlchemyError) and blame.is_the_databases(failure, self._engine):
                 raise failure
-            if tries == TRIES or isinstance(failure, _NOT_UNDERSTOOD):
+            if tries == TRIES or isinstance(failure, blame.NOT_UNDERSTOOD):
                 if isinstance(failure, OperationalError):  # others were in its way, and may not be later
                     raise failure
                 self._lay_aside(body, failure, tries)
@@ -91,19 +80,30 @@ class Mirror:
             if failure is None:
                 yield len(bodies)
                 return
-            if isinstance(failure, SQLAlchemyError) and _is_silence(failure):
+            if isinstance(failure, SQLAlchemyError) and blame.is_silence(failure):
                 raise failure
         # One of them is bad, or in another's way: whichever it is, the others are not kept by it.
         for body in bodies:
             self.take(body)
             yield 1
 
-    def replay(self, body: Body) -> str | None:
-        """Apply a message once; why it could not be, or None. Raises SQLAlchemyError as `take` does."""
+    def replay(self, letter: letters.Row) -> str | None:
+        """Apply a dead letter once, which then is gone; why it could not be, or None.
+
+        Raises SQLAlchemyError as `take` does.
+        """
+        body, name = letter["body"], letter["digest"]
+        if letters.digest(body) != name:
+            return "only a part of it could be kept"
         failure = self._attempt([body])
-        if isinstance(failure, SQLAlchemyError) and self._is_the_databases(failure):
+        if isinstance(failure, SQLAlchemyError) and blame.is_the_databases(failure, self._engine):
             raise failure
-        return letters.reason(failure) if failure is not None else None
+        with self._engine.begin() as connection:
+            if failure is None:
+                letters.drop(connection, name)
+                return None
+            letters.keep(connection, body, letters.reason(failure), 1, self._clock())
+        return letters.reason(failure)
 
     def _attempt(self, bodies: Iterable[Body]) -> Exception | None:
         """All of them or none, in one transaction."""
@@ -160,34 +160,6 @@ class Mirror:
             letters.keep(connection, body, why, tries, self._clock())
         log.error("message laid aside, %s: %s", why, shown)
         self._seen({}, "dead")
-
-    def _is_the_databases(self, err: SQLAlchemyError) -> bool:
-        """Whether the message is not at fault: the database does not work, or is not as this program needs it."""
-        if _is_collision(err) or _is_the_messages(err):
-            return False
-        if _is_silence(err):
-            return True
-        try:
-            with self._engine.connect() as connection:
-                for table in db.metadata.sorted_tables:
-                    connection.execute(select(table).limit(0))
-        except SQLAlchemyError:
-            return True
-        return False
-
-
-def _is_silence(err: SQLAlchemyError) -> bool:
-    is_lost = isinstance(err, DBAPIError) and err.connection_invalidated
-    return is_lost or (isinstance(err, OperationalError | InterfaceError) and not _is_collision(err))
-
-
-def _is_collision(err: SQLAlchemyError) -> bool:
-    """Two transactions were in each other's way: the next try goes through."""
-    return isinstance(err, IntegrityError) or getattr(getattr(err, "orig", None), "pgcode", None) in _COLLISIONS
-
-
-def _is_the_messages(err: SQLAlchemyError) -> bool:
-    return isinstance(err, DataError) or (isinstance(err, StatementError) and not isinstance(err, DBAPIError))
 
 
 def _keep_action(rows: Rows, message: state.Message) -> bool:

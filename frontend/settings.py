@@ -39,13 +39,16 @@ class Front:
     """Octets of a request's body."""
     max_page: int = 1000
     """Entries of one answer."""
+    keep_actions: float = 30
+    """Days that it is kept what jobs did; 0: for ever."""
 
     def __post_init__(self) -> None:
         for name in ("workers", "threads", "token_hours", "max_body", "max_page"):
             if getattr(self, name) <= 0:
                 raise ConfigError(f"[front] {name}: {getattr(self, name)!r} is not above 0")
-        if self.shutdown_timeout < 0:
-            raise ConfigError(f"[front] shutdown_timeout: {self.shutdown_timeout!r} is below 0")
+        for name in ("shutdown_timeout", "keep_actions"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"[front] {name}: {getattr(self, name)!r} is below 0")
         if self.public_url and not self.public_url.startswith(("http://", "https://")):
             raise ConfigError(f"[front] public_url: {self.public_url!r} is no http:// or https:// address")
 
