@@ -67,6 +67,7 @@ class Instance:
             ("add nic", 2, lambda: self._put("modify", {"nics": [["add", -1, _NIC]]})),
             ("remove nic", 1, lambda: self._put("modify", {"nics": [["remove", -1, {}]]})),
             ("show as", 3, self._show_as),
+            ("describe", 1, self._describe),
             ("rename", 2, self._rename),
         )
 
@@ -81,6 +82,11 @@ class Instance:
         old, self._shown = self._shown, self._word()
         self._rapi.submit("DELETE", self._path("tags"), None, {"tag": tags.encode({"name": old})[0]})
         return self._rapi.submit("PUT", self._path("tags"), None, {"tag": tags.encode({"name": self._shown})[0]})
+
+    def _describe(self) -> int:
+        """One more item of the server's metadata, or another value of it."""
+        (tag,) = tags.encode_metadata({self._random.choice("abc"): self._word()})
+        return self._rapi.submit("PUT", self._path("tags"), None, {"tag": tag})
 
     def _rename(self) -> int:
         """Another name in Ganeti, and back: what is told of it meanwhile bears one of them.

@@ -15,7 +15,6 @@ from lab.node import Node
 from tests.lab.jobfiles import key
 
 View = dict[str, dict[str, Any]]
-PREFIX = "gx-"
 DATABASE = "ganeti-ext"
 
 _POWER = {True: "ACTIVE", False: "SHUTOFF", None: "UNKNOWN"}
@@ -26,10 +25,11 @@ _SHOWN = (
 )
 
 
-def of_ganeti(rapi: Rapi) -> View:
-    """RapiUnavailable or RapiError when the remote API does not answer."""
+def of_ganeti(rapi: Rapi, projects: Mapping[str, str] | None = None) -> View:
+    """RapiUnavailable or RapiError when the remote API does not answer. `projects` has ids by names."""
     bulk = {"bulk": 1}
-    view = {key(each["name"]): _instance(each) for each in rapi.get("instances", bulk) if _is_ours(each["name"])}
+    servers = [_instance(each, projects or {}) for each in rapi.get("instances", bulk)]
+    view = {key(each["instance"]): each for each in servers if each["project"]}
     return view | {key(each["name"]): _network(each) for each in rapi.get("networks", bulk)}
 
 
@@ -42,7 +42,10 @@ def of_front(front: Node) -> View:
 def shown(row: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     """The key of a row of the tables server and network, and its columns in a view."""
     if "instance" in row:
-        same = {name: row[name] for name in ("instance", "status", "task", "host", "vcpus", "ram", "name")}
+        same = {
+            name: row[name]
+            for name in ("instance", "status", "task", "host", "vcpus", "ram", "name", "metadata", "disk")
+        }
         nics = [{name: nic.get(name) for name in _NIC} for nic in row["nics"]]
         return key(row["instance"]), {**same, "project": row["project_id"], "nics": nics}
     same = {name: row[name] for name in ("name", "subnet", "gateway", "subnet6", "gateway6")}
@@ -59,6 +62,11 @@ def agree(ganeti: Mapping[str, Any] | None, front: Mapping[str, Any] | None) -> 
     return front["task"] is None and (ganeti is None or {**ganeti, "status": "ERROR"} == front)
 
 
+def rows(front: Node, query: str) -> list[dict[str, Any]]:
+    """The rows that a query gives as one JSON array, or null."""
+    return json.loads(sql(front, query) or "null") or []
+
+
 def sql(front: Node, *commands: str, database: str = DATABASE) -> str:
     """What psql prints of these commands, run by the database's administrator."""
     words = [word for command in commands for word in ("-c", command)]
@@ -66,11 +74,7 @@ def sql(front: Node, *commands: str, database: str = DATABASE) -> str:
     return front.run("setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", *psql)
 
 
-def _is_ours(name: str) -> bool:
-    return name.startswith(PREFIX)
-
-
-def _instance(entry: Mapping[str, Any]) -> dict[str, Any]:
+def _instance(entry: Mapping[str, Any], projects: Mapping[str, str]) -> dict[str, Any]:
     columns = (entry[f"nic.{column}"] for column in ("networks.names", "ips", "macs", "uuids"))
     facts = tags.decode(entry["tags"])
     return {
@@ -80,8 +84,10 @@ def _instance(entry: Mapping[str, Any]) -> dict[str, Any]:
         "host": entry["pnode"],
         "vcpus": entry["beparams"]["vcpus"],
         "ram": entry["beparams"]["maxmem"],
-        "name": facts.get("name"),
-        "project": facts.get("project"),
+        "name": facts.get("name", entry["name"]),
+        "project": projects.get(facts.get("project", ""), facts.get("project")),
+        "metadata": tags.metadata(entry["tags"]),
+        "disk": sum(entry["disk.sizes"]) // 1024,
         "nics": [dict(zip(_NIC, nic, strict=True)) for nic in zip(*columns, strict=True)],
     }
 
