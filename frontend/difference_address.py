@@ -18,11 +18,12 @@ Uses = Mapping[tuple[str, str], list[str]]
 
 def addresses(found: Snapshot) -> Iterator[Difference]:
     ips, macs = _uses(found.instances)
-    for (network, address), users in [*ips.items(), *macs.items()]:
-        if len(users) > 1 and network in found.networks:
-            words = f"{address} is used by {' and '.join(users)}"
-            advice = f"gnt-instance modify --net NUMBER:modify,ip=ANOTHER {users[-1]}"
-            yield _only_told("address-twice", found.networks[network], words, advice)
+    for what, uses in (("ip", ips), ("mac", macs)):
+        for (network, address), users in uses.items():
+            if len(users) > 1 and network in found.networks:
+                words = f"{address} is used by {' and '.join(users)}"
+                advice = f"gnt-instance modify --net NUMBER:modify,{what}=ANOTHER {users[-1]}"
+                yield _only_told("address-twice", found.networks[network], words, advice)
     for network, listed in found.networks.items():
         if network in found.later:
             yield from _pool(listed, found.later[network], ips)

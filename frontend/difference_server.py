@@ -108,11 +108,12 @@ class Servers:
             new["instance"] = claim.name
             yield from self._usurper(claim)
         job = self._found.jobs.get(row["job"])
-        if job is not None:
+        if row["task"]:
             new["task"] = None
-            if row["power"] is None and job.creates and job.status in ("error", "canceled"):
-                # As a failed create's message would: what it left behind may run or not, the server is broken.
-                new["fault"] = _fault(row, job)
+        failed = job is not None and job.creates and job.status in ("error", "canceled")
+        if job is not None and failed and row["power"] is None:
+            # As a failed create's message would: what it left behind may run or not, the server is broken.
+            new["fault"] = _fault(row, job)
         if not claim.facts.get("project"):
             words = "no tag says whose it is"
             advice = f"gnt-instance add-tags {claim.name} {' '.join(tags.encode({'project': row['project_id']}))}"
@@ -123,9 +124,11 @@ class Servers:
     def _read(self, claim: _Claim) -> Columns:
         """What Ganeti says of an instance."""
         read = reading.of_rapi(claim.instance)
-        new: Columns = {}
+        new = reading.unsaid(claim.name, claim.facts)
         for _, columns in reading.facets(read, self._subnets6, self._known.owners):
             new.update(columns)
+        if claim.ident == claim.instance["uuid"] and claim.instance["ctime"]:
+            new.setdefault("created", claim.instance["ctime"])  # an administrator made it
         return new
 
     def _usurper(self, claim: _Claim) -> Iterator[Difference]:

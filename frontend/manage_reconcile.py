@@ -85,13 +85,13 @@ def reconcile(context: Context, options: argparse.Namespace) -> str | Answer:
 
 def _of(asked: Sequence[str], found: Iterable[Difference], known: Mapping[str, str]) -> list[Difference]:
     """The differences of these servers; `known` has names of instances by their servers' ids."""
-    found = list(found)
-    names = {*known.values(), *(each.name for each in found if each.table != "network")}
-    unknown = [each for each in asked if each not in known and each not in names]
+    servers = [each for each in found if each.table != "network"]
+    there = {*known, *known.values(), *(name for each in servers for name in (each.name, _row_id(each)))}
+    unknown = [each for each in asked if each not in there]
     if unknown:
         raise ExtError(f"server {', '.join(map(repr, unknown))}: neither the database nor Ganeti has one of that name")
-    wanted = {known.get(each, each) for each in asked}
-    return [each for each in found if each.table != "network" and {each.name, _row_id(each)} & {*wanted, *asked}]
+    wanted = {*asked, *(known[each] for each in asked if each in known)}
+    return [each for each in servers if {each.name, _row_id(each)} & wanted]
 
 
 def _row_id(each: Difference) -> str:

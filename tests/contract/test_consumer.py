@@ -21,6 +21,7 @@ from frontend import db
 from ganeti_ext import event
 from ganeti_ext.outbox import Outbox
 from tests.unit.frontend import remote, updates
+from tests.unit.frontend.cluster import CLUSTER
 
 ROOT = Path(os.environ.get("GANETI_EXT_ROOT", Path(__file__).parents[2]))
 CONSUMER = ROOT / "frontend" / "ganeti-ext-consumer"
@@ -124,7 +125,7 @@ def test_a_message_arrives_at_once_and_a_signal_stops_it(folder: Path) -> None:
         assert time.monotonic() - began < 0.9  # the tick that would find it unasked comes once a second
         assert rows(folder, db.server)[0]["status"] == "BUILD"
         # The remote API does not answer: one line, and no harm.
-        wait(lambda: "again later" in (folder / "log").read_text())
+        wait(lambda: "again every 2 s" in (folder / "log").read_text())
         outbox.put([("key", event.encode(updates.create("error", at=5)))])
         wait(lambda: rows(folder, db.server)[0]["status"] == "ERROR")
         began = time.monotonic()
@@ -141,9 +142,12 @@ def test_it_compares_with_ganeti_once_the_backlog_is_applied(folder: Path) -> No
     outbox.put([("key", body) for body in bodies()])
     other = "gx-99999999-52b4-4f0d-9d39-0a0b7c4f9c11"
     names = [f"gx-{ident(number)}" for number in range(SERVERS)]
-    answers = {"instances": [updates.instance(name) for name in (other, *names)], "networks": []}
+    answers = {
+        "info": {"uuid": CLUSTER},
+        "instances": [updates.instance(name) for name in (other, *names)],
+    }
     with remote.serving(folder, answers) as url:
-        remote.configure(folder, url, reconcile="grace = 0")
+        remote.configure(folder, url)
         with consumer(folder):
             wait(lambda: other in [row["instance"] for row in rows(folder, db.server)])
             assert len(outbox) == 0
