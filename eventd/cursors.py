@@ -2,7 +2,7 @@
 
 "JOB/OP" = the last told status of an opcode, and "floor" = N: every job up to N was read, and what is
 still to be told of it has a cursor that is not final. So jobs up to the floor without such a cursor need
-not be read again, and their final cursors are forgotten.
+not be read again, and their final cursors are forgotten. "mine" stands while this node was the last that told.
 """
 
 from __future__ import annotations
@@ -21,9 +21,12 @@ SETTLED = 3600.0
 class Cursors:
     """The cursors in memory. `update` is told only after the outbox has them."""
 
+    MINE = "mine"
+
     def __init__(self, stored: Mapping[str, str]) -> None:
         self.told: dict[str, str] = {}
         self.floor: int | None = None
+        self.is_mine = False
         self.update(stored)
 
     def update(self, changes: Mapping[str, str | None]) -> None:
@@ -31,6 +34,8 @@ class Cursors:
             job, slash, index = name.partition("/")
             if name == FLOOR:
                 self.floor = int(value) if value else None
+            elif name == self.MINE:
+                self.is_mine = value is not None
             elif slash and job.isdecimal() and index.isdecimal():
                 if value is None:
                     self.told.pop(name, None)
@@ -43,7 +48,7 @@ class Cursors:
 
     def reset(self) -> dict[str, str | None]:
         """The change that forgets everything."""
-        return {FLOOR: None, **dict.fromkeys(self.told)}
+        return {FLOOR: None, self.MINE: None, **dict.fromkeys(self.told)}
 
     def highest(self) -> int:
         """The greatest job id of which anything is known; 0 for none."""
@@ -61,7 +66,7 @@ class Cursors:
         settled = (job for job, received in read.items() if received < now - SETTLED)
         floor = max(self.floor or 0, max(settled, default=0))
         done = {job for job, statuses in self._by_job() if job <= floor and FINAL.issuperset(statuses)}
-        return {FLOOR: str(floor), **self.forget(done)}
+        return {FLOOR: str(floor), self.MINE: "", **self.forget(done)}
 
     def _by_job(self) -> Iterator[tuple[int, list[str]]]:
         statuses: dict[int, list[str]] = defaultdict(list)

@@ -1,67 +1,51 @@
-"""Adds to final messages how their instance or network stands now, stamped with when it was read."""
+"""How the instance or network of a final message stands now: when to ask, whom, and whether the answer will do. Pure.
+
+NICs and disks are not in a job's file but for what was asked for (messages.py tells that), so Ganeti is asked once
+for each message, and the answer is stamped with when it was.
+"""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import Any
 
 from eventd.messages import News
 from ganeti_ext.event import NETWORK_STATUS, OP_STATUS
 
-# These change the configuration of their object, hence its mtime.
-_CHANGES = frozenset((
+# These change the configuration of their object, hence its mtime; but not when all is as it was (wconfd's isIdentical).
+_MARKED = frozenset((
     "OP_INSTANCE_CREATE", "OP_INSTANCE_SET_PARAMS", "OP_INSTANCE_GROW_DISK", "OP_INSTANCE_RENAME",
     "OP_NETWORK_ADD", "OP_NETWORK_SET_PARAMS", "OP_NETWORK_RENAME", "OP_TAGS_SET", "OP_TAGS_DEL",
 ))  # fmt: skip
+# And these leave no such mark: an instance's node is set without it (ConfigModifications.hs setInstancePrimaryNode),
+# and that a network is connected is kept with the node group.
+_UNMARKED = frozenset((
+    "OP_INSTANCE_MIGRATE", "OP_INSTANCE_FAILOVER", "OP_INSTANCE_MOVE", "OP_NETWORK_CONNECT", "OP_NETWORK_DISCONNECT",
+))  # fmt: skip
 # These do not start or stop an instance, so its node need not be asked.
 _KEEPS_RUNNING = frozenset(("OP_TAGS_SET", "OP_TAGS_DEL", "OP_INSTANCE_SET_PARAMS", "OP_INSTANCE_GROW_DISK"))
+# Nor after the success of these, which says it: to ask the node would only make the message late.
+_SAYS_RUNNING = frozenset(("OP_INSTANCE_STARTUP", "OP_INSTANCE_SHUTDOWN", "OP_INSTANCE_REBOOT"))
 _REMOVES = frozenset(("OP_INSTANCE_REMOVE", "OP_NETWORK_REMOVE"))
 
 # luxid sees a change of the configuration up to 0.25 s late (ConfigReader.hs, Constants.hs
-# confdConfigReloadRatelimit), while we read the job's end within milliseconds.
-_LAG = 0.3
-_TRIES = 3
-_FRESH = 10.0  # seconds; older news are not worth waiting for, the object may have been gone for long
+# confdConfigReloadRatelimit), while we read the job's end within milliseconds. In seconds since that end:
+_SETTLED = 0.3
+_IDENTICAL = 0.6  # by then an old mtime means that nothing was changed
+_MISSING = 3.0  # by then an instance that is not there was removed by another job
+_FRESH = 10.0  # older news are not worth waiting for, the object may have been gone for long
+
+Rows = Mapping[str, Mapping[str, Any]]
 
 
-Rows = dict[str, dict[str, Any]]
+def wants(item: News) -> str:
+    """What to ask of: instance, network; "" when nothing is to be added to a message."""
+    if not item.is_final or (item.status == "success" and item.message["operation"] in _REMOVES):
+        return ""
+    return {OP_STATUS: "instance", NETWORK_STATUS: "network"}.get(item.message["type"], "")
 
 
-class Source(Protocol):
-    """What is asked: eventd.ganeti.Ganeti. None when there is no answer."""
-
-    def instances(self, names: Iterable[str]) -> Rows | None: ...
-    def running(self, names: Iterable[str]) -> dict[str, bool | None] | None: ...
-    def networks(self, names: Iterable[str]) -> Rows | None: ...
-
-
-def enrich(
-    found: Sequence[News],
-    source: Source,
-    *,
-    clock: Callable[[], float] = time.time,
-    sleep: Callable[[float], None] = time.sleep,
-) -> None:
-    """Complete the messages in place; each object is asked for once.
-
-    `read_at` is when we asked, not when the answer came: what ends in between must count as newer. Alone it
-    says that Ganeti knows no such object.
-    """
-    instances = [item for item in found if _exists_after(item, OP_STATUS)]
-    networks = [item for item in found if _exists_after(item, NETWORK_STATUS)]
-    for wanted, ask in ((instances, source.instances), (networks, source.networks)):
-        if not wanted:
-            continue
-        rows, asked = _ask(wanted, ask, clock, sleep)
-        if rows is None:
-            continue
-        if wanted is instances:
-            _add_running(instances, rows, source)
-        _add(wanted, rows, asked)
-
-
-def subject(message: dict[str, Any]) -> str:
+def subject(message: Mapping[str, Any]) -> str:
     """The name that the object of a final message has now."""
     name: str = message.get("instance") or message["network"]
     if message["status"] == "success" and message["operation"] in ("OP_INSTANCE_RENAME", "OP_NETWORK_RENAME"):
@@ -69,48 +53,56 @@ def subject(message: dict[str, Any]) -> str:
     return name
 
 
-def _exists_after(item: News, kind: str) -> bool:
-    if not item.is_final or item.message["type"] != kind:
+def key(item: News) -> str:
+    """The object of a message, for those that may be asked about; "" for the others."""
+    kind = item.message["type"]
+    return f"{kind}/{subject(item.message)}" if kind in (OP_STATUS, NETWORK_STATUS) else ""
+
+
+def is_behind(item: News, rows: Rows, asked: float) -> bool:
+    """Whether an answer may be older than what the message tells of, so that it is worth to ask again.
+
+    `asked` is when it was asked for, in seconds since the epoch.
+    """
+    since = asked - item.time
+    if not -_FRESH < since < _MISSING:
         return False
-    return item.status != "success" or item.message["operation"] not in _REMOVES
+    row, operation = rows.get(subject(item.message)), item.message["operation"]
+    if item.status == "success" and operation in _MARKED:
+        if row is None:
+            return True
+        return since < _IDENTICAL and (row["mtime"] or 0) < item.began
+    # What failed at its work, not before it, may have done a part of it.
+    has_worked = item.status == "success" or (item.status == "error" and item.message["error_code"] is None)
+    is_unsure = operation in _UNMARKED or (operation in _MARKED and item.status == "error")
+    return has_worked and is_unsure and since < _SETTLED
 
 
-def _ask(
-    wanted: Sequence[News],
-    ask: Callable[[Iterable[str]], Rows | None],
-    clock: Callable[[], float],
-    sleep: Callable[[float], None],
-) -> tuple[Rows | None, float]:
-    """The rows by name, None without an answer, and when they were asked for."""
-    names = {subject(item.message) for item in wanted}
-    rows: Rows | None = None
-    for attempt in range(_TRIES):
-        if attempt:
-            sleep(_LAG)
-        asked = clock()
-        rows = ask(names)
-        if rows is None or not any(_is_behind(item, rows, asked) for item in wanted):
-            break
-    return rows, asked
-
-
-def _is_behind(item: News, rows: Rows, now: float) -> bool:
-    """Whether the answer is surely older than the change that the message tells of."""
-    if item.message["operation"] not in _CHANGES or item.status != "success" or abs(now - item.time) > _FRESH:
-        return False
+def node(item: News, rows: Rows) -> str:
+    """The node to be asked whether the instance runs; "" when none need be."""
     row = rows.get(subject(item.message))
-    return row is None or (row["mtime"] or 0) < item.began
+    if row is None or item.message["type"] != OP_STATUS or item.message["operation"] in _KEEPS_RUNNING:
+        return ""
+    fields = item.message["job_fields"]
+    if item.status == "success" and not fields.get("dry_run"):
+        operation = item.message["operation"]
+        if operation in _SAYS_RUNNING or (operation == "OP_INSTANCE_CREATE" and fields.get("start")):
+            return ""
+    pnode: str = row["instance_state"]["pnode"] or ""
+    return pnode
 
 
-def _add_running(wanted: Sequence[News], rows: Rows, source: Source) -> None:
-    names = {subject(item.message) for item in wanted if item.message["operation"] not in _KEEPS_RUNNING} & set(rows)
-    for name, running in ((source.running(names) if names else None) or {}).items():
-        if name in rows:
-            rows[name]["instance_state"]["oper_state"] = running
+def add(item: News, rows: Rows, asked: float) -> None:
+    """Complete a message in place.
+
+    `read_at` is when we asked, not when the answer came: what ends in between must count as newer. Alone it
+    says that Ganeti knows no such object.
+    """
+    row = rows.get(subject(item.message), {})
+    item.message.update({key: value for key, value in row.items() if key != "mtime"})
+    item.message["read_at"] = [int(asked), int(asked % 1 * 1e6)]
 
 
-def _add(wanted: Sequence[News], rows: Rows, asked: float) -> None:
-    read_at = [int(asked), int(asked % 1 * 1e6)]
-    for item in wanted:
-        row = rows.get(subject(item.message), {})
-        item.message.update({key: value for key, value in row.items() if key != "mtime"}, read_at=read_at)
+def add_running(item: News, running: bool | None) -> None:
+    """What the node said; after `add`. The state may be shared with other messages."""
+    item.message["instance_state"] = {**item.message["instance_state"], "oper_state": running}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import socket
@@ -13,9 +14,11 @@ from eventd import luxi
 log = logging.getLogger(__name__)
 
 MASTER_FILE = "ssconf_master_node"
+CLUSTER_FILE = "ssconf_cluster_name"
 
 _INSTANCE_FIELDS = [
-    *("name", "mtime", "pnode", "admin_state", "tags", "disk.names", "disk.sizes", "disk.uuids"),
+    *("name", "uuid", "ctime", "mtime", "pnode", "admin_state", "tags", "be/vcpus", "be/minmem", "be/maxmem"),
+    *("disk.names", "disk.sizes", "disk.uuids"),
     *("nic.names", "nic.networks.names", "nic.ips", "nic.macs", "nic.modes", "nic.links", "nic.uuids"),
 ]
 _NETWORK_FIELDS = [
@@ -43,12 +46,25 @@ class Ganeti:
 
     def cluster(self) -> str:
         """The cluster's name, "" when unknown."""
-        return ssconf(self._data, "ssconf_cluster_name")
+        return ssconf(self._data, CLUSTER_FILE)
+
+    def term(self) -> int | None:
+        """What rises with each failover of the master, as the cluster's object is changed then (bootstrap.py).
+
+        None when that cannot be known.
+        """
+        try:
+            with open(os.path.join(self._data, "config.data"), "rb") as file:
+                serial = json.load(file)["cluster"]["serial_no"]
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as err:
+            log.debug("config.data: %r", err)
+            return None
+        return serial if isinstance(serial, int) else None
 
     def instances(self, names: Iterable[str]) -> dict[str, dict[str, Any]] | None:
         """Configured state by name, of those that exist: the keys of the message (event.py) and `mtime`.
 
-        oper_state is None: the nodes are not asked. None when Ganeti does not answer; so below.
+        There is no oper_state: the nodes are not asked. None when Ganeti does not answer; so below.
         """
         rows = self._query("instance", _INSTANCE_FIELDS, names)
         return None if rows is None else {row["name"]: _instance(row) for row in rows}
@@ -89,7 +105,8 @@ def ssconf(data_directory: str, name: str) -> str:
 def _instance(row: dict[str, Any]) -> dict[str, Any]:
     nics = _columns(row, "nic.", name="names", network="networks.names", ip="ips", mac="macs", mode="modes",
                     link="links", uuid="uuids")  # fmt: skip
-    state = {"oper_state": None, "admin_state": row["admin_state"], "pnode": row["pnode"], "tags": row["tags"] or []}
+    state = {key: row[key] for key in ("uuid", "ctime", "admin_state", "pnode")}
+    state |= {"tags": row["tags"] or [], "beparams": {key: row[f"be/{key}"] for key in ("vcpus", "minmem", "maxmem")}}
     return {
         "mtime": row["mtime"],
         "instance_nics": nics,

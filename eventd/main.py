@@ -4,29 +4,35 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sqlite3
 import sys
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from eventd import limit
+from eventd.asking import Asker
+from eventd.counts import Counts
 from eventd.follow import Follower
-from eventd.ganeti import MASTER_FILE, Ganeti
+from eventd.ganeti import CLUSTER_FILE, MASTER_FILE, Ganeti
 from eventd.hooks_runner import HooksRunner
 from eventd.inventory import Inventory
 from eventd.jobqueue import JobQueue
 from eventd.notes import Notes
 from eventd.settings import Settings, load
+from eventd.spool import Spool
 from eventd.telling import Teller
 from eventd.watch import Watch
 from ganeti_ext.errors import ExtError
 from ganeti_ext.outbox import Outbox
 from ganeti_ext.service import Loop, log_to_journal
 
+if TYPE_CHECKING:
+    from eventd.publish import Publisher
+
 log = logging.getLogger("eventd")
 
 CONFIG = "/etc/ganeti-ext/eventd.conf"
 _RETRY = 5.0  # seconds, while a directory is missing or the disk is full
-_LIMIT = 60.0
 _AGAIN = 3600.0  # reads everything once more, which also moves the cursors' floor
 
 
@@ -35,15 +41,20 @@ class Daemon:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self.counts = Counts()
         self._outbox = Outbox(settings.outbox)
         self._ganeti = Ganeti(
             settings.data_directory, settings.query_socket, settings.query_timeout, settings.node_name
         )
+        own_name = self._ganeti.own_name
+        self.spool = Spool(self._outbox, settings.outbox_limit, own_name, self._ganeti.cluster, self.counts)
         queue = JobQueue(settings.job_queue)
+        self._asker = Asker(self._ganeti, self.counts)
         self._teller = _teller(settings, queue, self._ganeti) if settings.tag_hooks else None
         owe = self._teller.owe if self._teller else None
-        self._follower = Follower(queue, self._outbox, self._ganeti, recent=settings.recent_hours * 3600, owe=owe)
-        self._notes = Notes(settings.spool, self._outbox, self._ganeti.own_name)
+        recent = settings.recent_hours * 3600
+        self._follower = Follower(queue, self.spool, self._asker, self.counts, recent=recent, owe=owe)
+        self._notes = Notes(settings.spool, self.spool, own_name, self.counts)
         self._watch = Watch()
         self._loop = Loop()
         self._is_master: bool | None = None
@@ -58,8 +69,10 @@ class Daemon:
         self._watch.add(settings.spool, self._notes_written, self._read_all)
         self._loop.add(self._watch, self._watch.ready)
         self._loop.every(_RETRY, self._retry)
-        self._loop.every(_LIMIT, self._limit)
         self._loop.every(_AGAIN, self._read_all)
+        self._loop.add(self._asker.answered, self._collect)
+        self._loop.add(self._asker.ended, _thread_died)
+        self._asker.start()
         stop = self._publish()
         if self._teller:
             self._loop.add(self._teller.ended, _thread_died)
@@ -70,6 +83,7 @@ class Daemon:
             self._loop.run()
         finally:
             stop()
+            self._asker.stop()
             if self._teller:
                 self._teller.stop()
             self._watch.close()
@@ -81,18 +95,29 @@ class Daemon:
             return lambda: None
         from eventd.publish import Publisher  # noqa: PLC0415 - 24 MB and 0.1 s on nodes that have no broker
 
-        publisher = Publisher(self._settings.outbox, self._settings.brokers, self._settings.queue)
+        publisher = Publisher(self._settings.outbox, self._settings.brokers, self._settings.queue, self.counts)
         self._loop.add(publisher.ended, _thread_died)
+        self._loop.add(publisher.reconnected, lambda: self._reconnected(publisher))
         publisher.start()
         return publisher.stop
 
+    def _reconnected(self, publisher: Publisher) -> None:
+        """Nothing should be missing then; but an outage is when a queue may have been put back or a disk mended."""
+        os.eventfd_read(publisher.reconnected)
+        self._read_all()
+
     def _check_role(self) -> None:
+        """Anew at the start, and when Ganeti wrote its files."""
         was_master, self._is_master = self._is_master, self._ganeti.is_master()
-        if self._is_master != was_master:
-            log.info("%s is %s", self._ganeti.own_name, "the master" if self._is_master else "not the master")
+        if self._is_master == was_master:
+            return
+        log.info("%s is %s", self._ganeti.own_name, "the master" if self._is_master else "not the master")
         if self._is_master:
             self._follower.cluster = self._ganeti.cluster()
+            self._follower.enter(self._ganeti.term())
             self._safely(self._follower.scan)
+        else:
+            self._safely(self._follower.leave)
 
     def _read_all(self) -> None:
         if self._is_master:
@@ -102,6 +127,8 @@ class Daemon:
     def _ssconf_written(self, names: list[str]) -> None:
         if MASTER_FILE in names:
             self._check_role()
+        if CLUSTER_FILE in names:  # gnt-cluster rename
+            self._follower.cluster = self._ganeti.cluster()
 
     def _jobs_written(self, names: list[str]) -> None:
         if self._is_master:
@@ -110,14 +137,15 @@ class Daemon:
     def _notes_written(self, names: list[str]) -> None:
         self._safely(lambda: self._notes.written(names))
 
+    def _collect(self) -> None:
+        self._safely(self._follower.collect)
+
     def _retry(self) -> None:
         self._watch.retry()
+        self.counts.overflows = self._watch.overflows
         if self._is_behind:
             self._is_behind = False
             self._read_all()
-
-    def _limit(self) -> None:
-        self._safely(lambda: limit.enforce(self._outbox, self._settings.outbox_limit))
 
     def _safely(self, work: Callable[[], object]) -> None:
         try:
@@ -136,7 +164,7 @@ def _teller(settings: Settings, queue: JobQueue, ganeti: Ganeti) -> Teller:
 
 
 def _thread_died() -> None:
-    raise RuntimeError("the publisher or the teller of tags ended by itself, see the traceback above")
+    raise RuntimeError("a thread ended by itself, see the traceback above")
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -5,14 +5,32 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from eventd import redact
+from eventd import applied, redact
 from eventd.jobs import Job, Op
 from ganeti_ext import event
 from ganeti_ext.event import FINAL, RANKS
 
-# These change nothing, and what they answer holds OS parameters and ways into a console.
-_READS = frozenset(("OP_INSTANCE_QUERY_DATA", "OP_INSTANCE_CONSOLE", "OP_INSTANCE_QUERY"))
+# These change nothing, and what some of them answer holds OS parameters and ways into a console.
+_READS = frozenset((
+    "OP_INSTANCE_QUERY_DATA", "OP_INSTANCE_CONSOLE", "OP_INSTANCE_QUERY",
+    "OP_NODE_QUERY", "OP_NODE_QUERYVOLS", "OP_NODE_QUERY_STORAGE", "OP_GROUP_QUERY", "OP_GROUP_VERIFY_DISKS",
+))  # fmt: skip
+# By how an OP_ID begins: type of the message, its key for the object, and where the opcode has the object's name.
+_FAMILIES = {
+    "OP_INSTANCE_": (event.OP_STATUS, "instance", "instance_name"),
+    "OP_NETWORK_": (event.NETWORK_STATUS, "network", "network_name"),
+    "OP_NODE_": (event.NODE_STATUS, "node", "node_name"),
+    "OP_GROUP_": (event.GROUP_STATUS, "group", "group_name"),
+}
+_CLUSTER = frozenset(("OP_CLUSTER_SET_PARAMS", "OP_CLUSTER_RENAME"))
 _TAG_CHANGES = frozenset(("OP_TAGS_SET", "OP_TAGS_DEL"))
+# constants.VALID_TAG_TYPES; the cluster's have no name.
+_TAGGED = {
+    "instance": (event.OP_STATUS, "instance"),
+    "network": (event.NETWORK_STATUS, "network"),
+    "node": (event.NODE_STATUS, "node"),
+    "nodegroup": (event.GROUP_STATUS, "group"),
+}
 
 
 class News(NamedTuple):
@@ -57,31 +75,52 @@ def cursor(job_id: int, index: int) -> str:
 
 def _subject(op: Op) -> dict[str, str] | None:
     """Message type and object of an opcode; None for the opcodes that are not told."""
-    if op.name in _READS:
+    if op.name in _TAG_CHANGES:
+        return _tagged(op)
+    if op.name in _CLUSTER:
+        return {"type": event.CLUSTER_STATUS}
+    for start, (kind, key, field) in _FAMILIES.items():
+        if op.name.startswith(start) and op.name not in _READS:
+            return _named(kind, key, op.input.get(field))
+    return None
+
+
+def _tagged(op: Op) -> dict[str, str] | None:
+    tagged = op.input.get("kind")
+    if tagged == "cluster":
+        probe = _probe(op)
+        if probe is None:
+            return {"type": event.CLUSTER_STATUS}
+        # What comes before the end says nothing of the path, and a heartbeat must cost little.
+        return {"type": event.HEARTBEAT, "probe": probe} if op.status in FINAL else None
+    if not isinstance(tagged, str) or tagged not in _TAGGED:
         return None
-    found: dict[str, str | None] = {}
-    if op.name.startswith("OP_INSTANCE_"):
-        found = {"type": event.OP_STATUS, "instance": op.input.get("instance_name")}
-    elif op.name.startswith("OP_NETWORK_"):
-        found = {"type": event.NETWORK_STATUS, "network": op.input.get("network_name")}
-    elif op.name in _TAG_CHANGES and op.input.get("kind") == "instance":
-        found = {"type": event.OP_STATUS, "instance": op.input.get("name")}
-    elif op.name in _TAG_CHANGES and op.input.get("kind") == "network":
-        found = {"type": event.NETWORK_STATUS, "network": op.input.get("name")}
-    elif op.name == "OP_CLUSTER_SET_PARAMS":
-        found = {"type": event.CLUSTER_STATUS}
-    known = {key: value for key, value in found.items() if isinstance(value, str) and value}
-    return known if known and len(known) == len(found) else None
+    kind, key = _TAGGED[tagged]
+    return _named(kind, key, op.input.get("name"))
+
+
+def _probe(op: Op) -> str | None:
+    """What a heartbeat carries; None for what is no heartbeat."""
+    match op.input.get("tags"):
+        case [str(tag)] if op.name == "OP_TAGS_SET" and op.input.get("dry_run") and tag.startswith(event.HEARTBEAT_TAG):
+            return tag.removeprefix(event.HEARTBEAT_TAG)
+    return None
+
+
+def _named(kind: str, key: str, name: object) -> dict[str, str] | None:
+    return {"type": kind, key: name} if isinstance(name, str) and name else None
 
 
 def _message(job: Job, op: Op, subject: dict[str, str], cluster: str) -> dict[str, Any]:
     stamp = job.time(op)
     fields = redact.job_fields(op)
+    began = op.exec or op.start
     message = {
         **subject,
         "version": event.VERSION,
         "cluster": cluster,
         "event_time": list(stamp),
+        "began": list(began) if began else None,
         "order": [*stamp, job.id, op.index, RANKS[op.status]],
         "jobId": job.id,
         "op_index": op.index,
@@ -91,7 +130,9 @@ def _message(job: Job, op: Op, subject: dict[str, str], cluster: str) -> dict[st
         "result": redact.result(op),
         "error_code": redact.error_code(op),
         "job_fields": fields,
+        "reason": redact.reason(op),
     }
     if subject["type"] == event.OP_STATUS:
         message["tags"] = fields.get("tags", [])
+        message.update(applied.changes(op))
     return message

@@ -1,4 +1,4 @@
-"""Takes in what hooks left in the spool directory of this node."""
+"""Takes in what hooks and storage providers left in the notes' directory of this node."""
 
 from __future__ import annotations
 
@@ -7,30 +7,31 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
+from eventd.counts import Counts
+from eventd.spool import Spool
 from ganeti_ext import event, files
-from ganeti_ext.outbox import Outbox
 
 log = logging.getLogger(__name__)
 
-_TYPES = frozenset((event.NET_STATUS,))
 _LONGEST = 256 * 1024  # bytes; Ganeti allows 8 NICs, a note of which is 2 KiB
 _MOST_BAD = 1000
 _BATCH = 500  # notes taken in one transaction
 
 
 class Notes:
-    """The spool at `path`; a note is in the outbox before it is removed, and put there once.
+    """The notes at `path`; one is in the outbox before it is removed, and put there once.
 
     `node` is this node's name, which the notes are completed with.
     """
 
-    def __init__(self, path: str, outbox: Outbox, node: str) -> None:
+    def __init__(self, path: str, spool: Spool, node: str, counts: Counts) -> None:
         self._path = path
-        self._outbox = outbox
+        self._spool = spool
         self._node = node
+        self._counts = counts
         # Cursors of notes that the outbox has, and those of them whose file is gone. If we die between the
         # two, the file is still there at the next start.
-        self._taken = {name for name in outbox.cursors() if name.startswith("note/")}
+        self._taken = {name for name in spool.cursors() if name.startswith("note/")}
         self._gone: set[str] = set()
 
     def scan(self) -> None:
@@ -53,10 +54,11 @@ class Notes:
         for name in names:
             message = None if _cursor(name) in self._taken else self._read(name)
             if message is not None:
-                messages[name] = (event.routing_key(message), event.encode(message))
+                messages[name] = message
         changes: dict[str, str | None] = {**dict.fromkeys(self._gone), **{_cursor(name): "taken" for name in messages}}
         if changes:
-            self._outbox.put(messages.values(), changes)
+            self._spool.put(list(messages.values()), changes)
+            self._counts.notes_read += len(messages)
         self._taken = (self._taken - self._gone) | {_cursor(name) for name in messages}
         self._gone = set()
         for name in names:
@@ -88,13 +90,15 @@ class Notes:
         if len(content) > _LONGEST:
             raise ValueError(f"longer than {_LONGEST} bytes")
         message = event.decode(content)
-        if message["type"] not in _TYPES:
+        if message["type"] not in _CHECKS:
             raise ValueError(f"a note of type {message['type']!r}")
         if not isinstance(message.get("instance"), str) or not message["instance"]:
             raise ValueError("names no instance")
+        _CHECKS[message["type"]](message)
         return {**message, "node": self._node}
 
     def _set_aside(self, path: str, name: str, err: Exception) -> None:
+        self._counts.complaints += 1
         bad = os.path.join(self._path, "bad")
         try:
             os.makedirs(bad, mode=0o700, exist_ok=True)
@@ -110,3 +114,23 @@ class Notes:
 
 def _cursor(name: str) -> str:
     return f"note/{name}"
+
+
+def _check_time(message: dict[str, Any]) -> None:
+    match message.get("event_time"):
+        case [int(), int()]:
+            return
+    raise ValueError(f"event_time is {message.get('event_time')!r}, not [seconds, microseconds]")
+
+
+def _check_progress(message: dict[str, Any]) -> None:
+    _check_time(message)
+    for key in ("position", "total", "progress"):
+        value = message.get(key)
+        if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+            raise ValueError(f"{key} is {value!r}, no number")
+    if not message["position"] <= message["total"] or message["progress"] > 100:
+        raise ValueError(f"{message['position']} of {message['total']} bytes are {message['progress']} %")
+
+
+_CHECKS = {event.NET_STATUS: _check_time, event.PROGRESS: _check_progress}

@@ -1,7 +1,7 @@
 """From the outbox to RabbitMQ; the only user of kombu.
 
-Messages are persistent and confirmed by the broker in batches: kept in the outbox until then, and sent again
-after any failure, so a consumer may see one twice but none is lost. Order is kept.
+Messages are persistent and confirmed by the broker: kept in the outbox until then, and sent again after any
+failure, so a consumer may see one twice but none is lost. Order is kept.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import select
 import socket
 import sqlite3
 import threading
+import time
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
@@ -20,16 +21,21 @@ from amqp.exceptions import AMQPError, NotFound
 from kombu import Connection, Exchange, Producer, Queue
 from kombu.exceptions import KombuError
 
-from ganeti_ext.event import EXCHANGE
+from eventd.counts import Counts
+from ganeti_ext.event import BINDINGS, EXCHANGE
 from ganeti_ext.outbox import Message, Outbox, drain
 from ganeti_ext.service import HasFileno
 
 log = logging.getLogger(__name__)
 
-_BATCH = 64
-_CONFIRM = 5  # seconds to wait for the broker's word
-_HEARTBEAT = 20  # seconds
-_BACK_OFF = (0.5, 1, 2, 4)  # seconds, by how often all brokers failed
+_WINDOW = 64  # messages on the way to the broker's word
+_CONNECT = 3.0  # seconds; the kernel asks again after 1 s
+_CONFIRM = 5.0  # seconds to wait for the broker's word, or for room to write
+# A broker that stands still, or is cut off, while nothing is sent: noticed after two of these, in seconds. What was
+# sent and not acknowledged shows it sooner: after 1 s (amqp's TCP_USER_TIMEOUT).
+_HEARTBEAT = 4
+# Seconds, by how often all brokers failed: when one returns, all is to flow again at once.
+_BACK_OFF = (0.1, 0.2, 0.5, 1.0)
 # All that a broker, the way to it or a full disk may do to us.
 _FAILURES = (OSError, AMQPError, KombuError, sqlite3.OperationalError)
 
@@ -38,22 +44,25 @@ class Publisher:
     """A thread that delivers the outbox at `path` to the first of several brokers that answers.
 
     `queue` is declared and bound to all of the exchange's messages, so that they wait for a front that was
-    never started yet; "" declares none. `ended` becomes readable if the thread dies of a bug.
+    never started yet; "" declares none. `ended` becomes readable if the thread dies of a bug, `reconnected` when
+    a broker was found again.
     """
 
-    def __init__(self, path: str, urls: Sequence[str], queue: str) -> None:
+    def __init__(self, path: str, urls: Sequence[str], queue: str, counts: Counts) -> None:
         self.ended = os.eventfd(0, os.EFD_CLOEXEC)
+        self.reconnected = os.eventfd(0, os.EFD_CLOEXEC)
         self._stop = os.eventfd(0, os.EFD_CLOEXEC)
         self._path = path
         self._urls = urls
         self._queue = queue
+        self._counts = counts
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
     def stop(self, timeout: float = 10) -> None:
-        """Let it finish the batch that it is at."""
+        """What the broker has not confirmed yet is sent again at the next start."""
         os.eventfd_write(self._stop, 1)
         self._thread.join(timeout)
 
@@ -70,30 +79,40 @@ class Publisher:
         trouble: dict[str, str] = {}
         for url in itertools.cycle(self._urls):
             name = _without_password(url)
-            link = Link(url, self._queue)
+            link = Link(url, self._queue, self._counts)
             try:
                 with link:
-                    log.info("delivering to %s", name)
+                    self._connected(name, is_first=not trouble)
                     trouble.clear()
                     self._deliver(link, outbox, wake)
                 break
             except _FAILURES as err:
                 failures = 0 if link.delivered else failures + 1
-                pause = _BACK_OFF[min(failures // len(self._urls), len(_BACK_OFF) - 1)]
+                self._counts.publish_failures += 1
                 if trouble.get(name) != str(err):  # once for an outage, however long
                     log.warning("%s: %s; trying again, %d messages wait", name, _words(err), len(outbox))
                 trouble[name] = str(err)
-            if self._is_stopped([], pause):
+            finally:
+                self._counts.broker = ""
+            rounds, rest = divmod(failures, len(self._urls))
+            if self._is_stopped([], 0 if rest else _BACK_OFF[min(rounds, len(_BACK_OFF) - 1)]):
                 break
         wake.close()
         outbox.close()
+
+    def _connected(self, name: str, *, is_first: bool) -> None:
+        log.info("delivering to %s", name)
+        self._counts.broker = name
+        if not is_first:
+            os.eventfd_write(self.reconnected, 1)
 
     def _deliver(self, link: Link, outbox: Outbox, wake: socket.socket) -> None:
         """Until stopped; any of _FAILURES may be raised."""
         while True:
             drain(wake)
-            count = link.deliver(outbox)
-            if self._is_stopped([wake, link], 0 if count else _HEARTBEAT / 2):
+            # While the window is full, what is put need not wake us.
+            files: list[HasFileno | int] = [link] if link.deliver(outbox) else [link, wake]
+            if self._is_stopped(files, link.pause):
                 return
 
     def _is_stopped(self, files: list[HasFileno | int], seconds: float) -> bool:
@@ -105,13 +124,18 @@ class Publisher:
 class Link:
     """A connection to one broker, with publisher confirms."""
 
-    def __init__(self, url: str, queue: str) -> None:
+    def __init__(self, url: str, queue: str, counts: Counts) -> None:
         self.delivered = 0
-        self._kombu = Connection(url, heartbeat=_HEARTBEAT, connect_timeout=_CONFIRM, ssl=_tls(url))
+        self._kombu = Connection(url, heartbeat=_HEARTBEAT, connect_timeout=_CONNECT, ssl=_tls(url))
         self._exchange = Exchange(EXCHANGE, "topic", durable=True)
         self._queue = queue
+        self._counts = counts
         self._sent = 0  # delivery tag of the last message: the broker counts them so, too
-        self._unconfirmed: set[int] = set()
+        self._flying: dict[int, Message] = {}  # by tag, in order
+        self._confirmed: list[Message] = []
+        self._last = 0  # seq of the last message that was sent
+        self._heard = 0.0  # when the broker last confirmed something, or had nothing to confirm
+        self._blocked = False
         self._refused = False
 
     def __enter__(self) -> Link:
@@ -140,27 +164,43 @@ class Link:
             raise ConnectionResetError("connection closed")
         return number
 
-    def deliver(self, outbox: Outbox) -> int:
-        """Send the oldest that wait, and drop them when the broker confirmed them; how many.
+    @property
+    def pause(self) -> float:
+        """How long nothing is to be done if nothing comes, in seconds."""
+        waiting = self._heard + _CONFIRM - time.monotonic() if self._flying and not self._blocked else _HEARTBEAT / 2
+        return max(0.0, min(waiting, _HEARTBEAT / 2))
+
+    def deliver(self, outbox: Outbox) -> bool:
+        """Send what waits, and drop what the broker confirmed meanwhile; whether more may wait than can be sent now.
 
         Any of _FAILURES may be raised.
         """
-        messages = outbox.take(_BATCH)
-        if messages:
-            self._send(messages)
-            outbox.drop(message.seq for message in messages)
-            self.delivered += len(messages)
-        self._keep_alive()
-        return len(messages)
+        self._read()
+        self._drop(outbox)
+        room = 0 if self._blocked else _WINDOW - len(self._flying)
+        messages = outbox.take(room, self._last) if room else []
+        if messages and not self._flying:
+            self._heard = time.monotonic()
+        for message in messages:
+            self._send(message)
+        self._read()
+        self._drop(outbox)
+        self._amqp.heartbeat_tick()
+        if self._flying and not self._blocked and time.monotonic() - self._heard > _CONFIRM:
+            raise TimeoutError(f"{len(self._flying)} messages are not confirmed for {_CONFIRM:g} s")
+        return len(self._flying) >= _WINDOW or self._blocked
 
     def _open(self) -> None:
         channel = self._kombu.channel()
         self._exchange.declare(channel=channel)
         if self._queue and not self._has_queue():
-            Queue(self._queue, self._exchange, routing_key="ganeti.#", durable=True).declare(channel=channel)
+            Queue(self._queue, durable=True).declare(channel=channel)
+        for key in BINDINGS if self._queue else ():  # also to one that an older version bound to less
+            channel.queue_bind(self._queue, EXCHANGE, key)
         channel.confirm_select()
         channel.events["basic_ack"].add(self._on_ack)
         channel.events["basic_nack"].add(self._on_nack)
+        self._amqp.on_blocked, self._amqp.on_unblocked = self._on_blocked, self._on_unblocked
         self._producer = Producer(channel, self._exchange, auto_declare=False)
 
     def _abandon(self) -> None:
@@ -176,33 +216,55 @@ class Link:
             return False
         return True
 
-    def _send(self, messages: Sequence[Message]) -> None:
-        for message in messages:
-            self._sent += 1
-            self._unconfirmed.add(self._sent)
-            self._producer.publish(
-                message.body,
-                routing_key=message.key,
-                content_type="application/json",
-                content_encoding="utf-8",
-                delivery_mode=2,
-            )
-        while self._unconfirmed and not self._refused:
-            self._amqp.drain_events(timeout=_CONFIRM)
+    def _send(self, message: Message) -> None:
+        self._sent += 1
+        self._last = message.seq
+        self._flying[self._sent] = message
+        self._producer.publish(
+            message.body,
+            routing_key=message.key,
+            content_type="application/json",
+            content_encoding="utf-8",
+            delivery_mode=2,
+        )
+
+    def _read(self) -> None:
+        """Take in all that is there: confirms, heartbeats, the word that the broker closes."""
+        while self._has_input():
+            self._amqp.blocking_read(_CONFIRM)
         if self._refused:
             raise ConnectionError("the broker refused a message")
 
-    def _keep_alive(self) -> None:
-        """Take in heartbeats, or the word that the broker closes."""
-        while select.select([self], [], [], 0)[0]:
-            self._amqp.blocking_read(_CONFIRM)
-        self._amqp.heartbeat_tick()
+    def _has_input(self) -> bool:
+        # What TLS has read ahead, no select tells.
+        pending = getattr(self._socket, "pending", None)
+        return bool(pending and pending()) or bool(select.select([self], [], [], 0)[0])
+
+    def _drop(self, outbox: Outbox) -> None:
+        if not self._confirmed:
+            return
+        outbox.drop([message.seq for message in self._confirmed])
+        self._counts.confirmed(message.put_at for message in self._confirmed if message.put_at)
+        self.delivered += len(self._confirmed)
+        self._confirmed.clear()
+        self._heard = time.monotonic()
 
     def _on_ack(self, tag: int, multiple: bool) -> None:
-        self._unconfirmed -= {known for known in self._unconfirmed if known <= tag} if multiple else {tag}
+        tags = [known for known in self._flying if known <= tag] if multiple else [tag]
+        self._confirmed += [self._flying.pop(known) for known in tags if known in self._flying]
 
     def _on_nack(self, _tag: int, _multiple: bool) -> None:
         self._refused = True
+
+    def _on_blocked(self, reason: str) -> None:
+        """RabbitMQ has no memory or disk left and reads no more of us: to connect anew would only repeat messages."""
+        log.warning("the broker takes nothing for now: %s", reason)
+        self._blocked = True
+
+    def _on_unblocked(self) -> None:
+        log.info("the broker takes messages again")
+        self._blocked = False
+        self._heard = time.monotonic()
 
 
 def _tls(url: str) -> dict[str, object] | None:

@@ -1,7 +1,8 @@
 """What of an opcode may leave the master: allow-lists, and texts with its secrets blotted out.
 
-OS parameters carry passwords, keys and user data, in plain ones too. So nothing of an opcode's input is told
-but what stands here, and its result only where it is known to be harmless.
+OS parameters carry passwords, keys and user data, in plain ones too; hypervisor and allocator parameters may. So
+nothing of an opcode's input is told but what stands here, its result only where it is known to be harmless, and
+texts (a failure, a line of the log, a reason) without the values of all such parameters.
 """
 
 from __future__ import annotations
@@ -18,22 +19,41 @@ _NIC = frozenset(("name", "network", "ip", "mac", "mode", "link", "vlan"))
 _DISK = frozenset(("name", "size", "provider", "origin", "mode", "uuid"))
 _HVPARAMS = frozenset(("boot_order", "cdrom_image_path"))
 _BEPARAMS = frozenset(("vcpus", "minmem", "maxmem", "memory", "auto_balance", "always_failover"))
-# Results: node names, new names, job ids; that of SET_PARAMS lists parameters, that of others is null.
-_RESULTS = frozenset(("OP_INSTANCE_CREATE", "OP_INSTANCE_RENAME", "OP_NETWORK_RENAME"))
+# Results: node names and new names. That of SET_PARAMS lists parameters, those of others are null or jobs' numbers.
+_RESULTS = frozenset((
+    "OP_INSTANCE_CREATE", "OP_INSTANCE_RENAME", "OP_NETWORK_RENAME", "OP_GROUP_RENAME", "OP_CLUSTER_RENAME",
+))  # fmt: skip
+# What every opcode has, and what says nothing of what it does.
+_OF_ALL = frozenset(("OP_ID", "dry_run", "debug_level", "priority", "depends", "comment", "reason", "force"))
+# Keys of an opcode's input, at any depth, below which every text is a secret.
+_SECRET = re.compile(
+    r"osparams|os_hvp|passw|passphrase|secret|token|credential|private|handshake|kernel_args|kvm_extra|oob_program"
+    r"|iallocator_params|(^|_)key(_|$)",
+    re.IGNORECASE,
+)
+# What a text may quote of a parameter's value, or of what an operator typed.
+_NAMED_SECRET = re.compile(
+    r"(?i)([\w.-]*(?:passw(?:or)?d|passphrase|secret|token)[\w.-]*[\"']?\s?[=:]\s?[\"']?)([^\s\"',;]+)"
+)
 
 BLOT = "<redacted>"
 # Shorter ones are yes, no, 1, ext4: blotting them out would only spoil the text.
 _SHORTEST_SECRET = 4
 _LONGEST_TEXT = 2000
+_LONGEST_TRAIL = 20
 
 
 def job_fields(op: Op) -> dict[str, Any]:
     """The part of an opcode's input that a consumer needs; keys that were not set are left out."""
     fields = {}
-    for name, (key, clean) in _FIELDS.get(op.name.split("_")[1], _INSTANCE).items():
+    family = op.name.split("_")[1]
+    for name, (key, clean) in _FIELDS.get(family, _INSTANCE).items():
         value = op.input.get(name)
         if value is not None:
             fields[key] = clean(value)
+    if op.name == "OP_CLUSTER_SET_PARAMS":
+        changed = (name for name, value in op.input.items() if name not in _OF_ALL and value not in (None, []))
+        fields["changed"] = sorted(changed)
     return fields
 
 
@@ -60,8 +80,20 @@ def text(op: Op, words: str | None) -> str | None:
         return None
     for secret in sorted(_secrets(op.input), key=len, reverse=True):
         words = words.replace(secret, BLOT)
+    words = _NAMED_SECRET.sub(rf"\1{BLOT}", without_login(words))
     line = " ".join(words.split())
     return line if len(line) <= _LONGEST_TEXT else f"{line[:_LONGEST_TEXT]}..."
+
+
+def reason(op: Op) -> list[list[str]]:
+    """The opcode's reason trail, who wanted it and why: [source, text] each; when, the job's times say."""
+    trail = op.input.get("reason")
+    found = []
+    for step in trail if isinstance(trail, list) else []:
+        match step:
+            case [str(source), str(words), *_]:
+                found.append([text(op, source) or "", text(op, words) or ""])
+    return found[:_LONGEST_TRAIL]
 
 
 def _arguments(failure: object) -> object:
@@ -87,7 +119,7 @@ def _words(value: object) -> Iterator[str]:
 def _secrets(value: object, *, inside: bool = False) -> Iterator[str]:
     if isinstance(value, dict):
         for key, item in value.items():
-            yield from _secrets(item, inside=inside or key.startswith("osparams"))
+            yield from _secrets(item, inside=inside or _SECRET.search(key) is not None)
     elif isinstance(value, list):
         for item in value:
             yield from _secrets(item, inside=inside)
@@ -110,7 +142,7 @@ def _some(names: frozenset[str]) -> Callable[[object], dict[str, Any]]:
     def clean(value: object) -> dict[str, Any]:
         if not isinstance(value, dict):
             return {}
-        return {key: _without_login(_same(item)) for key, item in value.items() if key in names}
+        return {key: _plainly(_same(item)) for key, item in value.items() if key in names}
 
     return clean
 
@@ -127,9 +159,14 @@ def _devices(names: frozenset[str]) -> Callable[[object], list[Any]]:
     return lambda value: [device(item) for item in value] if isinstance(value, list) else []
 
 
-def _without_login(value: object) -> object:
+def _plainly(value: object) -> object:
     """A CD-ROM image may be a URL with a password."""
-    return re.sub(r"//[^/@]*@", "//", value) if isinstance(value, str) else value
+    return without_login(value) if isinstance(value, str) else value
+
+
+def without_login(words: str) -> str:
+    """URLs in a text without who they log in as."""
+    return re.sub(r"//[^/@\s]*@", "//", words)
 
 
 _Table = dict[str, tuple[str, Callable[[Any], object]]]
@@ -157,10 +194,22 @@ _NETWORK: _Table = {
     **_plain("gateway", "gateway6", "mac_prefix", "group_name", "network_mode", "network_link", "network_vlan"),
     **_plain("new_name", "dry_run"),
 }
+_NODE: _Table = {
+    **_plain("master_candidate", "offline", "drained", "master_capable", "vm_capable", "powered", "auto_promote"),
+    **_plain("primary_ip", "secondary_ip", "group", "readd", "mode", "target_node", "remote_node", "dry_run"),
+}
+_GROUP: _Table = {
+    "nodes": ("nodes", _texts),
+    "target_groups": ("target_groups", _texts),
+    **_plain("alloc_policy", "new_name", "dry_run"),
+}
+_CLUSTER: _Table = {"name": ("new_name", _same), **_plain("dry_run")}
 _TAGS: _Table = {"tags": ("tags", _texts), **_plain("kind", "dry_run")}
 _FIELDS: dict[str, _Table] = {
     "INSTANCE": _INSTANCE,
     "NETWORK": _NETWORK,
+    "NODE": _NODE,
+    "GROUP": _GROUP,
     "TAGS": _TAGS,
-    "CLUSTER": _plain("dry_run"),
+    "CLUSTER": _CLUSTER,
 }

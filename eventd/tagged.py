@@ -9,10 +9,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from eventd.messages import News
-from ganeti_ext.event import OP_STATUS
+from ganeti_ext.event import NETWORK_STATUS, OP_STATUS
 
 OPCODES = ("OP_TAGS_SET", "OP_TAGS_DEL")
 INSTANCE, NETWORK = "instance", "network"
+_KINDS = {OP_STATUS: INSTANCE, NETWORK_STATUS: NETWORK}
 
 _CURSOR = "tags/"
 # luxid sees a change of the configuration up to 0.25 s late (ConfigReader.hs, confdConfigReloadRatelimit). Were it
@@ -44,7 +45,9 @@ def changes(found: Iterable[News]) -> list[Change]:
         message = item.message
         if item.status != "success" or message["operation"] not in OPCODES or message["job_fields"].get("dry_run"):
             continue
-        kind = INSTANCE if message["type"] == OP_STATUS else NETWORK
+        kind = _KINDS.get(message["type"])
+        if kind is None:  # of nodes, groups and the cluster, which concern no instance
+            continue
         made.append(Change(item.cursor, kind, message[kind], message["operation"], item.began, item.time))
     return made
 

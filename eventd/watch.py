@@ -26,6 +26,7 @@ class Watch:
 
     def __init__(self, level: int = logging.WARNING) -> None:
         self._level = level
+        self.overflows = 0
         self._manager = pyinotify.WatchManager()
         self._notifier = pyinotify.Notifier(self._manager, self._event)
         self._callbacks: dict[str, tuple[Callable[[list[str]], None], Callable[[], None]]] = {}
@@ -58,6 +59,7 @@ class Watch:
         names, self._names = self._names, {}
         if self._overflow:
             self._overflow = False
+            self.overflows += 1
             log.log(self._level, "inotify queue overflow: reading every watched directory again")
             for _, lost in self._callbacks.values():
                 lost()

@@ -14,18 +14,25 @@ OP_STATUS, NETWORK_STATUS, NODE_STATUS, GROUP_STATUS and CLUSTER_STATUS tell of 
     operation         OP_INSTANCE_CREATE, ...
     status            queued waiting canceling running canceled success error
     order             [seconds, microseconds, jobId, op_index, rank of the status]: all from the job file, so
-                      of the master's clock alone; compare as a list
+                      of the master's clock alone, which may be set back
+    seq               [term, number]: what was seen later, by the later master, is greater; compare as a list. No
+                      clock decides. A message that is told once more has another one
+    began             [seconds, microseconds] when the opcode began its work, or null
     logmsg            text of the last log entry, or null
     result            node names of a creation, new name of a renaming, else null; for a failure a readable line
     error_code        Ganeti's code of a refused opcode (temp_insufficient_resources, ...), or null
     job_fields        the part of the opcode's input that a consumer needs, without secrets
+    reason            who wanted it and why: [source, text][], without secrets
     instance / network / node / group   the object's name; `cluster` is CLUSTER_STATUS's
 
-and OP_STATUS: tags[] of the opcode's input; and in a final status, where Ganeti answered: read_at [seconds,
-microseconds], when it was asked, and unless it knows no such instance: instance_nics[] {name, network, ip, mac,
-mode, link, uuid}, instance_disks[] {name, size (MiB), uuid}, instance_state {oper_state, admin_state, pnode,
-tags[]}; oper_state is null when the node was not asked or is silent. NETWORK_STATUS likewise read_at and
+and OP_STATUS: tags[] of the opcode's input; applied {nics[], disks[]} of a success of CREATE and SET_PARAMS, what
+the job itself says was done: {index, action (add remove attach detach modify), values that are known, hotplug (done or
+not)}; and in a final status, where Ganeti answered: read_at [seconds, microseconds], when it was asked, and unless it
+knows no such instance: instance_nics[] {name, network, ip, mac, mode, link, uuid}, instance_disks[] {name, size (MiB),
+uuid}, instance_state {uuid, ctime, admin_state, pnode, tags[], beparams {vcpus, minmem, maxmem}, oper_state}; there is
+no oper_state when the node was not asked, and null is that of a silent node. NETWORK_STATUS likewise read_at and
 network_data {name, uuid, subnet, gateway, subnet6, gateway6, mac_prefix, tags[], groups[] [name, mode, link, vlan]}.
+A final message that went without read_at comes once more, with it, when Ganeti answers.
 
 HEARTBEAT has the keys of an opcode and `probe`: of a dry-run OP_TAGS_SET on the cluster whose only tag is
 HEARTBEAT_TAG and the probe, in place of CLUSTER_STATUS and once a job, at its final status.
@@ -33,7 +40,7 @@ HEARTBEAT_TAG and the probe, in place of CLUSTER_STATUS and once a job, at its f
 NET_STATUS is a hook's note from a node: event_time is that node's clock and must not be compared with others.
     instance, operation, node (who wrote it), primary, nics[] {name, uuid, ip, mac, mode, link, network}
 PROGRESS is a storage provider's note, by the node's clock as well: newer ones may overtake it.
-    instance, node, position and total (bytes), progress (0.0 to 100.0)
+    instance, disk (its name), node, position and total (bytes), progress (0.0 to 100.0)
 LOST says that the spool ran over and `count` messages, of which `final` were final, went before this one: by
 the clock of `node`. Whoever hears it compares all that he knows with Ganeti.
 """
@@ -98,7 +105,7 @@ def encode(message: dict[str, Any]) -> str:
 
 def decode(body: str | bytes) -> dict[str, Any]:
     """The message in a body; ValueError when it is none of ours."""
-    message = json.loads(body)
+    message: dict[str, Any] = json.loads(body)
     kind = message.get("type") if isinstance(message, dict) else None
     if not isinstance(kind, str) or kind not in _TYPES:
         raise ValueError(f"not a message of a known type: {body[:80]!r}")

@@ -14,19 +14,74 @@ import os
 import socket
 import sqlite3
 import stat
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import NamedTuple
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS message (seq INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL, body TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS cursor (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
+# Counted in PRAGMA user_version, as files of older versions are taken over with what waits in them.
+_CHANGES = (
+    """
+    ALTER TABLE message ADD COLUMN put_at REAL NOT NULL DEFAULT 0;
+    ALTER TABLE message ADD COLUMN passing INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE message ADD COLUMN slot TEXT;
+    CREATE INDEX message_passing ON message (passing);
+    CREATE UNIQUE INDEX message_slot ON message (slot) WHERE slot IS NOT NULL;
+    """,
+)
+# One that takes the place of another comes last.
+_INSERT = "INSERT OR REPLACE INTO message (key, body, put_at, passing, slot) VALUES (?, ?, ?, ?, ?)"
+_LOST = "lost"  # the slot of the message that says what was dropped
+_SLACK = 100  # the part of the limit that is made free at once, as each time has to count
 
 
 class Message(NamedTuple):
+    """`put_at` is in seconds since the epoch, 0.0 for one that an older version put."""
+
     seq: int
     key: str
     body: str
+    put_at: float = 0.0
+
+
+class Put(NamedTuple):
+    """A message to come. `passing` ones are dropped first; of those with the same `slot` only the newest waits."""
+
+    key: str
+    body: str
+    passing: bool = False
+    slot: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """How many messages had to go, and how many of these were not passing."""
+
+    count: int = 0
+    kept: int = 0
+
+
+class Bound(NamedTuple):
+    """How many messages may wait, and the message about those that were dropped.
+
+    `lost` gets the body of the last such message, if that still waits, and what was dropped since.
+    """
+
+    limit: int
+    lost: Callable[[str | None, Dropped], Put]
+
+
+@dataclass(frozen=True, slots=True)
+class Fullness:
+    """What waits: `oldest` is when the oldest was put (seconds since the epoch; 0.0 for none), `octets` on the disk."""
+
+    count: int
+    oldest: float
+    octets: int
 
 
 class Outbox:
@@ -40,22 +95,31 @@ class Outbox:
         # FULL: what was put survives the loss of power, not only of the process.
         self._db.execute("PRAGMA synchronous=FULL")
         self._db.executescript(_SCHEMA)
+        self._change_schema()
 
-    def put(self, messages: Iterable[tuple[str, str]], cursors: dict[str, str | None] | None = None) -> int:
-        """Add (routing key, body) pairs and set cursors (None forgets one), all or nothing.
+    def put(
+        self,
+        messages: Iterable[Put | tuple[str, str]],
+        cursors: dict[str, str | None] | None = None,
+        bound: Bound | None = None,
+    ) -> Dropped:
+        """Add messages, or (routing key, body) pairs, and set cursors (None forgets one), all or nothing.
 
-        Returns how many messages were added.
+        Where more than `bound` allows would wait, the oldest go, passing ones first, and the message about it comes.
         """
+        now = time.time()
         with self._transaction():
-            added = self._db.executemany("INSERT INTO message (key, body) VALUES (?, ?)", messages).rowcount
+            rows = ((one.key, one.body, now, one.passing, one.slot) for one in (Put(*item) for item in messages))
+            added = self._db.executemany(_INSERT, rows).rowcount
             for name, value in (cursors or {}).items():
                 if value is None:
                     self._db.execute("DELETE FROM cursor WHERE name = ?", (name,))
                 else:
                     self._db.execute("INSERT OR REPLACE INTO cursor VALUES (?, ?)", (name, value))
+            dropped = self._enforce(bound, now) if bound and added > 0 else Dropped()
         if added > 0:
             self._notify()
-        return max(added, 0)
+        return dropped
 
     def cursors(self) -> dict[str, str]:
         """Every cursor by name."""
@@ -63,7 +127,9 @@ class Outbox:
 
     def take(self, limit: int, after: int = 0) -> list[Message]:
         """The oldest messages with seq > after; they stay until dropped."""
-        rows = self._db.execute("SELECT seq, key, body FROM message WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit))
+        rows = self._db.execute(
+            "SELECT seq, key, body, put_at FROM message WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit)
+        )
         return [Message(*row) for row in rows]
 
     def drop(self, seqs: Iterable[int]) -> None:
@@ -75,8 +141,18 @@ class Outbox:
         count: int = self._db.execute("SELECT count(*) FROM message").fetchone()[0]
         return count
 
+    def fullness(self) -> Fullness:
+        """How much waits; cheap enough to be asked each second."""
+        oldest = self._db.execute("SELECT put_at FROM message ORDER BY seq LIMIT 1").fetchone()
+        pages, free, size = (
+            self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
+        )
+        return Fullness(len(self), oldest[0] if oldest else 0.0, (pages - free) * size)
+
     def listen(self) -> socket.socket:
         """The taker's end of the wake-up: readable when messages were put. Drain it before `take`."""
+        # What a taker drops may come again after a loss of power; to wait for the disk each time would halve its pace.
+        self._db.execute("PRAGMA synchronous=NORMAL")
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._wake)
         wake = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
@@ -86,6 +162,38 @@ class Outbox:
 
     def close(self) -> None:
         self._db.close()
+
+    def _enforce(self, bound: Bound, now: float) -> Dropped:
+        """Inside the transaction, so that the limit holds at each moment."""
+        first, last = self._db.execute("SELECT min(seq), max(seq) FROM message").fetchone()
+        if last - first < bound.limit or (count := len(self)) <= bound.limit:
+            return Dropped()
+        said = self._db.execute("SELECT body FROM message WHERE slot = ?", (_LOST,)).fetchone()
+        excess = count - bound.limit + bound.limit // _SLACK + (0 if said else 1)
+        passing = self._drop_oldest(1, excess)
+        kept = self._drop_oldest(0, excess - passing)
+        dropped = Dropped(passing + kept, kept)
+        lost = bound.lost(said[0] if said else None, dropped)
+        self._db.execute(_INSERT, (lost.key, lost.body, now, False, _LOST))
+        return dropped
+
+    def _drop_oldest(self, passing: int, count: int) -> int:
+        gone: int = self._db.execute(
+            "DELETE FROM message WHERE seq IN (SELECT seq FROM message"
+            " WHERE passing = ? AND slot IS NOT ? ORDER BY seq LIMIT ?)",
+            (passing, _LOST, count),
+        ).rowcount
+        return gone
+
+    def _change_schema(self) -> None:
+        """Bring a file of an older version up to date; several connections may try at once."""
+        for number, change in enumerate(_CHANGES, 1):
+            if self._db.execute("PRAGMA user_version").fetchone()[0] < number:
+                with self._transaction():
+                    if self._db.execute("PRAGMA user_version").fetchone()[0] < number:
+                        for statement in change.split(";"):
+                            self._db.execute(statement)
+                        self._db.execute(f"PRAGMA user_version = {number}")
 
     def _notify(self) -> None:
         # OSError: nobody listens, or it was told already; in both cases the message is safe in the file.

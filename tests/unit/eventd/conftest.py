@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from eventd import enrich
+from eventd.counts import Counts
+from eventd.follow import Follower
+from eventd.jobqueue import JobQueue
+from eventd.messages import News
+from eventd.spool import Spool
+from ganeti_ext.outbox import Outbox
+from tests.unit.eventd.following import DAY, Clock, Following
 
 DATA = Path(__file__).parents[2] / "data" / "jobs"
 
@@ -48,25 +57,72 @@ def queue_directory(tmp_path: Path) -> QueueDirectory:
     return QueueDirectory(tmp_path / "queue")
 
 
-class Silent:
-    """A Ganeti that does not answer, and remembers what it was asked."""
+class Answers:
+    """Stands for eventd.asking.Asker: what was asked for stays until the test lets Ganeti answer."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[str, list[str]]] = []
+        self.asked: list[News] = []
+        self.ready: list[News] = []
+        self.forgotten = 0
 
-    def instances(self, names: Iterable[str]) -> dict[str, dict[str, Any]] | None:
-        self.asked.append(("instances", sorted(names)))
-        return None
+    def ask(self, items: Iterable[News]) -> None:
+        self.asked += items
 
-    def running(self, names: Iterable[str]) -> dict[str, bool | None] | None:
-        self.asked.append(("running", sorted(names)))
-        return None
+    def forget(self) -> None:
+        self.asked.clear()
+        self.forgotten += 1
 
-    def networks(self, names: Iterable[str]) -> dict[str, dict[str, Any]] | None:
-        self.asked.append(("networks", sorted(names)))
-        return None
+    def answer(self, *, read_at: bool = True) -> None:
+        for item in self.asked:
+            if read_at and enrich.wants(item):
+                enrich.add(item, {}, 1795300000.5)
+        self.ready += self.asked
+        self.asked.clear()
+
+    def take(self) -> list[News]:
+        ready, self.ready = self.ready, []
+        return ready
+
+    def wait(self, seconds: float) -> bool:
+        assert seconds > 0
+        self.answer()
+        return bool(self.ready)
 
 
 @pytest.fixture
-def silent() -> Silent:
-    return Silent()
+def answers() -> Answers:
+    return Answers()
+
+
+@pytest.fixture
+def counts() -> Counts:
+    return Counts()
+
+
+@pytest.fixture
+def outbox(tmp_path: Path) -> Iterator[Outbox]:
+    made = Outbox(str(tmp_path / "outbox.db"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def spool(outbox: Outbox, counts: Counts) -> Spool:
+    return Spool(outbox, 100_000, "node1.example.org", lambda: "cluster.example.org", counts)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def start(queue_directory: Any, spool: Spool, answers: Any, counts: Counts, clock: Clock) -> Callable[..., Following]:
+    """eventd started (anew) on the queue."""
+
+    def start(**more: Any) -> Following:
+        queue = JobQueue(str(queue_directory.path))
+        answers.__init__()
+        return Following(Follower(queue, spool, answers, counts, recent=DAY, clock=clock, **more), answers)
+
+    return start

@@ -22,18 +22,28 @@ def test_the_floor_rises_to_the_last_job_that_is_an_hour_old() -> None:
     cursors = Cursors({"1/0": "success", "2/0": "running", "3/0": "success", "3/1": "waiting", "4/0": "error"})
     changes = cursors.raise_floor({1: OLD, 2: OLD, 3: OLD, 4: NOW - 60}, NOW)
     # 2 and 3 are still open and keep all their cursors; 4 is above the floor.
-    assert changes == {"floor": "3", "1/0": None}
+    assert changes == {"floor": "3", "mine": "", "1/0": None}
     cursors.update(changes)
     assert (cursors.floor, cursors.open_jobs()) == (3, {2, 3})
     assert cursors.highest() == 4
 
 
 def test_an_empty_queue_has_the_floor_zero() -> None:
-    assert Cursors({}).raise_floor({}, NOW) == {"floor": "0"}
+    assert Cursors({}).raise_floor({}, NOW) == {"floor": "0", "mine": ""}
 
 
 def test_the_floor_never_falls() -> None:
-    assert Cursors({"floor": "9"}).raise_floor({5: OLD}, NOW) == {"floor": "9"}
+    assert Cursors({"floor": "9"}).raise_floor({5: OLD}, NOW) == {"floor": "9", "mine": ""}
+
+
+def test_who_was_the_last_that_told() -> None:
+    cursors = Cursors({"floor": "3"})
+    assert not cursors.is_mine
+    cursors.update(cursors.raise_floor({}, NOW))
+    assert cursors.is_mine
+    assert Cursors({"mine": ""}).is_mine
+    cursors.update({"mine": None})
+    assert not cursors.is_mine
 
 
 def test_forget_and_reset() -> None:

@@ -1,162 +1,151 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from eventd.enrich import enrich
+from eventd import enrich
 from eventd.jobs import parse
 from eventd.messages import News, news
 
 T0 = 1795200000
 SERVER = "gx-5f0c3a52-8c5e-4c52-9f0a-1d2e3f405162"
+Found = Callable[..., list[News]]
 
 
-def instance(mtime: float = T0) -> dict[str, Any]:
-    return {"mtime": mtime, "instance_nics": [], "instance_disks": [],
-            "instance_state": {"oper_state": None, "admin_state": "up"}}  # fmt: skip
-
-
-class Ganeti:
-    """Answers from lists, one element for each question; the last stays."""
-
-    def __init__(self, instances: list[dict[str, Any] | None], running: dict[str, bool | None] | None = None) -> None:
-        self._instances = instances
-        self._running = running
-        self.asked: list[tuple[str, list[str]]] = []
-
-    def _next(self, kind: str, names: Iterable[str]) -> dict[str, Any] | None:
-        self.asked.append((kind, sorted(names)))
-        return self._instances.pop(0) if len(self._instances) > 1 else self._instances[0]
-
-    def instances(self, names: Iterable[str]) -> dict[str, dict[str, Any]] | None:
-        return self._next("instances", names)
-
-    def networks(self, names: Iterable[str]) -> dict[str, dict[str, Any]] | None:
-        return self._next("networks", names)
-
-    def running(self, names: Iterable[str]) -> dict[str, bool | None] | None:
-        self.asked.append(("running", sorted(names)))
-        return self._running
+def row(mtime: float = T0, pnode: str = "node1") -> dict[str, Any]:
+    return {"mtime": mtime, "instance_nics": [], "instance_state": {"admin_state": "up", "pnode": pnode}}
 
 
 @pytest.fixture
-def found(job_file: Callable[[str], bytes]) -> Callable[..., list[News]]:
+def found(job_file: Callable[[str], bytes]) -> Found:
     return lambda *names: [item for name in names for item in news(parse(job_file(name)), {}, "c")]
 
 
-class Clock:
-    """Time stands still but while someone sleeps."""
+@pytest.fixture
+def as_if(job_file: Callable[[str], bytes]) -> Callable[..., News]:
+    """The recorded start of an instance (from T0 + 40.25 to T0 + 42) as if it were another opcode."""
 
-    def __init__(self, now: float) -> None:
-        self.now = now
-        self.slept: list[float] = []
+    def as_if(opcode: str, status: str = "success", result: Any = None, **fields: Any) -> News:
+        raw = json.loads(job_file("startup-success"))
+        raw["ops"][0]["input"].update(OP_ID=opcode, **fields)
+        raw["ops"][0].update(status=status, result=result)
+        (item,) = news(parse(json.dumps(raw)), {}, "c")
+        return item
 
-    def __call__(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.now += seconds
-
-
-def run(items: list[News], ganeti: Ganeti, now: float) -> Clock:
-    clock = Clock(now)
-    enrich(items, ganeti, clock=clock, sleep=clock.sleep)
-    return clock
+    return as_if
 
 
-def test_a_final_message_says_how_the_instance_stands_and_when_that_was_read(found: Callable[..., list[News]]) -> None:
-    ganeti = Ganeti([{SERVER: instance()}], {SERVER: True})
-    (item,) = items = found("startup-success")
-    run(items, ganeti, T0 + 42.25)
-    assert item.message["instance_state"] == {"oper_state": True, "admin_state": "up"}
-    assert item.message["instance_nics"] == item.message["instance_disks"] == []
-    assert item.message["read_at"] == [T0 + 42, 250000]
-    assert "mtime" not in item.message
-    assert ganeti.asked == [("instances", [SERVER]), ("running", [SERVER])]
+def test_what_is_asked_for(found: Found) -> None:
+    names = ("create-queued", "create-running", "modify-canceling", "remove-success", "cluster-modify-success")
+    assert [enrich.wants(item) for item in found(*names)] == [""] * 5
+    assert [enrich.wants(item) for item in found("create-success", "remove-failed", "modify-canceled")] == [
+        "instance"
+    ] * 3
+    assert [enrich.wants(item) for item in found("network-add-success")] == ["network"] * 2
 
 
-def test_an_object_is_asked_for_once(found: Callable[..., list[News]]) -> None:
-    ganeti = Ganeti([{SERVER: instance()}], {SERVER: False})
-    items = found("startup-success", "modify-canceled", "remove-failed")
-    run(items, ganeti, T0 + 100)
-    assert len(ganeti.asked) == 2
-    assert all(item.message["instance_state"]["oper_state"] is False for item in items)
+def test_after_a_rename_the_new_name_is_asked_for(found: Found) -> None:
+    (item,) = found("rename-success")
+    assert item.message["instance"] == SERVER
+    assert enrich.subject(item.message) == "gx-new.example.org"
+    assert enrich.key(item) == "ganeti-op-status/gx-new.example.org"
 
 
-def test_messages_on_the_way_are_not_asked_for(found: Callable[..., list[News]]) -> None:
-    ganeti = Ganeti([{SERVER: instance()}])
-    run(found("create-queued", "create-waiting", "create-running", "modify-canceling"), ganeti, T0)
-    assert ganeti.asked == []
+def test_the_object_of_a_cluster_is_none(found: Found) -> None:
+    (item,) = found("cluster-modify-success")
+    assert enrich.key(item) == ""
 
 
-def test_what_was_removed_is_not_asked_for(found: Callable[..., list[News]]) -> None:
-    ganeti = Ganeti([{SERVER: instance()}])  # luxid may still know it for a moment
-    (item,) = items = found("remove-success")
-    run(items, ganeti, T0 + 75)
-    assert ganeti.asked == []
-    assert "instance_state" not in item.message
+@pytest.mark.parametrize(
+    ("late", "after", "behind"),
+    [
+        (None, 0.05, True),  # a new instance that luxid does not know yet
+        (None, 2.9, True),
+        (None, 3.1, False),  # another job removed it
+        (T0 + 1.0, 0.05, True),  # older than the job's work
+        (T0 + 1.0, 0.7, False),  # nothing was changed
+        (T0 + 2.0, 0.05, False),
+        (None, 3600, False),
+        (None, -3600, False),  # the clock was set back
+    ],
+)
+def test_luxid_may_lag_behind_the_job(found: Found, late: float | None, after: float, behind: bool) -> None:
+    (item,) = found("create-success")
+    rows = {} if late is None else {SERVER: row(late)}
+    assert enrich.is_behind(item, rows, T0 + 9.75 + after) is behind
 
 
-def test_a_failed_removal_shows_that_the_instance_is_there(found: Callable[..., list[News]]) -> None:
-    (item,) = items = found("remove-failed")
-    run(items, Ganeti([{SERVER: instance()}], {SERVER: True}), T0 + 61)
-    assert item.message["instance_state"]["oper_state"] is True
+@pytest.mark.parametrize(
+    "opcode", ["OP_INSTANCE_MIGRATE", "OP_INSTANCE_FAILOVER", "OP_INSTANCE_MOVE"],
+)  # fmt: skip
+@pytest.mark.parametrize(("status", "result"), [("success", None), ("error", ["OpExecError", ["half of it"]])])
+def test_a_move_leaves_no_mark_so_luxid_is_given_time(
+    as_if: Callable[..., News], opcode: str, status: str, result: Any
+) -> None:
+    item = as_if(opcode, status, result)
+    rows = {SERVER: row(T0 + 50)}
+    assert item.time == T0 + 42
+    assert enrich.is_behind(item, rows, T0 + 42.2)
+    assert not enrich.is_behind(item, rows, T0 + 42.31)
 
 
-def test_without_an_answer_the_message_goes_as_it_is(found: Callable[..., list[News]]) -> None:
-    (item,) = items = found("create-success")
-    clock = run(items, Ganeti([None]), T0 + 10)
-    assert "read_at" not in item.message
-    assert clock.slept == []
+def test_what_was_refused_has_changed_nothing(as_if: Callable[..., News]) -> None:
+    refused = as_if("OP_INSTANCE_MIGRATE", "error", ["OpPrereqError", ["no", "wrong_state"]])
+    assert not enrich.is_behind(refused, {SERVER: row()}, T0 + 42)
 
 
-def test_an_instance_that_ganeti_does_not_know(found: Callable[..., list[News]]) -> None:
-    (item,) = items = found("remove-failed")
-    clock = run(items, Ganeti([{}]), T0 + 61)
+def test_a_modification_that_failed_may_have_done_a_part(as_if: Callable[..., News]) -> None:
+    failed = as_if("OP_INSTANCE_SET_PARAMS", "error", ["OpExecError", ["disk 1"]])
+    assert enrich.is_behind(failed, {SERVER: row(T0 + 41)}, T0 + 42.1)
+    assert not enrich.is_behind(failed, {SERVER: row(T0)}, T0 + 42.4)
+
+
+@pytest.mark.parametrize(
+    ("opcode", "status", "fields", "asked"),
+    [
+        ("OP_INSTANCE_STARTUP", "success", {}, ""),
+        ("OP_INSTANCE_STARTUP", "success", {"dry_run": True}, "node1"),
+        ("OP_INSTANCE_STARTUP", "error", {}, "node1"),
+        ("OP_INSTANCE_SHUTDOWN", "success", {}, ""),
+        ("OP_INSTANCE_REBOOT", "canceled", {}, "node1"),
+        ("OP_INSTANCE_CREATE", "success", {"start": True}, ""),
+        ("OP_INSTANCE_CREATE", "success", {"start": False}, "node1"),
+        ("OP_INSTANCE_MIGRATE", "success", {}, "node1"),
+        ("OP_INSTANCE_SET_PARAMS", "error", {}, ""),
+        ("OP_INSTANCE_GROW_DISK", "success", {}, ""),
+        ("OP_INSTANCE_TELEPORT", "success", {}, "node1"),
+    ],
+)
+def test_a_node_is_asked_where_the_job_does_not_say_what_runs(
+    as_if: Callable[..., News], opcode: str, status: str, fields: dict[str, Any], asked: str
+) -> None:
+    item = as_if(opcode, status, **fields)
+    assert enrich.node(item, {SERVER: row()}) == asked
+    assert enrich.node(item, {}) == ""
+    assert enrich.node(item, {SERVER: row(pnode="")}) == ""
+
+
+def test_networks_have_no_node(found: Found) -> None:
+    assert enrich.node(found("network-add-success")[0], {"gx-net1": {"mtime": 1, "network_data": {}}}) == ""
+
+
+def test_a_message_is_completed_with_the_moment_of_the_question(found: Found) -> None:
+    first, second = found("startup-success", "modify-canceled")
+    rows = {SERVER: row()}
+    for item in (first, second):
+        enrich.add(item, rows, T0 + 42.25)
+    enrich.add_running(second, None)
+    assert first.message["instance_state"] == {"admin_state": "up", "pnode": "node1"}
+    assert second.message["instance_state"] == {"admin_state": "up", "pnode": "node1", "oper_state": None}
+    assert first.message["read_at"] == second.message["read_at"] == [T0 + 42, 250000]
+    assert "mtime" not in first.message
+
+
+def test_an_object_that_ganeti_does_not_know_is_the_moment_alone(found: Found) -> None:
+    (item,) = found("remove-failed")
+    enrich.add(item, {}, T0 + 61.0)
     assert item.message["read_at"] == [T0 + 61, 0]
     assert "instance_state" not in item.message
-    assert clock.slept == []
-
-
-@pytest.mark.parametrize("late", [{}, {SERVER: instance(T0 + 1.0)}], ids=["not there yet", "older than the job"])
-def test_luxid_may_lag_behind_the_job(found: Callable[..., list[News]], late: dict[str, Any]) -> None:
-    (item,) = items = found("create-success")
-    ganeti = Ganeti([late, {SERVER: instance(T0 + 9)}], {SERVER: True})
-    clock = run(items, ganeti, T0 + 9.8)
-    assert clock.slept == [0.3]
-    assert item.message["instance_state"]["oper_state"] is True
-    assert item.message["read_at"] == [T0 + 10, pytest.approx(100000, abs=1)]
-
-
-def test_luxid_is_not_waited_for_without_end(found: Callable[..., list[News]]) -> None:
-    assert run(found("create-success"), Ganeti([{}]), T0 + 9.8).slept == [0.3, 0.3]
-
-
-def test_old_jobs_are_not_waited_for(found: Callable[..., list[News]]) -> None:
-    assert run(found("create-success"), Ganeti([{}]), T0 + 3600).slept == []
-
-
-def test_after_a_rename_the_new_name_is_asked_for(found: Callable[..., list[News]]) -> None:
-    (item,) = items = found("rename-success")
-    ganeti = Ganeti([{"gx-new.example.org": instance(T0 + 90.5)}], {"gx-new.example.org": True})
-    run(items, ganeti, T0 + 91)
-    assert item.message["instance"] == SERVER
-    assert item.message["instance_state"]["oper_state"] is True
-
-
-def test_tags_do_not_ask_the_node(found: Callable[..., list[News]]) -> None:
-    items = found("tags-set-success")
-    ganeti = Ganeti([{SERVER: instance(T0 + 111)}, {"gx-net1": {"mtime": T0 + 112, "network_data": {"tags": ["x"]}}}])
-    run(items, ganeti, T0 + 113)
-    assert ganeti.asked == [("instances", [SERVER]), ("networks", ["gx-net1"])]
-    assert items[0].message["instance_state"]["oper_state"] is None
-    assert items[1].message["network_data"] == {"tags": ["x"]}
-
-
-def test_cluster_messages_ask_nothing(found: Callable[..., list[News]]) -> None:
-    ganeti = Ganeti([{}])
-    run(found("cluster-modify-success"), ganeti, T0)
-    assert ganeti.asked == []

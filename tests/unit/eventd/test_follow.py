@@ -3,54 +3,15 @@ from __future__ import annotations
 import json
 import logging
 import os
-import sqlite3
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from eventd.follow import Follower
-from eventd.jobqueue import JobQueue
-from eventd.tagged import Change, recall
 from ganeti_ext.outbox import Outbox
+from tests.unit.eventd.following import DAY, T0, Clock, Following, cursors, told
 
-T0 = 1795200000
-DAY = 86400.0
-Start = Callable[..., Follower]
-
-
-@pytest.fixture
-def outbox(tmp_path: Path) -> Iterator[Outbox]:
-    made = Outbox(str(tmp_path / "outbox.db"))
-    yield made
-    made.close()
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = T0 + 200.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def start(queue_directory: Any, outbox: Outbox, silent: Any, clock: Clock) -> Start:
-    """eventd started (anew) on the queue."""
-    return lambda: Follower(JobQueue(str(queue_directory.path)), outbox, silent, recent=DAY, clock=clock)
-
-
-def told(outbox: Outbox) -> list[tuple[int, int, str]]:
-    """Job, op and status of the messages that wait, which are then taken."""
-    messages = outbox.take(10_000)
-    outbox.drop(message.seq for message in messages)
-    return [(m["jobId"], m["op_index"], m["status"]) for m in (json.loads(message.body) for message in messages)]
+Start = Callable[..., Following]
 
 
 def test_each_status_is_told_once(queue_directory: Any, outbox: Outbox, start: Start) -> None:
@@ -64,12 +25,12 @@ def test_each_status_is_told_once(queue_directory: Any, outbox: Outbox, start: S
 
 def test_message_and_cursor_are_one(queue_directory: Any, outbox: Outbox, start: Start) -> None:
     follower = start()
-    follower.cluster = "cluster.example.org"
+    follower.follower.cluster = "cluster.example.org"
     queue_directory.put("create-success")
     follower.changed(["job-17", "serial", "job-17x.new"])
     (message,) = outbox.take(10)
     assert (message.key, json.loads(message.body)["cluster"]) == ("ganeti.gx.event.op", "cluster.example.org")
-    assert outbox.cursors() == {"17/0": "success"}
+    assert cursors(outbox) == {"17/0": "success"}
 
 
 def test_a_restart_tells_what_was_missed_and_nothing_twice(queue_directory: Any, outbox: Outbox, start: Start) -> None:
@@ -118,12 +79,12 @@ def test_cursors_are_forgotten_when_a_job_has_long_ended(
     follower.scan()
     clock.now += 2 * 3600
     follower.scan()
-    assert outbox.cursors() == {"floor": "20", "17/0": "running"}
+    assert cursors(outbox) == {"mine": "", "floor": "20", "17/0": "running"}
     queue_directory.put("create-success")
     start().scan()
     assert told(outbox)[-1] == (17, 0, "success")
     start().scan()
-    assert outbox.cursors() == {"floor": "20"}
+    assert cursors(outbox) == {"mine": "", "floor": "20"}
     assert told(outbox) == []
 
 
@@ -201,32 +162,6 @@ def test_a_batch_is_told_in_the_order_of_what_happened(queue_directory: Any, out
     assert told(outbox) == [(60, 0, "success"), (50, 0, "success")]
 
 
-def test_ganeti_is_asked_about_final_messages_only(queue_directory: Any, start: Start, silent: Any) -> None:
-    follower = start()
-    queue_directory.put("create-running")
-    follower.changed(["job-17"])
-    assert silent.asked == []
-    queue_directory.put("create-success")
-    follower.changed(["job-17"])
-    assert [kind for kind, _ in silent.asked] == ["instances"]
-
-
-def test_what_could_not_be_written_is_told_later(
-    queue_directory: Any, outbox: Outbox, start: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(*_: Any) -> int:
-        raise sqlite3.OperationalError("database or disk is full")
-
-    follower = start()
-    queue_directory.put("create-success")
-    with monkeypatch.context() as patch:
-        patch.setattr(outbox, "put", full)
-        with pytest.raises(sqlite3.OperationalError):
-            follower.changed(["job-17"])
-    follower.scan()
-    assert told(outbox) == [(17, 0, "success")]
-
-
 def test_a_large_archive_is_read_once(queue_directory: Any, outbox: Outbox, start: Start, clock: Clock) -> None:
     for number in range(1, 1001):
         queue_directory.put("startup-success", number, folder="archive/0")
@@ -236,43 +171,5 @@ def test_a_large_archive_is_read_once(queue_directory: Any, outbox: Outbox, star
     assert len(told(outbox)) == 1000
     clock.now += 2 * 3600
     follower.scan()
-    assert outbox.cursors() == {"floor": "1000"}
+    assert cursors(outbox) == {"mine": "", "floor": "1000"}
     assert told(outbox) == []
-
-
-def test_changes_of_tags_are_kept_with_the_cursor_of_their_job(
-    queue_directory: Any, outbox: Outbox, silent: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    owed: list[Change] = []
-
-    def owe(changes: list[Change]) -> None:
-        assert recall(outbox.cursors()) == changes  # what is told of it is safe
-        owed.extend(changes)
-
-    follower = Follower(JobQueue(str(queue_directory.path)), outbox, silent, recent=DAY, owe=owe)
-    queue_directory.put("tags-set-success")
-    with monkeypatch.context() as patch:
-        patch.setattr(outbox, "put", lambda *_: 1 / 0)
-        with pytest.raises(ZeroDivisionError):
-            follower.changed(["job-27"])
-    assert (owed, outbox.cursors()) == ([], {})
-    follower.changed(["job-27"])
-    follower.changed(["job-27"])
-    assert [(change.cause, change.kind) for change in owed] == [("27/0", "instance"), ("27/1", "network")]
-    assert set(outbox.cursors()) == {"27/0", "27/1", "tags/27/0", "tags/27/1"}
-
-
-def test_without_hooks_for_tags_nothing_is_kept(queue_directory: Any, outbox: Outbox, start: Start) -> None:
-    queue_directory.put("tags-set-success")
-    start().changed(["job-27"])
-    assert set(outbox.cursors()) == {"27/0", "27/1"}
-
-
-def test_what_is_kept_survives_the_floor(queue_directory: Any, outbox: Outbox, silent: Any, clock: Clock) -> None:
-    queue = JobQueue(str(queue_directory.path))
-    follower = Follower(queue, outbox, silent, recent=DAY, owe=lambda _: None, clock=clock)
-    queue_directory.put("tags-set-success")
-    follower.scan()
-    clock.now += 2 * 3600
-    follower.scan()
-    assert set(outbox.cursors()) == {"floor", "tags/27/0", "tags/27/1"}

@@ -68,7 +68,8 @@ def test_an_answer_that_does_not_come(tmp_path: Path, luxid: Luxid) -> None:
 
 def test_instances_as_messages_carry_them(luxid: Luxid, ganeti: Ganeti) -> None:
     luxid.answer = rows({
-        "name": "gx-1", "mtime": 5.5, "pnode": "node2", "admin_state": "up", "tags": ["a"],
+        "name": "gx-1", "uuid": "u", "ctime": 4.5, "be/vcpus": 2, "be/minmem": 512, "be/maxmem": 1024,
+        "mtime": 5.5, "pnode": "node2", "admin_state": "up", "tags": ["a"],
         "disk.names": [None, "vol"], "disk.sizes": [1024, 2048], "disk.uuids": ["d0", "d1"],
         "nic.names": ["p"], "nic.networks.names": ["net"], "nic.ips": ["10.0.0.5"], "nic.macs": ["aa:bb"],
         "nic.modes": ["bridged"], "nic.links": ["br0"], "nic.uuids": ["n0"],
@@ -79,7 +80,10 @@ def test_instances_as_messages_carry_them(luxid: Luxid, ganeti: Ganeti) -> None:
             "instance_nics": [{"name": "p", "network": "net", "ip": "10.0.0.5", "mac": "aa:bb", "mode": "bridged",
                                "link": "br0", "uuid": "n0"}],
             "instance_disks": [{"name": None, "size": 1024, "uuid": "d0"}, {"name": "vol", "size": 2048, "uuid": "d1"}],
-            "instance_state": {"oper_state": None, "admin_state": "up", "pnode": "node2", "tags": ["a"]},
+            "instance_state": {
+                "uuid": "u", "ctime": 4.5, "admin_state": "up", "pnode": "node2", "tags": ["a"],
+                "beparams": {"vcpus": 2, "minmem": 512, "maxmem": 1024},
+            },
         }
     }  # fmt: skip
 

@@ -32,6 +32,7 @@ def test_a_creation_that_succeeded(tell: Tell) -> None:
         "version": 1,
         "cluster": "cluster.example.org",
         "event_time": [T0 + 9, 750000],
+        "began": [T0 + 1, 500000],
         "order": [T0 + 9, 750000, 17, 0, 4],
         "jobId": 17,
         "op_index": 0,
@@ -53,7 +54,13 @@ def test_a_creation_that_succeeded(tell: Tell) -> None:
             "tags": ["ganeti-ext:project:p1", "ganeti-ext:name:web"],
             "start": True,
         },
-    }
+        "applied": {
+            "nics": [{"index": 0, "action": "add", "network": "gx-net1", "ip": "10.20.0.5",
+                      "mac": "aa:00:00:fa:3a:3f", "name": "port-1"}],
+            "disks": [{"index": 0, "action": "add", "size": 1024, "name": "vol-root"}],
+        },
+        "reason": [["gnt:client:gnt-instance", ""], ["gnt:opcode:op_instance_create", "job=17;index=0"]],
+    }  # fmt: skip
     assert event.routing_key(item.message) == "ganeti.gx.event.op"
     assert event.decode(event.encode(item.message)) == item.message
 
@@ -123,19 +130,90 @@ def test_networks(tell: Tell) -> None:
     assert "instance" not in add
 
 
-def test_tags_of_instances_and_networks_but_not_of_nodes(tell: Tell) -> None:
-    instance, network = (item.message for item in tell("tags-set-success"))
+def test_tags_of_all_kinds(tell: Tell) -> None:
+    instance, network, node = (item.message for item in tell("tags-set-success"))
     assert (instance["type"], instance["instance"], instance["tags"]) == (
         "ganeti-op-status", SERVER, ["ganeti-ext:name:db"],
     )  # fmt: skip
     assert (network["type"], network["network"]) == ("ganeti-network-status", "gx-net1")
+    assert (node["type"], node["node"]) == ("ganeti-node-status", "node1.example.org")
+    cluster, group, node, *_ = (item.message for item in tell("tags-of-all"))
+    assert (cluster["type"], cluster["job_fields"]) == (
+        "ganeti-cluster-status", {"tags": ["site:berlin"], "kind": "cluster"},
+    )  # fmt: skip
+    assert (group["type"], group["group"], event.routing_key(group)) == (
+        "ganeti-group-status", "default", "ganeti.event.group",
+    )  # fmt: skip
+    assert (node["operation"], node["node"], node["job_fields"]["tags"]) == (
+        "OP_TAGS_DEL", "node1.example.org", ["rack:1"],
+    )  # fmt: skip
+
+
+def test_tags_of_a_kind_that_nobody_knows_are_not_told(job_file: Callable[[str], bytes]) -> None:
+    for kind in ("pool", None, 5, ["instance"]):
+        raw = json.loads(job_file("tags-set-success"))
+        for op in raw["ops"]:
+            op["input"]["kind"] = kind
+        assert news(parse(json.dumps(raw)), {}, "c") == []
+
+
+def test_nodes(tell: Tell) -> None:
+    offline, added, migrated, removed = (item.message for item in tell("node-changes"))
+    assert (offline["type"], offline["node"], offline["job_fields"]) == (
+        "ganeti-node-status", "node2.example.org", {"offline": True, "auto_promote": False},
+    )  # fmt: skip
+    assert event.routing_key(offline) == "ganeti.event.node"
+    assert (added["status"], added["node"]) == ("error", "node4.example.org")
+    assert added["job_fields"]["primary_ip"] == "192.0.2.14"
+    assert (migrated["operation"], migrated["job_fields"]["target_node"]) == ("OP_NODE_MIGRATE", "node3.example.org")
+    assert (removed["operation"], removed["node"], removed["result"]) == ("OP_NODE_REMOVE", "node5.example.org", None)
+
+
+def test_groups(tell: Tell) -> None:
+    added, assigned, renamed, changed, kept = (item.message for item in tell("group-changes"))
+    assert (added["type"], added["group"], added["job_fields"]) == (
+        "ganeti-group-status", "rack2", {"alloc_policy": "preferred"},
+    )  # fmt: skip
+    assert assigned["job_fields"] == {"nodes": ["node2.example.org", "node3.example.org"]}
+    assert (renamed["group"], renamed["result"], renamed["job_fields"]) == ("rack2", "rack3", {"new_name": "rack3"})
+    assert changed["job_fields"] == {}
+    assert (kept["group"], kept["error_code"]) == ("rack1", "wrong_state")
+
+
+def test_a_cluster_that_is_renamed(tell: Tell) -> None:
+    renamed, changed = (item.message for item in tell("cluster-changes"))
+    assert (renamed["type"], renamed["result"]) == ("ganeti-cluster-status", "cluster2.example.org")
+    assert renamed["job_fields"] == {"new_name": "cluster2.example.org"}
+    assert changed["job_fields"]["changed"] == [
+        "default_iallocator_params", "hvparams", "maintain_node_health", "os_hvp", "osparams",
+        "osparams_private_cluster",
+    ]  # fmt: skip
 
 
 def test_cluster_parameters_without_their_values(tell: Tell) -> None:
     (item,) = tell("cluster-modify-success")
     assert event.routing_key(item.message) == "ganeti.event.cluster"
-    assert item.message["job_fields"] == {}
+    assert item.message["job_fields"] == {"changed": ["hvparams"]}
     assert "instance" not in item.message
+
+
+def test_a_heartbeat_is_one_message_at_the_end(job_file: Callable[[str], bytes]) -> None:
+    raw = json.loads(job_file("heartbeat"))
+    for status in ("queued", "waiting", "running", "canceling"):
+        raw["ops"][0]["status"] = status
+        assert news(parse(json.dumps(raw)), {}, "c") == []
+    for status in ("success", "error", "canceled"):
+        raw["ops"][0]["status"] = status
+        (item,) = news(parse(json.dumps(raw)), {}, "c")
+        assert (item.message["type"], item.message["probe"]) == ("eventd-heartbeat", "5f0c-7")
+        assert event.routing_key(item.message) == "eventd.heartbeat"
+        assert item.message["jobId"] == 35
+
+
+def test_what_is_no_heartbeat_is_a_change_of_tags(tell: Tell) -> None:
+    *_, two_tags, no_dry_run = (item.message for item in tell("tags-of-all"))
+    assert two_tags["type"] == no_dry_run["type"] == "ganeti-cluster-status"
+    assert two_tags["job_fields"]["dry_run"] is True
 
 
 def test_other_opcodes_and_mere_questions_are_not_told(tell: Tell) -> None:

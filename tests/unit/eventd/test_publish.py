@@ -12,8 +12,11 @@ import pytest
 from kombu.exceptions import OperationalError
 
 from eventd import publish
+from eventd.counts import Counts
 from eventd.publish import Publisher
-from ganeti_ext.outbox import Outbox
+from ganeti_ext.outbox import Message, Outbox
+
+BACK_OFF = publish._BACK_OFF
 
 
 class Broker:
@@ -23,9 +26,12 @@ class Broker:
     connected: ClassVar[list[str]] = []
     received: ClassVar[list[str]] = []
 
-    def __init__(self, url: str, queue: str) -> None:
+    pause = 5.0
+
+    def __init__(self, url: str, queue: str, counts: Counts) -> None:
         assert queue == "queue"
         self.url = url
+        self.counts = counts
         self.delivered = 0
         self._read, self._write = os.pipe()
 
@@ -41,14 +47,17 @@ class Broker:
     def fileno(self) -> int:
         return self._read
 
-    def deliver(self, outbox: Outbox) -> int:
-        messages = outbox.take(3)
+    def deliver(self, outbox: Outbox) -> bool:
+        while messages := outbox.take(3):
+            self._take(outbox, messages)
+        return False
+
+    def _take(self, outbox: Outbox, messages: list[Message]) -> None:
         for message in messages:
             self._fail(message.body)
             self.received.append(message.body)
         outbox.drop(message.seq for message in messages)
         self.delivered += len(messages)
-        return len(messages)
 
     def _fail(self, when: str) -> None:
         failures = self.failures.get(f"{self.url} {when}", [])
@@ -57,14 +66,9 @@ class Broker:
 
 
 @pytest.fixture
-def outbox(tmp_path: Path) -> Iterator[Outbox]:
-    made = Outbox(str(tmp_path / "outbox.db"))
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def publisher(tmp_path: Path, outbox: Outbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Publisher]]:
+def publisher(
+    tmp_path: Path, outbox: Outbox, counts: Counts, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., Publisher]]:
     monkeypatch.setattr(publish, "Link", Broker)
     monkeypatch.setattr(publish, "_BACK_OFF", (0.01, 0.02))
     for table in (Broker.failures, Broker.connected, Broker.received):
@@ -72,7 +76,7 @@ def publisher(tmp_path: Path, outbox: Outbox, monkeypatch: pytest.MonkeyPatch) -
     made: list[Publisher] = []
 
     def start(*urls: str) -> Publisher:
-        made.append(Publisher(str(tmp_path / "outbox.db"), urls, "queue"))
+        made.append(Publisher(str(tmp_path / "outbox.db"), urls, "queue", counts))
         made[-1].start()
         return made[-1]
 
@@ -138,6 +142,44 @@ def test_an_outage_is_one_line_for_each_broker(
     assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
         f"amqp://{name}:5672: [Errno 111] refused; trying again, 1 messages wait" for name in "ab"
     ]
+
+
+def test_the_brokers_of_a_round_are_tried_without_a_pause_and_pauses_stay_short(
+    outbox: Outbox, publisher: Callable[..., Publisher], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    waits = Publisher._is_stopped
+
+    def waited(self: Publisher, files: list[Any], seconds: float) -> bool:
+        if not files:
+            pauses.append(seconds)
+        return waits(self, files, 0 if not files else seconds)
+
+    monkeypatch.setattr(Publisher, "_is_stopped", waited)
+    monkeypatch.setattr(publish, "_BACK_OFF", BACK_OFF)
+    for url in ("amqp://a", "amqp://b"):
+        Broker.failures[f"{url} connect"] = [ConnectionRefusedError(111, "refused") for _ in range(6)]
+    put(outbox, 1)
+    publisher("amqp://a", "amqp://b")
+    wait(lambda: Broker.received)
+    assert pauses[0::2] == [0] * 6
+    assert pauses[1::2] == sorted(pauses[1::2])
+    assert 0 < pauses[1] < pauses[-1] <= 2
+
+
+def test_a_broker_that_returns_is_told_of_and_counted(
+    outbox: Outbox, publisher: Callable[..., Publisher], counts: Counts
+) -> None:
+    running = publisher("amqp://u:p@a")
+    wait(lambda: counts.broker)
+    assert counts.broker == "amqp://a:5672"
+    assert not select.select([running.reconnected], [], [], 0)[0]
+    Broker.failures["amqp://u:p@a 1"] = [ConnectionResetError(104, "gone")]
+    put(outbox, 1)
+    assert select.select([running.reconnected], [], [], 5)[0]
+    assert counts.publish_failures == 1
+    running.stop()
+    assert counts.broker == ""
 
 
 def test_stop_ends_an_idle_publisher_at_once(publisher: Callable[..., Publisher]) -> None:

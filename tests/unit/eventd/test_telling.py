@@ -20,7 +20,7 @@ from eventd.inventory import Nodes, Rows
 from eventd.jobqueue import JobQueue
 from eventd.tagged import Change
 from eventd.telling import Teller
-from ganeti_ext.outbox import Outbox
+from ganeti_ext.outbox import Dropped, Outbox
 
 PATIENCE = 10.0
 NIC_COLUMNS = ("names", "uuids", "ips", "macs", "modes", "links", "vlans", "bridges", "networks.names")
@@ -369,7 +369,7 @@ def test_a_full_disk_only_delays_the_books(world: World, monkeypatch: pytest.Mon
     put = Outbox.put
     full = threading.Event()
 
-    def stumble(outbox: Outbox, messages: Iterable[tuple[str, str]], cursors: dict[str, str | None]) -> int:
+    def stumble(outbox: Outbox, messages: Iterable[tuple[str, str]], cursors: dict[str, str | None]) -> Dropped:
         if not full.is_set() and threading.current_thread().name == "teller":
             full.set()
             raise sqlite3.OperationalError("database or disk is full")

@@ -16,11 +16,27 @@ from ganeti_ext import event
         ({"type": event.NET_STATUS, "instance": "gx-5f0c"}, "ganeti.gx.event.net"),
         ({"type": event.NETWORK_STATUS, "network": "gx-net-2"}, "ganeti.gx.event.network"),
         ({"type": event.NETWORK_STATUS, "network": "-odd"}, "ganeti.unknown.event.network"),
+        ({"type": event.PROGRESS, "instance": "gx-5f0c"}, "ganeti.gx.event.progress"),
         ({"type": event.CLUSTER_STATUS}, "ganeti.event.cluster"),
+        ({"type": event.NODE_STATUS, "node": "node1.example.org"}, "ganeti.event.node"),
+        ({"type": event.GROUP_STATUS, "group": "default"}, "ganeti.event.group"),
+        ({"type": event.HEARTBEAT}, "eventd.heartbeat"),
+        ({"type": event.LOST}, "ganeti.event.lost"),
     ],
 )
 def test_routing_keys(message: dict[str, Any], key: str) -> None:
     assert event.routing_key(message) == key
+
+
+def test_all_types_can_be_read_and_reach_who_is_bound_to_all() -> None:
+    types = [value for name, value in vars(event).items() if name.isupper() and isinstance(value, str)]
+    types = [kind for kind in types if kind not in (event.EXCHANGE, event.HEARTBEAT_TAG)]
+    assert len(types) == 9
+    heads = tuple(key.removesuffix("#") for key in event.BINDINGS)
+    for kind in types:
+        message = {"type": kind, "version": event.VERSION, "instance": "gx-1"}
+        assert event.decode(event.encode(message)) == message
+        assert event.routing_key(message).startswith(heads)
 
 
 def test_a_message_survives_the_wire() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import select
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from ganeti_ext.outbox import Outbox, drain
+from ganeti_ext.outbox import Bound, Dropped, Outbox, Put, drain
 
 ROOT = Path(__file__).parents[3]
 
@@ -59,8 +60,8 @@ def outbox(path: str) -> Iterator[Outbox]:
     made.close()
 
 
-def put(outbox: Outbox, *bodies: str) -> int:
-    return outbox.put([("key", body) for body in bodies])
+def put(outbox: Outbox, *bodies: str) -> None:
+    assert outbox.put([("key", body) for body in bodies]) == Dropped()
 
 
 def bodies(outbox: Outbox, limit: int = 10_000, after: int = 0) -> list[str]:
@@ -68,7 +69,7 @@ def bodies(outbox: Outbox, limit: int = 10_000, after: int = 0) -> list[str]:
 
 
 def test_messages_come_in_order_and_stay_until_dropped(outbox: Outbox) -> None:
-    assert put(outbox, "one", "two") == 2
+    put(outbox, "one", "two")
     put(outbox, "three")
     assert bodies(outbox) == bodies(outbox) == ["one", "two", "three"]
     assert bodies(outbox, limit=2) == ["one", "two"]
@@ -93,7 +94,7 @@ def test_a_number_is_never_given_twice(outbox: Outbox, path: str) -> None:
 
 
 def test_cursors(outbox: Outbox) -> None:
-    assert outbox.put([], {"a": "1", "b": "2"}) == 0
+    outbox.put([], {"a": "1", "b": "2"})
     outbox.put([], {"a": "3", "b": None, "c": None})
     assert outbox.cursors() == {"a": "3"}
 
@@ -108,7 +109,8 @@ def test_messages_and_cursors_change_together_or_not_at_all(outbox: Outbox) -> N
     with pytest.raises(sqlite3.IntegrityError):
         outbox.put([("key", "body")], {"a": "1", "b": [][:0] or None, None: "2"})  # type: ignore[dict-item]
     assert (bodies(outbox), outbox.cursors()) == ([], {})
-    assert put(outbox, "after") == 1
+    put(outbox, "after")
+    assert bodies(outbox) == ["after"]
 
 
 def start(path: str) -> subprocess.Popen[str]:
@@ -211,3 +213,90 @@ def test_another_user_of_the_group_may_take() -> None:
         subprocess.run([sys.executable, "-c", TAKER, f"{folder}/outbox.db", str(group)], cwd=ROOT, check=True)
         assert bodies(outbox) == ["two"]
         outbox.close()
+
+
+OLD_SCHEMA = """
+CREATE TABLE message (seq INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL, body TEXT NOT NULL);
+CREATE TABLE cursor (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+INSERT INTO message (key, body) VALUES ('key', 'old'), ('key', 'older version');
+INSERT INTO cursor VALUES ('17/0', 'success');
+"""
+
+
+def test_a_file_of_an_older_version_is_taken_over_with_what_waits(path: str) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.executescript(OLD_SCHEMA)
+    first, second = Outbox(path), Outbox(path)
+    put(first, "new")
+    assert bodies(second) == ["old", "older version", "new"]
+    assert [bool(message.put_at) for message in second.take(9)] == [False, False, True]
+    assert second.cursors() == {"17/0": "success"}
+    first.close()
+    second.close()
+
+
+def test_of_a_slot_the_newest_waits_and_comes_last(outbox: Outbox) -> None:
+    outbox.put([Put("k", "10 %", passing=True, slot="a"), Put("k", "other"), Put("k", "20 %", passing=True, slot="a")])
+    outbox.put([Put("k", "of b", slot="b")])
+    assert bodies(outbox) == ["other", "20 %", "of b"]
+    (taken, *_) = [message for message in outbox.take(9) if message.body == "20 %"]
+    outbox.put([Put("k", "30 %", slot="a")])
+    outbox.drop([taken.seq])  # the taker is late
+    assert bodies(outbox) == ["other", "of b", "30 %"]
+
+
+def test_fullness(outbox: Outbox) -> None:
+    empty = outbox.fullness()
+    assert (empty.count, empty.oldest) == (0, 0.0)
+    before = time.time()
+    put(outbox, "x" * 100_000)
+    put(outbox, "y")
+    full = outbox.fullness()
+    assert full.count == 2
+    assert before <= full.oldest <= time.time()
+    assert 90_000 < full.octets - empty.octets < 200_000
+
+
+def lost(said: str | None, dropped: Dropped) -> Put:
+    return Put("lost", f"{said or ''}+{dropped.count}/{dropped.kept}")
+
+
+def test_a_bound_holds_at_each_put_and_passing_ones_go_first(outbox: Outbox) -> None:
+    bound = Bound(4, lost)
+    outbox.put([Put("k", "final 1"), Put("k", "note 1", passing=True), Put("k", "final 2")], {}, bound)
+    assert outbox.put([Put("k", "note 2", passing=True)], {}, bound) == Dropped()
+    assert outbox.put([Put("k", "note 3", passing=True)], {"c": "1"}, bound) == Dropped(2, 0)
+    assert bodies(outbox) == ["final 1", "final 2", "note 3", "+2/0"]
+    # Newer ones that pass go before the oldest final ones.
+    assert outbox.put([Put("k", "final 3"), Put("k", "note 4", passing=True)], {}, bound) == Dropped(2, 0)
+    assert bodies(outbox) == ["final 1", "final 2", "final 3", "+2/0+2/0"]
+    assert outbox.put([Put("k", "final 4"), Put("k", "final 5")], {}, bound) == Dropped(2, 2)
+    assert bodies(outbox) == ["final 3", "final 4", "final 5", "+2/0+2/0+2/2"]
+    assert outbox.cursors() == {"c": "1"}
+
+
+def test_what_is_said_of_drops_that_were_taken_is_not_said_again(outbox: Outbox) -> None:
+    bound = Bound(2, lost)
+    outbox.put([Put("k", str(number)) for number in range(5)], {}, bound)
+    assert bodies(outbox) == ["4", "+4/4"]
+    outbox.drop([outbox.take(2)[1].seq])
+    outbox.put([Put("k", "5"), Put("k", "6")], {}, bound)
+    assert bodies(outbox) == ["6", "+2/2"]
+
+
+def test_a_large_outbox_makes_room_for_more_than_one(outbox: Outbox) -> None:
+    bound = Bound(1000, lost)
+    outbox.put([Put("k", str(number)) for number in range(1000)], {}, bound)
+    assert outbox.put([Put("k", "1000")], {}, bound) == Dropped(12, 12)
+    assert len(outbox) == 990
+    for number in range(10):
+        assert outbox.put([Put("k", str(number))], {}, bound) == Dropped()
+    assert outbox.put([Put("k", "more")], {}, bound) == Dropped(11, 11)
+
+
+def test_a_put_that_fails_drops_nothing(outbox: Outbox) -> None:
+    bound = Bound(2, lambda _said, _dropped: Put("k", None))  # type: ignore[arg-type]
+    put(outbox, "1", "2")
+    with pytest.raises(sqlite3.IntegrityError):
+        outbox.put([Put("k", "3")], {}, bound)
+    assert bodies(outbox) == ["1", "2"]
