@@ -26,7 +26,9 @@ from frontend import (
     tokens,
 )
 from frontend.fault import BadRequest, Forbidden, NotAcceptable, Unauthorized, render
+from frontend.remote import RemoteApi
 from frontend.settings import Settings
+from frontend.vault import Vault
 from ganeti_ext.tally import Tally
 
 # Who may call a route.
@@ -97,18 +99,20 @@ ROUTES: tuple[tuple[str, str, Callable[..., Any], str], ...] = (
 _ACCESS = {f"{method} {url}": access for method, url, _, access in ROUTES}
 
 
-def create_app(settings: Settings, rapi: context.RemoteApi, tally: Tally | None = None) -> Flask:
+def create_app(settings: Settings, rapi: RemoteApi, tally: Tally | None = None) -> Flask:
     """The application, which counts requests in `tally`; ConfigError says which setting is wrong."""
     app = Flask("frontend", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.config["MAX_CONTENT_LENGTH"] = settings.front.max_body
     app.url_map.strict_slashes = False  # no redirect, which would turn a POST into a GET
     app.url_map.merge_slashes = False
+    secret = tokens.load_secret(settings.front.secret_file)
     app.extensions["ganeti-ext"] = context.Services(
         settings=settings,
         engine=db.connect(settings.front.database),
         rapi=rapi,
-        signer=tokens.Signer(tokens.load_secret(settings.front.secret_file), settings.front.token_hours),
+        signer=tokens.Signer(secret, settings.front.token_hours),
+        vault=Vault(secret),
         dummy_hash=_dummy_hash(),
     )
     for method, url, view, _ in ROUTES:

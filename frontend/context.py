@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 from flask import current_app, g, request
 from sqlalchemy import Connection, Engine
 
+from frontend.remote import RemoteApi
 from frontend.settings import Settings
 from frontend.tokens import Signer, Token
-
-
-class RemoteApi(Protocol):
-    """ganeti_ext.rapi.Rapi."""
-
-    def get(self, path: str, query: Mapping[str, str | int] | None = None) -> Any: ...
-
-    def submit(
-        self, method: str, path: str, body: object = None, query: Mapping[str, str | int] | None = None
-    ) -> int: ...
+from frontend.vault import Vault
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +19,7 @@ class Services:
     engine: Engine
     rapi: RemoteApi
     signer: Signer
+    vault: Vault
     dummy_hash: str
     """Compared with when there is no such user, so that the answer takes as long."""
 

@@ -14,9 +14,10 @@ from flask import Response, jsonify
 from sqlalchemy import Connection, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from frontend import context, db, flavors, images, netview, networks, schema, translate, view
+from frontend import context, db, flavors, images, netview, networks, owed, schema, translate, view
 from frontend.fault import BadRequest, Forbidden
 from ganeti_ext import files
+from ganeti_ext.errors import RapiError
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +28,10 @@ def create() -> tuple[Response, int]:
     project, services = context.project_id(), context.services()
     with context.database() as connection:
         flavor, image, nics = _looked_up(connection, wanted, project)
-    ident = str(uuid.uuid4())
+    ident, now = str(uuid.uuid4()), time.time()
     facts = {
+        "server": ident,
+        "created": repr(now),
         "project": project,
         "user": context.caller().user_id,
         "name": wanted.name,
@@ -42,7 +45,7 @@ def create() -> tuple[Response, int]:
     with _one_create_at_a_time(project):
         with context.database() as connection:
             check_quota(connection, project, size)
-        job = services.rapi.submit(*call)
+        job = _submit(ident, call)
         _insert(ident, instance, facts, flavor, job)
     log.info("server %s: create is job %d", ident, job)
     base = context.base()
@@ -116,8 +119,24 @@ def _one_create_at_a_time(project: str) -> files.Lock:
     return files.Lock(os.path.join(folder, f"create.{zlib.crc32(project.encode()) % 64}.lock"))
 
 
+def _submit(ident: str, call: translate.Call) -> int:
+    """The job. The request is kept until it ends, as it may have to be submitted once more (owed.py)."""
+    services = context.services()
+    body = services.vault.lock(call.body)
+    with context.database() as connection:
+        owed.keep_create(connection, ident, body)
+        connection.commit()
+    try:
+        return services.rapi.submit(*call)
+    except RapiError:
+        with context.database() as connection:
+            owed.refused(connection, ident)
+            connection.commit()
+        raise
+
+
 def _insert(ident: str, instance: str, facts: Mapping[str, str], flavor: Mapping[str, Any], job: int) -> None:
-    now = time.time()
+    now = float(facts["created"])
     row = {
         "id": ident,
         "instance": instance,
@@ -137,3 +156,5 @@ def _insert(ident: str, instance: str, facts: Mapping[str, str], flavor: Mapping
             connection.commit()
         except IntegrityError:  # the consumer heard of the job first, and knows more
             connection.rollback()
+        owed.accepted(connection, ident, job)
+        connection.commit()

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flask import Response, jsonify, request
-from sqlalchemy import ColumnElement, Connection, Select, and_, false, or_, select, true
+from sqlalchemy import ColumnElement, Connection, Select, and_, false, not_, or_, select
 
 from frontend import context, db, paging, translate
 from frontend.fault import BadRequest
@@ -54,13 +54,15 @@ def _has_status(wanted: str) -> ColumnElement[bool]:
     """Of the status that is shown: see translate.status."""
     if wanted == "DELETED":
         return db.server.c.deleted.is_not(None)
-    task, kept = db.server.c.task, wanted
-    of_task: ColumnElement[bool] = true()
-    if wanted == "REBOOT":
-        kept, of_task = "ACTIVE", task == translate.REBOOT.task
-    elif wanted == "ACTIVE":
-        of_task = or_(task.is_(None), task != translate.REBOOT.task)
-    return and_(db.server.c.deleted.is_(None), db.server.c.status == kept, of_task)
+    found = []
+    for kept in {wanted, *translate.SHOWN}:
+        shown = translate.SHOWN.get(kept, {})
+        hides = db.server.c.task.in_(list(shown))
+        if kept == wanted:
+            found.append(and_(db.server.c.status == kept, or_(db.server.c.task.is_(None), not_(hides))))
+        elif tasks := [task for task, status in shown.items() if status == wanted]:
+            found.append(and_(db.server.c.status == kept, db.server.c.task.in_(tasks)))
+    return and_(db.server.c.deleted.is_(None), or_(*found))
 
 
 def _time(text: str) -> float:

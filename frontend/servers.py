@@ -10,9 +10,9 @@ from typing import Any
 from flask import Response, jsonify
 from sqlalchemy import or_, select, update
 
-from frontend import context, db, netview, schema, serverlist, translate, view
+from frontend import context, db, netview, owed, payer, schema, serverlist, translate, view
 from frontend.fault import BadRequest, NotFound
-from ganeti_ext.errors import RapiError
+from ganeti_ext.errors import ExtError, RapiError
 
 log = logging.getLogger(__name__)
 
@@ -48,8 +48,7 @@ def list_volume_attachments(server_id: str) -> Response:
 def delete(server_id: str) -> tuple[str, int]:
     """DELETE /servers/ID. One that Ganeti does not have is gone at once."""
     server = _need(server_id)
-    translate.check_delete(server_id, server["status"])
-    if server["task"] == translate.DELETING:
+    if server["task"] == translate.DELETING or (server["status"] == "BUILD" and _delete_while_built(server_id)):
         return "", 204
     rapi = context.services().rapi
     try:
@@ -65,6 +64,21 @@ def delete(server_id: str) -> tuple[str, int]:
     _mark_task(server_id, translate.DELETING, job)
     log.info("server %s: delete is job %d", server_id, job)
     return "", 204
+
+
+def _delete_while_built(server_id: str) -> bool:
+    """Promise the removal; False when it is built by now. What cannot be done at once, the consumer does."""
+    services = context.services()
+    with context.database() as connection:
+        promised = owed.promise_removal(connection, server_id)
+        connection.commit()
+    if promised is None:
+        return False
+    try:
+        payer.remove(services.engine, services.rapi, promised)
+    except ExtError as err:
+        log.warning("server %s: deleted while it is built; its removal is submitted later: %s", server_id, err)
+    return True
 
 
 def act(server_id: str) -> tuple[str, int]:
@@ -91,8 +105,9 @@ def _stop(server: Mapping[str, Any], _: object) -> tuple[translate.Action, trans
 
 
 def _reboot(server: Mapping[str, Any], argument: object) -> tuple[translate.Action, translate.Call]:
-    timeout = context.services().settings.front.shutdown_timeout
-    return translate.REBOOT, translate.reboot(server["instance"], schema.reboot_type(argument), timeout)
+    timeout, kind = context.services().settings.front.shutdown_timeout, schema.reboot_type(argument)
+    action = translate.REBOOT_HARD if kind == "HARD" else translate.REBOOT
+    return action, translate.reboot(server["instance"], kind, timeout)
 
 
 ACTIONS: Mapping[str, Callable[[Mapping[str, Any], object], tuple[translate.Action, translate.Call]]] = {

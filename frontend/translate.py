@@ -51,6 +51,7 @@ class Action(NamedTuple):
 START = Action("start", "powering-on", "SHUTOFF")
 STOP = Action("stop", "powering-off", "ACTIVE")
 REBOOT = Action("reboot", "rebooting", "ACTIVE")
+REBOOT_HARD = Action("reboot", "rebooting_hard", "ACTIVE")
 SPAWNING = "spawning"
 DELETING = "deleting"
 
@@ -77,7 +78,11 @@ def check_image(wanted: Size, image: Mapping[str, Any]) -> None:
 def create(
     instance: str, wanted: Size, image_id: str, nics: Sequence[Wish], facts: Mapping[str, str], provider: str
 ) -> Call:
-    """POST /2/instances. The node is left to the cluster's default allocator."""
+    """POST /2/instances. The node is left to the cluster's default allocator.
+
+    Only the nodes that no other job holds are looked at, so that many creates go on at once; if none of them will
+    do, Ganeti waits for all (instance_create.py PrepareRetry).
+    """
     body = {
         "__version__": 1,
         "mode": "create",
@@ -91,8 +96,14 @@ def create(
         "ip_check": False,
         "name_check": False,
         "wait_for_sync": False,
+        "opportunistic_locking": True,
     }
     return Call("POST", "instances", body)
+
+
+def create_again(body: Mapping[str, Any]) -> Call:
+    """The same create, which now waits for every node, as the first one found no room on those that were free."""
+    return Call("POST", "instances", {**body, "opportunistic_locking": False})
 
 
 def start(instance: str) -> Call:
@@ -110,9 +121,12 @@ def reboot(instance: str, kind: str, timeout: int) -> Call:
     return Call("POST", f"instances/{instance}/reboot", {"shutdown_timeout": wait}, {"type": "hard"})
 
 
-def delete(instance: str) -> Call:
-    """The disk goes, so there is nothing to wait for."""
-    return Call("DELETE", f"instances/{instance}", {"shutdown_timeout": 0})
+def delete(instance: str, after: int | None = None) -> Call:
+    """The disk goes, so there is nothing to wait for; but for the job `after`, whatever becomes of it."""
+    body: dict[str, Any] = {"shutdown_timeout": 0}
+    if after is not None:
+        body["depends"] = [[after, ["success", "error", "canceled"]]]
+    return Call("DELETE", f"instances/{instance}", body)
 
 
 def check_action(server_id: str, status: str, task: str | None, action: Action) -> None:
@@ -120,12 +134,6 @@ def check_action(server_id: str, status: str, task: str | None, action: Action) 
     if status != action.status or task is not None:
         doing = f", task {task}" if task else ""
         raise Conflict(f"Cannot '{action.verb}' instance {server_id} while its status is {status}{doing}")
-
-
-def check_delete(server_id: str, status: str) -> None:
-    """Conflict while it is built: Ganeti may run the removal before the creation."""
-    if status == "BUILD":
-        raise Conflict(f"Cannot 'delete' instance {server_id} while it is being built")
 
 
 def _nic(wish: Wish) -> dict[str, str]:
@@ -147,19 +155,38 @@ def _within(wish: Wish) -> str:
 # Back: what a server's row means in OpenStack's words.
 
 _POWER = {"ACTIVE": 1, "SHUTOFF": 4}  # nova.objects.fields.InstancePowerState; others: no state
-_VM_STATE = {"BUILD": "building", "ACTIVE": "active", "SHUTOFF": "stopped", "ERROR": "error", "DELETED": "deleted"}
+_VM_STATE = {
+    "BUILD": "building",
+    "ACTIVE": "active",
+    "SHUTOFF": "stopped",
+    "ERROR": "error",
+    "DELETED": "deleted",
+    "UNKNOWN": None,  # its node does not answer
+}
+_REBUILD = {"rebuilding": "REBUILD", "rebuild_block_device_mapping": "REBUILD"}
+# What is shown of a status while a task goes on (nova/api/openstack/common.py _STATE_MAP).
+SHOWN: Mapping[str, Mapping[str, str]] = {
+    "ACTIVE": {
+        "rebooting": "REBOOT",
+        "rebooting_hard": "HARD_REBOOT",
+        "migrating": "MIGRATING",
+        "resize_finish": "RESIZE",
+        **_REBUILD,
+    },
+    "SHUTOFF": {"resize_finish": "RESIZE", **_REBUILD},
+    "ERROR": _REBUILD,
+}
 
 
 def status(row: Mapping[str, Any]) -> str:
-    """Nova's status: REBOOT is shown only while the task goes on, and Ganeti's job tells no kinds of it apart."""
+    """Nova's status."""
     if row["deleted"] is not None:
         return "DELETED"
-    if row["status"] == "ACTIVE" and row["task"] == REBOOT.task:
-        return "REBOOT"
-    return str(row["status"])
+    kept = str(row["status"])
+    return SHOWN.get(kept, {}).get(row["task"], kept)
 
 
-def vm_state(row: Mapping[str, Any]) -> str:
+def vm_state(row: Mapping[str, Any]) -> str | None:
     kept = "DELETED" if row["deleted"] is not None else row["status"]
     return _VM_STATE.get(kept, "error")
 

@@ -10,6 +10,7 @@ from typing import Any
 from frontend import translate
 
 FAULT_TEXT = 255  # characters; Nova's limit
+_PROGRESSES = ("ACTIVE", "BUILD", "HARD_REBOOT", "MIGRATING", "REBOOT", "REBUILD", "RESIZE")
 
 
 def stamp(seconds: float) -> str:
@@ -60,8 +61,8 @@ def server(row: Mapping[str, Any], base: str) -> dict[str, Any]:
         "os-extended-volumes:volumes_attached": [],
         "security_groups": [{"name": "default"}],
     }
-    if shown["status"] in ("BUILD", "ACTIVE", "REBOOT"):
-        shown["progress"] = 100 if shown["status"] == "ACTIVE" else 0
+    if shown["status"] in _PROGRESSES:
+        shown["progress"] = 100 if shown["status"] == "ACTIVE" else row["progress"] or 0
     if shown["status"] == "ERROR":
         shown["fault"] = fault(row)
     return shown

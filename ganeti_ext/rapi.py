@@ -63,6 +63,10 @@ class Rapi:
         except (TypeError, ValueError):
             raise RapiUnavailable(f"RAPI {self._where}: expected a job id, got {answer!r}") from None
 
+    def cancel(self, job: int) -> bool:
+        """DELETE /2/jobs/N: whether Ganeti takes back a job, which it can until it runs."""
+        return bool(self._call("DELETE", f"jobs/{job}", None, None)[0])
+
     def _call(self, method: str, path: str, query: Mapping[str, str | int] | None, body: object) -> Any:
         target = quote(f"/2/{path}") + (f"?{urlencode(query)}" if query else "")
         headers = dict(self._headers)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from werkzeug.test import TestResponse
 from frontend import db
 from frontend.app import create_app
 from frontend.settings import Front, Settings
+from ganeti_ext.errors import RapiError
 
 COMPUTE = "/compute/v2.1"
 MINE, FOREIGN = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
@@ -29,7 +30,10 @@ GIB = 1 << 30
 
 
 class FakeRapi:
-    """Writes down what is submitted; `fails` is raised instead, when set; `gets` answers GETs."""
+    """Writes down what is submitted; `fails` is raised instead, when set, and `get_fails` at a GET.
+
+    `jobs` are the statuses of jobs that it knows, and `found` is its answer to a query.
+    """
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, str, Any, Any]] = []
@@ -37,6 +41,10 @@ class FakeRapi:
         self.fails: Exception | None = None
         self.get_fails: Exception | None = None
         self.job = 100
+        self.jobs: dict[int, str] = {}
+        self.canceled: list[int] = []
+        self.found: list[dict[str, Any]] = []
+        self.queried: list[tuple[Any, ...]] = []
         self.on_submit: Any = None
 
     def get(self, path: str, query: Mapping[str, str | int] | None = None) -> Any:
@@ -44,7 +52,20 @@ class FakeRapi:
         self.asked.append(path)
         if self.get_fails:
             raise self.get_fails
-        return {}
+        kind, _, name = path.partition("/")
+        if kind != "jobs":
+            return {}
+        if int(name) not in self.jobs:
+            raise RapiError(f"RAPI GET /2/{path}: no such job", 404)
+        return {"id": int(name), "status": self.jobs[int(name)]}
+
+    def query(self, what: str, fields: Sequence[str], wanted: Sequence[Any] | None = None) -> list[dict[str, Any]]:
+        self.queried.append((what, tuple(fields), wanted))
+        return self.found
+
+    def cancel(self, job: int) -> bool:
+        self.canceled.append(job)
+        return True
 
     def submit(self, method: str, path: str, body: object = None, query: Mapping[str, str | int] | None = None) -> int:
         if self.fails:
@@ -122,6 +143,10 @@ class Api:
     def rows(self) -> list[dict[str, Any]]:
         with self.engine.connect() as connection:
             return db.rows(connection, select(db.server).order_by(db.server.c.created))
+
+    def owed(self) -> list[dict[str, Any]]:
+        with self.engine.connect() as connection:
+            return db.rows(connection, select(db.owed))
 
     def row(self, ident: str) -> dict[str, Any]:
         return next(row for row in self.rows() if row["id"] == ident)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from frontend import owed
 from ganeti_ext.errors import RapiError, RapiUnavailable
 from tests.unit.frontend.conftest import COMPUTE, Api
 
@@ -25,7 +26,7 @@ def act(api: Api, ident: str, body: Any) -> Any:
         ("SHUTOFF", START, ("PUT", "startup", None, None), "powering-on"),
         ("ACTIVE", STOP, ("PUT", "shutdown", {"timeout": 120}, None), "powering-off"),
         ("ACTIVE", SOFT, ("POST", "reboot", {"shutdown_timeout": 120}, {"type": "hard"}), "rebooting"),
-        ("ACTIVE", HARD, ("POST", "reboot", {"shutdown_timeout": 0}, {"type": "hard"}), "rebooting"),
+        ("ACTIVE", HARD, ("POST", "reboot", {"shutdown_timeout": 0}, {"type": "hard"}), "rebooting_hard"),
     ],
 )
 def test_action_is_one_job(api: Api, status: str, body: Any, call: tuple[Any, ...], task: str) -> None:
@@ -130,12 +131,59 @@ def test_delete_twice_is_one_job(api: Api) -> None:
     assert len(api.rapi.calls) == 1
 
 
-def test_delete_while_it_is_built(api: Api) -> None:
-    row = api.server(status="BUILD", task="spawning")
+DEPENDS = {"shutdown_timeout": 0, "depends": [[50, ["success", "error", "canceled"]]]}
+
+
+@pytest.mark.parametrize("status", ["queued", "waiting", "running"])
+def test_delete_while_it_is_built(api: Api, status: str) -> None:
+    row = api.server(status="BUILD", task="spawning", job=50)
+    api.rapi.jobs = {50: status}
     answer = api.call("DELETE", f"{SERVERS}/{row['id']}")
-    assert answer.status_code == 409
-    assert "being built" in answer.json["conflictingRequest"]["message"]  # type: ignore[index]
-    assert api.rapi.calls == []
+    assert (answer.status_code, answer.data) == (204, b"")
+    # Behind the create, whatever becomes of it; and that is taken back, if it can be.
+    assert api.rapi.calls == [("DELETE", f"instances/{row['instance']}", DEPENDS, None)]
+    assert api.rapi.canceled == [50]
+    shown = api.get(f"{SERVERS}/{row['id']}").json["server"]  # type: ignore[index]
+    assert (shown["status"], shown["OS-EXT-STS:task_state"]) == ("BUILD", "deleting")
+    assert (api.row(row["id"])["job"], api.owed()) == (101, [])
+    assert api.call("DELETE", f"{SERVERS}/{row['id']}").status_code == 204
+    assert len(api.rapi.calls) == 1
+
+
+@pytest.mark.parametrize("jobs", [{}, {50: "success"}, {50: "error"}])
+def test_delete_of_what_seems_to_be_built(api: Api, jobs: dict[int, str]) -> None:
+    # To wait for a job that Ganeti has forgotten would be an error.
+    row = api.server(status="BUILD", task="spawning", job=50)
+    api.rapi.jobs = jobs
+    assert api.call("DELETE", f"{SERVERS}/{row['id']}").status_code == 204
+    assert api.rapi.calls == [("DELETE", f"instances/{row['instance']}", {"shutdown_timeout": 0}, None)]
+    assert api.rapi.canceled == []
+
+
+def test_delete_while_it_is_built_and_ganeti_is_away(api: Api) -> None:
+    row = api.server(status="BUILD", task="spawning", job=50)
+    api.rapi.jobs, api.rapi.fails = {50: "running"}, RapiUnavailable("RAPI: down")
+    assert api.call("DELETE", f"{SERVERS}/{row['id']}").status_code == 204
+    assert api.row(row["id"])["task"] == "deleting"
+    (due,) = api.owed()
+    assert (due["server_id"], due["what"], due["job"]) == (row["id"], "remove", 50)
+
+
+def test_delete_of_what_was_built_since_it_was_read(api: Api) -> None:
+    row = api.server(status="ACTIVE", task=None, job=50)
+    with api.engine.connect() as connection:
+        assert owed.promise_removal(connection, row["id"]) is None
+    assert (api.row(row["id"])["task"], api.owed()) == (None, [])
+
+
+def test_a_server_that_its_user_deletes_is_not_created_once_more(api: Api) -> None:
+    row = api.server(status="BUILD", task="spawning", job=50)
+    with api.engine.begin() as connection:
+        owed.keep_create(connection, row["id"], "secret")
+        owed.accepted(connection, row["id"], 50)
+    api.rapi.jobs = {50: "running"}
+    assert api.call("DELETE", f"{SERVERS}/{row['id']}").status_code == 204
+    assert api.owed() == []
 
 
 def test_delete_of_what_never_was_in_ganeti(api: Api) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy import delete, insert
 from frontend import db
 from frontend.netview import default_group_id
 from frontend.settings import Front
+from frontend.vault import Vault
 from ganeti_ext import tags
 from ganeti_ext.errors import RapiError, RapiUnavailable
 from tests.unit.frontend.conftest import (
@@ -57,7 +58,10 @@ def test_one_job_and_one_row(api: Api) -> None:
     assert body["instance_name"] == f"gx-{shown['id']}"
     assert body["disks"][0]["size"] == 5 * 1024
     assert body["nics"] == [{"network": NET, "ip": "pool"}]
-    assert tags.decode(body["tags"]) == {
+    facts = tags.decode(body["tags"])
+    assert facts == {
+        "server": shown["id"],
+        "created": facts["created"],
         "project": MINE,
         "user": ALICE,
         "name": "wéb 1",
@@ -65,7 +69,7 @@ def test_one_job_and_one_row(api: Api) -> None:
         "image": IMAGE,
     }
     (row,) = api.rows()
-    assert (row["id"], row["instance"]) == (shown["id"], f"gx-{shown['id']}")
+    assert (row["id"], row["instance"], row["created"]) == (shown["id"], f"gx-{shown['id']}", float(facts["created"]))
     assert (row["status"], row["task"], row["job"], row["name"]) == ("BUILD", "spawning", 101, "wéb 1")
     assert (row["project_id"], row["user_id"], row["vcpus"], row["ram"], row["disk"]) == (MINE, ALICE, 1, 512, 5)
     seen = api.get(f"{SERVERS}/{shown['id']}").json["server"]  # type: ignore[index]
@@ -220,6 +224,19 @@ def test_ganeti_says_no_and_nothing_stays(api: Api, error: Exception, status: in
     assert "RAPI" not in answer.text
     assert answer.headers.get("Retry-After") == ("10" if status == 503 else None)
     assert api.rows() == []
+    # Without an answer the create may go on all the same.
+    assert len(api.owed()) == isinstance(error, RapiUnavailable)
+
+
+def test_the_request_is_kept_where_nobody_can_read_it(api: Api) -> None:
+    ident = api.call("POST", SERVERS, json=wish(name="very-special")).json["server"]["id"]  # type: ignore[index]
+    (kept,) = api.owed()
+    assert (kept["server_id"], kept["what"], kept["job"], kept["tries"]) == (ident, "create", 101, 0)
+    assert "very-special" not in kept["body"]
+    vault = api.client.application.extensions["ganeti-ext"].vault
+    assert vault.unlock(kept["body"]) == api.rapi.calls[0][2]
+    with pytest.raises(ValueError, match="another secret"):
+        Vault("x" * 64).unlock(kept["body"])
 
 
 def test_consumer_that_was_faster_knows_more(api: Api) -> None:

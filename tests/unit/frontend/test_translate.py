@@ -27,7 +27,10 @@ def test_create_is_one_call_with_all_that_the_instance_is() -> None:
         "ip_check": False,
         "name_check": False,
         "wait_for_sync": False,
+        "opportunistic_locking": True,
     }
+    again = translate.create_again(call.body)
+    assert again == ("POST", "instances", {**call.body, "opportunistic_locking": False}, None)
 
 
 def test_facts_come_back_from_the_tags() -> None:
@@ -70,6 +73,15 @@ def test_fixed_ip_that_the_network_cannot_give(address: str) -> None:
             ("POST", "instances/gx-1/reboot", {"shutdown_timeout": 0}, {"type": "hard"}),
         ),
         (translate.delete("gx-1"), ("DELETE", "instances/gx-1", {"shutdown_timeout": 0}, None)),
+        (
+            translate.delete("gx-1", after=7),
+            (
+                "DELETE",
+                "instances/gx-1",
+                {"shutdown_timeout": 0, "depends": [[7, ["success", "error", "canceled"]]]},
+                None,
+            ),
+        ),
     ],
 )
 def test_verbs(call: translate.Call, expected: tuple[object, ...]) -> None:

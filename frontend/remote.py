@@ -1,0 +1,20 @@
+"""Ganeti's remote API as the front uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+
+class RemoteApi(Protocol):
+    """ganeti_ext.rapi.Rapi."""
+
+    def get(self, path: str, query: Mapping[str, str | int] | None = None) -> Any: ...
+
+    def query(self, what: str, fields: Sequence[str], wanted: Sequence[Any] | None = None) -> list[dict[str, Any]]: ...
+
+    def submit(
+        self, method: str, path: str, body: object = None, query: Mapping[str, str | int] | None = None
+    ) -> int: ...
+
+    def cancel(self, job: int) -> bool: ...

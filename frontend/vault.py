@@ -1,0 +1,30 @@
+"""What the database keeps for a while and must not show to whoever reads it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from typing import Any
+
+from cryptography.fernet import Fernet, InvalidToken
+
+
+class Vault:
+    """Encrypts with a key that follows from the front's secret: every front and consumer with it can read."""
+
+    def __init__(self, secret: str) -> None:
+        key = hmac.new(secret.encode(), b"ganeti-ext owed 1", hashlib.sha256).digest()
+        self._fernet = Fernet(base64.urlsafe_b64encode(key))
+
+    def lock(self, value: Any) -> str:
+        """JSON, encrypted."""
+        return self._fernet.encrypt(json.dumps(value).encode()).decode()
+
+    def unlock(self, text: str) -> Any:
+        """What was locked; ValueError when it was locked with another secret, or damaged."""
+        try:
+            return json.loads(self._fernet.decrypt(text.encode()))
+        except InvalidToken as err:
+            raise ValueError("it was encrypted with another secret") from err
