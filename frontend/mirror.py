@@ -95,7 +95,7 @@ class Mirror:
         body, name = letter["body"], letter["digest"]
         if letters.digest(body) != name:
             return "only a part of it could be kept"
-        failure = self._attempt([body])
+        failure = self._attempt([body], aside=False)
         if isinstance(failure, SQLAlchemyError) and blame.is_the_databases(failure, self._engine):
             raise failure
         with self._engine.begin() as connection:
@@ -105,21 +105,40 @@ class Mirror:
             letters.keep(connection, body, letters.reason(failure), 1, self._clock())
         return letters.reason(failure)
 
-    def _attempt(self, bodies: Iterable[Body]) -> Exception | None:
-        """All of them or none, in one transaction."""
+    def _attempt(self, bodies: Iterable[Body], *, aside: bool = True) -> Exception | None:
+        """All of them or none, in one transaction; `aside`: those that say nothing are laid aside in it."""
+        messages: list[incoming.Message] = []
+        bad: list[tuple[Body, str]] = []
         try:
-            messages = [incoming.parsed(body) for body in bodies]
+            for body in bodies:
+                try:
+                    messages.append(incoming.parsed(body))
+                except blame.NOT_UNDERSTOOD as err:
+                    if not aside:
+                        return err
+                    bad.append((body, letters.reason(err)))
             with self._engine.begin() as connection:
                 rows = Rows(connection, self._prefix, self._clock())
                 outcomes = self._apply(rows, messages)
                 rows.flush()
-            for call in rows.after:
-                call()
-            for message, changed in zip(messages, outcomes, strict=True):
-                self._seen(message, "applied" if changed else "skipped")
+                for body, why in bad:
+                    letters.keep(connection, body, why, 1, rows.now)
+            self._tell(rows, zip(messages, outcomes, strict=True), bad)
         except Exception as err:  # noqa: BLE001 (whatever one message does, the others are not kept by it)
             return err
         return None
+
+    def _tell(
+        self, rows: Rows, taken: Iterable[tuple[incoming.Message, bool]], bad: Iterable[tuple[Body, str]]
+    ) -> None:
+        for call in rows.after:
+            call()
+        for message, changed in taken:
+            self._seen(message, "applied" if changed else "skipped")
+        for body, why in bad:
+            shown = body[:_SHOWN] if isinstance(body, str) else body[:_SHOWN].decode(errors="replace")
+            log.error("message laid aside, %s: %s", why, shown)
+            self._seen({}, "dead")
 
     def _apply(self, rows: Rows, messages: Sequence[incoming.Message]) -> list[bool]:
         about = [message for message in messages if "instance" in message]
@@ -154,12 +173,11 @@ class Mirror:
         return True
 
     def _lay_aside(self, body: Body, failure: Exception, tries: int) -> None:
-        why = letters.reason(failure)
-        shown = body[:_SHOWN] if isinstance(body, str) else body[:_SHOWN].decode(errors="replace")
+        bad = (body, letters.reason(failure))
         with self._engine.begin() as connection:
-            letters.keep(connection, body, why, tries, self._clock())
-        log.error("message laid aside, %s: %s", why, shown)
-        self._seen({}, "dead")
+            rows = Rows(connection, self._prefix, self._clock())
+            letters.keep(connection, *bad, tries, rows.now)
+        self._tell(rows, (), [bad])
 
 
 def _keep_action(rows: Rows, message: state.Message) -> bool:

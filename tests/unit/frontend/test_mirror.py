@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, insert, select
+from sqlalchemy import Engine, delete, insert, select
 from sqlalchemy.exc import OperationalError
 
 from frontend import db
@@ -179,14 +179,14 @@ NETWORK_HISTORY = (
 
 
 @pytest.mark.parametrize("length", range(1, 6))
-def test_networks_in_any_order(tmp_path: Path, length: int) -> None:
-    history = NETWORK_HISTORY[:length]
+def test_networks_in_any_order(engine: Engine, mirror: Mirror, length: int) -> None:
     ends = []
-    for number, order in enumerate(itertools.permutations(history)):
-        engine = db.connect_writer(f"sqlite:///{tmp_path}/{number}.db")
-        tell(Mirror(engine, "gx-", clock=lambda: NOW), *order, order[0])
+    for order in itertools.permutations(NETWORK_HISTORY[:length]):
+        tell(mirror, *order, order[0])
         ends.append(rows(engine, db.network))
-        engine.dispose()
+        with engine.begin() as connection:
+            for table in (db.network, db.removed_network, db.action):
+                connection.execute(delete(table))
     assert all(end == ends[0] for end in ends)
     assert [net["id"] for net in ends[0]] == {4: [], 5: ["u-blue-2"]}.get(length, ["u-blue"])
     if length == 3:

@@ -1,0 +1,189 @@
+"""Messages that tell of no opcode on a server, and servers whose messages come before their row."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, insert, select
+
+from frontend import db
+from frontend.mirror import Mirror
+from ganeti_ext import event, tags
+from tests.unit.frontend import updates
+from tests.unit.frontend.updates import BEGIN, create, op, read, row
+
+NOW = BEGIN + 1000.0
+OTHER = "99999999-52b4-4f0d-9d39-0a0b7c4f9c11"
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    engine = db.connect_writer(f"sqlite:///{tmp_path}/front.db")
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def compared() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def mirror(engine: Engine, compared: list[str]) -> Mirror:
+    return Mirror(engine, "gx-", clock=lambda: NOW, compare=compared.append)
+
+
+def rows(engine: Engine, table: Any) -> list[dict[str, Any]]:
+    with engine.connect() as connection:
+        return db.rows(connection, select(table))
+
+
+def add(engine: Engine, table: Any, **columns: Any) -> None:
+    with engine.begin() as connection:
+        connection.execute(insert(table).values(columns))
+
+
+def tell(mirror: Mirror, *told: dict[str, Any]) -> None:
+    assert sum(mirror.take_all([event.encode(message) for message in told])) == len(told)
+
+
+def heartbeat(probe: str) -> dict[str, Any]:
+    fields = {"dry_run": True, "tags": [f"{event.HEARTBEAT_TAG}{probe}"]}
+    return {**op("OP_TAGS_SET", "success", job_fields=fields), "type": event.HEARTBEAT, "probe": probe}
+
+
+def progress(percent: Any, node: str = "n1") -> dict[str, Any]:
+    common = {"version": event.VERSION, "event_time": [BEGIN, 0], "cluster": "c", "instance": updates.NAME}
+    return {"type": event.PROGRESS, **common, "node": node, "position": 1, "total": 2, "progress": percent}
+
+
+def test_a_heartbeat_is_received_once_and_only_if_it_was_sent(mirror: Mirror, engine: Engine) -> None:
+    add(engine, db.probe, id="a", sent=NOW - 1)
+    add(engine, db.probe, id="b", sent=NOW - 1, received=NOW - 0.5)
+    tell(mirror, heartbeat("a"), heartbeat("b"), heartbeat("of somebody else"))
+    assert {probe["id"]: probe["received"] for probe in rows(engine, db.probe)} == {"a": NOW, "b": NOW - 0.5}
+    assert rows(engine, db.action) == []
+
+
+def test_lost_messages_ask_for_a_comparison(
+    mirror: Mirror, compared: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    lost = {"type": event.LOST, "version": event.VERSION, "event_time": [BEGIN, 0], "cluster": "c", "node": "n1"}
+    tell(mirror, {**lost, "count": 7, "final": 2})
+    assert compared == ["lost"]
+    assert "7 messages were lost on node n1" in caplog.text
+
+
+def test_a_change_of_a_node_asks_for_a_comparison_once_it_is_made(
+    mirror: Mirror, engine: Engine, compared: list[str]
+) -> None:
+    for status in ("queued", "running"):
+        tell(mirror, {**op("OP_NODE_SET_PARAMS", status), "type": event.NODE_STATUS, "node": "n1"})
+    assert compared == []
+    tell(mirror, {**op("OP_NODE_SET_PARAMS", "success"), "type": event.NODE_STATUS, "node": "n1"})
+    assert compared == ["node"]
+    assert [(one["kind"], one["name"], one["status"]) for one in rows(engine, db.action)] == [("node", "n1", "success")]
+
+
+def test_a_rehearsal_is_no_action(mirror: Mirror, engine: Engine) -> None:
+    tell(mirror, op("REMOVE", "success", job_fields={"dry_run": True}))
+    assert rows(engine, db.action) == []
+
+
+def test_progress_rises_while_the_server_is_made(mirror: Mirror, engine: Engine) -> None:
+    add(engine, db.server, **row())
+    seen = []
+    for note in (progress(12.7), progress(5, "n2"), progress(40), progress(1000), progress(-1)):
+        tell(mirror, note)
+        seen.append(rows(engine, db.server)[0]["progress"])
+    assert seen == [12, 12, 40, 100, 100]
+    tell(mirror, create("success", at=5), progress(50))
+    assert rows(engine, db.server)[0]["progress"] is None
+
+
+@pytest.mark.parametrize("percent", ["50", None, float("nan"), float("inf")])
+def test_progress_that_is_no_number_is_laid_aside(mirror: Mirror, engine: Engine, percent: Any) -> None:
+    add(engine, db.server, **row())
+    tell(mirror, progress(percent))
+    assert len(rows(engine, db.dead_letter)) == 1
+    assert rows(engine, db.server)[0]["progress"] is None
+
+
+def test_progress_of_a_server_that_is_not_known(mirror: Mirror, engine: Engine) -> None:
+    tell(mirror, progress(50))
+    assert (rows(engine, db.server), rows(engine, db.dead_letter)) == ([], [])
+
+
+LIFE = [
+    create("queued", at=1, seq=[1, 1]),
+    create("success", at=5, seq=[1, 2]),
+    op("SHUTDOWN", "success", job=11, at=8, seq=[1, 3]),
+    op("REMOVE", "success", job=12, at=9, seq=[1, 4]),
+]
+
+
+@pytest.mark.parametrize("length", [2, 3, 4])
+def test_a_server_without_a_row_ends_the_same_in_any_order(engine: Engine, mirror: Mirror, length: int) -> None:
+    ends = []
+    for order in itertools.permutations(LIFE[:length]):
+        for message in order:
+            tell(mirror, message)
+        ends.append(rows(engine, db.server))
+        with engine.begin() as connection:
+            for table in (db.server, db.action):
+                connection.execute(table.delete())
+    assert all(end == ends[0] for end in ends)
+    last = ends[0][0]
+    assert (last["power"], last["deleted"], last["created"]) == {
+        2: ("ACTIVE", None, BEGIN + 1),
+        3: ("SHUTOFF", None, BEGIN + 1),
+        4: ("SHUTOFF", BEGIN + 9, BEGIN + 1),
+    }[length]
+
+
+def test_the_first_message_of_a_server_may_be_of_any_opcode(mirror: Mirror, engine: Engine) -> None:
+    """The database was thrown away: the reading tells whose it is."""
+    said = read(True, at=6, tags=tags.encode(updates.FACTS))
+    tell(mirror, op("STARTUP", "success", job=11, at=5, **said))
+    found = rows(engine, db.server)
+    assert [(one["id"], one["status"], one["host"]) for one in found] == [(updates.IDENT, "ACTIVE", "n1")]
+
+
+def test_tags_that_are_removed_make_no_server(mirror: Mirror, engine: Engine) -> None:
+    tell(mirror, op("OP_TAGS_DEL", "success", job_fields={"tags": tags.encode(updates.FACTS)}))
+    assert rows(engine, db.server) == []
+
+
+def test_an_instance_of_an_administrator_is_its_projects(mirror: Mirror, engine: Engine) -> None:
+    project = {"id": "11111111-1111-4111-8111-111111111111", "name": "blue"}
+    add(engine, db.project, **project, max_servers=1, max_cores=1, max_ram=1)
+    said = read(True, at=6, tags=["ganeti-ext:project:blue"], uuid=OTHER)
+    message = {**create("success", at=5, job_fields={}, **said), "instance": "web.example.org"}
+    tell(mirror, message, {**message, "order": [BEGIN + 9, 0, 11, 0, 4]})
+    found = rows(engine, db.server)
+    assert [(one["id"], one["instance"], one["project_id"]) for one in found] == [
+        (OTHER, "web.example.org", project["id"])
+    ]
+    assert {one["server_id"] for one in rows(engine, db.action)} == {OTHER}
+
+
+def test_a_name_that_was_given_to_another_instance(mirror: Mirror, engine: Engine) -> None:
+    """The deleted server keeps its row, and the new one gets one."""
+    add(engine, db.server, **row(instance="web", deleted=BEGIN + 3.0))
+    said = read(True, at=6, tags=tags.encode({**updates.FACTS, "server": OTHER}))
+    tell(mirror, {**create("success", at=5, **said), "instance": "web"})
+    found = {one["id"]: one["instance"] for one in rows(engine, db.server)}
+    assert found == {updates.IDENT: updates.IDENT, OTHER: "web"}
+
+
+def test_after_a_rename_messages_under_the_old_name_are_its_too(mirror: Mirror, engine: Engine) -> None:
+    add(engine, db.server, **row(power="ACTIVE", status="ACTIVE", task=None))
+    tell(mirror, op("RENAME", "success", job=11, at=5, result="web", seq=[1, 5]))
+    tell(mirror, op("SHUTDOWN", "success", job=10, op_index=1, at=3, seq=[1, 3], order=[BEGIN + 3, 0, 10, 1, 4]))
+    found = rows(engine, db.server)
+    assert [(one["instance"], one["status"]) for one in found] == [("web", "SHUTOFF")]
+    assert {one["server_id"] for one in rows(engine, db.action)} == {updates.IDENT}
