@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ganeti_ext import event
@@ -54,7 +54,7 @@ def line(record: Record) -> str:
 
 def clock(moment: float) -> str:
     """The time of day, local, with milliseconds."""
-    return f"{time.strftime('%H:%M:%S', time.localtime(moment))}.{int(moment % 1 * 1000):03}"
+    return f"{datetime.fromtimestamp(moment, UTC).astimezone():%H:%M:%S.%f}"[:-3]
 
 
 def span(seconds: float) -> str:

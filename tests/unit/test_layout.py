@@ -27,7 +27,7 @@ LIBRARIES = {
 }
 # The one module of a part that knows a library: to change the library is to change one file.
 SOLE_USERS = {
-    "amqp": {"eventd/publish.py"},
+    "amqp": {"eventd/publish.py", "monitor/broker.py"},
     "cryptography": {"frontend/vault.py"},
     "iptc": {"kvm_ifup/xtables.py"},
     "kombu": {"eventd/publish.py", "frontend/amqp.py", "monitor/broker.py"},
@@ -65,6 +65,11 @@ CORES = (
     "eventd/tagged.py",
     "eventd/unread.py",
     "frontend/difference.py",
+    "frontend/difference_action.py",
+    "frontend/difference_address.py",
+    "frontend/difference_network.py",
+    "frontend/difference_server.py",
+    "frontend/kinds.py",
     "frontend/reading.py",
     "frontend/state.py",
     "frontend/translate.py",
