@@ -30,8 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: argparse.Namespace) -> None:
     base.setup()
     backlogs = tuple(arguments.backlog)
-    columns = [*latency.against(RATES), *sustained.against(backlogs)]
-    result = Report("events", columns, arguments=common.facts(arguments))
+    result = Report("events", [*latency.AGAINST, *sustained.AGAINST], arguments=common.facts(arguments))
     size = Size(arguments.rounds, arguments.seconds, RATES, backlogs, arguments.idle)
     sites = [SITES[name] for name in arguments.site]
     with (
@@ -55,14 +54,14 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, help="length of one offer (default: 3)")
     parser.add_argument("--backlog", type=int, nargs="+", metavar="N", help="job files that wait (default: 2000 5000)")
     parser.add_argument("--idle", type=float, metavar="SECONDS", help="in which nothing happens (default: 60)")
-    parser.add_argument("--quick", action="store_true", help="one short round, 1,000 job files, 15 s idle")
+    parser.add_argument("--quick", action="store_true", help="one short round, 1,000 job files, 20 s idle")
     arguments = common.parse(parser, argv, PARTS, "bench-events")
     quick = arguments.quick
     arguments.site = arguments.site or list(SITES)
     arguments.rounds = arguments.rounds or (1 if quick else 3)
     arguments.seconds = arguments.seconds or (2 if quick else 3)
     arguments.backlog = arguments.backlog or ([1000] if quick else [2000, 5000])
-    arguments.idle = arguments.idle or (15 if quick else 60)
+    arguments.idle = arguments.idle or (20 if quick else 60)
     if (
         arguments.rounds < 1
         or min(arguments.seconds, arguments.idle) < 1

@@ -14,15 +14,10 @@ from bench.stats import Sample
 from ganeti_ext.errors import ExtError
 from lab.step import step
 
+_P50 = "p50, ms"
 _LATE = 0.9  # of the rate that was asked for
-
-
-def against(rates: tuple[int, ...]) -> list[Against]:
-    return [
-        Against(f"p50 at {rate}/s of {short}", f"p50 at {rate}/s, ms", title)
-        for rate in rates
-        for title, short in ((RECEIPT, "receipt"), (ROW, "row"))
-    ]
+AGAINST = (Against("p50 of receipt", _P50, RECEIPT), Against("p50 of row", _P50, ROW))
+BARS = tuple(Bar(_P50, 2, "x", floor) for floor in (RECEIPT, ROW))
 
 
 def measure(place: Place, found: Ways) -> None:
@@ -32,15 +27,14 @@ def measure(place: Place, found: Ways) -> None:
             with step(f"Latency, {site.title}, round {turn + 1} of {place.size.rounds}"):
                 for number in range(len(all_ways)):
                     for rate in place.size.rates:
-                        _turn(place, _heading(site), all_ways[(turn + number) % len(all_ways)], rate)
+                        _turn(place, _heading(site, rate), all_ways[(turn + number) % len(all_ways)], rate)
     for site in found:
         for rate in place.size.rates:
-            wanted = [Bar(f"p50 at {rate}/s, ms", 2, "x", floor) for floor in (RECEIPT, ROW)]
-            bars.tell(place.result, _heading(site), tuple(wanted))
+            bars.tell(place.result, _heading(site, rate), BARS)
 
 
-def _heading(site: Site) -> str:
-    return f"From a job file's rename to the row, {site.title}"
+def _heading(site: Site, rate: int) -> str:
+    return f"From a job file's rename to the row, {rate} renames/s, {site.title}"
 
 
 def _turn(place: Place, heading: str, way: Way, rate: int) -> None:
@@ -48,15 +42,14 @@ def _turn(place: Place, heading: str, way: Way, rate: int) -> None:
     took = latencies(written, seen)
     if lost := [event for event, late in took if late is None]:
         raise ExtError(f"{way.name}: {len(lost)} of {len(took)} statuses never came to a row, the first is {lost[0]}")
-    reached = (len(written) - 1) / (written[-1].time - written[0].time)
-    if reached < _LATE * rate:
-        place.result.note(heading, f"only {reached:.0f}/s could be written in a turn of {rate}/s: the disk is busy")
+    if (len(written) - 1) / (written[-1].time - written[0].time) < _LATE * rate:
+        place.result.note(heading, f"less than {_LATE * rate:g}/s could be written in some turns: the disk is busy")
     everything: list[float] = [1000 * late for _, late in took if late is not None]
     ends: list[float] = [1000 * late for event, late in took if late is not None and event.rank == FINAL]
     figures: dict[str, Sample] = {
-        f"p50 at {rate}/s, ms": stats.percentile(everything, 0.5),
-        f"p99 at {rate}/s, ms": stats.percentile(everything, 0.99),
-        f"p50 of ends at {rate}/s, ms": stats.percentile(ends, 0.5),
+        _P50: stats.percentile(everything, 0.5),
+        "p99, ms": stats.percentile(everything, 0.99),
+        "p50 of ends, ms": stats.percentile(ends, 0.5),
     }
     for measure, sample in figures.items():
         place.result.add(heading, measure, way.name, sample)

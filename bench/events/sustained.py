@@ -11,14 +11,9 @@ from bench.report import Against
 from lab.step import step
 
 SILENT = "ours, Ganeti is not asked"
-
-
-def against(backlogs: tuple[int, ...]) -> list[Against]:
-    return [
-        Against(f"{count:,} of {short}", _rate(count), title)
-        for count in backlogs
-        for title, short in ((RECEIPT, "receipt"), (ROW, "row"))
-    ]
+_RATE = "rows/s"
+AGAINST = (Against("of receipt", _RATE, RECEIPT), Against("of row", _RATE, ROW))
+BARS = tuple(Bar(_RATE, 0.7, "x", floor, least=True) for floor in (RECEIPT, ROW))
 
 
 def measure(place: Place, found: Ways) -> None:
@@ -34,27 +29,22 @@ def measure(place: Place, found: Ways) -> None:
                         _silent(place, site, way)
     for site in found:
         for count in place.size.backlogs:
-            wanted = [Bar(_rate(count), 0.7, "x", floor, least=True) for floor in (RECEIPT, ROW)]
-            bars.tell(place.result, _heading(site), tuple(wanted))
+            bars.tell(place.result, _heading(site, count), BARS)
 
 
-def _heading(site: Site) -> str:
-    return f"Job files that wait, to their rows, {site.title}"
-
-
-def _rate(count: int) -> str:
-    return f"{count:,} files, rows/s"
+def _heading(site: Site, count: int) -> str:
+    return f"{count:,} job files that wait, to their rows, {site.title}"
 
 
 def _turn(place: Place, site: Site, way: Way, name: str, count: int) -> None:
     done = way.drain(place, count)
     figures = {
-        _rate(count): count / done.wall,
-        f"{count:,} files, us of its sender": 1e6 * done.sender / count,
-        f"{count:,} files, us of its taker": 1e6 * done.taker / count,
+        _RATE: count / done.wall,
+        "its sender, us each": 1e6 * done.sender / count,
+        "its taker, us each": 1e6 * done.taker / count,
     }
     for measure, sample in figures.items():
-        place.result.add(_heading(site), measure, name, sample)
+        place.result.add(_heading(site, count), measure, name, sample)
 
 
 def _silent(place: Place, site: Site, way: Way) -> None:

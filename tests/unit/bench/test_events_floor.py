@@ -73,7 +73,7 @@ def test_a_backlog_has_arrived_when_its_last_row_is_there(tmp_path: Path, kind: 
     late.join()
     assert found == 3
     assert 0.1 <= at - began < 5
-    with pytest.raises(TimeoutError, match="job 5 is the newest within 0.05 s, not 6"):
+    with pytest.raises(TimeoutError, match=r"job 5 is the newest within 0.05 s, not 6"):
         inside.arrived(kind, where, "seen", 3, 4, 0.05)
     sink.keep([(7, 4)])  # without the one before it
     assert inside.arrived(kind, where, "seen", 3, 5, 0.05)[1] == 4
