@@ -21,12 +21,23 @@ Entry = Mapping[str, Any]
 _SHOWN = 60  # characters of a value in a line
 
 
+class Ended(NamedTuple):
+    """An opcode. `end` is [seconds, microseconds] of the master's clock; `code` is Ganeti's of a refusal."""
+
+    status: str
+    end: Sequence[int] | None
+    result: str
+    code: str | None
+
+
 class Job(NamedTuple):
     """A job that a row names; status None: Ganeti has no such job any more."""
 
     status: str | None
     creates: bool
     result: str
+    ops: Sequence[Ended] = ()
+    """Of each opcode: its status, and how it ended."""
 
 
 class Known(NamedTuple):
@@ -38,6 +49,8 @@ class Known(NamedTuple):
     owners: Owners
     owed: Collection[str]
     """Ids of servers that the front still has to do something about: their messages will tell."""
+    actions: Sequence[Row] = ()
+    """Opcodes of which no end was told."""
 
 
 class Snapshot(NamedTuple):
@@ -90,13 +103,14 @@ def _short(value: Any) -> str:
 
 
 def job(answer: Entry) -> Job:
-    """An entry of query/job: status, summary, opstatus, opresult; status None when there is no such job."""
+    """An entry of query/job: status, summary, opstatus, opresult, opend; status None when there is no such job."""
     if answer["status"] is None:
         return Job(None, creates=False, result="")
     creates = any(text.startswith("INSTANCE_CREATE(") for text in answer["summary"])
-    ended = zip(answer["opresult"], answer["opstatus"], strict=True)
-    said = [_words(result) for result, status in ended if status in ("error", "canceled")]
-    return Job(answer["status"], creates, " ".join(filter(None, said)))
+    each = zip(answer["opstatus"], answer["opend"], answer["opresult"], strict=True)
+    ops = [Ended(status, end, *_words(result)) for status, end, result in each]
+    said = [op.result for op in ops if op.status in ("error", "canceled") and op.result]
+    return Job(answer["status"], creates, " ".join(said), ops)
 
 
 def created_instance(summary: str) -> str | None:
@@ -105,15 +119,15 @@ def created_instance(summary: str) -> str | None:
     return name.removesuffix(")") if head == "INSTANCE_CREATE" and name else None
 
 
-def _words(result: Any) -> str:
-    """A failed opcode's result in one line.
+def _words(result: Any) -> tuple[str, str | None]:
+    """A failed opcode's result in one line, and the code of a refusal.
 
     An exception comes as [class, arguments], and those of OpPrereqError end with a code
     (ganeti/errors.py EncodeException).
     """
     match result:
         case ["OpPrereqError", [message, str(code)]]:
-            return f"{message} ({code})"
+            return f"{message} ({code})", code
         case [str(), list(arguments)]:
-            return " ".join(str(argument) for argument in arguments)
-    return str(result or "")
+            return " ".join(str(argument) for argument in arguments), None
+    return str(result or ""), None

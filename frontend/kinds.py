@@ -49,6 +49,11 @@ KINDS = (
         "the server gets what the tags say",
     ),
     Kind("task", "A server has a task whose job is over, or not known to Ganeti.", "the task is cleared"),
+    Kind(
+        "action",
+        "A job's end was not told, though it is over or not known to Ganeti.",
+        "its end counts as told, once, with all that hangs on it",
+    ),
     Kind("network-missing", "Ganeti has a network that the database has not.", "the network is added"),
     Kind("network-stale", "The database has a network that Ganeti has not.", "the network is removed"),
     Kind("network", "A network's name, subnets, gateways or tags differ.", "the network gets Ganeti's"),

@@ -14,11 +14,14 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from frontend import db, kinds
 from frontend.difference import Difference, Row, Snapshot
+from frontend.difference_action import unended
 from frontend.difference_address import addresses
 from frontend.difference_network import networks
 from frontend.difference_server import Servers
 from frontend.mend import Mender
+from frontend.mirror import Mirror
 from frontend.snapshot import Reader, RemoteApi
+from ganeti_ext import event
 from ganeti_ext.errors import ExtError
 
 log = logging.getLogger(__name__)
@@ -27,6 +30,8 @@ log = logging.getLogger(__name__)
 # have been on their way, and bring an older state for a moment. More seldom where it goes on finding something.
 _ONCE_MORE, _SELDOM = 2.0, 60.0
 _TRY_AGAIN = 2.0
+# The messages of a job that has ended may wait in a long backlog, and bring more than a comparison can.
+_AWAITED = 10.0
 # While a node does not answer, nobody knows what its instances do, and no job tells when it is back.
 _NODE_SILENT = 3.0
 _SILENT = "ERROR_nodedown"  # the instance's status, unless the node is marked offline
@@ -69,11 +74,17 @@ class Reconciler:
         self._engine, self._prefix, self._clock = engine, prefix, clock
         self._reader = Reader(engine, rapi, prefix, pause)
         self._mender = Mender(engine, clock)
+        self._mirror = Mirror(engine, prefix, clock)
+        self._ended: dict[tuple[int, int], float] = {}
+        """Since when opcodes, by job and place in it, have been seen to lack their end."""
 
     def compare(self) -> Comparison:
         known, found = self._reader.read()
         servers = Servers(known, found, self._prefix, self._clock())
-        differences = [*networks(known, found), *servers.differences(), *addresses(found)]
+        differences = [
+            *(*networks(known, found), *servers.differences(), *unended(known, found)),
+            *addresses(found),
+        ]
         return Comparison(differences, servers.busy, found.cluster, _is_silent(found))
 
     def mend(self, found: Iterable[Difference], wanted: Collection[str] = kinds.MENDABLE) -> list[Difference]:
@@ -81,7 +92,12 @@ class Reconciler:
 
         A row that changed since it was compared is left for the next time.
         """
-        done = self._mender.mend(each for each in found if each.kind in wanted)
+        chosen = [each for each in found if each.kind in wanted]
+        done = self._mender.mend(chosen)
+        for each in chosen:
+            if each.kind == "action":
+                self._mirror.take(event.encode(each.after or {}))
+                done.append(each)
         for each in done[:_LOGGED]:
             log.info("reconciled %s", each)
         if len(done) > _LOGGED:
@@ -94,6 +110,8 @@ class Reconciler:
         try:
             seen = self.compare()
             self.check_cluster(seen.cluster)
+            awaited = self._awaited(seen.found)
+            seen = seen._replace(found=[each for each in seen.found if each not in awaited])
             mended = self.mend(seen.found)
         except (ExtError, SQLAlchemyError) as err:
             self._keep(began, trigger, {}, 0, error=_first_line(err))
@@ -102,7 +120,16 @@ class Reconciler:
         self._keep(began, trigger, found, len(mended), cluster=seen.cluster)
         # Not more than a fifth of the time.
         silent = max(_NODE_SILENT, 4 * (self._clock() - began)) if seen.silent else None
-        return Report(dict(found), len(mended), not kinds.MENDABLE.isdisjoint(found), silent)
+        differs = bool(awaited) or not kinds.MENDABLE.isdisjoint(found)
+        return Report(dict(found), len(mended), differs, silent)
+
+    def _awaited(self, found: Iterable[Difference]) -> list[Difference]:
+        """Ends of jobs that were first missed so lately that their messages may still come."""
+        now, before = self._clock(), self._ended
+        rows = [(each, each.before) for each in found if each.kind == "action" and each.before]
+        self._ended = {(row["job"], row["op_index"]): now for _, row in rows}
+        self._ended.update((key, since) for key, since in before.items() if key in self._ended)
+        return [each for each, row in rows if now - self._ended[row["job"], row["op_index"]] < _AWAITED]
 
     def check_cluster(self, cluster: str) -> None:
         """ExtError when the database was last compared with another cluster: nothing of it would be right."""

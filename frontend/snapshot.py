@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from sqlalchemy import Connection, Engine, select
@@ -16,7 +16,7 @@ from ganeti_ext import tags
 LAG = 0.5
 _CHUNK = 500  # values in one condition, of SQL or of Ganeti's query language
 
-_JOB = ("id", "status", "summary", "opstatus", "opresult")
+_JOB = ("id", "status", "summary", "opstatus", "opresult", "opend")
 _INSTANCE = (
     *("name", "uuid", "ctime", "pnode", "admin_state", "oper_state", "status", "tags", "beparams"),
     *("disk.sizes", "nic.networks", "nic.networks.names", "nic.ips", "nic.macs", "nic.uuids"),
@@ -53,7 +53,7 @@ class Reader:
 
     def _once(self, deleted: Sequence[str]) -> tuple[Known, Snapshot]:
         known = self._known(deleted)
-        jobs = self._jobs(known.servers)
+        jobs = self._jobs(known)
         cluster = str(self._rapi.get("info")["uuid"])
         self._pause(LAG)
         networks = self._networks()
@@ -71,7 +71,8 @@ class Reader:
             networks = db.rows(connection, select(db.network))
             owners = reading.Owners(_names(connection, db.project), _names(connection, db.user))
             owed = frozenset(connection.execute(select(db.owed.c.server_id)).scalars())
-        return Known(servers, networks, owners, owed)
+            actions = db.rows(connection, select(db.action).where(db.action.c.ended.is_(None)))
+        return Known(servers, networks, owners, owed, actions)
 
     def _deleted(self, known: Known, found: Snapshot) -> list[str]:
         """Ids of deleted rows that stand for instances which are there, or keep their names from others."""
@@ -100,17 +101,14 @@ class Reader:
     def _networks(self) -> dict[str, dict[str, Any]]:
         return {entry["uuid"]: entry for entry in self._rapi.query("network", _NETWORK)}
 
-    def _jobs(self, servers: Iterable[Mapping[str, Any]]) -> dict[int, Job]:
+    def _jobs(self, known: Known) -> dict[int, Job]:
         """The jobs of rows that wait for one."""
-        numbers = sorted(
-            {
-                row["job"]
-                for row in servers
-                if row["deleted"] is None and row["job"] is not None and (row["task"] or row["status"] == state.BUILD)
-            }
-        )
+        numbers = {row["job"] for row in known.actions}
+        for row in known.servers:
+            if row["deleted"] is None and row["job"] is not None and (row["task"] or row["status"] == state.BUILD):
+                numbers.add(row["job"])
         found = {}
-        for chunk in _chunks(numbers):
+        for chunk in _chunks(sorted(numbers)):
             wanted = ["|", *(["=", "id", number] for number in chunk)]
             found.update({entry["id"]: difference.job(entry) for entry in self._rapi.query("job", _JOB, wanted)})
         return found

@@ -11,6 +11,7 @@ from sqlalchemy import Engine, insert, select
 from frontend import db
 from frontend.difference import Difference
 from frontend.reconcile import Reconciler
+from ganeti_ext import event
 from ganeti_ext.errors import RapiUnavailable
 from tests.unit.frontend import remote, updates
 from tests.unit.frontend.updates import BEGIN, IDENT, row
@@ -64,6 +65,7 @@ def job(status: str, opcode: str = "CREATE", number: int = 10, result: Any = Non
         "summary": [f"INSTANCE_{opcode}({updates.NAME})"],
         "opstatus": [status],
         "opresult": [result],
+        "opend": [[BEGIN + 7, 250_000] if status in event.FINAL else None],
     }
 
 
@@ -90,7 +92,8 @@ class Both:
     def __init__(self, folder: Path) -> None:
         self.engine: Engine = db.connect_writer(f"sqlite:///{folder}/front.db")
         self.rapi = FakeRapi()
-        self.reconciler = Reconciler(self.engine, self.rapi, "gx-", clock=lambda: NOW, pause=self.rapi.pause)
+        self.now = NOW
+        self.reconciler = Reconciler(self.engine, self.rapi, "gx-", clock=lambda: self.now, pause=self.rapi.pause)
 
     def add(self, **columns: Any) -> None:
         with self.engine.begin() as connection:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,10 @@ from sqlalchemy import delete, insert, select, update
 
 from frontend import db
 from frontend.difference import Difference
-from frontend.reconcile import Background
 from frontend.snapshot import LAG
-from ganeti_ext import tags
 from tests.unit.frontend import updates
-from tests.unit.frontend.cluster import CLUSTER, NOW, Both, job, network, running
-from tests.unit.frontend.updates import BEGIN, IDENT, NAME, instance
+from tests.unit.frontend.cluster import NOW, Both, job, network, running
+from tests.unit.frontend.updates import IDENT, NAME, instance
 
 OTHER = "7a1f0a52-52b4-4f0d-9d39-0a0b7c4f9c22"
 BROKEN = ["OpPrereqError", ["not enough memory on node n1", "insufficient_resources"]]
@@ -192,150 +189,6 @@ def test_each_kind_of_what_a_row_says_wrongly(both: Both, kind: str, columns: di
     assert {**both.server(), "updated": 0} == {**right, "updated": 0}
 
 
-def test_an_unknown_instance_of_ours_gets_its_row_from_its_tags(both: Both) -> None:
-    theirs = {**instance("web.example.com", tags=["by:hand"]), "nic.networks": [None]}
-    both.rapi.instances = [instance(), theirs]
-    both.rapi.networks = [network(network6="2001:db8::/64")]
-    both.mended()
-    made = both.server()
-    assert (made["name"], made["status"], made["host"]) == ("Größe 1", "ACTIVE", "n1")
-    assert (made["project_id"], made["vcpus"], made["ram"], made["disk"]) == (updates.PROJECT, 2, 512, 3)
-    assert made["created"] == BEGIN - 1000
-    assert made["nics"][0]["ip6"] == "2001:db8::a800:ff:fe12:3456"
-    assert len(both.servers()) == 1
-
-
-def test_what_tags_keep_of_a_server(both: Both) -> None:
-    facts = {**updates.FACTS, "server": OTHER, "created": "1690000000.25"}
-    meta = tags.encode_metadata({"role": "db", "note": "ä" * 90})
-    both.rapi.instances = [instance("gx-renamed", tags=[*tags.encode(facts), *meta])]
-    both.mended()
-    made = both.server(OTHER)
-    assert (made["instance"], made["created"]) == ("gx-renamed", 1690000000.25)
-    assert made["metadata"] == {"role": "db", "note": "ä" * 90}
-
-
-@pytest.mark.parametrize("named", ["by id", "by name"])
-def test_an_administrators_instance_is_the_projects_that_its_tag_names(both: Both, named: str) -> None:
-    project = {"id": OTHER, "name": "Größte Firma", "max_servers": 1, "max_cores": 1, "max_ram": 1}
-    with both.engine.begin() as connection:
-        connection.execute(insert(db.project).values(project))
-    said = tags.encode({"project": OTHER if named == "by id" else "Größte Firma"})
-    both.rapi.instances = [instance("web.example.com", tags=said)]
-    assert both.mended() == ["missing: server web.example.com: the database has no such server"]
-    (made,) = both.servers()
-    assert (made["id"], made["project_id"]) == (both.rapi.instances[0]["uuid"], OTHER)
-    assert (made["flavor_id"], made["vcpus"], made["status"]) == ("custom", 2, "ACTIVE")
-
-
-def test_an_orphan_is_only_told_of(both: Both) -> None:
-    typo, ours = tags.encode({"project": "gone firm"}), f"gx-{OTHER}"
-    both.rapi.instances = [instance(ours, tags=[]), instance("web", tags=typo), instance("other", tags=[])]
-    found = both.found()
-    assert [str(each) for each in found] == [
-        f"orphan: instance {ours}: no tag says whose it is",
-        "orphan: instance web: its tag names project 'gone firm', which there is not",
-    ]
-    assert found[0].advice == f"gnt-instance add-tags {ours} ganeti-ext:project:PROJECT, or gnt-instance remove {ours}"
-    assert both.reconciler.mend(found) == []
-    assert both.servers() == []
-
-
-def test_an_instance_that_is_being_made_is_no_orphan_and_its_server_is_being_built(both: Both) -> None:
-    both.rapi.jobs = [job("running", number=77), job("success", "STARTUP", number=78)]
-    both.rapi.instances = [instance(running=False)]
-    both.reconciler.mend(both.found())
-    made = both.server()
-    assert (made["status"], made["task"], made["job"]) == ("BUILD", "spawning", 77)
-    assert both.found() == []
-    both.rapi.jobs, both.rapi.instances = [job("success", number=77)], [instance()]
-    both.mended()
-    assert (both.server()["status"], both.server()["task"]) == ("ACTIVE", None)
-
-
-def test_tags_that_were_taken_away_take_no_server_away(both: Both) -> None:
-    both.add(**running())
-    both.rapi.instances = [instance(tags=[])]
-    (found,) = both.found()
-    assert found.kind == "untagged"
-    assert found.advice == f"gnt-instance add-tags {NAME} ganeti-ext:project:{updates.PROJECT}"
-
-
-def test_an_instance_that_is_there_again(both: Both) -> None:
-    both.add(**running(deleted=BEGIN + 5.0))
-    both.rapi.instances = [instance()]
-    assert both.mended() == [f"missing: server {NAME}: the database says that it is deleted"]
-    assert both.server()["deleted"] is None
-
-
-def test_a_row_that_was_deleted_while_ganeti_was_asked_stays_so(both: Both) -> None:
-    both.add(**running())
-    both.rapi.instances = [instance()]
-    asked = []
-
-    def removed() -> None:
-        asked.append(1)
-        if len(asked) == 1:  # removed, and told of, just after the first list was made
-            both.rapi.instances = []
-            with both.engine.begin() as connection:
-                connection.execute(update(db.server).values(deleted=NOW))
-
-    both.rapi.meanwhile = removed
-    assert both.reconciler.mend(both.found()) == []
-    assert both.server()["deleted"] == NOW
-
-
-def test_a_deleted_server_that_is_gone_is_not_even_read(both: Both) -> None:
-    both.add(**running(deleted=BEGIN + 5.0))
-    assert both.found() == []
-
-
-def test_an_instance_was_renamed(both: Both) -> None:
-    both.add(**running())
-    said = tags.encode({**updates.FACTS, "server": IDENT})
-    both.rapi.instances = [instance("gx-new", tags=said)]
-    assert both.mended() == [f"renamed: server gx-new: instance {NAME}, in Ganeti gx-new"]
-
-
-def test_names_that_two_servers_exchanged(both: Both) -> None:
-    other = f"gx-{OTHER}"
-    both.rapi.instances = [instance(), instance(other)]
-    both.mended()
-    with both.engine.begin() as connection:
-        for ident, name in ((IDENT, "x"), (OTHER, NAME), (IDENT, other)):
-            connection.execute(update(db.server).where(db.server.c.id == ident).values(instance=name))
-    both.reconciler.mend(both.found())
-    assert [(row["id"], row["instance"], row["deleted"]) for row in both.servers()] == [
-        (IDENT, NAME, None),
-        (OTHER, other, None),
-    ]
-    assert both.found() == []
-
-
-def test_an_instance_made_anew_under_an_old_name(both: Both) -> None:
-    said = tags.encode({"project": updates.PROJECT})
-    both.rapi.instances = [instance("web", tags=said, uuid=IDENT)]
-    both.mended()
-    both.rapi.instances = []
-    both.mended()
-    both.rapi.instances = [instance("web", tags=said, uuid=OTHER)]
-    assert kinds(both.found()) == ["duplicate", "missing"]
-    both.mended()
-    assert [(row["id"], row["instance"], row["deleted"]) for row in both.servers()] == [
-        (IDENT, IDENT, NOW),
-        (OTHER, "web", None),
-    ]
-
-
-def test_of_two_instances_with_one_id_the_known_one_is_the_server(both: Both) -> None:
-    said = tags.encode({**updates.FACTS, "server": IDENT})
-    both.rapi.instances = [instance("web", tags=said)]
-    both.mended()
-    both.rapi.instances = [instance("copy", tags=said), instance("web", tags=said)]
-    (found,) = both.found()
-    assert str(found) == f"orphan: instance copy: its tags say that it is server {IDENT}, which is instance web"
-
-
 def test_networks(both: Both) -> None:
     both.rapi.networks = [network(), network(uuid="u-red", name="red", map="", network="10.1.0.0/29")]
     assert [each.kind for each in both.found()][:2] == ["network-missing", "network-missing"]
@@ -393,88 +246,3 @@ def test_a_row_that_was_removed_meanwhile_stays_away(both: Both) -> None:
         connection.execute(delete(db.server))
     assert both.reconciler.mend(found) == []
     assert both.servers() == []
-
-
-def last(both: Both) -> dict[str, Any]:
-    with both.engine.connect() as connection:
-        found = db.row(connection, select(db.comparison))
-    assert found is not None
-    return found
-
-
-def test_each_comparison_is_kept(both: Both) -> None:
-    both.add(**running(host="n7"))
-    both.rapi.instances = [instance(), instance(f"gx-{OTHER}", tags=[])]
-    report = both.reconciler.run("lost")
-    assert (report.found, report.mended, report.differs) == ({"host": 1, "orphan": 1}, 1, True)
-    kept = last(both)
-    assert (kept["time"], kept["trigger"], kept["found"], kept["mended"]) == (NOW, "lost", report.found, 1)
-    assert (kept["error"], kept["cluster"]) == (None, CLUSTER)
-    assert both.reconciler.run("again").differs is False
-    both.rapi.down = True
-    background(both)
-    kept = last(both)
-    assert (kept["error"], kept["cluster"]) == ("RAPI n1:5080: connection refused", CLUSTER)
-
-
-def test_another_cluster_is_not_taken_for_ours(both: Both, caplog: pytest.LogCaptureFixture) -> None:
-    both.rapi.instances = [instance()]
-    both.reconciler.run("start")
-    both.rapi.instances, both.rapi.cluster = [], OTHER
-    background(both)
-    assert f"the database is of the cluster with UUID {CLUSTER}, and Ganeti's is {OTHER}" in caplog.text
-    assert both.server()["deleted"] is None
-    assert last(both)["cluster"] == CLUSTER
-
-
-def test_a_remote_api_that_is_down_is_one_line(both: Both, caplog: pytest.LogCaptureFixture) -> None:
-    both.rapi.down = True
-    work = Background(both.reconciler)
-    for _ in range(3):
-        wait_for(work, "start")
-        assert work.again == 2
-    assert [record.message for record in caplog.records] == [
-        "reconcile: RAPI n1:5080: connection refused; again every 2 s"
-    ]
-
-
-def test_an_answer_of_another_shape_is_one_line(both: Both, caplog: pytest.LogCaptureFixture) -> None:
-    both.rapi.instances = [{"id": "web", "uri": "/2/instances/web"}]
-    background(both)
-    assert [record.levelno for record in caplog.records] == [logging.ERROR]
-    assert "TypeError" in caplog.text or "AttributeError" in caplog.text
-
-
-def test_what_was_mended_is_looked_at_again_ever_more_seldom(both: Both) -> None:
-    work = Background(both.reconciler)
-    both.rapi.instances = [instance()]
-    waits = []
-    for node in range(7):
-        both.rapi.instances = [instance(pnode=f"n{node}")]
-        wait_for(work, "timer")
-        waits.append(work.again)
-    assert waits == [2, 4, 8, 16, 32, 60, 60]
-    wait_for(work, "timer")
-    assert work.again is None
-
-
-def test_while_a_node_is_silent_it_is_asked_again_soon(both: Both) -> None:
-    both.add(**running(power="UNKNOWN", status="UNKNOWN"))
-    both.rapi.instances = [instance(running=None)]
-    work = Background(both.reconciler)
-    wait_for(work, "timer")
-    assert work.again == 3
-    both.rapi.instances = [instance(running=None, status="ERROR_nodeoffline")]
-    wait_for(work, "timer")
-    assert work.again is None
-
-
-def background(both: Both) -> None:
-    wait_for(Background(both.reconciler), "timer")
-
-
-def wait_for(work: Background, trigger: str) -> None:
-    work.start(trigger)
-    assert work._thread is not None
-    work._thread.join(10)
-    assert not work.is_busy

@@ -107,6 +107,21 @@ def test_a_job_is_submitted_with_its_body(cluster: Cluster) -> None:
     assert headers["Content-Type"] == "application/json"
 
 
+def test_objects_are_asked_for_with_their_fields(cluster: Cluster) -> None:
+    cluster.answer = b'{"fields": [], "data": [[[0, "web"], [0, {"a": 1}]], [[0, "db"], [4, null]]]}'
+    found = cluster.rapi().query("instance", ("name", "nic.ips"))
+    assert found == [{"name": "web", "nic.ips": {"a": 1}}, {"name": "db", "nic.ips": None}]
+    ((method, path, _, body),) = cluster.asked
+    assert (method, path, body) == ("GET", "/2/query/instance?fields=name%2Cnic.ips", None)
+
+
+def test_jobs_are_asked_for_by_a_filter(cluster: Cluster) -> None:
+    cluster.answer = b'{"fields": [], "data": []}'
+    assert cluster.rapi().query("job", ("id",), ["=", "id", 7]) == []
+    ((method, path, _, body),) = cluster.asked
+    assert (method, path, body) == ("PUT", "/2/query/job", {"fields": ["id"], "qfilter": ["=", "id", 7]})
+
+
 def test_names_are_quoted_in_the_path(cluster: Cluster) -> None:
     cluster.rapi().get("instances/a b?c#d")
     assert cluster.asked[0][1] == "/2/instances/a%20b%3Fc%23d"

@@ -1,0 +1,72 @@
+"""A site of ganeti-ext-manage in a folder: its configuration, its database, its image store."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import create_engine, select
+
+from frontend import db
+from frontend.manage_base import SERVICE_USER
+from tests.unit.frontend import remote
+
+ROOT = Path(__file__).parents[2]
+MANAGE = ROOT / "frontend" / "ganeti-ext-manage"
+ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+
+
+class Manage:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.config = remote.configure(folder)
+        (folder / "store" / "images").mkdir(parents=True)
+
+    def argv(self, *args: str) -> list[str]:
+        return [sys.executable, "-I", str(MANAGE), "--config", str(self.config), *args]
+
+    def run(self, *args: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.argv(*args),
+            input=stdin, env=ENVIRONMENT, capture_output=True, text=True, timeout=30, check=False,
+        )  # fmt: skip
+
+    def ok(self, *args: str, stdin: str = "") -> str:
+        done = self.run(*args, stdin=stdin)
+        assert (done.returncode, done.stderr) == (0, ""), done
+        return done.stdout
+
+    def refused(self, *args: str, code: int = 1, stdin: str = "") -> str:
+        done = self.run(*args, stdin=stdin)
+        assert (done.returncode, done.stdout) == (code, ""), done
+        assert "Traceback" not in done.stderr
+        return done.stderr
+
+    def rows(self, table: Any) -> list[dict[str, Any]]:
+        engine = create_engine(f"sqlite:///{self.folder}/front.db")
+        with engine.connect() as connection:
+            found = db.rows(connection, select(table))
+        engine.dispose()
+        return found
+
+    def stored(self) -> list[str]:
+        return sorted(path.name for path in (self.folder / "store" / "images").iterdir())
+
+
+@contextlib.contextmanager
+def site() -> Iterator[Manage]:
+    """In a folder of the services' user, where there is one: what root makes must be that user's."""
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own are closed to others
+        made = Manage(Path(folder))
+        if os.geteuid() == 0:
+            with contextlib.suppress(LookupError):
+                shutil.chown(folder, SERVICE_USER, SERVICE_USER)
+                made.folder.chmod(0o2750)  # as the package makes the outbox's directory
+        yield made
