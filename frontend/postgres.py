@@ -53,7 +53,7 @@ def arguments(query: Mapping[str, Sequence[str] | str]) -> dict[str, Any]:
 @contextlib.contextmanager
 def patience(seconds: float) -> Iterator[None]:
     """Within the block this thread waits longer for an answer: a new index takes its time."""
-    before = getattr(_own, "answer", _ANSWER)
+    before = getattr(_own, "answer", None)
     _own.answer = seconds
     try:
         yield
@@ -65,7 +65,7 @@ def _wait(connection: Any) -> None:
     ready = select.poll()
     while (state := connection.poll()) != extensions.POLL_OK:
         is_setup = connection.status == extensions.STATUS_SETUP
-        seconds = _CONNECT if is_setup else getattr(_own, "answer", _ANSWER)
+        seconds = _CONNECT if is_setup else getattr(_own, "answer", None) or _ANSWER
         ready.register(connection.fileno(), select.POLLIN if state == extensions.POLL_READ else select.POLLOUT)
         if not ready.poll(seconds * 1000):
-            raise psycopg2.OperationalError(f"no answer within {seconds:.0f} s")
+            raise psycopg2.OperationalError(f"no answer within {seconds:g} s")
