@@ -10,7 +10,7 @@ from bench import arguments as common
 from bench.alone import exit_code
 from bench.bars import OURS
 from bench.result import Result
-from bench.storage import cow, extents, rbd, servers, traffic
+from bench.storage import cow, extents, guest, rbd, servers, traffic
 from bench.storage.place import Bench, Size, bench
 from bench.storage.share import KINDS
 from lab import base
@@ -21,6 +21,7 @@ PARTS: Mapping[str, Callable[[Bench], None]] = {
     "rbd": rbd.measure,
     "cow-io": traffic.cow,
     "rbd-io": traffic.rados,
+    "guest-io": guest.measure,
     "servers": servers.measure,
 }
 
