@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from frontend import db
+from frontend import db, owed
 from frontend.counts import Counts
 from ganeti_ext.metric import Family, Sample, counter, counts, gauge
 from ganeti_ext.question import Questions
@@ -75,10 +75,8 @@ def make(facts: Facts) -> tuple[Questions, Tail]:
 def _of_database(connection: Connection) -> Iterator[Family]:
     letters = connection.execute(select(func.count()).select_from(db.dead_letter)).scalar_one()
     yield gauge(f"{_PREFIX}_dead_letters", "Messages that were laid aside, for an administrator", letters)
-    owed = connection.execute(select(db.owed.c.what, func.count()).group_by(db.owed.c.what)).all()
-    what = {"create": 0, "remove": 0, **{row[0]: row[1] for row in owed}}
-    about = "Jobs that are still to be sent to Ganeti"
-    yield Family(f"{_PREFIX}_owed_jobs", "gauge", about, [Sample(n, {"what": name}) for name, n in what.items()])
+    about = "Servers for which a job is still to be sent to Ganeti"
+    yield gauge(f"{_PREFIX}_owed_servers", about, len(owed.waiting(connection)))
     last = connection.execute(select(db.comparison)).mappings().first()
     if last is not None:
         found = {str(kind): float(count) for kind, count in last["found"].items()}

@@ -77,19 +77,19 @@ def test_what_is_not_known_is_left_out(world: World) -> None:
     found = world.metrics()
     assert not {("waiting_messages",), ("lag_seconds",), ("last_event_timestamp_seconds",)} & set(found)
     assert not [key for key in found if key[0].startswith(("comparison", "discrepancies", "probe"))]
-    assert (found[("dead_letters",)], found[("owed_jobs", "create")], found[("owed_jobs", "remove")]) == (0, 0, 0)
+    assert (found[("dead_letters",)], found[("owed_servers",)]) == (0, 0)
     assert found[("database_up",)] == 1
 
 
 def test_what_the_database_knows(world: World) -> None:
-    for number in range(2):
-        put(world.engine, db.owed, id=str(number), server_id="s", what="create", tries=0, due=0.0)
+    for what, tries in (("create", 0), ("create", 1), ("remove", 0)):  # the first one is merely kept
+        put(world.engine, db.owed, id=f"{what}{tries}", server_id=f"{what}{tries}", what=what, tries=tries, due=0.0)
     put(world.engine, db.dead_letter, digest="d", body="b", reason="r", time=0.0, tries=1)
     put(world.engine, db.comparison, id=1, time=900.0, seconds=1.5, found={"power": 2}, mended=1, trigger="timer")
     put(world.engine, db.probe, id="a", sent=800.0, received=801.0)
     put(world.engine, db.probe, id="b", sent=950.0, received=950.25)
     found = world.metrics()
-    assert (found[("owed_jobs", "create")], found[("dead_letters",)]) == (2, 1)
+    assert (found[("owed_servers",)], found[("dead_letters",)]) == (2, 1)
     assert found[("discrepancies", "power")] == 2
     assert (found[("comparison_timestamp_seconds",)], found[("comparison_duration_seconds",)]) == (900, 1.5)
     assert (found[("comparison_failed",)], found[("comparison_mended",)]) == (0, 1)
