@@ -26,7 +26,7 @@ QUEUE = kombu.Queue(
     "ganeti-ext-front", [kombu.binding(EXCHANGE, routing_key=key) for key in event.BINDINGS], durable=True
 )
 PREFETCH = 200
-_CONNECT_TIMEOUT = 4  # seconds: a signal has to wait as long
+_CONNECT_TIMEOUT = 2  # seconds: a signal has to wait as long, and who is back within it is tried again late
 _ANSWER_TIMEOUT = 5
 # A broker that is frozen is given up after two of these.
 _HEARTBEAT = 5

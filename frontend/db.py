@@ -85,7 +85,10 @@ def connect_writer(url: str) -> Engine:
     SELECT ... FOR UPDATE locks the row; SQLite has no such thing, so there BEGIN locks the file.
     """
     engine = connect(url)
+    engine.dispose()  # connections from before these listeners
     if engine.dialect.name == "sqlite":
+        # FULL: what was taken is forgotten at its source, and must outlive a loss of power, too.
+        event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=FULL"))
         event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
     return engine
 

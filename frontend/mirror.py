@@ -47,6 +47,7 @@ class Mirror:
     ) -> None:
         self._engine, self._prefix, self._clock = engine, prefix, clock
         self._seen, self._compare = seen, compare
+        self._term: int | None = None
         self._handlers: Mapping[str, Handler] = {
             event.OP_STATUS: mirror_server.apply,
             event.NETWORK_STATUS: mirror_network.apply,
@@ -135,6 +136,7 @@ class Mirror:
             call()
         for message, changed in taken:
             self._seen(message, "applied" if changed else "skipped")
+            self._follow_master(message.get("seq"))
         for body, why in bad:
             shown = body[:_SHOWN] if isinstance(body, str) else body[:_SHOWN].decode(errors="replace")
             log.error("message laid aside, %s: %s", why, shown)
@@ -171,6 +173,13 @@ class Mirror:
 
         rows.after.append(tell)
         return True
+
+    def _follow_master(self, seq: list[int] | None) -> None:
+        """A new master tells anew what he finds, and may know less of it than the one before."""
+        if seq is not None and (self._term is None or seq[0] > self._term):
+            if self._term is not None:
+                self._compare("master")
+            self._term = seq[0]
 
     def _lay_aside(self, body: Body, failure: Exception, tries: int) -> None:
         bad = (body, letters.reason(failure))

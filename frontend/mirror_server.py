@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from frontend import actions, db, reading, state
+from frontend import actions, db, owed, reading, state
 from frontend.rows import Row, Rows
 from ganeti_ext import tags
 
@@ -52,17 +52,19 @@ def apply(rows: Rows, message: state.Message) -> bool:
     if row is None:
         log.debug("%s of %s: none of ours", message["operation"], message["instance"])
         return False
-    changes = dict(_advance(rows, row, message) or {})
+    # Called with the row locked, and again for a message that is told again.
+    again = owed.after(rows.connection, row, message)
+    changes = dict(_advance(rows, row, message, again=again) or {})
     changes.update(_made_earlier({**row, **changes}, message))
     _write(rows, row, changes, f"job {message['order'][2]} {message['operation']} {message['status']}")
     return bool(changes) or born
 
 
-def _advance(rows: Rows, row: Row, message: state.Message) -> Mapping[str, Any] | None:
+def _advance(rows: Rows, row: Row, message: state.Message, *, again: bool = False) -> Mapping[str, Any] | None:
     said = tuple((message.get("instance_state") or {}).get("tags") or ())
     owners = rows.owners() if said and _names_an_owner(said) else None
     subnets6 = rows.subnets6() if message.get("instance_nics") else {}
-    return state.advance(row, message, subnets6, owners)
+    return state.advance(row, message, subnets6, owners, again=again)
 
 
 def progress(rows: Rows, message: state.Message) -> bool:

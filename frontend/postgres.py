@@ -15,7 +15,7 @@ from typing import Any
 import psycopg2
 from psycopg2 import extensions
 
-_CONNECT = 4.0  # seconds
+_CONNECT = 2.5  # seconds
 _ANSWER = 8.0
 
 # libpq-connect(3): a machine that is gone is noticed within 10 s also when nothing is being asked.

@@ -219,3 +219,9 @@ def test_garbage_replayed_stays_what_it_is(made: Made) -> None:
     assert failed is not None
     assert failed.startswith("JSONDecodeError")
     assert [row["tries"] for row in made.rows(db.dead_letter)] == [2]
+
+
+def test_what_was_taken_outlives_a_loss_of_power(made: Made) -> None:
+    with made.engine.connect() as connection:
+        assert connection.execute(text("PRAGMA synchronous")).scalar() == 2  # FULL
+        assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"

@@ -187,3 +187,21 @@ def test_after_a_rename_messages_under_the_old_name_are_its_too(mirror: Mirror, 
     found = rows(engine, db.server)
     assert [(one["instance"], one["status"]) for one in found] == [("web", "SHUTOFF")]
     assert {one["server_id"] for one in rows(engine, db.action)} == {updates.IDENT}
+
+
+def test_a_new_master_asks_for_a_comparison(mirror: Mirror, compared: list[str]) -> None:
+    tell(mirror, op("STARTUP", "running", seq=[3, 100]), op("STARTUP", "success", seq=[3, 101]))
+    assert compared == []  # the consumer has just begun, and compares anyway
+    tell(mirror, op("SHUTDOWN", "running", job=11, seq=[4, 7]), op("SHUTDOWN", "success", job=11, seq=[4, 8]))
+    tell(mirror, op("REBOOT", "success", job=9, seq=[3, 99]))
+    assert compared == ["master"]
+
+
+def test_a_create_that_is_submitted_again_is_not_broken(mirror: Mirror, engine: Engine) -> None:
+    add(engine, db.server, **row())
+    add(engine, db.owed, id="o", server_id=updates.IDENT, what="create", body="x", job=10, tries=0, due=NOW)
+    tell(mirror, create("error", at=5, result="no room", error_code="temp_insufficient_resources"))
+    found = rows(engine, db.server)[0]
+    assert (found["status"], found["fault"], found["task"]) == ("BUILD", None, "spawning")
+    assert [(one["tries"], one["job"]) for one in rows(engine, db.owed)] == [(1, 10)]
+    assert [(one["status"], one["message"]) for one in rows(engine, db.action)] == [("error", "no room")]
