@@ -1,8 +1,8 @@
 """Asks Ganeti about the objects of final messages, in threads of its own: what reads the job queue never waits.
 
 What luxid does not know yet is asked again, and a node that does not answer holds up the messages about its own
-instances alone. Messages about one object come out in the order in which they came in, so that none carries an older
-answer than one before it. What was not told yet when we die is read again from the queue.
+instances alone. Messages about one object come out in the order in which they came in: of two, the second is never told
+when the first is not, should we die. What was not told yet then is read again from the queue.
 """
 
 from __future__ import annotations
@@ -198,7 +198,8 @@ class Asker:
         self._counts.asked += 1
         self._counts.unanswered += running is None
         for item in items:
-            enrich.add_running(item, (running or {}).get(enrich.subject(item.message)))
+            if running is not None and enrich.subject(item.message) in running:
+                enrich.add_running(item, running[enrich.subject(item.message)])
         self._with_nodes.difference_update(map(enrich.key, items))
         self._finish(items)
         waiting = self._nodes.pop(node)

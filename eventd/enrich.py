@@ -24,8 +24,14 @@ _UNMARKED = frozenset((
 ))  # fmt: skip
 # These do not start or stop an instance, so its node need not be asked.
 _KEEPS_RUNNING = frozenset(("OP_TAGS_SET", "OP_TAGS_DEL", "OP_INSTANCE_SET_PARAMS", "OP_INSTANCE_GROW_DISK"))
-# Nor after the success of these, which says it: to ask the node would only make the message late.
-_SAYS_RUNNING = frozenset(("OP_INSTANCE_STARTUP", "OP_INSTANCE_SHUTDOWN", "OP_INSTANCE_REBOOT"))
+# Nor after the success of these, which says it, if the instance is still to be as they left it: to ask the node would
+# only make the message late.
+_SAYS_RUNNING = {
+    "OP_INSTANCE_STARTUP": "up",
+    "OP_INSTANCE_REBOOT": "up",
+    "OP_INSTANCE_CREATE": "up",
+    "OP_INSTANCE_SHUTDOWN": "down",
+}
 _REMOVES = frozenset(("OP_INSTANCE_REMOVE", "OP_NETWORK_REMOVE"))
 
 # luxid sees a change of the configuration up to 0.25 s late (ConfigReader.hs, Constants.hs
@@ -83,12 +89,11 @@ def node(item: News, rows: Rows) -> str:
     row = rows.get(subject(item.message))
     if row is None or item.message["type"] != OP_STATUS or item.message["operation"] in _KEEPS_RUNNING:
         return ""
-    fields = item.message["job_fields"]
-    if item.status == "success" and not fields.get("dry_run"):
-        operation = item.message["operation"]
-        if operation in _SAYS_RUNNING or (operation == "OP_INSTANCE_CREATE" and fields.get("start")):
-            return ""
-    pnode: str = row["instance_state"]["pnode"] or ""
+    state, dry_run = row["instance_state"], item.message["job_fields"].get("dry_run")
+    left = _SAYS_RUNNING.get(item.message["operation"])
+    if item.status == "success" and not dry_run and state["admin_state"] == left:
+        return ""
+    pnode: str = state["pnode"] or ""
     return pnode
 
 

@@ -126,8 +126,7 @@ class Follower:
         since = 0.0 if self._cursors.is_mine else self._clock() - self._recent
         if since:
             self._skip_old(archived - queued, since)
-        # The newest first: after a failover most of the older ones were told by another node.
-        unknown = sorted((queued | archived | self._cursors.open_jobs()) - self._done, reverse=True)
+        unknown = sorted((queued | archived | self._cursors.open_jobs()) - self._done)
         told = 0
         for start in range(0, len(unknown), _BATCH):
             told += self._tell(unknown[start : start + _BATCH], since)
@@ -151,7 +150,9 @@ class Follower:
                 found += self._news(job)
             if job.is_final:
                 ended.add(job_id)
-        found.sort(key=_order)
+        # By number, as the clock may have been set back.
+        found.sort(key=lambda item: (item.message["jobId"], item.message["op_index"]))
+        self._sequence.stamp((item.message for item in found), int(self._clock() * 1e6))
         asked = self._to_ask(found)
         self._put([item for item in found if id(item.message) not in asked])
         self._change(self._cursors.forget(old))
@@ -183,14 +184,13 @@ class Follower:
         self, first: list[News], again: Iterable[News] = (), more: Mapping[str, str | None] = MappingProxyType({})
     ) -> None:
         """Messages that are told for the first time, and those that are told again with what was missing."""
-        found = sorted([*first, *again], key=_order)
+        found = sorted([*first, *again], key=lambda item: item.message["seq"])
         if not found:
             return
         told: dict[str, str | None] = {item.cursor: item.status for item in first}
         changes = tagged.changes(first) if self._owe else []
-        messages = [item.message for item in found]
-        numbered = self._sequence.stamp(messages, int(self._clock() * 1e6))
-        self._spool.put(messages, {**told, **tagged.records(changes), **numbered, **more})
+        cursors = {**told, **tagged.records(changes), **self._sequence.cursor(), **more}
+        self._spool.put([item.message for item in found], cursors)
         self._cursors.update(told)
         if self._owe and changes:
             self._owe(changes)
@@ -236,9 +236,11 @@ class Follower:
 
     def _ask_again(self) -> None:
         """What an eventd before this one, or this one before it lost the master's role, told without Ganeti's word."""
-        for cursor in self._unread.cursors():
+        for cursor, seq in self._unread.numbers().items():
             job = self._load(int(cursor.partition("/")[0]))
             items = [item for item in news(job, {}, self.cluster) if item.cursor == cursor] if job else []
+            for item in items:
+                item.message["seq"] = seq
             if items:
                 self._asker.ask(items)
             else:
@@ -274,8 +276,3 @@ class Follower:
         if cursors:
             self._spool.put([], cursors)
             self._cursors.update(cursors)
-
-
-def _order(item: News) -> list[int]:
-    order: list[int] = item.message["order"]
-    return order

@@ -44,6 +44,11 @@ class Ganeti:
         """Whether this node is the master; a node outside any cluster is not."""
         return ssconf(self._data, MASTER_FILE) == self.own_name
 
+    def role(self) -> tuple[str, bool, str]:
+        """This node's name, whether it is the master, and the master's name, "" when unknown."""
+        master = ssconf(self._data, MASTER_FILE)
+        return self.own_name, master == self.own_name, master
+
     def cluster(self) -> str:
         """The cluster's name, "" when unknown."""
         return ssconf(self._data, CLUSTER_FILE)

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from eventd import questions
 from eventd.asking import Asker
 from eventd.counts import Counts
 from eventd.follow import Follower
@@ -22,6 +23,7 @@ from eventd.settings import Settings, load
 from eventd.spool import Spool
 from eventd.telling import Teller
 from eventd.watch import Watch
+from ganeti_ext.control import Control
 from ganeti_ext.errors import ExtError
 from ganeti_ext.outbox import Outbox
 from ganeti_ext.service import Loop, log_to_journal
@@ -73,7 +75,7 @@ class Daemon:
         self._loop.add(self._asker.answered, self._collect)
         self._loop.add(self._asker.ended, _thread_died)
         self._asker.start()
-        stop = self._publish()
+        stop, close = self._publish(), self._listen()
         if self._teller:
             self._loop.add(self._teller.ended, _thread_died)
             self._teller.start()
@@ -82,6 +84,7 @@ class Daemon:
             self._safely(self._notes.scan)
             self._loop.run()
         finally:
+            close()
             stop()
             self._asker.stop()
             if self._teller:
@@ -100,6 +103,18 @@ class Daemon:
         self._loop.add(publisher.reconnected, lambda: self._reconnected(publisher))
         publisher.start()
         return publisher.stop
+
+    def _listen(self) -> Callable[[], None]:
+        """Answer questions from now on; what ends it."""
+        settings = self._settings
+        if not settings.control:
+            return lambda: None
+        facts = questions.Facts(
+            self.counts, self.spool, settings.outbox_limit, len(settings.brokers), self._ganeti.role
+        )
+        answers, tail = questions.make(facts)
+        self.counts.watchers.append(tail)
+        return Control(settings.control, answers.begin, self._loop, group="ganeti-ext").close
 
     def _reconnected(self, publisher: Publisher) -> None:
         """Nothing should be missing then; but an outage is when a queue may have been put back or a disk mended."""

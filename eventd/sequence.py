@@ -1,8 +1,8 @@
 """The order in which eventd saw things, which no clock decides: [term, number]. Pure.
 
 The master's clock may be set back, and a later job may run before an earlier one. But one eventd sees the statuses of
-jobs as they come, and asks Ganeti in between; and a later master has a greater term than one before it, also than
-one that does not know yet that it is none any more.
+jobs as they come; and a later master has a greater term than one before it, also than one that does not know yet that
+it is none any more. A number is given when a status is seen: what Ganeti is asked after that is newer than it.
 """
 
 from __future__ import annotations
@@ -25,16 +25,15 @@ class Sequence:
         """This node is the master of this term; None when it is not known: then that of before goes on."""
         self.term = max(self.term, term or 0)
 
-    def stamp(self, messages: Iterable[dict[str, Any]], now: int) -> dict[str, str | None]:
-        """Give each its number, in this order; the change of the cursor. `now` is in microseconds since the epoch.
+    def stamp(self, messages: Iterable[dict[str, Any]], now: int) -> None:
+        """Give each its number, in this order; `now` is in microseconds since the epoch.
 
         Numbers are times where that can be, so that they go on rising where the outbox was lost.
         """
-        number = self._number
         for message in messages:
-            number = max(number + 1, now)
-            message["seq"] = [self.term, number]
-        if number == self._number:
-            return {}
-        self._number = number
-        return {CURSOR: f"{self.term} {number}"}
+            self._number = max(self._number + 1, now)
+            message["seq"] = [self.term, self._number]
+
+    def cursor(self) -> dict[str, str | None]:
+        """To be put with the messages."""
+        return {CURSOR: f"{self.term} {self._number}"}

@@ -31,6 +31,7 @@ class Settings:
     noded_certificate: str = "/var/lib/ganeti/server.pem"
     client_certificate: str = "/var/lib/ganeti/client.pem"
     hook_timeout: float = 60.0
+    control: str = "/run/ganeti-ext/eventd/control"
     log_level: str = "INFO"
 
     @property

@@ -15,31 +15,39 @@ _CURSOR = "unread/"
 
 
 class Unread:
-    """By object, the cursor (JOB/OP) of its newest message."""
+    """By object, the cursor (JOB/OP) of its newest message, and that message's place in the order (sequence.py)."""
 
     def __init__(self, stored: Mapping[str, str]) -> None:
-        self._owed = {value: name.removeprefix(_CURSOR) for name, value in stored.items() if name.startswith(_CURSOR)}
+        self._owed: dict[str, str] = {}
+        self._numbers: dict[str, list[int]] = {}
+        for name, value in stored.items():
+            if name.startswith(_CURSOR):
+                term, number, object_ = value.split(" ", 2)
+                self._owed[object_] = name.removeprefix(_CURSOR)
+                self._numbers[self._owed[object_]] = [int(term), int(number)]
 
     def __len__(self) -> int:
         return len(self._owed)
 
     def __contains__(self, cursor: str) -> bool:
-        return cursor in self._owed.values()
+        return cursor in self._numbers
 
-    def cursors(self) -> set[str]:
-        return set(self._owed.values())
+    def numbers(self) -> dict[str, list[int]]:
+        """`seq` by cursor."""
+        return dict(self._numbers)
 
     def note(self, item: News) -> dict[str, str | None]:
         """It is told without; the change of the outbox's cursors."""
-        name = key(item)
+        name, seq = key(item), item.message["seq"]
         before = self._owed.get(name)
+        forgotten = self.settle(before) if before is not None else {}
         self._owed[name] = item.cursor
-        forgotten: dict[str, str | None] = {} if before is None else {_CURSOR + before: None}
-        return forgotten | {_CURSOR + item.cursor: name}
+        self._numbers[item.cursor] = seq
+        return forgotten | {_CURSOR + item.cursor: f"{seq[0]} {seq[1]} {name}"}
 
     def settle(self, cursor: str) -> dict[str, str | None]:
         """It is told with it, or cannot be read any more."""
-        names = [name for name, owed in self._owed.items() if owed == cursor]
-        for name in names:
-            del self._owed[name]
-        return {_CURSOR + cursor: None} if names else {}
+        if self._numbers.pop(cursor, None) is None:
+            return {}
+        self._owed = {name: owed for name, owed in self._owed.items() if owed != cursor}
+        return {_CURSOR + cursor: None}

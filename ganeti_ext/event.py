@@ -16,7 +16,7 @@ OP_STATUS, NETWORK_STATUS, NODE_STATUS, GROUP_STATUS and CLUSTER_STATUS tell of 
     order             [seconds, microseconds, jobId, op_index, rank of the status]: all from the job file, so
                       of the master's clock alone, which may be set back
     seq               [term, number]: what was seen later, by the later master, is greater; compare as a list. No
-                      clock decides. A message that is told once more has another one
+                      clock decides. What Ganeti was asked (read_at) is newer than that
     began             [seconds, microseconds] when the opcode began its work, or null
     logmsg            text of the last log entry, or null
     result            node names of a creation, new name of a renaming, else null; for a failure a readable line
@@ -32,7 +32,7 @@ knows no such instance: instance_nics[] {name, network, ip, mac, mode, link, uui
 uuid}, instance_state {uuid, ctime, admin_state, pnode, tags[], beparams {vcpus, minmem, maxmem}, oper_state}; there is
 no oper_state when the node was not asked, and null is that of a silent node. NETWORK_STATUS likewise read_at and
 network_data {name, uuid, subnet, gateway, subnet6, gateway6, mac_prefix, tags[], groups[] [name, mode, link, vlan]}.
-A final message that went without read_at comes once more, with it, when Ganeti answers.
+A final message that went without read_at comes once more, with it and the same seq, when Ganeti answers.
 
 HEARTBEAT has the keys of an opcode and `probe`: of a dry-run OP_TAGS_SET on the cluster whose only tag is
 HEARTBEAT_TAG and the probe, in place of CLUSTER_STATUS and once a job, at its final status.

@@ -45,7 +45,7 @@ class Node:
         keys = {
             "outbox": self.path / "state/outbox.db", "job_queue": self.path / "queue", "spool": self.path / "notes",
             "data_directory": self.path / "data", "query_socket": self.path / "no-luxid", "node_name": OWN_NAME,
-            "recent_hours": "100000000", **more,
+            "recent_hours": "100000000", "control": "", **more,
         }  # fmt: skip
         lines = ["[eventd]", *(f"{key} = {value}" for key, value in keys.items())]
         (self.path / "eventd.conf").write_text("\n".join(lines))

@@ -23,14 +23,14 @@ class Ganeti:
 
     def __init__(self) -> None:
         self.rows: dict[str, dict[str, Any]] | None = {}
-        self.states: dict[str, bool | None] = {}
+        self.states: dict[str, bool | None] | None = {}
         self.gates: dict[str, threading.Event] = {}
         self.asked: list[list[str]] = []
         self.nodes_asked: list[list[str]] = []
 
     def add(self, name: str, mtime: float = T0 + 1000, pnode: str = "node1") -> None:
         assert self.rows is not None
-        self.rows[name] = {"mtime": mtime, "instance_state": {"pnode": pnode}}
+        self.rows[name] = {"mtime": mtime, "instance_state": {"pnode": pnode, "admin_state": "up"}}
 
     def instances(self, names: Iterable[str]) -> dict[str, dict[str, Any]] | None:
         self.asked.append(sorted(names))
@@ -46,7 +46,7 @@ class Ganeti:
         for name in wanted:
             if name in self.gates:
                 assert self.gates[name].wait(20)
-        return {name: self.states.get(name) for name in wanted}
+        return self.states and {name: self.states.get(name) for name in wanted}
 
 
 @pytest.fixture
@@ -133,6 +133,17 @@ def test_a_node_that_is_silent_holds_up_its_own_alone(asker: Asker, ganeti: Gane
     assert jobs(collect(asker, 2)) == [1, 5]
 
 
+def test_without_an_answer_about_the_node_nothing_is_said_of_it(
+    asker: Asker, ganeti: Ganeti, ended: Callable[..., News]
+) -> None:
+    ganeti.add("a")
+    ganeti.states = None
+    asker.ask([ended(1, "a")])
+    (item,) = collect(asker, 1)
+    assert ganeti.nodes_asked == [["a"]]
+    assert item.message["instance_state"] == {"pnode": "node1", "admin_state": "up"}
+
+
 def test_what_luxid_does_not_know_yet_holds_up_its_own_alone(
     asker: Asker, ganeti: Ganeti, clock: Clock, ended: Callable[..., News]
 ) -> None:
@@ -144,7 +155,7 @@ def test_what_luxid_does_not_know_yet_holds_up_its_own_alone(
     clock.now = T0 + 42.1
     (item,) = collect(asker, 1)
     assert item.message["read_at"][1] in (0, 99999, 100000)
-    assert item.message["instance_state"] == {"pnode": "node1"}
+    assert item.message["instance_state"] == {"pnode": "node1", "admin_state": "up"}
 
 
 def test_messages_about_one_object_keep_their_order(asker: Asker, ganeti: Ganeti, ended: Callable[..., News]) -> None:

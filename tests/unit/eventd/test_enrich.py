@@ -107,12 +107,12 @@ def test_a_modification_that_failed_may_have_done_a_part(as_if: Callable[..., Ne
     ("opcode", "status", "fields", "asked"),
     [
         ("OP_INSTANCE_STARTUP", "success", {}, ""),
+        ("OP_INSTANCE_REBOOT", "success", {}, ""),
         ("OP_INSTANCE_STARTUP", "success", {"dry_run": True}, "node1"),
         ("OP_INSTANCE_STARTUP", "error", {}, "node1"),
-        ("OP_INSTANCE_SHUTDOWN", "success", {}, ""),
+        ("OP_INSTANCE_SHUTDOWN", "success", {}, "node1"),
         ("OP_INSTANCE_REBOOT", "canceled", {}, "node1"),
-        ("OP_INSTANCE_CREATE", "success", {"start": True}, ""),
-        ("OP_INSTANCE_CREATE", "success", {"start": False}, "node1"),
+        ("OP_INSTANCE_CREATE", "success", {}, ""),
         ("OP_INSTANCE_MIGRATE", "success", {}, "node1"),
         ("OP_INSTANCE_SET_PARAMS", "error", {}, ""),
         ("OP_INSTANCE_GROW_DISK", "success", {}, ""),
@@ -126,6 +126,14 @@ def test_a_node_is_asked_where_the_job_does_not_say_what_runs(
     assert enrich.node(item, {SERVER: row()}) == asked
     assert enrich.node(item, {}) == ""
     assert enrich.node(item, {SERVER: row(pnode="")}) == ""
+
+
+def test_it_is_asked_too_where_another_job_left_the_instance_otherwise(as_if: Callable[..., News]) -> None:
+    stopped = row()
+    stopped["instance_state"]["admin_state"] = "down"
+    rows = {SERVER: stopped}
+    asked = {name: enrich.node(as_if(f"OP_INSTANCE_{name}"), rows) for name in ("STARTUP", "CREATE", "SHUTDOWN")}
+    assert asked == {"STARTUP": "node1", "CREATE": "node1", "SHUTDOWN": ""}
 
 
 def test_networks_have_no_node(found: Found) -> None:

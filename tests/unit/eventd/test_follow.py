@@ -155,11 +155,11 @@ def test_a_file_that_is_gone_when_we_come_is_no_error(
     assert (told(outbox), caplog.records) == ([], [])
 
 
-def test_a_batch_is_told_in_the_order_of_what_happened(queue_directory: Any, outbox: Outbox, start: Start) -> None:
+def test_a_batch_is_told_in_the_order_of_the_jobs(queue_directory: Any, outbox: Outbox, start: Start) -> None:
     queue_directory.put("remove-success", 50)
     queue_directory.put("create-success", 60)
-    start().changed(["job-50", "job-60"])
-    assert told(outbox) == [(60, 0, "success"), (50, 0, "success")]
+    start().changed(["job-60", "job-50"])
+    assert told(outbox) == [(50, 0, "success"), (60, 0, "success")]
 
 
 def test_a_large_archive_is_read_once(queue_directory: Any, outbox: Outbox, start: Start, clock: Clock) -> None:
