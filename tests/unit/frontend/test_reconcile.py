@@ -11,6 +11,7 @@ from sqlalchemy import delete, insert, select, update
 
 from frontend import db
 from frontend.difference import Difference
+from frontend.kinds import KINDS
 from frontend.snapshot import LAG
 from tests.unit.frontend import updates
 from tests.unit.frontend.cluster import NOW, Both, job, network, running
@@ -246,3 +247,12 @@ def test_a_row_that_was_removed_meanwhile_stays_away(both: Both) -> None:
         connection.execute(delete(db.server))
     assert both.reconciler.mend(found) == []
     assert both.servers() == []
+
+
+def test_every_kind_is_documented() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "reconcile.md").read_text()
+    assert [kind.name for kind in KINDS if f"`{kind.name}`" not in page] == []
+    fixed = [
+        line.split("`")[1] for line in page.splitlines() if line.startswith("| `") and line.endswith("| \N{EN DASH} |")
+    ]
+    assert sorted(fixed) == sorted(kind.name for kind in KINDS if not kind.mendable)
