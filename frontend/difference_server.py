@@ -29,6 +29,8 @@ class Servers:
         self._rows = {row["id"]: row for row in known.servers}
         self._by_instance = {row["instance"]: row for row in known.servers}
         self._usurped: set[str] = set()
+        # A lost end of a create is told as a message (difference_action.py), and that may mean to try once more.
+        self._told = {action["job"] for action in known.actions if action["operation"] == state.CREATE}
         self._subnets6 = {net["name"]: net["network6"] for net in found.networks.values()}
         self._claims, self._orphans = self._claimed()
         self.busy: list[Row] = []
@@ -151,6 +153,9 @@ class Servers:
             yield from _by_kind(name, row, changes)
             return
         if job is not None and row["power"] is None and not removed and _never_made(job):
+            if job.status is not None and row["job"] in self._told:
+                self.busy.append(row)
+                return
             fault = _fault(row, job)
             yield Difference("build", "server", name, row, {"fault": fault, "task": None}, fault)
             return

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection, Engine, select
 
-from frontend import db, difference, reading, state
+from frontend import db, difference, owed, reading, state
 from frontend.difference import Job, Known, Snapshot
 from ganeti_ext import tags
 
@@ -70,9 +70,9 @@ class Reader:
             servers += rows_in(connection, server.id, deleted, server.deleted.is_not(None))
             networks = db.rows(connection, select(db.network))
             owners = reading.Owners(_names(connection, db.project), _names(connection, db.user))
-            owed = frozenset(connection.execute(select(db.owed.c.server_id)).scalars())
+            promised = owed.waiting(connection)
             actions = db.rows(connection, select(db.action).where(db.action.c.ended.is_(None)))
-        return Known(servers, networks, owners, owed, actions)
+        return Known(servers, networks, owners, promised, actions)
 
     def _deleted(self, known: Known, found: Snapshot) -> list[str]:
         """Ids of deleted rows that stand for instances which are there, or keep their names from others."""

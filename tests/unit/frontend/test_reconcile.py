@@ -78,13 +78,13 @@ def test_a_row_whose_job_goes_on_is_left_alone(both: Both) -> None:
     assert both.rapi.asked[:5] == ["job", "info", "pause", "network", "instance"]
 
 
-def test_a_server_that_is_to_be_created_again_is_left_alone(both: Both) -> None:
+@pytest.mark.parametrize(("what", "tries", "left"), [("create", 0, False), ("create", 1, True), ("remove", 0, True)])
+def test_a_server_that_something_is_owed_for_is_left_alone(both: Both, what: str, tries: int, left: bool) -> None:
     both.add()
     both.rapi.jobs = [job("error", result=BROKEN)]
-    assert kinds(both.found()) == ["build"]
     with both.engine.begin() as connection:
-        connection.execute(insert(db.owed).values(id="o", server_id=IDENT, what="create", job=10, tries=0, due=0.0))
-    assert both.found() == []
+        connection.execute(insert(db.owed).values(id="o", server_id=IDENT, what=what, job=10, tries=tries, due=0.0))
+    assert kinds(both.found()) == ([] if left else ["build"])
 
 
 @pytest.mark.parametrize("jobs", [[job("success", "SHUTDOWN", number=12)], [job("error", "SHUTDOWN", number=12)], []])

@@ -70,6 +70,23 @@ def test_the_end_of_a_job_that_no_message_told_of(
     assert both.server()["status"] == "ACTIVE"
 
 
+def test_a_create_that_failed_is_left_to_its_end_which_may_be_tried_again(both: Both) -> None:
+    both.add()
+    busy = ["OpPrereqError", ["no memory just now", "temp_insufficient_resources"]]
+    both.rapi.jobs = [job("error", result=busy)]
+    action(both, job=10, operation="OP_INSTANCE_CREATE")
+    kept = {"id": "o", "server_id": IDENT, "what": "create", "job": 10, "tries": 0, "due": 0.0}
+    with both.engine.begin() as connection:
+        connection.execute(insert(db.owed).values(kept))
+    (found,) = both.found()
+    assert found.kind == "action"
+    both.reconciler.mend([found])
+    with both.engine.connect() as connection:
+        assert connection.execute(select(db.owed.c.tries)).scalar() == 1
+    assert both.server()["status"] == "BUILD"
+    assert both.found() == []
+
+
 def test_the_end_of_a_job_that_goes_on_is_awaited(both: Both) -> None:
     both.add(**running())
     both.rapi.instances, both.rapi.jobs = [instance()], [job("running", "REBOOT", number=12)]
