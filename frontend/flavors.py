@@ -7,7 +7,7 @@ from typing import Any
 from flask import Response, jsonify, request
 from sqlalchemy import Connection, select
 
-from frontend import context, db, paging, view
+from frontend import context, customflavor, db, paging, view
 from frontend.fault import NotFound
 
 
@@ -34,7 +34,7 @@ def extra_specs(flavor_id: str) -> Response:
 
 def _need(flavor_id: str) -> dict[str, Any]:
     with context.database() as connection:
-        found = find(connection, flavor_id)
+        found = find(connection, flavor_id) or customflavor.find(flavor_id)
     if found is None:
         raise NotFound(f"Flavor {flavor_id} could not be found.")
     return found

@@ -10,7 +10,7 @@ from typing import Any
 from flask import Response, jsonify, request
 from sqlalchemy import ColumnElement, Connection, Select, and_, false, not_, or_, select
 
-from frontend import context, db, paging, translate
+from frontend import context, customflavor, db, paging, reading, translate
 from frontend.fault import BadRequest
 from frontend.pattern import Pattern
 
@@ -42,12 +42,27 @@ def _conditions() -> Iterator[ColumnElement[bool]]:
         yield db.server.c.deleted.is_(None)
     if args.getlist("status"):
         yield or_(false(), *(_has_status(each.upper()) for each in args.getlist("status")))
-    for key, column in (("image", db.server.c.image_id), ("flavor", db.server.c.flavor_id)):
-        if args.get(key):
-            yield column == args[key].rstrip("/").rsplit("/", 1)[-1]
+    if args.get("image"):
+        yield db.server.c.image_id == _last(args["image"])
+    if args.get("flavor"):
+        yield _has_flavor(_last(args["flavor"]))
     for key, column in (("uuid", db.server.c.id), ("user_id", db.server.c.user_id)):
         if args.get(key):
             yield column == args[key]
+
+
+def _last(reference: str) -> str:
+    """An id, or the id that ends a URL."""
+    return reference.rstrip("/").rsplit("/", 1)[-1]
+
+
+def _has_flavor(ident: str) -> ColumnElement[bool]:
+    custom, column = customflavor.find(ident), db.server.c
+    if custom is None:
+        return column.flavor_id == ident
+    return and_(
+        column.flavor_id == reading.CUSTOM, *(column[size] == custom[size] for size in ("vcpus", "ram", "disk"))
+    )
 
 
 def _has_status(wanted: str) -> ColumnElement[bool]:

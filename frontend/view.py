@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from frontend import translate
+from frontend import customflavor, translate
 
 FAULT_TEXT = 255  # characters; Nova's limit
 _PROGRESSES = ("ACTIVE", "BUILD", "HARD_REBOOT", "MIGRATING", "REBOOT", "REBUILD", "RESIZE")
@@ -40,10 +40,10 @@ def server(row: Mapping[str, Any], base: str) -> dict[str, Any]:
         "status": translate.status(row),
         "tenant_id": row["project_id"],
         "user_id": row["user_id"],
-        "metadata": {},
+        "metadata": row["metadata"],
         "hostId": host_id(row["project_id"], row["host"]),
-        "image": reference(base, "images", row["image_id"]),
-        "flavor": reference(base, "flavors", row["flavor_id"]),
+        "image": reference(base, "images", row["image_id"]) if row["image_id"] else "",
+        "flavor": reference(base, "flavors", customflavor.shown_id(row)),
         "created": stamp(row["created"]),
         "updated": stamp(row["updated"]),
         "addresses": translate.addresses(row["nics"]),

@@ -55,6 +55,18 @@ def test_all_that_clients_read_of_a_server(api: Api) -> None:
     assert api.get(f"{SERVERS}/detail").json["servers"] == [shown]  # type: ignore[index]
 
 
+def test_a_server_that_an_administrator_made(api: Api) -> None:
+    row = api.server(flavor_id="custom", image_id="", user_id="", vcpus=3, ram=96, disk=7, metadata={"role": "db"})
+    shown = api.get(f"{SERVERS}/{row['id']}").json["server"]  # type: ignore[index]
+    assert (shown["flavor"]["id"], shown["image"], shown["metadata"]) == ("custom-3-96-7", "", {"role": "db"})
+    flavor = api.get(f"{COMPUTE}/flavors/custom-3-96-7").json["flavor"]  # type: ignore[index]
+    assert (flavor["vcpus"], flavor["ram"], flavor["disk"]) == (3, 96, 7)
+    api.server(name="other", flavor_id="custom", vcpus=1)
+    assert names(api, "?flavor=custom-3-96-7") == [row["name"]]
+    assert api.get(f"{COMPUTE}/flavors/custom-3-96").status_code == 404
+    assert "custom" not in api.get(f"{COMPUTE}/flavors").text
+
+
 def test_short_list_has_id_name_and_links_alone(api: Api) -> None:
     api.server()
     (shown,) = api.get(SERVERS).json["servers"]  # type: ignore[index]
