@@ -89,8 +89,8 @@ def network(**fields: Any) -> dict[str, Any]:
 class Both:
     """A database, a cluster, and who compares them."""
 
-    def __init__(self, folder: Path) -> None:
-        self.engine: Engine = db.connect_writer(f"sqlite:///{folder}/front.db")
+    def __init__(self, folder: Path, url: str = "") -> None:
+        self.engine: Engine = db.connect_writer(url or f"sqlite:///{folder}/front.db")
         self.rapi = FakeRapi()
         self.now = NOW
         self.reconciler = Reconciler(self.engine, self.rapi, "gx-", clock=lambda: self.now, pause=self.rapi.pause)
