@@ -19,6 +19,7 @@ _COUNTERS = {
     "notes_read": ("notes_read_total", "Notes of hooks that were read"),
     "complaints": ("complaints_total", "Jobs and notes that could not be understood"),
     "scans": ("queue_scans_total", "Readings of the whole job queue"),
+    "overflows": ("inotify_overflows_total", "Times that the kernel lost events of files, and all was read again"),
     "asked": ("queries_total", "Questions to luxid"),
     "unanswered": ("queries_unanswered_total", "Questions to luxid without an answer"),
     "lost": ("lost_total", "Messages that were dropped because the spool was full"),
@@ -38,6 +39,8 @@ def families(counted: Counts, spool: Fullness | None, limit: int, *, master: boo
     yield gauge(f"{_PREFIX}_master", "Whether this node is the master, whose jobs are told", master)
     when = "When the last message was put into the spool, in seconds since 1970"
     yield gauge(f"{_PREFIX}_last_event_timestamp_seconds", when, counted.last_event or None)
+    about = "Final messages that were told without Ganeti's word on their object, and wait for it"
+    yield gauge(f"{_PREFIX}_unanswered_messages", about, counted.owed)
     if spool is not None:
         yield from _spool(spool, limit)
     if broker:

@@ -73,13 +73,14 @@ def test_status() -> None:
 def test_metrics() -> None:
     world = World()
     world.counts.put([{"type": event.OP_STATUS}] * 3)
-    world.counts.complaints, world.counts.lost = 2, 5
+    world.counts.complaints, world.counts.lost, world.counts.owed = 2, 5, 4
     world.counts.publish.add(0.004)
     world.counts.publish.add(700.0)
     world.counts.published = 2
     found = world.metrics()
     assert found[("events_total", event.OP_STATUS)] == 3
     assert (found[("complaints_total",)], found[("lost_total",)], found[("published_total",)]) == (2, 5, 2)
+    assert found[("unanswered_messages",)] == 4
     assert (found[("spool_messages",)], found[("spool_limit_messages",)], found[("spool_bytes",)]) == (3, 1000, 8192)
     assert found[("spool_oldest_timestamp_seconds",)] == 90.0
     assert found[("publish_duration_seconds_bucket", "0.0025")] == 0
