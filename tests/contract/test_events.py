@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
+import kombu
 import pytest
 
+from ganeti_ext import event
+from tests.contract.services import RabbitMq
 from tests.contract.test_eventd import OWN_NAME, ROOT, Node
 
 ENV = {"PATH": "/usr/bin:/bin", "TZ": "UTC", "PYTHONDONTWRITEBYTECODE": "1"}
@@ -134,3 +140,77 @@ def test_no_socket_no_harm(node: Node) -> None:
     eventd = node.start()
     assert "nobody can ask this daemon" in node.log()
     assert eventd.poll() is None
+
+
+class Listening:
+    """The command at a real broker, and a way to say something there."""
+
+    def __init__(self, node: Node, rabbitmq: RabbitMq) -> None:
+        parts = urlsplit(rabbitmq.url)
+        self.server, self.url, self._node = (
+            rabbitmq,
+            f"amqp://{parts.username}@{parts.hostname}:{parts.port}{parts.path}",
+            node,
+        )
+        self._password = node.path / "password"
+        self._password.write_text(f"{parts.password}\n")
+
+    def tail(self, *words: str) -> contextlib.AbstractContextManager[subprocess.Popen[str]]:
+        return tail(self._node, "--broker", self.url, "--password-file", str(self._password), *words)
+
+    def say(self, *messages: dict[str, Any] | str) -> None:
+        with kombu.Connection(self.server.url) as connection:
+            producer = connection.Producer(exchange=kombu.Exchange(event.EXCHANGE, "topic", durable=True))
+            for message in messages:
+                known = isinstance(message, dict)
+                body = event.encode(message) if isinstance(message, dict) else message
+                key = event.routing_key(message) if isinstance(message, dict) else "ganeti.gx.event.op"
+                producer.publish(body, routing_key=key, content_type="application/json" if known else "text/plain")
+
+
+@pytest.fixture
+def listening(node: Node, rabbitmq: RabbitMq) -> Listening:
+    return Listening(node, rabbitmq)
+
+
+BEAT = {"type": event.HEARTBEAT, "version": 1, "event_time": [1700000000, 0], "probe": "p", "jobId": 7}
+STARTED = {
+    "type": event.OP_STATUS, "version": 1, "event_time": [1700000002, 0], "began": [1700000000, 0], "jobId": 17,
+    "op_index": 0, "operation": "OP_INSTANCE_STARTUP", "status": "success", "instance": "web.example.com",
+}  # fmt: skip
+
+
+def test_listening_to_a_broker_takes_from_nobody(listening: Listening) -> None:
+    with listening.tail() as shown, listening.tail("--json", "--instance", "web") as other:
+        assert shown.stdout is not None
+        assert shown.stderr is not None
+        assert other.stdout is not None
+        listening.say(BEAT, STARTED, "garbage")
+        assert shown.stdout.readline() == "22:13:20.000 heartbeat p (job 7)\n"
+        assert shown.stdout.readline() == "22:13:22.000 web.example.com: start done in 2.0 s (job 17)\n"
+        assert shown.stdout.readline() == "a message - could not be understood\n"
+        assert json.loads(other.stdout.readline())["instance"] == "web.example.com"
+        assert "Passw0rd" not in Path(f"/proc/{shown.pid}/cmdline").read_text()
+        shown.send_signal(signal.SIGINT)
+        assert shown.wait(20) == 0
+        assert shown.stderr.read() == ""
+        listening.say(STARTED)
+        assert json.loads(other.stdout.readline())["job"] == 17
+
+
+def test_a_broker_that_goes_away_is_said(listening: Listening) -> None:
+    with listening.tail() as shown:
+        assert shown.stderr is not None
+        listening.server.kill()
+        assert shown.wait(30) == 69
+        said = shown.stderr.read()
+        assert said.startswith("ganeti-ext-events: amqp://127.0.0.1:")
+        assert "Passw0rd" not in said
+    listening.server.start()
+
+
+def test_a_wrong_password(node: Node, listening: Listening) -> None:
+    (node.path / "password").write_text("wrong\n")
+    with listening.tail() as shown:
+        assert shown.wait(30) == 69
+    assert "ACCESS_REFUSED" in (node.path / "greeting").read_text()

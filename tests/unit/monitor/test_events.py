@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import functools
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -178,7 +177,7 @@ def test_usage(argv: list[str], capsys: Output) -> None:
 
 
 class TestBroker:
-    """Addresses; messages themselves come from a real one, where there is one."""
+    """Addresses; tests/contract/test_events.py has a real one."""
 
     @pytest.fixture(autouse=True)
     def library(self) -> Any:
@@ -220,25 +219,6 @@ class TestBroker:
             list(self.broker.listen([f"amqp://u:Passw0rd@127.0.0.1:{unused_tcp_port}/"], None))
         assert "Passw0rd" not in str(raised.value)
         assert raised.value.exit_code == 69
-
-    @pytest.mark.skipif("GANETI_EXT_TEST_BROKER" not in os.environ, reason="needs GANETI_EXT_TEST_BROKER=amqp://...")
-    def test_a_real_broker_tells_two_listeners_all(self) -> None:
-        import kombu  # noqa: PLC0415
-
-        url = os.environ["GANETI_EXT_TEST_BROKER"]
-        first, second = self.broker.listen([url], None), self.broker.listen([url], "web")
-        assert next(first)["tailing"] is True
-        next(second)
-        with kombu.Connection(url) as connection:
-            producer = connection.Producer(exchange=kombu.Exchange(event.EXCHANGE, "topic", durable=True))
-            beat = {"type": event.HEARTBEAT, "version": 1, "probe": "p"}
-            for message in (beat, {**STARTED, "version": 1}):
-                producer.publish(event.encode(message), routing_key=event.routing_key(message))
-            producer.publish("garbage", routing_key="ganeti.web.event.op")
-        assert next(first)["probe"] == "p"
-        assert next(first)["instance"] == "web"
-        assert next(first)["outcome"] == "dead"
-        assert next(second)["instance"] == "web"
 
 
 @pytest.fixture
