@@ -95,6 +95,7 @@ def configure(folder: Path, url: str = "https://127.0.0.1:1", reconcile: str = "
     path.write_text(f"""
 [front]
 database = sqlite:///{folder}/front.db
+secret_file = {folder}/secret
 [rapi]
 url = {url}
 user = front
