@@ -231,14 +231,31 @@ def test_garbage_on_the_socket_harms_no_guest(node: Node) -> None:
     assert words(node.asks("discover"))["address"] == "192.0.2.10"
 
 
-def test_the_exporter_says_which_package_it_lacks(node: Node) -> None:
-    assert "python3-prometheus-client is not installed" in node.ctl("export", code=1)
+def export(node: Node, user: int = 0) -> list[str]:
+    """What the exporter of all daemons tells of this node."""
+    return node.run(f"{layer.HERE}/monitor/ganeti-ext-exporter", "--once", user=user).stdout.splitlines()
+
+
+def test_the_exporter_tells_the_same_and_the_kernels_counts(node: Node) -> None:
+    lines = export(node)
+    assert 'ganeti_ext_up{daemon="nfdhcpd"} 1' in lines
+    assert "nfdhcpd_up 1" in lines
+    assert 'nfdhcpd_queue_waiting{queue="43"} 0' in lines
+    # What is of no daemon that runs here, and what only the command may see.
+    own = [line for line in lines if "ganeti_ext" not in line and "nfdhcpd_handling" not in line]
+    assert set(own) == {
+        line
+        for line in node.ctl("metrics").splitlines()
+        if "ganeti_ext" not in line and "nfdhcpd_handling" not in line and "nfdhcpd_limited" not in line
+    }
+    assert not [line for line in export(node, user=NOBODY) if line.startswith("nfdhcpd_queue")]
 
 
 def test_without_a_daemon_it_says_how_to_start_one(node: Node) -> None:
     node.stop()
     try:
         assert "is nfdhcpd running? systemctl start nfdhcpd" in node.ctl("list", code=69)
+        assert {"nfdhcpd_up 0", 'ganeti_ext_up{daemon="nfdhcpd"} 0'} <= set(export(node))
     finally:
         (node.root / "run/notify").unlink()
         node.start()
