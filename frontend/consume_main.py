@@ -10,12 +10,14 @@ from contextlib import ExitStack, closing
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from frontend import db, pruning, settings
+from frontend import db, pruning, settings, tokens
 from frontend.consumer import OutboxSource, Pump, Source
 from frontend.mirror import Mirror
+from frontend.payer import Payer
 from frontend.reconcile import Background, Reconciler
 from frontend.schedule import Schedule
 from frontend.telling import Telling
+from frontend.vault import Vault
 from ganeti_ext.errors import ConfigError, ExtError
 from ganeti_ext.rapi import Rapi
 from ganeti_ext.service import Loop, log_to_journal
@@ -45,6 +47,7 @@ def run(config: settings.Settings) -> None:
     engine = db.connect_writer(config.front.database)
     telling = Telling(engine, build_rapi(config), config.health)
     schedule = Schedule(config.reconcile.seconds, Background(build_reconciler(config, engine)))
+    payer = Payer(engine, build_rapi(config), Vault(tokens.load_secret(config.front.secret_file)))
     mirror = Mirror(engine, config.front.instance_prefix, seen=telling.seen, compare=schedule.trigger)
     loop = Loop()
     origin = source(config.broker.url, lambda: schedule.trigger("broker"))
@@ -53,6 +56,7 @@ def run(config: settings.Settings) -> None:
         undo.callback(telling.start(loop, pump, origin))
         pump.start(loop)
         loop.every(1, lambda: schedule.tick(pump.idle))
+        loop.every(payer.PERIOD, payer.tick)
         loop.every(pruning.PERIOD, pruning.Pruning(engine, config.front.keep_actions).tick)
         loop.run()
 

@@ -33,7 +33,9 @@ _FORGETS = 3600.0
 
 
 class Payer:
-    """`tick` is to be called now and then; several processes may do so, on one database."""
+    """Several processes may have one, on one database. `tick` is to be called every PERIOD seconds."""
+
+    PERIOD = 5.0
 
     def __init__(self, engine: Engine, rapi: RemoteApi, vault: Vault, clock: Callable[[], float] = time.time) -> None:
         self._engine, self._rapi, self._vault, self._clock = engine, rapi, vault, clock
@@ -109,13 +111,11 @@ def remove(engine: Engine, rapi: RemoteApi, found: owed.Row) -> None:
     with engine.begin() as connection:
         row = _server(connection, found["server_id"])
         is_begun_again = owed.is_begun_again(connection, found["server_id"])
+    if is_begun_again:
+        return  # once its job is known, this one is due (owed.remove_behind)
     if row is None:
         with engine.begin() as connection:
             owed.settle(connection, found["id"])
-        return
-    if is_begun_again:
-        with engine.begin() as connection:
-            owed.put_off(connection, found["id"], time.time() + _AGAIN)
         return
     create = found["job"] if found["job"] is not None and _goes_on(rapi, found["job"]) else None
     job = rapi.submit(*translate.delete(row["instance"], create))
