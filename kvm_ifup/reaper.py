@@ -47,7 +47,8 @@ class Reaper:
             except (ExtError, OSError) as err:
                 log.error("tap %s: %s", tap, err)  # its record stays: tried again at the next sweep
                 self.tally.failures += 1
-        self.tally.records, self.tally.taps, self.tally.swept = len(recorded), there, time.time()
+        self.tally.records, self.tally.taps = len(list(self._records.taps())), there
+        self.tally.swept = time.time()
         for folder in (self._records.directory, self._directory):
             for draft in files.abandoned(folder):
                 if files.remove(draft):

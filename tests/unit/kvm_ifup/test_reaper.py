@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ganeti_ext import binding
 from ganeti_ext.errors import CommandError
 from kvm_ifup import firewall, plan
 from kvm_ifup.apply import Host
@@ -249,3 +250,21 @@ def test_more_taps_than_locks_fit_are_restored_in_turns(
     node.reaper.restore()
     assert len(node.nft) == 3
     assert len([key for key in node.kernel.elements if key[1] == "macs"]) == 5
+
+
+def test_what_it_did_is_counted(node: Node, record: Record, bindings: Path) -> None:
+    for number in range(4):
+        node.records.write(named(record, f"tap{number}", 12 + number))
+    node.there.update({"tap0": 12, "tap1": 13})
+    binding.write(binding.Binding("tap9", "52:54:00:00:00:09", "h", "web", ifindex=77), str(bindings))
+    node.refused = ['"tap3"']
+    node.reaper.sweep()
+    told = node.reaper.tally.status()
+    assert told.pop("swept") > 0
+    assert told == {"records": 3, "taps": 2, "reaped": {"record": 1, "binding": 1}, "failures": 1, "restored": 0}
+    node.reaper.restore()
+    found = {(family.name, *sample.labels.values()): sample.value
+             for family in node.reaper.tally.metrics() for sample in family.samples}  # fmt: skip
+    assert found[("ganeti_ext_reaper_restored_total",)] == 2
+    assert found[("ganeti_ext_reaper_reaped_total", "binding")] == 1
+    assert (found[("ganeti_ext_reaper_records",)], found[("ganeti_ext_reaper_taps",)]) == (3, 2)
