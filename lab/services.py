@@ -66,6 +66,7 @@ def up(nodes: Sequence[Node]) -> None:
             node.write("/etc/ganeti-ext/nfdhcpd.conf", f"[guests]\nnameservers = {DNS} {DNS6}\ndomain = lab.example\n")
             node.write("/etc/ganeti-ext/eventd.conf", f"[eventd]\nbroker = {broker}\n", "640")
             node.run("systemctl", "restart", "nfdhcpd", "ganeti-ext-reaper", "ganeti-ext-eventd")
+            node.run("systemctl", "enable", "--now", "ganeti-ext-exporter")
         configure_front(master, front, _PRODUCTION.format(broker=broker))
     with step("Making a tenant, flavors and an image"):
         _tenant(front, nodes)

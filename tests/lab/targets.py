@@ -31,11 +31,10 @@ class Instance:
     def __init__(self, rapi: Rapi, random: Random, nodes: Sequence[str], project: str, kind: dict[str, Any]) -> None:
         self._rapi, self._random, self._nodes = rapi, random, nodes
         self._project, self._kind = project, kind
-        self._name, self._shown = "", ""
+        self._name, self._names = "", 0
 
     def add(self) -> int:
         self._name = f"gx-{uuid.uuid4()}"
-        self._shown = self._word()
         body = {
             "__version__": 1,
             "mode": "create",
@@ -44,7 +43,7 @@ class Instance:
             "os_type": "ganeti-ext+default",
             "nics": [_NIC],
             "beparams": {"memory": 64, "vcpus": 1},
-            "tags": tags.encode({"project": self._project, "user": self._project, "name": self._shown}),
+            "tags": tags.encode({"project": self._project, "user": self._project, "name": "added"}),
             "start": self._random.random() < 0.6,
             "ip_check": False,
             "name_check": False,
@@ -78,10 +77,10 @@ class Instance:
         return self._put("failover", {"target_node": self._random.choice(self._nodes), "shutdown_timeout": 1})
 
     def _show_as(self) -> int:
-        """Another name for the tenant: two jobs, which Ganeti may do in either order."""
-        old, self._shown = self._shown, self._word()
-        self._rapi.submit("DELETE", self._path("tags"), None, {"tag": tags.encode({"name": old})[0]})
-        return self._rapi.submit("PUT", self._path("tags"), None, {"tag": tags.encode({"name": self._shown})[0]})
+        """Another name for the tenant: of two that tags say, the greater holds."""
+        self._names += 1
+        (tag,) = tags.encode({"name": f"shown {self._names:04d}"})
+        return self._rapi.submit("PUT", self._path("tags"), None, {"tag": tag})
 
     def _describe(self) -> int:
         """One more item of the server's metadata, or another value of it."""
@@ -114,10 +113,11 @@ class Network:
 
     def __init__(self, rapi: Rapi, random: Random, number: int) -> None:
         self._rapi, self._random, self._number = rapi, random, number
-        self._name = ""
+        self._name, self._added = "", 0
 
     def add(self) -> int:
-        self._name = f"lab{self._number}-{self._random.randrange(10_000)}"
+        self._added += 1  # that before it may still be there: Ganeti removes none that is connected
+        self._name = self._another()
         body = {"network": f"10.100.{self._number}.0/24", "gateway": f"10.100.{self._number}.1", "tags": ["lab"]}
         return self._rapi.submit("POST", "networks", {"network_name": self._name, **body})
 
@@ -150,11 +150,14 @@ class Network:
         return self._rapi.submit(method, f"networks/{self._name}/tags", None, {"tag": tag})
 
     def _rename(self) -> int:
-        name = f"lab{self._number}-{self._random.randrange(10_000)}"
+        name = self._another()
         job = self._put("rename", {"new_name": name})
         # A job that comes too late bears a name that is no more.
         self._name = name
         return job
+
+    def _another(self) -> str:
+        return f"lab{self._number}n{self._added}-{self._random.randrange(10_000)}"
 
     def _put(self, verb: str, body: object) -> int:
         return self._rapi.submit("PUT", f"networks/{self._name}/{verb}", body)
