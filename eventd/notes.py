@@ -95,7 +95,7 @@ class Notes:
         if not isinstance(message.get("instance"), str) or not message["instance"]:
             raise ValueError("names no instance")
         _CHECKS[message["type"]](message)
-        return {**message, "node": self._node}
+        return {"cluster": self._spool.cluster(), **message, "node": self._node}
 
     def _set_aside(self, path: str, name: str, err: Exception) -> None:
         self._counts.complaints += 1

@@ -37,7 +37,7 @@ class Spool:
         self.limit = limit
         self._outbox = outbox
         self._node = node
-        self._cluster = cluster
+        self.cluster = cluster
         self._counts = counts
         self._clock = clock
         self._bound = Bound(limit, self._lost)
@@ -67,7 +67,7 @@ class Spool:
         message = {
             "type": event.LOST,
             "version": event.VERSION,
-            "cluster": self._cluster(),
+            "cluster": self.cluster(),
             "node": self._node,
             "event_time": [moment // 10**6, moment % 10**6],
             "count": before["count"] + dropped.count,

@@ -32,7 +32,7 @@ def load(path: str, params: Mapping[str, str]) -> Settings:
 
 
 def create(settings: Settings, volume: Volume) -> None:
-    from extstorage import origin, volumefile
+    from extstorage import copying, origin, volumefile
     from extstorage.size import octets
 
     size = octets(volume.size_mib, "VOL_SIZE")
@@ -44,7 +44,9 @@ def create(settings: Settings, volume: Volume) -> None:
             holding.refuse_all(settings, volume.name)
         return
     name = volume.params.get("origin")
-    volumefile.create(settings, volume.name, size, volumefile.origin(settings, origin.parse(name)) if name else None)
+    source = volumefile.origin(settings, origin.parse(name)) if name else None
+    told = copying.Copying(copying.instance_of(volume.cname), volume.cname) if name else None
+    volumefile.create(settings, volume.name, size, source, told=told)
 
 
 def attach(settings: Settings, volume: Volume) -> str:

@@ -20,6 +20,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from extstorage.copying import Told
+
 NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 DRAFT = ".new"
@@ -30,7 +32,7 @@ NOTES = (INFO, ORIGIN, KIND)
 MANY = 25_000  # extents; a reflink takes some 20 us for each, and writers of the source wait as long
 
 
-def make(path: str, size: int | None, source: str | None, texts: Mapping[str, str]) -> None:
+def make(path: str, size: int | None, source: str | None, texts: Mapping[str, str], told: Told | None = None) -> None:
     """Make the volume that would be the file `path`, with the content of `source`, of `size` bytes or as long as that.
 
     FileExistsError when one of that name was published meanwhile.
@@ -39,9 +41,9 @@ def make(path: str, size: int | None, source: str | None, texts: Mapping[str, st
     try:
         discard(folder, path)
         if btrfs.here(folder):
-            _subvolume(folder, path, size, source, texts)
+            _subvolume(folder, path, size, source, texts, told)
         else:
-            _file(folder, path, size, source, texts)
+            _file(folder, path, size, source, texts, told)
     finally:
         discard(folder, path)
         os.close(folder)
@@ -102,11 +104,11 @@ def notes(path: str | int) -> dict[str, str]:
         return {}
 
 
-def fill(target: int, source: str, size: int | None) -> None:
+def fill(target: int, source: str, size: int | None, told: Told | None = None) -> None:
     """Give an empty file the content of another, shared where that can be, and a length if one is wanted."""
     origin = opened(source, size)
     try:
-        _share(origin, target, source)
+        _share(origin, target, source, told)
     finally:
         os.close(origin)
     lengthen(target, size)
@@ -136,10 +138,12 @@ def lengthen(fd: int, size: int | None) -> None:
         raise ExtError(f"{size // MIB} MiB are more than a file may have on this file system") from err
 
 
-def _file(folder: int, path: str, size: int | None, source: str | None, texts: Mapping[str, str]) -> None:
+def _file(
+    folder: int, path: str, size: int | None, source: str | None, texts: Mapping[str, str], told: Told | None
+) -> None:
     fd = os.open(draft_of(path), NEW, 0o600)
     try:
-        _complete(fd, size, source, texts)
+        _complete(fd, size, source, texts, told)
         # link(2) never overwrites, unlike rename. It takes the file by its descriptor: had another node thrown our
         # draft away for a leftover, this fails instead of publishing that node's half-written one.
         # With a src_dir_fd Python calls linkat(AT_SYMLINK_FOLLOW), which /proc needs; the path is absolute.
@@ -149,7 +153,9 @@ def _file(folder: int, path: str, size: int | None, source: str | None, texts: M
         os.close(fd)
 
 
-def _subvolume(folder: int, path: str, size: int | None, source: str | None, texts: Mapping[str, str]) -> None:
+def _subvolume(
+    folder: int, path: str, size: int | None, source: str | None, texts: Mapping[str, str], told: Told | None
+) -> None:
     draft, whole = draft_of(_whole(path)), os.path.basename(_whole(path))
     if source and _fits(source, size) and _snapshot(folder, whole, source, size):
         # Complete and on the disk in one step, where a draft's rename would have to be waited for. Killed here, it has
@@ -163,7 +169,7 @@ def _subvolume(folder: int, path: str, size: int | None, source: str | None, tex
     try:
         if not snapshot and not (source and _checksummed(source)):
             btrfs.set_nocow(fd)
-        _complete(fd, size, None if snapshot else source, texts)
+        _complete(fd, size, None if snapshot else source, texts, told)
     finally:
         os.close(fd)
     try:
@@ -213,16 +219,16 @@ def _checksummed(source: str) -> bool:
         os.close(fd)
 
 
-def _complete(fd: int, size: int | None, source: str | None, texts: Mapping[str, str]) -> None:
+def _complete(fd: int, size: int | None, source: str | None, texts: Mapping[str, str], told: Told | None) -> None:
     if source:
-        fill(fd, source, size)
+        fill(fd, source, size, told)
     else:
         lengthen(fd, size)
     annotate(fd, texts)
     os.fsync(fd)
 
 
-def _share(source: int, target: int, name: str) -> None:
+def _share(source: int, target: int, name: str, told: Told | None) -> None:
     count = reflink.pieces(source)
     if count > MANY:
         warn(
@@ -236,7 +242,7 @@ def _share(source: int, target: int, name: str) -> None:
             "cow",
             f"no reflink of {name} ({reason}): it is copied, and is of one moment only if nobody writes to it",
         )
-        reflink.copy(source, target)
+        reflink.copy(source, target, told)
 
 
 def _whole(path: str) -> str:

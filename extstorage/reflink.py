@@ -7,10 +7,15 @@ import os
 from fcntl import ioctl
 from struct import Struct
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from extstorage.copying import Told
+
 FICLONE = 0x40049409  # linux/fs.h
 FIEMAP = 0xC020660B  # linux/fiemap.h
 FIEMAP_HEAD = Struct("=2Q4I")  # start length flags mapped count reserved
 CHUNK = 1 << 20
+PIECE = 32 << 20  # bytes to copy between two words about it
 
 # man ioctl_ficlone: no file system support (EOPNOTSUPP, EINVAL, on old or foreign ones ENOTTY), or two of them (EXDEV).
 UNABLE = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOTTY, errno.ENOSYS, errno.EXDEV)
@@ -43,12 +48,17 @@ def pieces(fd: int) -> int:
     return int(FIEMAP_HEAD.unpack(head)[3])
 
 
-def copy(source: int, target: int) -> int:
+def copy(source: int, target: int, told: Told | None = None) -> int:
     """Copy what is not a hole to the same places of an empty file; returns the number of bytes."""
     end = os.fstat(source).st_size
+    parts = extents(source, end)
+    total = sum(stop - start for start, stop in parts)
     copied = 0
-    for start, stop in extents(source, end):
-        copied += _copy_range(source, target, start, stop)
+    for start, stop in parts:
+        for offset in range(start, stop, PIECE):
+            copied += _copy_range(source, target, offset, min(offset + PIECE, stop))
+            if told:
+                told(copied, total)
     os.ftruncate(target, end)  # a hole at the end
     return copied
 

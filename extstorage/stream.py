@@ -9,6 +9,7 @@ import os
 from ctypes import c_int, c_size_t, c_uint64
 
 from extstorage import move_copy, provider, rbd_library, rbd_settings
+from extstorage.copying import Copying
 from extstorage.rbd_image import Image
 from extstorage.rbd_pool import Pool
 from ganeti_ext.errors import ContractError, ExtError
@@ -30,7 +31,7 @@ def main(_: str, env: Mapping[str, str]) -> None:
             if source:
                 _export(move_copy.Rbd(image))
             else:
-                _import(image)
+                _import(image, Copying(env.get("INSTANCE_NAME", ""), None, env.get("GANETI_EXT_SPOOL")))
     except OSError as err:  # who reads or writes the other end is gone
         raise ExtError(f"volume {name!r}: {err}") from err
 
@@ -52,7 +53,7 @@ def _export(disk: move_copy.Rbd) -> None:
             left = left[os.write(STDOUT, left) :]
 
 
-def _import(image: Image) -> None:
+def _import(image: Image, told: Copying) -> None:
     """Fill the disk. What is zero takes no room, whatever was there."""
     disk = move_copy.Rbd(image)
     offset = 0
@@ -66,6 +67,7 @@ def _import(image: Image) -> None:
         else:
             disk.write(offset, chunk)
         offset += len(chunk)
+        told(offset, disk.size)
     disk.flush()
 
 

@@ -18,6 +18,7 @@ from ganeti_ext.files import remove
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from extstorage.copying import Told
     from extstorage.layout import Settings
 
 OLD = 86400.0  # seconds
@@ -39,7 +40,14 @@ def origin(settings: Settings, wanted: Origin) -> tuple[str, str]:
     raise ExtError(f"origin {str(wanted)!r} does not exist: there is no {lacks}")
 
 
-def create(settings: Settings, name: str, size: int | None, source: tuple[str, str] | None, kind: str = VOLUME) -> None:
+def create(
+    settings: Settings,
+    name: str,
+    size: int | None,
+    source: tuple[str, str] | None,
+    kind: str = VOLUME,
+    told: Told | None = None,
+) -> None:
     """Make a volume of `size` bytes, empty or with the content of another file, which has a size of its own.
 
     An existing volume is an error even if it looks like what was asked for: Ganeti never repeats a name, so
@@ -55,7 +63,7 @@ def create(settings: Settings, name: str, size: int | None, source: tuple[str, s
             _tidy(settings, name)
             raise ExtError(f"volume {name!r} exists already: {found}")
         try:
-            draft.make(path, size, source[0] if source else None, notes)
+            draft.make(path, size, source[0] if source else None, notes, told)
         except FileExistsError as err:
             raise ExtError(f"volume {name!r} exists already: {err.filename2 or err.filename or path}") from None
 

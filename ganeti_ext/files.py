@@ -10,10 +10,11 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 
-def replace(path: str, text: str, *, mode: int = 0o644) -> None:
+def replace(path: str, text: str, *, mode: int = 0o644, sync: bool = True) -> None:
     """Write a file so that a reader sees the old content or the new, never half.
 
-    The draft's name starts with a dot: whoever watches the directory skips such names.
+    Without `sync` that is not so after a loss of power. The draft's name starts with a dot: whoever watches the
+    directory skips such names.
     """
     content = text.encode()
     folder, name = os.path.split(path)
@@ -24,7 +25,8 @@ def replace(path: str, text: str, *, mode: int = 0o644) -> None:
             file.write(content)
             file.flush()
             os.fchmod(fd, mode)  # the umask of whoever called us does not count
-            os.fsync(fd)
+            if sync:
+                os.fsync(fd)
         os.rename(draft, path)
     except OSError:
         remove(draft)

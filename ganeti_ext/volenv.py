@@ -11,10 +11,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-class Volume(namedtuple("Volume", "name size_mib new_size_mib metadata snapshot exclusive params")):
+class Volume(
+    namedtuple("Volume", "name size_mib new_size_mib metadata snapshot exclusive params cname", defaults=(None,))
+):
     """One call of a verb, as its environment describes it.
 
-    On `grow`, size_mib is the old size and new_size_mib the absolute new one.
+    On `grow`, size_mib is the old size and new_size_mib the absolute new one. `cname` is the disk's name.
     """
 
     __slots__ = ()
@@ -25,6 +27,7 @@ class Volume(namedtuple("Volume", "name size_mib new_size_mib metadata snapshot 
     snapshot: str | None
     exclusive: bool
     params: dict[str, str]
+    cname: str | None
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Volume:
@@ -35,6 +38,7 @@ class Volume(namedtuple("Volume", "name size_mib new_size_mib metadata snapshot 
             metadata=optional(env, "VOL_METADATA", str),
             snapshot=optional(env, "VOL_SNAPSHOT_NAME", str),
             exclusive=env.get("VOL_OPEN_EXCLUSIVE") == "True",
+            cname=optional(env, "VOL_CNAME", str),
             params={key[5:].lower(): value for key, value in env.items() if key.startswith("EXTP_")},
         )
 

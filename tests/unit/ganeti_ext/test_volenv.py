@@ -15,6 +15,7 @@ def test_every_variable_has_its_field() -> None:
         "VOL_SNAPSHOT_NAME": "s1",
         "VOL_SNAPSHOT_SIZE": "1024",
         "VOL_OPEN_EXCLUSIVE": "True",
+        "VOL_CNAME": "gx-1.disk0",
         "EXTP_ORIGIN": "debian-13",
         "EXTP_Other": "a=b",
         "PATH": "/usr/bin",
@@ -27,6 +28,7 @@ def test_every_variable_has_its_field() -> None:
         snapshot="s1",
         exclusive=True,
         params={"origin": "debian-13", "other": "a=b"},
+        cname="gx-1.disk0",
     )
 
 

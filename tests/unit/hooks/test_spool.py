@@ -66,7 +66,7 @@ def test_a_missing_spool_is_named(tmp_path: Path) -> None:
 
 
 def test_a_full_spool_takes_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spool, "MOST", 2)
+    monkeypatch.setattr("ganeti_ext.note.MOST", 2)
     env = {**ENV, "GANETI_EXT_SPOOL": str(tmp_path)}
     for _ in range(3):
         spool.main("note", env)
