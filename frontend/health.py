@@ -11,13 +11,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from flask import Response, current_app, jsonify
+from flask import Response, current_app, jsonify, request
 from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from frontend import db
 from frontend.beat import PERIOD
 from frontend.context import services
+from frontend.fault import BadRequest
 from frontend.settings import Settings
 
 _MISSED = 3  # signs of life that may be missed
@@ -35,13 +36,12 @@ class Part(NamedTuple):
 
 
 Parts = Mapping[str, Part]
+PARTS = ("database", "schema", "consumer", "events", "broker", "comparison", "probe")
+_UNSEEN = Part(False, "cannot be seen without the database")
 
 
 def examine(engine: Engine, settings: Settings, clock: Callable[[], float] = time.time) -> Parts:
-    """Every part by name: database, schema, consumer, events, broker, comparison, probe.
-
-    Only `database` when that does not answer.
-    """
+    """Every part by name, see PARTS; `database` and `schema` at most when they are bad."""
     began = time.monotonic()
     try:
         fault = db.schema_fault(engine)
@@ -83,18 +83,28 @@ class _Remembered:
     """The last answer, and until when it holds."""
 
     until: float = 0.0
-    answer: dict[str, Any] = field(default_factory=dict)
+    parts: Parts = field(default_factory=dict)
 
 
 def show() -> Response:
-    """GET /health: 200, or 503 when a part is not well; numbers alone."""
+    """GET /health: 200, or 503 when a part is not well; numbers alone. ?parts=NAME,... asks for some alone."""
     remembered: _Remembered = current_app.extensions.setdefault("ganeti-ext-health", _Remembered())
     if time.monotonic() >= remembered.until:
-        remembered.answer = report(examine(services().engine, services().settings))
+        remembered.parts = examine(services().engine, services().settings)
         remembered.until = time.monotonic() + _KEPT
-    answer = jsonify(remembered.answer)
-    answer.status_code = 200 if remembered.answer["healthy"] else 503
+    parts = _chosen(remembered.parts, request.args.get("parts", ""))
+    answer = jsonify(report(parts))
+    answer.status_code = 200 if healthy(parts) else 503
     return answer
+
+
+def _chosen(parts: Parts, names: str) -> Parts:
+    """Those of the names, all without any; what could not be looked at, as the database is bad, is bad."""
+    wanted = [name for name in names.split(",") if name] or list(parts)
+    for name in wanted:
+        if name not in PARTS:
+            raise BadRequest(f"There is no part {name[:40]!r}; there are {', '.join(PARTS)}.")
+    return {name: parts.get(name, _UNSEEN) for name in wanted}
 
 
 def _read(connection: Connection) -> dict[str, Any]:

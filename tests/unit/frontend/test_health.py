@@ -119,6 +119,20 @@ def test_a_probe_of_many_that_came_is_enough(nobody: Api) -> None:
     assert ask(nobody).status_code == 200
 
 
+@pytest.mark.parametrize(("parts", "code"), [("database,schema", 200), ("schema,consumer", 503), ("consumer", 503)])
+def test_some_parts_alone(nobody: Api, parts: str, code: int) -> None:
+    put(nobody, time=0)
+    ask(nobody)
+    answer = nobody.client.get(f"/health?parts={parts}")
+    assert (answer.status_code, list(answer.json["parts"])) == (code, parts.split(","))  # type: ignore[index]
+
+
+def test_a_part_that_there_is_not(nobody: Api) -> None:
+    answer = nobody.client.get("/health?parts=database,moon")
+    assert answer.status_code == 400
+    assert "'moon'; there are database, schema" in answer.text
+
+
 def test_many_who_ask_at_once_cost_one_look(nobody: Api) -> None:
     put(nobody)
     assert ask(nobody).status_code == 200
@@ -133,6 +147,8 @@ def test_a_database_that_does_not_answer_or_is_another_programs(nobody: Api) -> 
     answer = ask(nobody)
     assert answer.status_code == 503
     assert "9999" in answer.json["parts"]["schema"]["about"]
+    asked = nobody.client.get("/health?parts=database,consumer")
+    assert (asked.status_code, asked.json["parts"]["consumer"]["ok"]) == (503, False)  # type: ignore[index]
     engine = db.open_engine("postgresql+psycopg2://front:Passw0rd@127.0.0.1:1/none")
     pytest.importorskip("psycopg2")
     parts = health.examine(engine, Settings())
