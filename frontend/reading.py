@@ -25,11 +25,12 @@ _IDENT = re.compile(r"[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}")
 
 
 def facets(
-    read: Mapping[str, Any], subnets6: Mapping[str, str | None], owners: Owners | None = None
+    read: Mapping[str, Any], subnets6: Mapping[str, str | None], owners: Owners | None = None, instance: str = ""
 ) -> Iterator[tuple[str, Columns]]:
     """Each thing that a reading tells of, with its columns. What was not read is not told of.
 
-    `subnets6` has the IPv6 subnet of each network by its name. With `owners`, tags may name a project or user.
+    `subnets6` has the IPv6 subnet of each network by its name. With `owners`, tags may name a project or user; with
+    the name of the instance, what its tags do not say is what holds then.
     """
     state = read["instance_state"]
     # Its key lacks when no node was asked, and it is null when the node is offline or does not answer.
@@ -40,7 +41,9 @@ def facets(
     if state.get("pnode"):
         yield "host", {"host": state["pnode"]}
     if state.get("tags") is not None:
-        yield from _tagged(state["tags"], owners)
+        told = facts(state["tags"], owners) if owners else tags.decode(state["tags"])
+        yield from _tagged({**(_unsaid(instance, told) if instance else {}), **told})
+        yield "metadata", {"metadata": tags.metadata(state["tags"])}
     if read.get("instance_nics") is not None:
         yield "nics", {"nics": [_nic(nic, subnets6) for nic in read["instance_nics"]]}
     if read.get("instance_disks") is not None:
@@ -48,13 +51,12 @@ def facets(
     yield from size(state.get("beparams") or {})
 
 
-def _tagged(found: Iterable[str], owners: Owners | None) -> Iterator[tuple[str, Columns]]:
-    for fact, value in (facts(found, owners) if owners else tags.decode(found)).items():
+def _tagged(told: Mapping[str, str]) -> Iterator[tuple[str, Columns]]:
+    for fact, value in told.items():
         if fact in _COLUMN:
             yield fact, {_COLUMN[fact]: value}
         elif fact == "created" and (time := _seconds(value)) is not None:
             yield fact, {"created": time}
-    yield "metadata", {"metadata": tags.metadata(found)}
 
 
 def _seconds(text: str) -> float | None:
@@ -67,10 +69,14 @@ def _seconds(text: str) -> float | None:
 
 def unsaid(instance: str, facts: Mapping[str, str]) -> Columns:
     """What holds of a server where its tags say whose it is and no more."""
+    return {_COLUMN[fact]: value for fact, value in _unsaid(instance, facts).items()}
+
+
+def _unsaid(instance: str, facts: Mapping[str, str]) -> dict[str, str]:
     if not facts.get("project"):
         return {}
     known = {"user": "", "name": instance, "flavor": CUSTOM, "image": ""}
-    return {_COLUMN[fact]: value for fact, value in known.items() if fact not in facts}
+    return {fact: value for fact, value in known.items() if fact not in facts}
 
 
 def gibibytes(disks: Iterable[Mapping[str, Any]]) -> int:

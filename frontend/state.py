@@ -27,6 +27,7 @@ BUILD, ACTIVE, SHUTOFF, ERROR, UNKNOWN = "BUILD", "ACTIVE", "SHUTOFF", "ERROR", 
 
 CREATE = "OP_INSTANCE_CREATE"
 REMOVE = "OP_INSTANCE_REMOVE"
+_RENAME = "OP_INSTANCE_RENAME"
 _SET_PARAMS = "OP_INSTANCE_SET_PARAMS"
 # Codes of refused opcodes (ganeti/errors.py).
 TEMP_NORES = "temp_insufficient_resources"
@@ -195,7 +196,7 @@ def _evidence(
         return
     if message.get("instance_state"):
         at = stamp(message, read=True)
-        for facet, values in reading.facets(message, subnets6, owners):
+        for facet, values in reading.facets(message, subnets6, owners, _name_now(message)):
             # What a failed create left behind may run or not: the server is broken either way.
             if not (is_broken and facet in ("power", "fault")):
                 yield facet, at, values
@@ -207,12 +208,27 @@ def _evidence(
         yield facet, stamp(message), values
 
 
+def _name_now(message: Message) -> str:
+    """Of the instance that a final message's reading is about."""
+    was_renamed = message["operation"] == _RENAME and message["status"] == "success"
+    return str(_new_name(message) or "") if was_renamed else str(message["instance"])
+
+
+def _new_name(message: Message) -> str | None:
+    name = message.get("result") or (message.get("job_fields") or {}).get("new_name")
+    return name if isinstance(name, str) else None
+
+
 Conclusions = Iterator[tuple[str, Columns]]
 
 
 def _created(message: Message) -> Conclusions:
     yield "deleted", {"deleted": None}
     yield "fault", {"fault": None}
+    yield from _resized(message)
+    disks = (message.get("job_fields") or {}).get("disks") or ()
+    if disks and all(isinstance(disk.get("size"), int) for disk in disks):
+        yield "disk", {"disk": reading.gibibytes(disks)}
     nodes = message.get("result")
     if isinstance(nodes, list) and nodes and isinstance(nodes[0], str):
         yield "host", {"host": nodes[0]}
@@ -246,9 +262,9 @@ def _gone(message: Message) -> Conclusions:
 
 
 def _renamed(message: Message) -> Conclusions:
-    name = message.get("result") or (message.get("job_fields") or {}).get("new_name")
+    name = _new_name(message)
     was_renamed_again = message.get("read_at") and not message.get("instance_state")
-    if isinstance(name, str) and not was_renamed_again:
+    if name and not was_renamed_again:
         yield "instance", {"instance": name}
 
 
@@ -264,7 +280,7 @@ CONCLUSIONS: Mapping[tuple[str, str], Callable[[Message], Conclusions]] = {
     ("OP_INSTANCE_REBOOT", "success"): _running,
     ("OP_INSTANCE_SHUTDOWN", "success"): _stopped,
     (REMOVE, "success"): _gone,
-    ("OP_INSTANCE_RENAME", "success"): _renamed,
+    (_RENAME, "success"): _renamed,
     (_SET_PARAMS, "success"): _resized,
 }
 

@@ -126,9 +126,27 @@ def test_address_by_eui_64_only_in_a_64() -> None:
 
 
 def test_name_and_owner_follow_the_tags() -> None:
-    facts = tags.encode({"name": "new", "project": "p2"})
+    facts = tags.encode({**updates.FACTS, "name": "new", "project": "p2"})
     found = after(settled(), op("OP_TAGS_SET", "success", at=5, **read(None, at=6, tags=facts)))
     assert (found["name"], found["project_id"], found["user_id"]) == ("new", "p2", updates.USER)
+
+
+def test_what_the_tags_no_longer_say() -> None:
+    facts = {name: value for name, value in updates.FACTS.items() if name not in ("name", "flavor")}
+    message = op("OP_TAGS_DEL", "success", at=5, **read(None, at=6, tags=tags.encode(facts)))
+    found = after(settled(), message)
+    assert (found["name"], found["flavor_id"], found["image_id"]) == (updates.NAME, "custom", "i1")
+    renamed = op("RENAME", "success", at=7, job=11, result="web", **read(None, at=8, tags=tags.encode(facts)))
+    assert after(found, renamed)["name"] == "web"
+
+
+def test_a_create_tells_its_size() -> None:
+    gone = after(settled(), op("REMOVE", "success", at=5))
+    fields = {"beparams": {"vcpus": 4, "maxmem": 4096}, "disks": [{"size": 7168}]}
+    again = after(gone, op("CREATE", "success", job=11, at=9, job_fields=fields))
+    adopted = after(gone, op("CREATE", "success", job=11, at=9, job_fields={"disks": [{"name": "kept"}]}))
+    assert (adopted["deleted"], adopted["disk"]) == (None, 1)
+    assert (again["deleted"], again["vcpus"], again["ram"], again["disk"]) == (None, 4, 4096, 7)
 
 
 def test_size_follows_a_modification() -> None:
