@@ -98,6 +98,16 @@ def test_tags_that_were_taken_away_take_no_server_away(both: Both) -> None:
     assert found.advice == f"gnt-instance add-tags {NAME} ganeti-ext:project:{updates.PROJECT}"
 
 
+def test_nor_do_an_administrators(both: Both) -> None:
+    both.rapi.instances = [instance("web", tags=tags.encode({"project": updates.PROJECT}))]
+    both.mended()
+    both.rapi.instances = [instance("web", tags=[], running=False)]
+    assert kinds(both.found()) == ["untagged", "power"]
+    both.reconciler.mend(both.found())
+    (row,) = both.servers()
+    assert (row["deleted"], row["status"], row["project_id"]) == (None, "SHUTOFF", updates.PROJECT)
+
+
 def test_an_instance_that_is_there_again(both: Both) -> None:
     both.add(**running(deleted=BEGIN + 5.0))
     both.rapi.instances = [instance()]
