@@ -12,7 +12,7 @@ from bench.events.place import STATES, Place
 from bench.process import Process
 from ganeti_ext.errors import ExtError
 
-PATIENCE = 120.0  # seconds for all that is under way to come
+PATIENCE = 60.0  # seconds for all that is under way to come
 
 
 class Table(NamedTuple):
@@ -52,9 +52,10 @@ class Way:
             place.feeder.call("backlog", self.queue, STATES, first, count)
             spent = self.sender.cpu(), self.taker.cpu()
             began = time.monotonic()
-        at, found = place.reader.call("arrived", *self.table, first, count, PATIENCE)
-        if found != count:
-            raise ExtError(f"{self.name}: {found} rows of {count} jobs within {PATIENCE:g} s; {self._said()}")
+        at, newest, found = place.reader.call("arrived", *self.table, first, count, PATIENCE)
+        self._alive()
+        if newest < self.last or found != count:
+            raise ExtError(f"{self.name}: {found} of {count} jobs ended in rows, the newest is {newest} of {self.last}")
         return Drained(at - began, self.sender.cpu() - spent[0], self.taker.cpu() - spent[1])
 
     def offer(self, place: Place, rate: float, count: int) -> tuple[list[Event], list[Event]]:
@@ -63,6 +64,7 @@ class Way:
         place.reader.call("listen", *self.table)
         written = place.feeder.call("offer", self.queue, STATES, first, rate, count)
         seen = place.reader.call("heard", first, count, PATIENCE)
+        self._alive()
         return _events(written), _events(seen)
 
     def _next(self, count: int) -> int:
@@ -70,8 +72,10 @@ class Way:
         first, self.last = self.last + 1, self.last + count
         return first
 
-    def _said(self) -> str:
-        return f"{self.sender.said()[-500:]}\n{self.taker.said()[-500:]}"
+    def _alive(self) -> None:
+        """CommandError with its last words when one of the programs has ended."""
+        self.sender.alive()
+        self.taker.alive()
 
 
 def _events(found: Sequence[tuple[int, int, float]]) -> list[Event]:
