@@ -126,11 +126,9 @@ class Servers:
     def _read(self, claim: _Claim) -> Columns:
         """What Ganeti says of an instance."""
         read = reading.of_rapi(claim.instance)
-        new = reading.unsaid(claim.name, claim.facts)
-        for _, columns in reading.facets(read, self._subnets6, self._known.owners):
+        new: Columns = {}
+        for _, columns in reading.facets(read, self._subnets6, self._known.owners, claim.name):
             new.update(columns)
-        if claim.ident == claim.instance["uuid"] and claim.instance["ctime"]:
-            new.setdefault("created", claim.instance["ctime"])  # an administrator made it
         return new
 
     def _usurper(self, claim: _Claim) -> Iterator[Difference]:

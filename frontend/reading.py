@@ -43,6 +43,8 @@ def facets(
     if state.get("tags") is not None:
         told = facts(state["tags"], owners) if owners else tags.decode(state["tags"])
         yield from _tagged({**(_unsaid(instance, told) if instance else {}), **told})
+        if told.get("project") and "created" not in told and state.get("ctime"):
+            yield "created", {"created": float(state["ctime"])}
         yield "metadata", {"metadata": tags.metadata(state["tags"])}
     if read.get("instance_nics") is not None:
         yield "nics", {"nics": [_nic(nic, subnets6) for nic in read["instance_nics"]]}
@@ -99,7 +101,7 @@ def of_rapi(instance: Mapping[str, Any]) -> dict[str, Any]:
         strict=True,
     )
     return {
-        "instance_state": {name: instance[name] for name in ("oper_state", "pnode", "tags", "beparams")},
+        "instance_state": {name: instance[name] for name in ("oper_state", "pnode", "tags", "beparams", "ctime")},
         "instance_nics": [dict(zip(("network", "ip", "mac", "uuid"), nic, strict=True)) for nic in nics],
         "instance_disks": [{"size": size} for size in instance["disk.sizes"]],
     }

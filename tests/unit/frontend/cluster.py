@@ -128,6 +128,7 @@ def running(**columns: Any) -> dict[str, Any]:
         "task": None,
         "host": "n1",
         "nics": [updates.SHOWN_NIC],
+        "created": BEGIN - 1000.0,
         "vcpus": 2,
         "ram": 512,
         "disk": 3,
