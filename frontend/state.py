@@ -94,11 +94,6 @@ def progress(row: Row, message: Message) -> Columns | None:
     return {"progress": told}
 
 
-def note(_row: Row, _message: Message) -> Columns | None:
-    """A hook's note changes nothing: its node's clock cannot be compared with what Ganeti says."""
-    return None
-
-
 def status(row: Row) -> str:
     """The status that follows from the other columns."""
     return ERROR if row["fault"] else row["power"] or BUILD

@@ -37,7 +37,7 @@ class Instance:
         if not self.exists or name != self.name:
             return {}
         state: Message = {"admin_state": self.admin, "pnode": self.node}
-        state["tags"] = tags.encode({**updates.FACTS, "name": self.label})
+        state["tags"] = tags.encode({**updates.FACTS, "server": updates.IDENT, "name": self.label})
         state["beparams"] = {"vcpus": self.vcpus, "maxmem": 512}
         if asks_node:
             state["oper_state"] = self.is_running

@@ -66,7 +66,7 @@ class Story:
         self.cluster.answer()
 
     def fail_over(self) -> None:
-        self.cluster.fail_over(self.one_of(0, 50_000, 200_000), tells_again=self.draw(st.booleans()))
+        self.cluster.fail_over(self.one_of(90_000, 100_000, 110_000), tells_again=self.draw(st.booleans()))
 
     def end(self) -> Cluster:
         while self.cluster.waiting:
