@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import time
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
@@ -94,11 +96,14 @@ def _listen(connection: kombu.Connection, name: str, instance: str | None) -> It
     with kombu.Consumer(channel, [queue], no_ack=True, auto_declare=False) as consumer:
         consumer.on_message = lambda message: bodies.append(message.body)
         yield {"tailing": True, "broker": name}
+        beat = 0.0
         while True:
-            try:
-                connection.drain_events(timeout=_HEARTBEAT / 2)
-            except TimeoutError:
+            with contextlib.suppress(TimeoutError):
+                connection.drain_events(timeout=_HEARTBEAT / 4)
+            # Also where messages never pause: we only listen, and the broker drops who says nothing.
+            if time.monotonic() - beat >= _HEARTBEAT / 4:
                 connection.heartbeat_check()
+                beat = time.monotonic()
             found, bodies[:] = list(bodies), []
             yield from _digests(found, instance)
 
