@@ -4,122 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import random
-import select
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import kombu
 import pytest
 
-from ganeti_ext.outbox import Outbox, drain
-
-HERE = Path(__file__).parents[1]
-ROOT = Path(os.environ.get("GANETI_EXT_ROOT", HERE.parent))
-OWN_NAME = "node1.example.org"
-
-
-class Node:
-    """The directories of one node, and eventd on it."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        for name in ("queue/archive", "data", "notes", "state"):
-            (path / name).mkdir(parents=True)
-        self.data("ssconf_cluster_name", "cluster.example.org")
-        self.master(OWN_NAME)
-        self.configure()
-        self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._notify.bind(str(path / "notify"))
-        self._notify.settimeout(20)
-        self._processes: list[subprocess.Popen[bytes]] = []
-
-    def configure(self, **more: str) -> None:
-        keys = {
-            "outbox": self.path / "state/outbox.db", "job_queue": self.path / "queue", "spool": self.path / "notes",
-            "data_directory": self.path / "data", "query_socket": self.path / "no-luxid", "node_name": OWN_NAME,
-            "recent_hours": "100000000", "control": "", **more,
-        }  # fmt: skip
-        lines = ["[eventd]", *(f"{key} = {value}" for key, value in keys.items())]
-        (self.path / "eventd.conf").write_text("\n".join(lines))
-
-    def start(self) -> subprocess.Popen[bytes]:
-        """eventd, once it is READY."""
-        with open(self.path / "log", "ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-I", ROOT / "eventd/ganeti-ext-eventd", "--config", self.path / "eventd.conf"],
-                env={"NOTIFY_SOCKET": str(self.path / "notify")}, stdin=subprocess.DEVNULL, stderr=log,
-            )  # fmt: skip
-        self._processes.append(process)
-        assert self._notify.recv(64) == b"READY=1", self.log()
-        return process
-
-    def log(self) -> str:
-        return (self.path / "log").read_text()
-
-    def data(self, name: str, text: str) -> None:
-        self._replace(self.path / "data" / name, f"{text}\n")
-
-    def master(self, name: str) -> None:
-        self.data("ssconf_master_node", name)
-
-    def job(self, name: str, job_id: int) -> None:
-        """A recorded job under another id, as Ganeti writes it."""
-        job = json.loads((HERE / f"data/jobs/{name}.json").read_text())
-        self._replace(self.path / f"queue/job-{job_id}", json.dumps({**job, "id": job_id}))
-
-    def note(self, name: str) -> None:
-        note = {"type": "ganeti-net-status", "version": 1, "event_time": [1, 2], "instance": name, "nics": []}
-        self._replace(self.path / f"notes/{time.time_ns()}-7.json", json.dumps(note))
-
-    def outbox(self) -> Outbox:
-        return Outbox(str(self.path / "state/outbox.db"))
-
-    def close(self) -> None:
-        for process in self._processes:
-            process.kill()
-            process.wait()
-        self._notify.close()
-
-    @staticmethod
-    def _replace(path: Path, text: str) -> None:
-        draft = path.with_name(f"{path.name}abc.new")
-        draft.write_text(text)
-        draft.rename(path)
-
-
-class Front:
-    """Takes from the outbox when the wake-up tells."""
-
-    def __init__(self, outbox: Outbox) -> None:
-        self._outbox = outbox
-        self._wake = outbox.listen()
-        self.taken: list[dict[str, Any]] = []
-
-    def until(self, done: Callable[[], bool], seconds: float = 15) -> None:
-        end = time.monotonic() + seconds
-        while True:
-            drain(self._wake)
-            while messages := self._outbox.take(100):
-                self.taken += [json.loads(message.body) for message in messages]
-                self._outbox.drop(message.seq for message in messages)
-            if done():
-                return
-            assert select.select([self._wake], [], [], max(0, end - time.monotonic()))[0], f"only {self.states()}"
-
-    def states(self) -> list[tuple[int, int, str]]:
-        return [(m["jobId"], m["op_index"], m["status"]) for m in self.taken if "jobId" in m]
-
-    def close(self) -> None:
-        self._wake.close()
-        self._outbox.close()
+from tests.contract.eventd_node import OWN_NAME, ROOT, Front, Node
 
 
 @pytest.fixture
@@ -293,34 +189,3 @@ def test_help() -> None:
     )  # fmt: skip
     assert done.returncode == 0
     assert "/etc/ganeti-ext/eventd.conf" in done.stdout
-
-
-@pytest.mark.skipif(
-    "GANETI_EXT_TEST_BROKER" not in os.environ, reason="needs a RabbitMQ: GANETI_EXT_TEST_BROKER=amqp://..."
-)
-def test_rabbitmq_gets_every_message_confirmed_and_in_order(node: Node) -> None:
-    url = os.environ["GANETI_EXT_TEST_BROKER"]
-    queue_name = f"test-{time.time_ns()}"
-    node.configure(broker=url, queue=queue_name)
-    node.start()
-    for number in range(1, 201):
-        node.job("three-ops-second-failed", number)
-    outbox = node.outbox()
-    end = time.monotonic() + 20
-    while len(outbox) or "delivering to" not in node.log():
-        assert time.monotonic() < end, node.log()
-        time.sleep(0.05)
-    outbox.close()
-    found: dict[int, list[int]] = {}
-    with kombu.Connection(url) as connection:
-        queue = connection.SimpleQueue(queue_name)
-        for _ in range(600):
-            message = queue.get(timeout=5)
-            found.setdefault(message.payload["jobId"], []).append(message.payload["op_index"])
-            assert message.properties["delivery_mode"] == 2
-            assert message.delivery_info["routing_key"] == "ganeti.gx.event.op"
-            message.ack()
-        assert queue.qsize() == 0
-        queue.close()
-        connection.channel().queue_delete(queue_name)
-    assert found == {number: [0, 1, 2] for number in range(1, 201)}
