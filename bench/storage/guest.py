@@ -15,7 +15,7 @@ from bench.storage.traffic import AREA, BARE, LEAST, RAW
 from lab import ceph
 from lab.step import step
 
-TIMES = 3  # of which the median is a sample
+TIMES = 5  # of which the median is a sample
 NAME = "guest"
 _BY = {
     guest_machine.KVM: "the guest runs by KVM",

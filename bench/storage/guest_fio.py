@@ -20,13 +20,11 @@ class Run(NamedTuple):
 
 
 def runs(subjects: Sequence[str], times: int) -> list[Run]:
-    """Each job so often on each disk, one beside the other: a busy machine is busy for all of them."""
-    return [
-        Run(job, subject)
-        for job in JOBS
-        for number in range(times)
-        for subject in list(subjects)[:: -1 if number % 2 else 1]
-    ]
+    """Each job so often on each disk, one beside the other: a busy machine is busy for all of them.
+
+    Strictly in turns: large blocks are up to twice as fast after a run on the same disk.
+    """
+    return [Run(job, subject) for job in JOBS for _ in range(times) for subject in subjects]
 
 
 def line(wanted: Sequence[Run], disks: Mapping[str, str], length: int, seconds: float) -> str:

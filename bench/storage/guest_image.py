@@ -17,7 +17,6 @@ SIZE = 128 << 20
 FIO = "/usr/bin/fio"
 
 # A line from the port is done by a shell, its exit code and how much it has said go back before what it has said.
-# When nobody is at the other end any more, the guest ends: QEMU does not start it again.
 _INIT = """\
 #!/bin/busybox sh
 /bin/busybox --install -s /bin

@@ -113,7 +113,8 @@ def argv(accelerator: str, drives: Sequence[str]) -> list[str]:
     system += ["-device", "virtio-blk-pci,drive=system,bootindex=0"]
     port = ["-chardev", "stdio,id=port,signal=off", "-device", "virtio-serial-pci"]
     port += ["-device", "virtserialport,chardev=port,name=bench"]
-    return ["qemu-system-x86_64", *machine, *nothing, *console, *system, *port, *drives]
+    # A run that is killed takes it along (PR_SET_PDEATHSIG).
+    return ["setpriv", "--pdeathsig=TERM", "qemu-system-x86_64", *machine, *nothing, *console, *system, *port, *drives]
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
