@@ -8,6 +8,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,8 +19,9 @@ import kombu
 import pytest
 
 from ganeti_ext import event
+from monitor import broker
+from tests.contract.eventd_node import OWN_NAME, ROOT, Node
 from tests.contract.services import RabbitMq
-from tests.contract.test_eventd import OWN_NAME, ROOT, Node
 
 ENV = {"PATH": "/usr/bin:/bin", "TZ": "UTC", "PYTHONDONTWRITEBYTECODE": "1"}
 
@@ -26,6 +29,7 @@ ENV = {"PATH": "/usr/bin:/bin", "TZ": "UTC", "PYTHONDONTWRITEBYTECODE": "1"}
 @pytest.fixture
 def node(tmp_path: Path) -> Iterator[Node]:
     made = Node(tmp_path)
+    made.master(OWN_NAME)
     made.configure(control=str(tmp_path / "control"))
     sockets = "nfdhcpd =\nreaper =\nconsumer =\napi =\n"
     (tmp_path / "exporter.conf").write_text(f"[sockets]\n{sockets}eventd = {tmp_path}/control\n")
@@ -214,3 +218,29 @@ def test_a_wrong_password(node: Node, listening: Listening) -> None:
     with listening.tail() as shown:
         assert shown.wait(30) == 69
     assert "ACCESS_REFUSED" in (node.path / "greeting").read_text()
+
+
+def test_without_a_pause_the_broker_still_hears_that_we_live(
+    rabbitmq: RabbitMq, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broker, "_HEARTBEAT", 2)  # seconds: a client that is silent for twice that is dropped
+    found = broker.listen([rabbitmq.url], None)
+    assert next(found)["tailing"] is True
+    over = threading.Event()
+
+    def say() -> None:
+        with kombu.Connection(rabbitmq.url) as connection:
+            producer = connection.Producer(exchange=kombu.Exchange(event.EXCHANGE, "topic", durable=True))
+            while not over.wait(0.05):
+                producer.publish(event.encode(BEAT), routing_key=event.routing_key(BEAT))
+
+    speaker = threading.Thread(target=say)
+    speaker.start()
+    try:
+        end = time.monotonic() + 8
+        while time.monotonic() < end:
+            assert next(found)["probe"] == "p"
+    finally:
+        over.set()
+        speaker.join()
+        found.close()  # type: ignore[attr-defined]
