@@ -29,7 +29,6 @@ ENV = {"PATH": "/usr/bin:/bin", "TZ": "UTC", "PYTHONDONTWRITEBYTECODE": "1"}
 @pytest.fixture
 def node(tmp_path: Path) -> Iterator[Node]:
     made = Node(tmp_path)
-    made.master(OWN_NAME)
     made.configure(control=str(tmp_path / "control"))
     sockets = "nfdhcpd =\nreaper =\nconsumer =\napi =\n"
     (tmp_path / "exporter.conf").write_text(f"[sockets]\n{sockets}eventd = {tmp_path}/control\n")

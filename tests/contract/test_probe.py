@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ganeti_ext.event import HEARTBEAT_TAG
-from tests.contract.eventd_node import HERE, OWN_NAME, Node
+from tests.contract.eventd_node import HERE, Node
 from tests.contract.test_monitor import Site
 from tests.unit.frontend import remote
 
@@ -24,7 +24,6 @@ class Cluster:
     def __init__(self, folder: Path) -> None:
         (folder / "node").mkdir()
         self.node = Node(folder / "node")
-        self.node.master(OWN_NAME)
         self.site = Site(folder)
         self.site.answers["tags"] = self._tag
 
