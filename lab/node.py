@@ -150,5 +150,8 @@ class Node:
 
     def _booted(self) -> bool:
         # The exit code is only 0 for "running"; a failed unit is for those to report who need it.
-        state = self.run("sh", "-c", "systemctl is-system-running --wait; true", timeout=60).strip()
+        try:
+            state = self.run("sh", "-c", "systemctl is-system-running --wait; true", timeout=60).strip()
+        except CommandError:  # nspawn's first child is there for a moment only
+            return False
         return state in ("running", "degraded")

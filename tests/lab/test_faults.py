@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -12,7 +13,7 @@ from lab.capture import Capture
 from lab.faults import frozen, kill, stopped
 from lab.ganeti import NETWORK
 from lab.step import until
-from lab.story import Story, create_words, rules
+from lab.story import PREFIX, Story, create_words, rules
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +51,18 @@ def test_a_create_that_ganeti_refuses_is_an_error_to_read(story: Story, refused:
 def test_unknown_things_are_named(story: Story, words: tuple[str, ...], told: str) -> None:
     with pytest.raises(CommandError, match=told):
         story.tenant.run("server", "create", *words, f"--network={NETWORK}", "never")
+
+
+@pytest.mark.parametrize("pause", [0.0, 1.0, 3.0])
+def test_a_server_deleted_while_it_is_built_leaves_nothing(story: Story, pause: float) -> None:
+    """Its create may still wait, run, or be done by then."""
+    made = story.tenant.openstack(*create_words("hasty"))
+    time.sleep(pause)
+    story.tenant.run("server", "delete", made["id"])
+    until("the server is gone", lambda: made["id"] not in _listed(story), 60)
+    instance = PREFIX + made["id"]
+    until(f"{instance} is gone", lambda: instance not in story.gnt("instance", "list", "-o", "name"), 60)
+    assert made["id"] not in _listed(story)
 
 
 def test_the_tenant_stops_starts_and_reboots(story: Story, server: str) -> None:
@@ -146,6 +159,10 @@ def test_no_secret_shows(story: Story) -> None:
         )
         words += node.run("sh", "-c", "cat /var/lib/ganeti/queue/job-* 2>/dev/null; true")
         assert not [secret for secret in secrets if secret.strip() in words], f"a secret shows on {node.name}"
+
+
+def _listed(story: Story) -> list[str]:
+    return [each["ID"] for each in story.tenant.openstack("server", "list")]
 
 
 def _renew(story: Story, server: str) -> None:

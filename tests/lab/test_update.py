@@ -70,11 +70,12 @@ def database_killed(site: Site) -> None:
 
 
 def master_fails_over(site: Site) -> None:
-    master.fail_over(next(node for node in site.nodes if node is not site.master))
+    other = next(node for node in site.nodes if node is not site.master)
+    master.fail_over(site.nodes, other, site.answers)
 
 
 def master_fails_back(site: Site) -> None:
-    master.fail_over(site.nodes[0])
+    master.fail_over(site.nodes, site.nodes[0], site.answers)
 
 
 def eventd_frozen(site: Site) -> None:
@@ -112,12 +113,9 @@ def master_halted(site: Site) -> None:
 
 
 def master_dead(site: Site) -> None:
-    """It loses its power and boots again; then Ganeti's watcher starts what ran there, as cron has it do."""
-    node = site.master
-    with dead(node):
+    """It loses its power and boots again. No job tells that what ran there does so no more."""
+    with dead(site.master):
         pass
-    until("Ganeti is back", site.answers, 120)
-    node.run("ganeti-watcher", "--ignore-pause", timeout=180)
 
 
 ALWAYS = (eventd_killed, consumer_killed, broker_killed, database_killed, master_fails_over, master_fails_back)
