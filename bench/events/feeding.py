@@ -28,10 +28,10 @@ def write(queue: str, job: int, times: Sequence[float], *, sync: bool) -> float:
 
 
 def backlog(queue: str, states: str, first: int, count: int) -> None:
-    """Write jobs that have come to their end, all on the disk when this returns."""
+    """Write jobs that came to their end some seconds ago, all on the disk when this returns."""
     for job in range(first, first + count):
         now = time.time()
-        write(queue, job, [now - 2, now - 1.9, now - 1.8, now], sync=False)
+        write(queue, job, [now - 9, now - 8.9, now - 8.8, now - 5], sync=False)
         _tell(states, job)
     fd = os.open(queue, os.O_RDONLY | os.O_CLOEXEC)
     ctypes.CDLL(None).syncfs(fd)
