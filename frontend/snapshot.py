@@ -76,27 +76,25 @@ class Reader:
 
     def _deleted(self, known: Known, found: Snapshot) -> list[str]:
         """Ids of deleted rows that stand for instances which are there, or keep their names from others."""
-        unknown = self._unknown(known, found.instances)
+        rows = {row["id"]: row["instance"] for row in known.servers}
+        wanted = {ident: name for ident, name in self._servers(found.instances) if rows.get(ident) != name}
         server = db.server.c
         with self._engine.begin() as connection:
             return [
                 ident
-                for column, values in ((server.id, list(unknown)), (server.instance, list(unknown.values())))
+                for column, values in ((server.id, list(wanted)), (server.instance, list(wanted.values())))
                 for chunk in _chunks(values)
                 for ident in connection.execute(
                     select(server.id).where(column.in_(chunk), server.deleted.is_not(None))
                 ).scalars()
             ]
 
-    def _unknown(self, known: Known, instances: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-        """Instances that are servers without a row: names by the servers' ids."""
-        rows = {row["id"] for row in known.servers}
-        found = {}
+    def _servers(self, instances: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+        """Servers' ids and the names of their instances."""
         for name, instance in instances.items():
             ident = reading.server_id(name, self._prefix, tags.decode(instance["tags"]), instance["uuid"])
-            if ident is not None and ident not in rows:
-                found[ident] = name
-        return found
+            if ident is not None:
+                yield ident, name
 
     def _networks(self) -> dict[str, dict[str, Any]]:
         return {entry["uuid"]: entry for entry in self._rapi.query("network", _NETWORK)}
@@ -116,7 +114,8 @@ class Reader:
     def _creating(self, known: Known, instances: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
         """Instances that are being made, with their jobs. To ask for these costs Ganeti a look into each job of
         its queue, so it is done when there are unknown servers only."""
-        if not self._unknown(known, instances):
+        rows = {row["id"] for row in known.servers}
+        if all(ident in rows for ident, _ in self._servers(instances)):
             return {}
         wanted = ["|", *(["=", "status", status] for status in _UNFINISHED)]
         jobs = self._rapi.query("job", ("id", "summary"), wanted)

@@ -159,6 +159,16 @@ def test_names_that_two_servers_exchanged(both: Both) -> None:
     assert both.found() == []
 
 
+def test_a_name_that_a_deleted_server_kept(both: Both) -> None:
+    both.add(**running())
+    both.add(**running(id=OTHER, instance="web", deleted=BEGIN + 5.0))
+    said = tags.encode({**updates.FACTS, "server": IDENT})
+    both.rapi.instances = [instance("web", tags=said)]
+    assert kinds(both.found()) == ["duplicate", "renamed"]
+    both.mended()
+    assert [(row["instance"], row["deleted"]) for row in both.servers()] == [("web", None), (OTHER, BEGIN + 5.0)]
+
+
 def test_an_instance_made_anew_under_an_old_name(both: Both) -> None:
     said = tags.encode({"project": updates.PROJECT})
     both.rapi.instances = [instance("web", tags=said, uuid=IDENT)]
