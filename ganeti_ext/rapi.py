@@ -5,12 +5,16 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import socket
 import ssl
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from ganeti_ext.errors import ConfigError, RapiError, RapiUnavailable
+
+# Seconds to reach the cluster's address: after a failover of the master, to try anew is what helps.
+_CONNECT = 3.0
 
 
 class Rapi:
@@ -76,6 +80,7 @@ class Rapi:
             headers["Content-Type"] = "application/json"
         connection = http.client.HTTPSConnection(self._host, self._port, timeout=self._timeout, context=self._context)
         try:
+            connection.sock = self._connect()
             connection.request(method, target, payload, headers)
             response = connection.getresponse()
             text = response.read()
@@ -84,6 +89,12 @@ class Rapi:
         finally:
             connection.close()
         return _decode(f"{method} {target}", response.status, text)
+
+    def _connect(self) -> ssl.SSLSocket:
+        sock = socket.create_connection((self._host, self._port), min(self._timeout, _CONNECT))
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.settimeout(self._timeout)
+        return self._context.wrap_socket(sock, server_hostname=self._host)
 
 
 def _address(url: str) -> tuple[str, int]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import socket
 import ssl
 import subprocess
 import threading
+import time
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -187,6 +189,21 @@ def test_a_server_that_says_nothing(cluster: Cluster) -> None:
         rapi = Rapi(url, "u", "p", cluster.ca, timeout=0.2)
         with pytest.raises(RapiUnavailable, match="timed out"):
             rapi.get("info")
+
+
+def test_an_address_that_nobody_has_is_soon_given_up(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel drops what comes to a listener whose queue is full: as if no machine were there."""
+    monkeypatch.setattr("ganeti_ext.rapi._CONNECT", 0.2)
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, contextlib.ExitStack() as fillers:
+        for _ in range(2):
+            filler = fillers.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(full.getsockname())
+        rapi = Rapi(f"https://127.0.0.1:{full.getsockname()[1]}", "u", "p", cluster.ca, timeout=60)
+        began = time.monotonic()
+        with pytest.raises(RapiUnavailable, match="timed out"):
+            rapi.get("info")
+        assert time.monotonic() - began < 30
 
 
 def test_a_server_that_breaks_off(cluster: Cluster) -> None:
