@@ -59,7 +59,8 @@ def after(connection: Connection, row: state.Row, message: state.Message) -> boo
         return failed  # the first one, told again
     if kept["tries"] == 0 and kept["job"] not in (None, job):
         return False
-    if failed and kept["tries"] == 0 and row["job"] in (None, job) and row["task"] != state.DELETING:
+    # With another job there, somebody else has taken the server in hand.
+    if failed and kept["tries"] == 0 and row["job"] in (None, job):
         _change(connection, kept["id"], job=job, tries=1, due=time.time())
         return True
     settle(connection, kept["id"])

@@ -78,6 +78,7 @@ def front(tmp_path: Path) -> Iterator[Front]:
 def test_a_create_that_lacked_something_is_submitted_once_more(front: Front) -> None:
     found = front.hear(op("CREATE", "error", at=5, **NO_ROOM))
     assert (found["status"], found["task"], found["fault"]) == ("BUILD", "spawning", None)
+    assert front.hear(op("CREATE", "error", at=5, **NO_ROOM))["status"] == "BUILD"
     front.pay()
     assert front.rapi.calls == [AGAIN]
     found = front.server()
@@ -121,6 +122,25 @@ def test_only_the_create_that_the_server_is_built_by_counts(front: Front) -> Non
     by_hand = op("CREATE", "error", job=9, at=5, **NO_ROOM)
     front.hear(by_hand)
     assert [each["tries"] for each in front.owed()] == [0]
+
+
+def test_a_server_that_somebody_else_has_taken_in_hand_is_left_to_him(front: Front) -> None:
+    front.hear(op("REMOVE", "queued", job=11, at=3))
+    assert front.hear(op("CREATE", "error", at=5, **NO_ROOM))["status"] == "ERROR"
+    assert front.owed() == []
+
+
+def test_what_is_being_done_is_nobody_elses(front: Front) -> None:
+    front.hear(op("CREATE", "error", at=5, **NO_ROOM))
+    now = front.owed()[0]["due"]
+    with front.engine.begin() as connection:
+        assert owed.claim(connection, now - 1, 60) is None
+        first = owed.claim(connection, now, 60)
+        assert first is not None
+        assert owed.claim(connection, now + 59, 60) is None
+        second = owed.claim(connection, now + 60, 60)
+    assert second is not None
+    assert (first["tries"], second["tries"]) == (2, 3)
 
 
 def test_the_answer_that_gave_the_job_may_have_been_lost(front: Front) -> None:
@@ -230,6 +250,19 @@ def test_deleted_before_the_second_create_is_submitted(front: Front) -> None:
     front.pay()
     assert [call[0] for call in front.rapi.calls] == ["DELETE"]
     assert front.owed() == []
+
+
+def test_deleted_just_before_the_second_create_is_submitted(front: Front) -> None:
+    front.hear(op("CREATE", "error", at=5, **NO_ROOM))
+    now = front.owed()[0]["due"]
+    with front.engine.begin() as connection:
+        found = owed.claim(connection, now, 60)
+    assert found is not None
+    front.delete()
+    Payer(front.engine, front.rapi, VAULT)._pay(found)
+    assert front.rapi.calls == []
+    front.pay()
+    assert [call[0] for call in front.rapi.calls] == ["DELETE"]
 
 
 def test_deleted_while_the_second_create_is_submitted(front: Front) -> None:

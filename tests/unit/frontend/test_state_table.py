@@ -153,6 +153,7 @@ def test_a_deleted_server_has_no_fault() -> None:
 def test_an_instance_that_is_made_but_not_started_is_off() -> None:
     made = op("CREATE", "success", at=5, job_fields={"start": False}, result=["n2", "n3"])
     assert (after(row(), made)["status"], after(row(), made)["host"]) == ("SHUTOFF", "n2")
+    assert after(begun("ERROR"), made)["fault"] is None
 
 
 @pytest.mark.parametrize(
