@@ -118,8 +118,8 @@ class Reconciler:
             raise
         found = Counter(each.kind for each in seen.found)
         self._keep(began, trigger, found, len(mended), cluster=seen.cluster)
-        # Not more than a fifth of the time.
-        silent = max(_NODE_SILENT, 4 * (self._clock() - began)) if seen.silent else None
+        # To ask for a node that is gone takes luxid up to 5 s (constants.RPC_CONNECT_TIMEOUT): then half of the time.
+        silent = max(_NODE_SILENT, self._clock() - began) if seen.silent else None
         differs = bool(awaited) or not kinds.MENDABLE.isdisjoint(found)
         return Report(dict(found), len(mended), differs, silent)
 
