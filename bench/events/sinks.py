@@ -31,11 +31,11 @@ class Lines:
 
 
 class SqliteRows:
-    """As the front's own database is set: WAL, synchronous=NORMAL."""
+    """With WAL, as the front's own; what was committed survives the loss of power with FULL alone."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, synchronous: str) -> None:
         self._db = sqlite3.connect(path, isolation_level=None, timeout=30)
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL"):
+        for pragma in ("journal_mode=WAL", f"synchronous={synchronous}"):
             self._db.execute(f"PRAGMA {pragma}")
         self._db.execute(_SQLITE)
 
@@ -60,4 +60,9 @@ class PostgresqlRows:
         self._db.commit()
 
 
-KINDS: Mapping[str, Callable[[str], Sink]] = {"lines": Lines, "sqlite": SqliteRows, "postgresql": PostgresqlRows}
+KINDS: Mapping[str, Callable[[str], Sink]] = {
+    "lines": Lines,
+    "sqlite": lambda path: SqliteRows(path, "FULL"),
+    "sqlite-normal": lambda path: SqliteRows(path, "NORMAL"),
+    "postgresql": PostgresqlRows,
+}

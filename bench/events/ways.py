@@ -43,7 +43,7 @@ EMBEDDED = Site(
         Floor(RECEIPT, "full", "lines"),
         Floor(ROW, "full", "sqlite"),
         Floor(FASTER, "normal", "lines"),
-        Floor(FASTER_ROW, "normal", "sqlite"),
+        Floor(FASTER_ROW, "normal", "sqlite-normal"),
     ),
 )
 BROKER = Site(
@@ -87,6 +87,7 @@ def _floor(place: Place, floor: Floor) -> Iterator[Way]:
         place.daemon(f"{name}-take", *program, "take", floor.transport, via, floor.sink, where) as taker,
         place.daemon(f"{name}-send", *program, "send", floor.transport, via, f"{home}/queue") as sender,
     ):
-        way = Way(floor.title, f"{home}/queue", Table(floor.sink, where, "seen"), sender, taker)
+        table = Table(floor.sink.removesuffix("-normal"), where, "seen")
+        way = Way(floor.title, f"{home}/queue", table, sender, taker)
         way.drain(place, SERVERS)
         yield way
