@@ -171,20 +171,20 @@ class Link:
         return max(0.0, min(waiting, _HEARTBEAT / 2))
 
     def deliver(self, outbox: Outbox) -> bool:
-        """Send what waits, and drop what the broker confirmed meanwhile; whether more may wait than can be sent now.
+        """Send what waits, and drop what the broker confirmed meanwhile; whether there is room for no more.
 
         Any of _FAILURES may be raised.
         """
-        self._read()
-        self._drop(outbox)
-        room = 0 if self._blocked else _WINDOW - len(self._flying)
-        messages = outbox.take(room, self._last) if room else []
-        if messages and not self._flying:
-            self._heard = time.monotonic()
-        for message in messages:
-            self._send(message)
-        self._read()
-        self._drop(outbox)
+        self._take_in(outbox)
+        while room := 0 if self._blocked else _WINDOW - len(self._flying):
+            messages = outbox.take(room, self._last)
+            if not messages:
+                break
+            if not self._flying:
+                self._heard = time.monotonic()
+            for message in messages:
+                self._send(message)
+            self._take_in(outbox)  # a fast broker has confirmed some already
         self._amqp.heartbeat_tick()
         if self._flying and not self._blocked and time.monotonic() - self._heard > _CONFIRM:
             raise TimeoutError(f"{len(self._flying)} messages are not confirmed for {_CONFIRM:g} s")
@@ -228,12 +228,13 @@ class Link:
             delivery_mode=2,
         )
 
-    def _read(self) -> None:
-        """Take in all that is there: confirms, heartbeats, the word that the broker closes."""
+    def _take_in(self, outbox: Outbox) -> None:
+        """All that is there: confirms, heartbeats, the word that the broker closes."""
         while self._has_input():
             self._amqp.blocking_read(_CONFIRM)
         if self._refused:
             raise ConnectionError("the broker refused a message")
+        self._drop(outbox)
 
     def _has_input(self) -> bool:
         # What TLS has read ahead, no select tells.

@@ -72,6 +72,8 @@ class Service:
             yield
         finally:
             self.signal(signal.SIGCONT)
+            if self._program is not None:
+                self._program.go_on()
 
     def close(self) -> None:
         self.box.close()

@@ -84,6 +84,10 @@ class Program:
         """Send a signal to the program, not to the nsenter that it is a child of."""
         os.kill(self._pid(), number)
 
+    def go_on(self) -> None:
+        """After SIGSTOP and SIGCONT to the program: its nsenter has stopped itself then, and would see no end."""
+        self._process.send_signal(signal.SIGCONT)
+
     def ends(self, patience: float = PATIENCE) -> int:
         """Wait for its end; its exit code."""
         return self._process.wait(patience)

@@ -1,0 +1,171 @@
+"""The real ganeti-ext-eventd and a real RabbitMQ that is killed, frozen, or not there."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import kombu
+import pytest
+from amqp.exceptions import AMQPError
+from kombu.exceptions import KombuError
+
+from tests.contract.eventd_node import Node
+from tests.contract.services import RabbitMq
+
+# After the broker's return; and for this machine's other work (the promise itself is measured on a quiet cluster).
+PROMISE, SLACK = 5.0, 15.0
+QUEUE = "ganeti-ext-front"
+
+
+def say(words: str) -> None:
+    """A figure, for who runs this with -s."""
+    sys.stdout.write(f"{words}\n")
+
+
+def until(done: Callable[[], Any], seconds: float, what: Callable[[], object] = str) -> float:
+    """How long it took."""
+    began = time.monotonic()
+    while not done():
+        assert time.monotonic() - began < seconds, what()
+        time.sleep(0.02)
+    return time.monotonic() - began
+
+
+class Taker:
+    """Takes and counts what is in the queue."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self.found: list[tuple[int, int]] = []
+        self.keys: set[str] = set()
+
+    def take(self) -> None:
+        with kombu.Connection(self._url, connect_timeout=5) as connection:
+            queue = connection.channel()
+            while message := queue.basic_get(QUEUE):
+                payload = json.loads(message.body)
+                self.found.append((payload["jobId"], payload["op_index"]))
+                assert message.properties["delivery_mode"] == 2
+                self.keys.add(message.delivery_info["routing_key"])
+                queue.basic_ack(message.delivery_tag)
+
+    def has(self, count: int) -> bool:
+        with contextlib.suppress(OSError, KombuError, AMQPError):  # it starts, or has no queue yet
+            self.take()
+        return len(set(self.found)) >= count
+
+
+@pytest.fixture
+def node(tmp_path: Path, rabbitmq: RabbitMq) -> Iterator[Node]:
+    made = Node(tmp_path)
+    made.configure(broker=rabbitmq.url)
+    yield made
+    made.close()
+
+
+def ends(count: int, first: int = 1) -> list[tuple[int, int]]:
+    return [(job, op) for job in range(first, first + count) for op in range(3)]
+
+
+def test_every_message_is_confirmed_and_in_order(node: Node, rabbitmq: RabbitMq) -> None:
+    node.start()
+    for number in range(1, 201):
+        node.job("three-ops-second-failed", number)
+    node.job("heartbeat", 300)
+    taker = Taker(rabbitmq.url)
+    until(lambda: taker.has(601), 30, node.log)
+    assert [end for end in taker.found if end != (300, 0)] == ends(200)
+    assert taker.keys == {"ganeti.gx.event.op", "eventd.heartbeat"}
+    outbox = node.outbox()
+    until(lambda: not len(outbox), 10, node.log)
+    outbox.close()
+
+
+def test_a_backlog_is_delivered_without_a_pause(node: Node, rabbitmq: RabbitMq) -> None:
+    outbox = node.outbox()
+    outbox.put([("ganeti.x", json.dumps({"jobId": number, "op_index": 0})) for number in range(5000)])
+    node.start()
+    until(lambda: "delivering to" in node.log(), 20, node.log)
+    took = until(lambda: not len(outbox), 30, node.log)
+    say(f"5000 messages in {took:.1f} s")
+    outbox.close()
+    taker = Taker(rabbitmq.url)
+    until(lambda: taker.has(5000), 30, node.log)
+    assert taker.found == [(number, 0) for number in range(5000)]
+
+
+def test_a_broker_that_is_killed_gets_all_soon_after_its_return(node: Node, rabbitmq: RabbitMq) -> None:
+    node.start()
+    node.job("three-ops-second-failed", 1)
+    taker = Taker(rabbitmq.url)
+    until(lambda: taker.has(3), 20, node.log)
+    rabbitmq.kill()
+    for number in range(2, 52):
+        node.job("three-ops-second-failed", number)
+    outbox = node.outbox()
+    until(lambda: len(outbox) == 150, 20, node.log)  # reading does not wait
+    rabbitmq.start()
+    took = until(lambda: taker.has(153), PROMISE + SLACK, node.log)
+    assert set(taker.found) == set(ends(51))
+    say(f"all of 150 messages {took:.1f} s after the broker's return")
+    until(lambda: not len(outbox), 10, node.log)
+    outbox.close()
+    assert node.log().count("trying again") <= 3, node.log()
+
+
+def test_a_frozen_broker_is_noticed_and_holds_no_reading_up(node: Node, rabbitmq: RabbitMq) -> None:
+    node.start()
+    until(lambda: "delivering to" in node.log(), 20, node.log)
+    outbox = node.outbox()
+    with rabbitmq.frozen():
+        for number in range(1, 101):
+            node.job("three-ops-second-failed", number)
+        until(lambda: len(outbox) == 300, 10, node.log)
+        noticed = until(lambda: "trying again" in node.log(), 10 + SLACK, node.log)
+    taker = Taker(rabbitmq.url)
+    took = until(lambda: taker.has(300), PROMISE + SLACK, node.log)
+    say(f"noticed after {noticed:.1f} s, all there {took:.1f} s after the thaw")
+    assert set(taker.found) == set(ends(100))
+    until(lambda: not len(outbox), 10, node.log)
+    outbox.close()
+
+
+def test_a_broker_that_freezes_while_nothing_happens_is_noticed(node: Node, rabbitmq: RabbitMq) -> None:
+    node.start()
+    until(lambda: "delivering to" in node.log(), 20, node.log)
+    with rabbitmq.frozen():
+        noticed = until(lambda: "heartbeats missed" in node.log(), 12 + SLACK, node.log)
+    say(f"noticed after {noticed:.1f} s")
+    until(lambda: node.log().count("delivering to") == 2, PROMISE + SLACK, node.log)
+
+
+def test_of_several_brokers_one_that_answers_is_enough(node: Node, rabbitmq: RabbitMq) -> None:
+    with socket.socket() as closed, socket.socket() as silent:
+        closed.bind(("127.0.0.1", 0))
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(8)  # accepts, and says nothing
+        dead = [f"amqp://u:p@127.0.0.1:{one.getsockname()[1]}//" for one in (closed, silent)]
+        node.configure(broker=", ".join([*dead, rabbitmq.url]))
+        node.start()
+        node.job("three-ops-second-failed", 1)
+        taker = Taker(rabbitmq.url)
+        until(lambda: taker.has(3), 20, node.log)
+    assert node.log().count("trying again") == 2
+
+
+def test_a_queue_that_an_older_version_made_gets_what_is_new(node: Node, rabbitmq: RabbitMq) -> None:
+    with kombu.Connection(rabbitmq.url) as connection:
+        exchange = kombu.Exchange("ganeti", "topic", durable=True)
+        kombu.Queue(QUEUE, exchange, routing_key="ganeti.#", durable=True).declare(channel=connection.channel())
+    node.start()
+    node.job("heartbeat", 5)
+    taker = Taker(rabbitmq.url)
+    until(lambda: taker.has(1), 20, node.log)
+    assert taker.keys == {"eventd.heartbeat"}
