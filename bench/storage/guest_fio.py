@@ -20,10 +20,7 @@ class Run(NamedTuple):
 
 
 def runs(subjects: Sequence[str], times: int) -> list[Run]:
-    """Each job so often on each disk, one beside the other: a busy machine is busy for all of them.
-
-    Strictly in turns: large blocks are up to twice as fast after a run on the same disk.
-    """
+    """Each job so often on each disk, one beside the other: a busy machine is busy for all of them."""
     return [Run(job, subject) for job in JOBS for _ in range(times) for subject in subjects]
 
 
@@ -31,8 +28,13 @@ def line(wanted: Sequence[Run], disks: Mapping[str, str], length: int, seconds: 
     """The shell's line that does them one after the other, on the first octets of the subjects' disks."""
     words = ["fio"]
     for job, subject in wanted:
-        words += [*fio.argv(job, disks[subject], length, seconds)[1:], "--stonewall"]
+        words += [*fio.argv(job, disks[subject], length, seconds)[1:], *_MEMORY, "--stonewall"]
     return shlex.join(words)
+
+
+# Else every other run of large blocks is at half the speed: 1 MiB in pages that lie apart is more pieces than a request
+# of virtio takes (seg_max), and where they lie changes from run to run.
+_MEMORY = ("--mem=shmhuge", "--hugepage-size=2m")
 
 
 def figures(wanted: Sequence[Run], said: str) -> dict[Run, float]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 SIZE = 128 << 20
 FIO = "/usr/bin/fio"
+HUGE_PAGES = 24  # of 2 MiB, for what is read and written
 
 # A line from the port is done by a shell, its exit code and how much it has said go back before what it has said.
 _INIT = """\
@@ -37,7 +38,7 @@ reboot -f
 def image(bench: Bench) -> Path:
     """The image's file, made when the cache has none of this recipe."""
     layers = bench.lowerdir.split(":")[:0:-1]  # the base first; not the last, which is the code that is measured
-    recipe = (*layers, str(SIZE), *guest.STARTER, _INIT)
+    recipe = (*layers, str(SIZE), str(HUGE_PAGES), *guest.STARTER, _INIT)
     return guest.cached("bench-guest", "Making a guest with fio", recipe, functools.partial(_make, bench.root))
 
 
@@ -51,7 +52,7 @@ def _make(root: Path, base: Path, folder: Path) -> None:
     with guest.filesystem(folder / "disk.raw", SIZE) as tree:
         for name in ("bin", "boot", "sbin", "dev", "proc", "sys", "tmp"):
             (tree / name).mkdir()
-        guest.kernel(tree, folder)
+        guest.kernel(tree, folder, f"hugepages={HUGE_PAGES}")
         shutil.copy(folder / "busybox/usr/bin/busybox", tree / "bin/busybox")
         for file in (FIO, *libraries(run(["chroot", str(root), "ldd", FIO]))):
             target = tree / file[1:]

@@ -34,7 +34,13 @@ def test_one_fio_does_them_one_after_the_other_on_their_disks() -> None:
     pieces = " ".join(words).split("--name=job")[1:]
     assert len(pieces) == len(WANTED)
     for run, piece in zip(WANTED, pieces, strict=True):
-        options = {f"--filename={DISKS[run.subject]}", f"--rw={run.job.mode}", "--runtime=500ms", "--stonewall"}
+        options = {
+            f"--filename={DISKS[run.subject]}",
+            f"--rw={run.job.mode}",
+            "--runtime=500ms",
+            "--stonewall",
+            "--mem=shmhuge",
+        }
         assert options <= set(piece.split())
 
 
