@@ -41,12 +41,13 @@ def create() -> tuple[Response, int]:
     size = translate.size(flavor["vcpus"], flavor["ram"], flavor["disk"], image["size"])
     translate.check_image(size, image)
     instance = services.settings.front.instance_prefix + ident
-    call = translate.create(instance, size, image["id"], nics, facts, services.settings.front.provider)
+    provider = services.settings.front.provider
+    call = translate.create(instance, size, image["id"], nics, facts, provider, wanted.metadata)
     with _one_create_at_a_time(project):
         with context.database() as connection:
             check_quota(connection, project, size)
         job = _submit(ident, call)
-        _insert(ident, instance, facts, flavor, job)
+        _insert(ident, instance, facts, {**flavor, "metadata": wanted.metadata}, job)
     log.info("server %s: create is job %d", ident, job)
     base = context.base()
     shown = {
@@ -135,14 +136,15 @@ def _submit(ident: str, call: translate.Call) -> int:
         raise
 
 
-def _insert(ident: str, instance: str, facts: Mapping[str, str], flavor: Mapping[str, Any], job: int) -> None:
+def _insert(ident: str, instance: str, facts: Mapping[str, str], asked: Mapping[str, Any], job: int) -> None:
+    """`asked` gives vcpus, ram, disk and metadata."""
     now = float(facts["created"])
     row = {
         "id": ident,
         "instance": instance,
         **{f"{name}_id": facts[name] for name in ("project", "user", "flavor", "image")},
         "name": facts["name"],
-        **{name: flavor[name] for name in ("vcpus", "ram", "disk")},
+        **{name: asked[name] for name in ("vcpus", "ram", "disk", "metadata")},
         "status": "BUILD",
         "task": translate.SPAWNING,
         "nics": [],

@@ -13,6 +13,7 @@ from frontend.fault import BadMediaType, BadRequest
 
 MAX_NAME = 255
 MAX_NICS = 8  # Ganeti's own limit
+MAX_ITEMS = 128  # of a server's metadata: Nova's default
 MISSING: Any = object()
 
 
@@ -33,6 +34,7 @@ class NewServer:
     """Empty: the default network."""
     groups: tuple[str, ...]
     """Names or ids of security groups."""
+    metadata: Mapping[str, str]
 
 
 def body() -> dict[str, Any]:
@@ -89,7 +91,7 @@ def new_server(sent: Mapping[str, Any]) -> NewServer:
     server = mapping(sent, "server")
     for key in ("min_count", "max_count"):
         _one(server, key)
-    for key in ("user_data", "personality", "key_name", "metadata", "config_drive"):
+    for key in ("user_data", "personality", "key_name", "config_drive"):
         if server.get(key) not in (None, "", [], {}, False, "false", "False"):
             raise BadRequest(f"{key}: not supported yet")
     image_id = reference(server, "imageRef")
@@ -102,7 +104,20 @@ def new_server(sent: Mapping[str, Any]) -> NewServer:
         image_id=image_id,
         networks=_networks(server),
         groups=tuple(text(_object("security_groups", group), "name") for group in items(server, "security_groups")),
+        metadata=metadata(server),
     )
+
+
+def metadata(where: Mapping[str, Any]) -> dict[str, str]:
+    """The tenant's own words about a server."""
+    found = mapping(where, "metadata", {})
+    if len(found) > MAX_ITEMS:
+        raise BadRequest(f"metadata: {len(found)} items, at most {MAX_ITEMS} are allowed")
+    for name, value in found.items():
+        text({f"metadata: {name!r:.80}": name}, f"metadata: {name!r:.80}")
+        if not isinstance(value, str) or len(value) > MAX_NAME or not value.isprintable():
+            raise BadRequest(f"metadata: {name}: expected at most {MAX_NAME} printable characters, got {value!r:.80}")
+    return found
 
 
 def reference(where: Mapping[str, Any], key: str) -> str:

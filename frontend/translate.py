@@ -76,7 +76,13 @@ def check_image(wanted: Size, image: Mapping[str, Any]) -> None:
 
 
 def create(
-    instance: str, wanted: Size, image_id: str, nics: Sequence[Wish], facts: Mapping[str, str], provider: str
+    instance: str,
+    wanted: Size,
+    image_id: str,
+    nics: Sequence[Wish],
+    facts: Mapping[str, str],
+    provider: str,
+    metadata: Mapping[str, str] | None = None,
 ) -> Call:
     """POST /2/instances. The node is left to the cluster's default allocator.
 
@@ -92,7 +98,7 @@ def create(
         "disks": [{"size": wanted.disk, "name": f"{instance}-root", "provider": provider, "origin": image_id}],
         "nics": [_nic(wish) for wish in nics],
         "beparams": {"vcpus": wanted.vcpus, "minmem": wanted.ram, "maxmem": wanted.ram},
-        "tags": tags.encode(facts),
+        "tags": [*tags.encode(facts), *tags.encode_metadata(metadata or {})],
         "ip_check": False,
         "name_check": False,
         "wait_for_sync": False,

@@ -47,6 +47,14 @@ def refused(api: Api, body: dict[str, Any], status: int = 400) -> str:
     return str(fault["message"])
 
 
+def test_metadata_is_kept_in_the_tags(api: Api) -> None:
+    said = {"role": "db", "who": "Zoë & co", "note": "x" * 255, "none": ""}
+    ident = api.call("POST", SERVERS, json=wish(metadata=said)).json["server"]["id"]  # type: ignore[index]
+    ((_, _, body, _),) = api.rapi.calls
+    assert tags.metadata(body["tags"]) == said
+    assert api.get(f"{SERVERS}/{ident}").json["server"]["metadata"] == said  # type: ignore[index]
+
+
 def test_one_job_and_one_row(api: Api) -> None:
     answer = api.call("POST", SERVERS, json=wish(name="wéb 1"))
     assert answer.status_code == 202
@@ -136,7 +144,13 @@ def test_given_address(api: Api) -> None:
         ({"min_count": True}, "min_count"),
         ({"user_data": "Zm9v"}, "user_data: not supported"),
         ({"key_name": "k"}, "key_name: not supported"),
-        ({"metadata": {"a": "b"}}, "metadata: not supported"),
+        ({"metadata": ["a"]}, "metadata: expected an object"),
+        ({"metadata": {"a": 1}}, "metadata: a: expected at most 255 printable characters, got 1"),
+        ({"metadata": {"a": "b" * 256}}, "metadata: a: expected at most 255 printable"),
+        ({"metadata": {"a": "\n"}}, "metadata: a: expected at most 255 printable"),
+        ({"metadata": {"": "b"}}, "metadata: ''"),
+        ({"metadata": {"a" * 256: "b"}}, "256 characters, at most 255"),
+        ({"metadata": {str(number): "" for number in range(129)}}, "metadata: 129 items, at most 128"),
         ({"config_drive": True}, "config_drive: not supported"),
         ({"personality": [{"path": "/x", "contents": ""}]}, "personality: not supported"),
         ({"security_groups": [{"name": "web"}]}, "Security group web"),
