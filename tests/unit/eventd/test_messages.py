@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -232,3 +233,15 @@ def test_an_opcode_without_the_name_of_its_object_is_passed_over(job_file: Calla
     raw = json.loads(job_file("startup-success"))
     raw["ops"][0]["input"]["instance_name"] = name
     assert news(parse(json.dumps(raw)), {}, "c") == []
+
+
+def test_the_documentation_names_every_type_and_key(tell: Tell) -> None:
+    text = (Path(__file__).parents[3] / "docs/events.md").read_text()
+    names = ("create-success", "modify-success", "network-add-success", "node-changes", "group-changes",
+             "cluster-changes", "heartbeat", "remove-failed")  # fmt: skip
+    messages = [item.message for name in names for item in tell(name)]
+    words = {key for message in messages for key in message} | {message["type"] for message in messages}
+    words |= {event.NET_STATUS, event.PROGRESS, event.LOST, "read_at", "seq", *event.BINDINGS}
+    assert [word for word in sorted(words) if f"`{word}`" not in text] == []
+    keys = {event.routing_key(message) for message in messages}
+    assert [key for key in sorted(keys) if f"`{key.replace('.gx.', '.PREFIX.')}`" not in text] == []
