@@ -88,6 +88,10 @@ class Program:
         """After SIGSTOP and SIGCONT to the program: its nsenter has stopped itself then, and would see no end."""
         self._process.send_signal(signal.SIGCONT)
 
+    def follow(self) -> None:
+        """Let the nsenter go on, which stops with its child and would never hear of its end."""
+        self._process.send_signal(signal.SIGCONT)
+
     def ends(self, patience: float = PATIENCE) -> int:
         """Wait for its end; its exit code."""
         return self._process.wait(patience)
