@@ -50,7 +50,7 @@ def ensure(engine: Engine) -> None:
         with _alone(engine) as connection:
             _upgrade(connection)
         if found is not None:
-            log.warning("database: its tables are of version %s now, and were %s", NEWEST, found or "older than 0001")
+            log.info("database: its tables are of version %s now, and were %s", NEWEST, found or "older than 0001")
 
 
 def rehearse(engine: Engine) -> list[str]:

@@ -57,6 +57,8 @@ class Service:
         for pid in self.pids():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
+        if self._program is not None and number != signal.SIGSTOP:
+            self._program.follow()
 
     def kill(self) -> None:
         """As a loss of power does."""

@@ -36,6 +36,7 @@ def test_a_new_database_is_of_the_newest_version(tmp_path: Path) -> None:
 
 
 def test_a_database_without_a_version_is_brought_up_to_date(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
     url = unversioned.sqlite(tmp_path / "front.db")
     assert migration.version(db.open_engine(url)) == ""
     engine = db.connect(url)
@@ -45,7 +46,7 @@ def test_a_database_without_a_version_is_brought_up_to_date(tmp_path: Path, capl
     assert f"its tables are of version {NEWEST} now, and were older than 0001" in caplog.text
     caplog.clear()
     db.connect(url)
-    assert caplog.text == ""
+    assert "its tables" not in caplog.text
 
 
 @pytest.mark.parametrize("table", ["server", "membership", "dead_letter"])
