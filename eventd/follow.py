@@ -22,6 +22,7 @@ from eventd.unread import Unread
 
 log = logging.getLogger(__name__)
 
+_PIECE = 100  # jobs told in one transaction while they go on
 _BATCH = 200  # jobs told in one transaction while the whole queue is read
 _MOST_ASKED = 1000  # messages that wait for Ganeti's word meanwhile
 _LONGEST_WAIT = 60.0  # seconds, for the first of these
@@ -89,7 +90,10 @@ class Follower:
 
     def changed(self, names: Iterable[str]) -> None:
         """Files of these names were written in the queue."""
-        self._tell(self._queue.ids(names), since=0)
+        found = list(self._queue.ids(names))
+        for start in range(0, len(found), _PIECE):
+            self._tell(found[start : start + _PIECE], since=0)
+            self.collect()  # what was asked about meanwhile
 
     def collect(self) -> None:
         """Tell what Ganeti was asked about, as far as it answered."""
@@ -155,7 +159,8 @@ class Follower:
         self._sequence.stamp((item.message for item in found), int(self._clock() * 1e6))
         asked = self._to_ask(found)
         self._put([item for item in found if id(item.message) not in asked])
-        self._change(self._cursors.forget(old))
+        if old:
+            self._change(self._cursors.forget(old))
         if asked:
             self._handed.update(asked)
             self._asked.update((item.cursor, item.status) for item in asked.values())

@@ -113,7 +113,7 @@ def _named(kind: str, key: str, name: object) -> dict[str, str] | None:
 
 def _message(job: Job, op: Op, subject: dict[str, str], cluster: str) -> dict[str, Any]:
     stamp = job.time(op)
-    fields = redact.job_fields(op)
+    fields, secrets = redact.job_fields(op), redact.secrets(op)
     began = op.exec or op.start
     message = {
         **subject,
@@ -126,11 +126,11 @@ def _message(job: Job, op: Op, subject: dict[str, str], cluster: str) -> dict[st
         "op_index": op.index,
         "operation": op.name,
         "status": op.status,
-        "logmsg": redact.text(op, op.log),
-        "result": redact.result(op),
+        "logmsg": redact.text(op, op.log, secrets),
+        "result": redact.result(op, secrets),
         "error_code": redact.error_code(op),
         "job_fields": fields,
-        "reason": redact.reason(op),
+        "reason": redact.reason(op, secrets),
     }
     if subject["type"] == event.OP_STATUS:
         message["tags"] = fields.get("tags", [])

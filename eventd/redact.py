@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 from eventd.jobs import Op
@@ -41,6 +42,7 @@ BLOT = "<redacted>"
 _SHORTEST_SECRET = 4
 _LONGEST_TEXT = 2000
 _LONGEST_TRAIL = 20
+_LONGEST_KEY = 100  # of a parameter that is one
 
 
 def job_fields(op: Op) -> dict[str, Any]:
@@ -57,13 +59,13 @@ def job_fields(op: Op) -> dict[str, Any]:
     return fields
 
 
-def result(op: Op) -> object:
-    """An opcode's result: a readable line for a failure, else None or harmless data."""
+def result(op: Op, found: Sequence[str] | None = None) -> object:
+    """An opcode's result: a readable line for a failure, else None or harmless data; `found` as of `text`."""
     if op.status not in FINAL:
         return None
     if op.status == "success":
         return op.result if op.name in _RESULTS else None
-    return text(op, " ".join(_words(_arguments(op.result)))) or None
+    return text(op, " ".join(_words(_arguments(op.result))), found) or None
 
 
 def error_code(op: Op) -> str | None:
@@ -74,26 +76,32 @@ def error_code(op: Op) -> str | None:
     return None
 
 
-def text(op: Op, words: str | None) -> str | None:
-    """Words about an opcode in one line, without any value of its OS parameters."""
-    if words is None:
-        return None
-    for secret in sorted(_secrets(op.input), key=len, reverse=True):
+def text(op: Op, words: str | None, found: Sequence[str] | None = None) -> str | None:
+    """Words about an opcode in one line, without any value of its secrets; `found` are these, when they are known."""
+    if not words:
+        return words
+    for secret in secrets(op) if found is None else found:
         words = words.replace(secret, BLOT)
     words = _NAMED_SECRET.sub(rf"\1{BLOT}", without_login(words))
     line = " ".join(words.split())
     return line if len(line) <= _LONGEST_TEXT else f"{line[:_LONGEST_TEXT]}..."
 
 
-def reason(op: Op) -> list[list[str]]:
+def reason(op: Op, found: Sequence[str] | None = None) -> list[list[str]]:
     """The opcode's reason trail, who wanted it and why: [source, text] each; when, the job's times say."""
     trail = op.input.get("reason")
-    found = []
+    known = secrets(op) if found is None else found
+    steps = []
     for step in trail if isinstance(trail, list) else []:
         match step:
             case [str(source), str(words), *_]:
-                found.append([text(op, source) or "", text(op, words) or ""])
-    return found[:_LONGEST_TRAIL]
+                steps.append([text(op, source, known) or "", text(op, words, known) or ""])
+    return steps[:_LONGEST_TRAIL]
+
+
+def secrets(op: Op) -> list[str]:
+    """The values in an opcode's input that no text may show, the longest first."""
+    return sorted(set(_secrets(op.input)), key=len, reverse=True)
 
 
 def _arguments(failure: object) -> object:
@@ -119,7 +127,7 @@ def _words(value: object) -> Iterator[str]:
 def _secrets(value: object, *, inside: bool = False) -> Iterator[str]:
     if isinstance(value, dict):
         for key, item in value.items():
-            yield from _secrets(item, inside=inside or _SECRET.search(key) is not None)
+            yield from _secrets(item, inside=inside or _is_secret(key))
     elif isinstance(value, list):
         for item in value:
             yield from _secrets(item, inside=inside)
@@ -128,6 +136,11 @@ def _secrets(value: object, *, inside: bool = False) -> Iterator[str]:
         # An error may quote it as Python or JSON would.
         yield repr(value)[1:-1]
         yield json.dumps(value)[1:-1]
+
+
+@lru_cache(1000)
+def _is_secret(key: str) -> bool:
+    return len(key) > _LONGEST_KEY or _SECRET.search(key) is not None
 
 
 def _same(value: object) -> object:

@@ -97,13 +97,18 @@ def world() -> Iterator[World]:
         made.outbox.close()
 
 
+def _file(stage: int, job: int) -> str:
+    """Jobs 1 and 2 go on, in any order of their files, as old copies may come late; the others end at once."""
+    return STAGES[stage] if job <= 2 else WHOLE[job - 3]
+
+
 STEPS = st.lists(
     st.tuples(
         st.sampled_from(
             ("write", "write", "write", "lost", "again", "crash", "scan", "silent", "answer", "leave", "clock")
         ),
-        st.sampled_from(STAGES * 2 + WHOLE),
-        st.integers(1, 6),
+        st.integers(0, len(STAGES) - 1),
+        st.integers(1, 2 + len(WHOLE)),
     ),
     max_size=40,
 )
@@ -111,10 +116,10 @@ STEPS = st.lists(
 
 @settings(max_examples=60)
 @given(STEPS)
-def test_whatever_happens_each_end_is_told_once_and_in_order(steps: list[tuple[str, str, int]]) -> None:
+def test_whatever_happens_each_end_is_told_once_and_in_order(steps: list[tuple[str, int, int]]) -> None:
     with world() as now:
-        for what, name, job in steps:
-            now.step(what, name, job)
+        for what, stage, job in steps:
+            now.step(what, _file(stage, job), job)
         now.settle()
         told = now.told()
         first: dict[tuple[int, int, str], dict[str, Any]] = {}
