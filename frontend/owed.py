@@ -77,7 +77,10 @@ def promise_removal(connection: Connection, server_id: str) -> Row | None:
     marked = update(db.server).where(*building).values(task=state.DELETING, updated=time.time())
     if connection.execute(marked).rowcount == 0:
         return None
-    job = connection.execute(select(column.job).where(column.id == server_id)).scalar_one()
+    job, clocks = connection.execute(select(column.job, column.clocks).where(column.id == server_id)).one()
+    if job is not None:  # its create may be canceled now, and is not broken by that
+        unwanted = {**(clocks or {}), "unwanted": [job]}
+        connection.execute(update(db.server).where(column.id == server_id).values(clocks=unwanted))
     # A create that was begun again by now is the payer's to find; until then he keeps the removal waiting.
     unbegun = (db.owed.c.server_id == server_id, db.owed.c.what == CREATE, db.owed.c.tries < 2)
     connection.execute(delete(db.owed).where(*unbegun))

@@ -164,7 +164,7 @@ def _is_broken(row: Row, message: Message) -> bool:
 
     A create that was refused or canceled has touched nothing: if there is an instance, it is another job's. One
     that lacked something for a moment may have been submitted once more since. And who deletes a server while it
-    is built has its create canceled.
+    is built has its create canceled (owed.py).
     """
     if message["operation"] != CREATE or message["status"] not in ("error", "canceled"):
         return False
@@ -174,9 +174,13 @@ def _is_broken(row: Row, message: Message) -> bool:
     if message.get("instance_state") or code == ALREADY_EXISTS:
         return False
     if code == TEMP_NORES:
-        newest: list[int] = (row["clocks"] or {}).get("create", [])
-        return newest <= [message["order"][2]]
-    return bool(message["status"] == "error" or row["task"] != DELETING)
+        return bool(_clock(row, "create") <= message["order"][2:3])
+    return bool(message["status"] == "error" or _clock(row, "unwanted") != message["order"][2:3])
+
+
+def _clock(row: Row, name: str) -> list[int]:
+    found: list[int] = (row["clocks"] or {}).get(name, [])
+    return found
 
 
 def _evidence(
@@ -195,7 +199,7 @@ def _evidence(
             # What a failed create left behind may run or not: the server is broken either way.
             if not (is_broken and facet in ("power", "fault")):
                 yield facet, at, values
-    elif message.get("read_at") and operation == REMOVE and message["instance"] == row["instance"]:
+    elif message.get("read_at") and (operation, ended) == (REMOVE, "error") and message["instance"] == row["instance"]:
         # It failed because there is nothing to remove, or only after all was removed.
         yield "deleted", stamp(message, read=True), {"deleted": seconds(message["read_at"])}
     conclude = _broken if is_broken else CONCLUSIONS.get((operation, ended))
@@ -261,6 +265,8 @@ def _renamed(message: Message) -> Conclusions:
     was_renamed_again = message.get("read_at") and not message.get("instance_state")
     if name and not was_renamed_again:
         yield "instance", {"instance": name}
+        # A removal that failed before may have been asked about after this: by a name that was gone.
+        yield "deleted", {"deleted": None}
 
 
 def _resized(message: Message) -> Conclusions:

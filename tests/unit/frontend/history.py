@@ -158,7 +158,12 @@ class Cluster:
             says_running = is_success and SAYS_RUNNING.get(opcode) == self.instance.admin
             asks_node = opcode not in KEEPS_RUNNING and not says_running
             message.update(self.instance.reading(name, asks_node=asks_node), read_at=self._now())
-            if opcode == "REMOVE" and not self.instance.exists and name == self.instance.name:
+            if (
+                opcode == "REMOVE"
+                and message["status"] == "error"
+                and not self.instance.exists
+                and name == self.instance.name
+            ):
                 self.instance.is_deleted = True
         self._unanswered.clear()
 

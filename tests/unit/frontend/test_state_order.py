@@ -42,9 +42,10 @@ class Story:
         cluster = self.cluster
         number = 10 + len(cluster.waiting) + len(cluster.ended)
         # A removal by a name that it no longer has would fail, and be taken for one of an instance that is gone.
-        barred = {"REMOVE": "RENAME", "RENAME": "REMOVE"}
-        busy = {job.opcode for job in cluster.waiting}
-        known = [name for name in OPCODES if barred.get(name) not in busy]
+        is_renamed = "RENAME" in {job.opcode for job in cluster.waiting}
+        is_removed = "REMOVE" in {job.opcode for job in (*cluster.waiting, *cluster.ended)}
+        barred = {"REMOVE"} if is_renamed else {"RENAME"} if is_removed else set()
+        known = [name for name in OPCODES if name not in barred]
         opcode = opcode or self.one_of(*known, *(["CREATE"] if cluster.ended else []))
         cluster.submit(opcode, **FIELDS.get(opcode, lambda _: {})(number))
 

@@ -138,11 +138,13 @@ def test_a_create_that_is_tried_again_goes_on() -> None:
 
 
 def test_a_create_that_is_canceled_for_its_removal_is_not_broken() -> None:
-    deleting = row(task="deleting", job=11)
+    deleting = row(task="deleting", job=11, clocks={"unwanted": [10]})
     found = after(deleting, op("CREATE", "canceled", at=5))
     assert (found["status"], found["task"]) == ("BUILD", "deleting")
     gone = after(found, op("REMOVE", "error", job=11, at=6, read_at=[updates.BEGIN + 7, 0]))
     assert (gone["deleted"], gone["task"]) == (updates.BEGIN + 7, None)
+    # By somebody else it was canceled for another reason.
+    assert after(row(task="deleting", job=11), op("CREATE", "canceled", at=5))["status"] == "ERROR"
 
 
 def test_a_deleted_server_has_no_fault() -> None:
