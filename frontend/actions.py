@@ -22,6 +22,7 @@ KINDS: Mapping[str, str] = {
 }
 
 _MESSAGE_LENGTH = 4096
+_DAY = 86_400
 
 
 class Told(NamedTuple):
@@ -79,13 +80,14 @@ def _row(message: state.Message, server_id: str | None) -> Columns:
 def _is_another(known: Columns, new: Columns) -> bool:
     """Whether a later job has the number of this one: a cluster that was made anew counts from 1 again.
 
-    That the same is told again of one that has ended, a little later, may be the word of another master.
+    That the same is told again of one that has ended may be the word of another master, or of a clock that was set
+    back meanwhile: by hours, and no cluster is made anew and has the same job of the same number within a day.
     """
     if new["updated"] <= known["updated"]:
         return False
     if (new["operation"], new["name"]) != (known["operation"], known["name"]):
         return True
-    return known["ended"] is not None and new["ended"] is None
+    return known["ended"] is not None and new["updated"] > known["ended"] + _DAY
 
 
 def message_of(row: Mapping[str, Any]) -> Columns:

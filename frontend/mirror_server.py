@@ -110,12 +110,13 @@ def _born(rows: Rows, message: state.Message) -> Row | None:
     if not facts.get("project"):
         log.warning("instance %s: no row and no tag that says whose it is, ignored", message["instance"])
         return None
-    created, order = facts.get("created"), message["order"]
+    order = message["order"]
+    created = reading.seconds(facts.get("created", ""))
     row = rows.add_server(
         {
             **reading.new_row(ident, message["instance"], facts, _size(rows.connection, facts, message), 0.0),
-            "clocks": None if created else {"born": order},
-            "created": float(created or state.seconds(order)),
+            "clocks": {"born": order} if created is None else None,
+            "created": state.seconds(order) if created is None else created,
             "updated": rows.now,
         }
     )
@@ -137,8 +138,8 @@ def _told_earlier(rows: Rows, ident: str, cluster: str) -> list[state.Message]:
 def _made_earlier(row: Mapping[str, Any], message: state.Message) -> dict[str, Any]:
     """The time of its making, of a row that this path made: the first that its create tells of."""
     clocks, order = row["clocks"] or {}, message["order"]
-    if message["operation"] != state.CREATE or clocks.get("born", order) <= order:
-        return {}
+    if message["operation"] != state.CREATE or "created" in clocks or clocks.get("born", order) <= order:
+        return {}  # or Ganeti itself has told
     return {"created": state.seconds(order), "clocks": {**clocks, "born": order}}
 
 

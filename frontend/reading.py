@@ -57,11 +57,11 @@ def _tagged(told: Mapping[str, str]) -> Iterator[tuple[str, Columns]]:
     for fact, value in told.items():
         if fact in _COLUMN:
             yield fact, {_COLUMN[fact]: value}
-        elif fact == "created" and (time := _seconds(value)) is not None:
+        elif fact == "created" and (time := seconds(value)) is not None:
             yield fact, {"created": time}
 
 
-def _seconds(text: str) -> float | None:
+def seconds(text: str) -> float | None:
     try:
         time = float(text)
     except ValueError:

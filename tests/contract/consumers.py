@@ -106,7 +106,8 @@ def ident(number: int) -> str:
 
 def lives(servers: int, jobs: int) -> list[dict[str, Any]]:
     """Messages of servers that are made, stopped, started ... and some removed, in the order they were seen in."""
-    chance, found = random.Random(6), []
+    chance = random.Random(6)
+    found: list[dict[str, Any]] = []
     plans = {
         server: ["CREATE", *chance.choices(("SHUTDOWN", "STARTUP", "REBOOT"), k=jobs)] for server in range(servers)
     }

@@ -7,7 +7,7 @@ import itertools
 import random
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -53,7 +53,7 @@ def a_few() -> tuple[list[str], int]:
     return consumers.encode(told), sum(message["status"] == "success" for message in told)
 
 
-def differences(one: Engine, other: Engine) -> list[object]:
+def differences(one: Engine, other: Engine) -> Sequence[object]:
     left, right = everything(one), everything(other)
     pairs = ((a, b) for name in left for a, b in itertools.zip_longest(left[name], right[name]))
     return [pair for pair in pairs if pair[0] != pair[1]][:2]

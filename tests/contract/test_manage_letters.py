@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
-import shutil
 import sqlite3
-import tempfile
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
 from frontend import db, migration
-from frontend.manage_base import SERVICE_USER
 from frontend.mirror import Mirror
 from ganeti_ext import event
-from tests.contract.test_manage import Manage
+from tests.contract.manage_site import Manage, site
 from tests.unit.frontend import unversioned, updates
 
 BODIES = ("garbage", '{"type": "ganeti-op-status", "version": 99}', event.encode(updates.create("success")))
@@ -28,12 +22,8 @@ IDS = [hashlib.sha256(body.encode()).hexdigest() for body in BODIES]
 
 @pytest.fixture
 def manage() -> Iterator[Manage]:
-    """In a folder of the services' user, where there is one: the command becomes that user."""
-    with tempfile.TemporaryDirectory() as folder:
-        if os.geteuid() == 0:
-            with contextlib.suppress(LookupError):
-                shutil.chown(folder, SERVICE_USER, SERVICE_USER)
-        yield Manage(Path(folder))
+    with site() as made:
+        yield made
 
 
 @pytest.fixture

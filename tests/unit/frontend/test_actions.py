@@ -63,10 +63,11 @@ def test_success_keeps_no_text() -> None:
 def test_a_cluster_made_anew_counts_from_one_again() -> None:
     """Its job 10 is another one: it begins, and ends once."""
     old, _ = apply(None, *HISTORY)
-    again = [op("STARTUP", "queued", at=5000), op("STARTUP", "success", at=5009)]
+    day = 100_000
+    again = [op("STARTUP", "queued", at=day), op("STARTUP", "success", at=day + 9)]
     row, ends = apply(old, *again)
     assert row is not None
-    assert (row["status"], row["began"], row["message"], ends) == ("success", BEGIN + 5000, None, 1)
+    assert (row["status"], row["began"], row["message"], ends) == ("success", BEGIN + day, None, 1)
     # What is still told of the old one changes nothing of its end any more.
     late, ends = apply(row, *HISTORY)
     assert (late, ends) == (row | {"began": BEGIN}, 0)
@@ -88,9 +89,11 @@ def test_an_end_told_again_by_another_master_is_the_same_end() -> None:
 
 
 def test_clocks_set_back_do_not_hide_the_end() -> None:
-    row, ends = apply(None, op("STARTUP", "running", at=3600), op("STARTUP", "success", at=3600))
-    assert row is not None
-    assert (row["status"], ends) == ("success", 1)
+    told = [op("STARTUP", "queued", at=3000), op("STARTUP", "running", at=3600), op("STARTUP", "success", at=5)]
+    for order in itertools.permutations(told):
+        row, ends = apply(None, *order, *order)
+        assert row is not None
+        assert (row["status"], row["ended"], ends) == ("success", BEGIN + 5, 1)
 
 
 @pytest.mark.parametrize(

@@ -205,3 +205,10 @@ def test_a_create_that_is_submitted_again_is_not_broken(mirror: Mirror, engine: 
     assert (found["status"], found["fault"], found["task"]) == ("BUILD", None, "spawning")
     assert [(one["tries"], one["job"]) for one in rows(engine, db.owed)] == [(1, 10)]
     assert [(one["status"], one["message"]) for one in rows(engine, db.action)] == [("error", "no room")]
+
+
+def test_a_damaged_time_of_making_is_left_out(mirror: Mirror, engine: Engine) -> None:
+    said = [*tags.encode(updates.FACTS), "ganeti-ext:created:x"]
+    tell(mirror, create("success", at=5, job_fields={"tags": said}))
+    assert [one["created"] for one in rows(engine, db.server)] == [BEGIN + 5]
+    assert rows(engine, db.dead_letter) == []
