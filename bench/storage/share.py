@@ -106,4 +106,5 @@ def _loops() -> list[tuple[str, str, str]]:
     """Devices, the device of each one's file, the file."""
     table = run(["losetup", "--list", "--noheadings", "--raw", "--output", "NAME,BACK-MAJ:MIN,BACK-FILE"])
     rows = (line.split(maxsplit=2) for line in table.splitlines())
-    return [(row[0], row[1], row[2]) for row in rows if len(row) == 3]
+    # losetup pads the numbers with blanks, and then writes them as \x20.
+    return [(row[0], row[1].replace("\\x20", ""), row[2]) for row in rows if len(row) == 3]
