@@ -1,0 +1,71 @@
+"""Rows that nobody asks for any more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, func, insert, select
+
+from frontend import actions, db
+from frontend.pruning import AT_ONCE, Pruning
+from frontend.settings import Front
+from ganeti_ext.errors import ConfigError
+from tests.unit.frontend.updates import BEGIN, op
+
+DAY = 86_400
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    engine = db.connect_writer(f"sqlite:///{tmp_path}/front.db")
+    yield engine
+    engine.dispose()
+
+
+def fill(engine: Engine, ages: list[float]) -> None:
+    """An action and a probe of each age, in days before BEGIN."""
+    told = [actions.told(None, op("STARTUP", "success", job=number), None).row for number in range(len(ages))]
+    with engine.begin() as connection:
+        connection.execute(
+            insert(db.action),
+            [{**(row or {}), "updated": BEGIN - age * DAY} for row, age in zip(told, ages, strict=True)],
+        )
+        connection.execute(
+            insert(db.probe), [{"id": str(number), "sent": BEGIN - age * DAY} for number, age in enumerate(ages)]
+        )
+
+
+def count(engine: Engine, table: Any) -> int:
+    with engine.connect() as connection:
+        found = connection.execute(select(func.count()).select_from(table)).scalar()
+    return int(found or 0)
+
+
+@pytest.mark.parametrize(("days", "kept"), [(30, 2), (1, 1), (0, 4)])
+def test_what_is_older_than_the_days_goes(engine: Engine, days: float, kept: int) -> None:
+    fill(engine, [0.5, 29.9, 30.1, 400])
+    Pruning(engine, days, lambda: float(BEGIN)).tick()
+    assert (count(engine, db.action), count(engine, db.probe)) == (kept, 1)
+
+
+def test_few_at_once(engine: Engine) -> None:
+    fill(engine, [40.0] * (AT_ONCE + 7))
+    prune = Pruning(engine, 30, lambda: float(BEGIN))
+    prune.tick()
+    assert count(engine, db.action) == 7
+    prune.tick()
+    assert count(engine, db.action) == 0
+
+
+def test_a_database_that_is_away_is_no_harm(tmp_path: Path) -> None:
+    gone = db.open_engine(f"sqlite:///{tmp_path}/none/front.db")
+    Pruning(gone, 30).tick()
+    assert not (tmp_path / "none").exists()
+
+
+def test_days_below_zero_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"\[front\] keep_actions: -1"):
+        Front(keep_actions=-1)
