@@ -25,7 +25,7 @@ class Front:
     """What clients reach this API by; empty: as the request's Host header says."""
     region: str = "RegionOne"
     secret_file: str = "/var/lib/ganeti-ext/frontend/secret"  # noqa: S105 (a path)
-    """Signs the tokens; made at the first start."""
+    """Signs the tokens and encrypts what is owed; made at the first start."""
     token_hours: float = 12
     instance_prefix: str = "gx-"
     """An instance in Ganeti is called PREFIX + the server's UUID."""
