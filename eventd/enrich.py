@@ -65,6 +65,15 @@ def key(item: News) -> str:
     return f"{kind}/{subject(item.message)}" if kind in (OP_STATUS, NETWORK_STATUS) else ""
 
 
+def _full(item: News, rows: Rows) -> str:
+    """The name by which Ganeti's answer has the object; an opcode may have an instance's short one."""
+    name = subject(item.message)
+    if name in rows or item.message["type"] != OP_STATUS:
+        return name
+    found = [full for full in rows if full.startswith(f"{name}.")]
+    return found[0] if len(found) == 1 else name
+
+
 def is_behind(item: News, rows: Rows, asked: float) -> bool:
     """Whether an answer may be older than what the message tells of, so that it is worth to ask again.
 
@@ -73,7 +82,7 @@ def is_behind(item: News, rows: Rows, asked: float) -> bool:
     since = asked - item.time
     if not -_FRESH < since < _MISSING:
         return False
-    row, operation = rows.get(subject(item.message)), item.message["operation"]
+    row, operation = rows.get(_full(item, rows)), item.message["operation"]
     if item.status == "success" and operation in _MARKED:
         if row is None:
             return True
@@ -86,7 +95,7 @@ def is_behind(item: News, rows: Rows, asked: float) -> bool:
 
 def node(item: News, rows: Rows) -> str:
     """The node to be asked whether the instance runs; "" when none need be."""
-    row = rows.get(subject(item.message))
+    row = rows.get(_full(item, rows))
     if row is None or item.message["type"] != OP_STATUS or item.message["operation"] in _KEEPS_RUNNING:
         return ""
     state, dry_run = row["instance_state"], item.message["job_fields"].get("dry_run")
@@ -101,9 +110,12 @@ def add(item: News, rows: Rows, asked: float) -> None:
     """Complete a message in place.
 
     `read_at` is when we asked, not when the answer came: what ends in between must count as newer. Alone it
-    says that Ganeti knows no such object.
+    says that Ganeti knows no such object. A short name becomes the full one.
     """
-    row = rows.get(subject(item.message), {})
+    full = _full(item, rows)
+    row = rows.get(full, {})
+    if full != subject(item.message):
+        item.message["instance"] = full
     item.message.update({key: value for key, value in row.items() if key != "mtime"})
     item.message["read_at"] = [int(asked), int(asked % 1 * 1e6)]
 

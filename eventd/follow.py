@@ -120,6 +120,12 @@ class Follower:
         finally:
             self._counts.owed = len(self._unread)
 
+    def finish(self, seconds: float) -> None:
+        """Before the end: tell what Ganeti is being asked about, as far as it answers within that time."""
+        end = time.monotonic() + seconds
+        while self._handed and self._asker.wait(max(0.0, end - time.monotonic())):
+            self.collect()
+
     def scan(self) -> None:
         """Read the queue and its archive against the cursors."""
         began = time.monotonic()

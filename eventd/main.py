@@ -35,6 +35,7 @@ log = logging.getLogger("eventd")
 
 CONFIG = "/etc/ganeti-ext/eventd.conf"
 _RETRY = 5.0  # seconds, while a directory is missing or the disk is full
+_LAST_ANSWERS = 1.0  # seconds to wait for at the end; what is not told then is read again
 _AGAIN = 3600.0  # reads everything once more, which also moves the cursors' floor
 
 
@@ -85,6 +86,7 @@ class Daemon:
             self._loop.run()
         finally:
             close()
+            self._safely(lambda: self._follower.finish(_LAST_ANSWERS))
             stop()
             self._asker.stop()
             if self._teller:

@@ -157,3 +157,22 @@ def test_an_object_that_ganeti_does_not_know_is_the_moment_alone(found: Found) -
     enrich.add(item, {}, T0 + 61.0)
     assert item.message["read_at"] == [T0 + 61, 0]
     assert "instance_state" not in item.message
+
+
+def test_a_short_name_is_found_and_becomes_the_full_one(as_if: Callable[..., News]) -> None:
+    def tagged() -> News:
+        return as_if("OP_INSTANCE_SET_PARAMS", instance_name="web1")
+
+    rows = {"web1.example.org": row(T0 + 41), "web10.example.org": row(T0)}
+    item = tagged()
+    assert not enrich.is_behind(item, rows, T0 + 42.05)
+    assert enrich.node(as_if("OP_INSTANCE_MIGRATE", instance_name="web1"), rows) == "node1"
+    enrich.add(item, rows, T0 + 42.05)
+    assert item.message["instance"] == "web1.example.org"
+    assert "instance_state" in item.message
+    # Two that have it: nobody can tell which is meant.
+    both = {**rows, "web1.example.net": row()}
+    other = tagged()
+    enrich.add(other, both, T0 + 50.0)
+    assert other.message["instance"] == "web1"
+    assert "instance_state" not in other.message

@@ -253,3 +253,13 @@ def test_what_is_kept_survives_the_floor(queue_directory: Any, outbox: Outbox, s
     clock.now += 2 * 3600
     follower.scan()
     assert set(cursors(outbox)) == {"floor", "mine", "tags/27/0", "tags/27/1"}
+
+
+def test_at_the_end_what_ganeti_answers_yet_is_told(queue_directory: Any, outbox: Outbox, start: Start) -> None:
+    following = start()
+    following.held = True
+    queue_directory.put("startup-success")
+    following.changed(["job-20"])
+    assert told(outbox) == []
+    following.follower.finish(1.0)
+    assert told(outbox) == [(20, 0, "success")]
