@@ -42,8 +42,8 @@ class Follower:
 
     `recent` is how far back, in seconds, the ends of jobs are told when another node told of them before, or none:
     what a new front needs to hear of, and what a master that died may have kept. A master that goes on tells all that
-    its cursors do not know. `owe`, if any, is called with the changes of tags, which the outbox then keeps until they
-    are forgotten there.
+    its cursors do not know. `see`, if any, is called with changes of tags as soon as a job's file tells of them, and
+    `owe` when the outbox keeps them, until they are forgotten there.
     """
 
     def __init__(
@@ -54,10 +54,12 @@ class Follower:
         counts: Counts,
         *,
         recent: float,
+        see: Callable[[list[tagged.Change]], None] | None = None,
         owe: Callable[[list[tagged.Change]], None] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.cluster = ""
+        self._see = see
         self._owe = owe
         self._queue = queue
         self._spool = spool
@@ -162,6 +164,8 @@ class Follower:
                 ended.add(job_id)
         # By number, as the clock may have been set back.
         found.sort(key=lambda item: (item.message["jobId"], item.message["op_index"]))
+        if self._see and (changes := tagged.changes(found)):
+            self._see(changes)
         self._sequence.stamp((item.message for item in found), int(self._clock() * 1e6))
         asked = self._to_ask(found)
         self._put([item for item in found if id(item.message) not in asked])
@@ -201,7 +205,8 @@ class Follower:
         told: dict[str, str | None] = {item.cursor: item.status for item in first}
         changes = tagged.changes(first) if self._owe else []
         cursors = {**told, **tagged.records(changes), **self._sequence.cursor(), **more}
-        self._spool.put([item.message for item in found], cursors)
+        # After a loss of power the job files are read again, against the cursors that the disk has.
+        self._spool.put([item.message for item in found], cursors, lasting=False)
         self._cursors.update(told)
         if self._owe and changes:
             self._owe(changes)

@@ -53,10 +53,10 @@ class Daemon:
         self.spool = Spool(self._outbox, settings.outbox_limit, own_name, self._ganeti.cluster, self.counts)
         queue = JobQueue(settings.job_queue)
         self._asker = Asker(self._ganeti, self.counts)
-        self._teller = _teller(settings, queue, self._ganeti) if settings.tag_hooks else None
-        owe = self._teller.owe if self._teller else None
+        self._teller = _teller(settings, self._ganeti) if settings.tag_hooks else None
+        see, owe = (self._teller.see, self._teller.owe) if self._teller else (None, None)
         recent = settings.recent_hours * 3600
-        self._follower = Follower(queue, self.spool, self._asker, self.counts, recent=recent, owe=owe)
+        self._follower = Follower(queue, self.spool, self._asker, self.counts, recent=recent, see=see, owe=owe)
         self._notes = Notes(settings.spool, self.spool, own_name, self.counts)
         self._watch = Watch()
         self._loop = Loop()
@@ -68,7 +68,8 @@ class Daemon:
         settings = self._settings
         # Watched first, read then: what comes in between is seen twice rather than never.
         self._watch.add(settings.data_directory, self._ssconf_written, self._check_role)
-        self._watch.add(settings.job_queue, self._jobs_written, self._read_all)
+        # Ganeti renames each job's draft to its file, in Python and in Haskell: that the draft is closed is no news.
+        self._watch.add(settings.job_queue, self._jobs_written, self._read_all, in_place=False)
         self._watch.add(settings.spool, self._notes_written, self._read_all)
         self._loop.add(self._watch, self._watch.ready)
         self._loop.every(_RETRY, self._retry)
@@ -172,12 +173,12 @@ class Daemon:
             self._is_behind = True
 
 
-def _teller(settings: Settings, queue: JobQueue, ganeti: Ganeti) -> Teller:
+def _teller(settings: Settings, ganeti: Ganeti) -> Teller:
     inventory = Inventory(settings.data_directory, settings.query_socket, settings.query_timeout)
     runner = HooksRunner(
         settings.noded_certificate, settings.client_certificate, settings.noded_port, settings.hook_timeout
     )
-    return Teller(settings.outbox, queue, inventory, runner, ganeti.is_master)
+    return Teller(settings.outbox, inventory, runner, ganeti.is_master)
 
 
 def _thread_died() -> None:

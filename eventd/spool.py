@@ -50,10 +50,12 @@ class Spool:
     def fullness(self) -> Fullness:
         return self._outbox.fullness()
 
-    def put(self, messages: Sequence[dict[str, Any]], cursors: dict[str, str | None] | None = None) -> None:
-        """Messages and cursors, all or nothing."""
+    def put(
+        self, messages: Sequence[dict[str, Any]], cursors: dict[str, str | None] | None = None, *, lasting: bool = True
+    ) -> None:
+        """Messages and cursors, all or nothing; `lasting` as in Outbox.put."""
         try:
-            dropped = self._outbox.put([put(message) for message in messages], cursors, self._bound)
+            dropped = self._outbox.put([put(message) for message in messages], cursors, self._bound, lasting=lasting)
         except sqlite3.OperationalError:
             self._counts.spool_failures += 1
             raise

@@ -1,8 +1,8 @@
 """Tells nodes of changed tags: a thread that lets noded run the hooks `instance-tags` where an instance runs.
 
-It sees the jobs' files by itself, as the follower may be waiting for luxid or a node just then. What it takes from
-there is held in memory only: the follower keeps every change in the outbox, with the cursor of its job, until
-`owe` has told of it here and all is done. So nothing is lost by a crash, and what was told may be told again.
+The follower lets it `see` a change as soon as a job's file tells of it, which is held in memory only; and it keeps
+every change in the outbox, with the cursor of its job, until `owe` has told of it here and all is done. So nothing is
+lost by a crash, and what was told may be told again.
 """
 
 from __future__ import annotations
@@ -18,22 +18,17 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import NamedTuple, Protocol
 
-from eventd import hook_env, jobs, tagged
+from eventd import hook_env, tagged
 from eventd.hooks_runner import HooksFailedError, HooksRunnerError, Script
 from eventd.inventory import Inventory, Nodes, Rows
-from eventd.jobqueue import JobQueue
 from eventd.ledger import Ledger
-from eventd.messages import news
 from eventd.owed import Owed, Schedule
 from eventd.tagged import Change
-from eventd.watch import Watch
 from ganeti_ext.outbox import Outbox
-from ganeti_ext.service import HasFileno
 
 log = logging.getLogger(__name__)
 
 _MOST = 32  # calls at a time
-_RETRY = 5.0  # seconds, while the job queue's directory is missing
 _LUXID = 1.0  # seconds, while luxid does not answer
 _BEHIND = 0.03  # seconds, while luxid does not know yet what a job changed
 
@@ -56,14 +51,11 @@ class Answer(NamedTuple):
 class Teller:
     """`outbox` is the path of the outbox. `ended` becomes readable if the thread dies of a bug."""
 
-    def __init__(
-        self, outbox: str, jobs_at: JobQueue, inventory: Inventory, runner: Runner, is_master: Callable[[], bool]
-    ) -> None:
+    def __init__(self, outbox: str, inventory: Inventory, runner: Runner, is_master: Callable[[], bool]) -> None:
         self.ended = os.eventfd(0, os.EFD_CLOEXEC)
         self._stop = os.eventfd(0, os.EFD_CLOEXEC)
         self._wake = os.eventfd(0, os.EFD_CLOEXEC)
         self._path = outbox
-        self._queue = jobs_at
         self._inventory = inventory
         self._runner = runner
         self._is_master = is_master
@@ -81,6 +73,12 @@ class Teller:
         os.eventfd_write(self._stop, 1)
         self._thread.join(timeout)
 
+    def see(self, changes: Iterable[Change]) -> None:
+        """A job made these changes; called from another thread."""
+        for change in changes:
+            self._inbox.put(partial(self._see, change))
+        os.eventfd_write(self._wake, 1)
+
     def owe(self, changes: Iterable[Change]) -> None:
         """The outbox has these changes; called from another thread."""
         for change in changes:
@@ -95,9 +93,7 @@ class Teller:
 
     def _tell_until_stopped(self) -> None:
         outbox = Outbox(self._path)
-        watch = Watch(logging.DEBUG)  # the follower's says the same
-        watch.add(self._queue.path, self._written, lambda: None)
-        files: list[HasFileno | int] = [watch, self._wake, self._stop]
+        files = [self._wake, self._stop]
         for change in tagged.recall(outbox.cursors()):
             self._keep(change)
         try:
@@ -105,39 +101,22 @@ class Teller:
                 self._work()
                 self._forget(outbox)
                 readable, _, _ = select.select(files, [], [], self._pause())
-                self._take(readable, watch)
+                self._take(readable)
                 if self._stop in readable:
                     self._forget(outbox)  # else what is told would be told again
                     return
         finally:
-            watch.close()
             outbox.close()
 
-    def _pause(self) -> float:
-        wait = self._schedule.wait(time.monotonic()) if self._calls < _MOST else None
-        return _RETRY if wait is None else min(wait, _RETRY)
+    def _pause(self) -> float | None:
+        """Seconds; None: until something is to be taken."""
+        return self._schedule.wait(time.monotonic()) if self._calls < _MOST else None
 
-    def _take(self, readable: list[HasFileno | int], watch: Watch) -> None:
-        if watch in readable:
-            watch.ready()
+    def _take(self, readable: list[int]) -> None:
         if self._wake in readable:
             os.eventfd_read(self._wake)
-        watch.retry()
         while not self._inbox.empty():
             self._inbox.get()()
-
-    def _written(self, names: list[str]) -> None:
-        """Job files were written; other nodes have copies of them. What cannot be read the follower complains of."""
-        if not self._is_master():
-            return
-        for job_id in self._queue.ids(names):
-            try:
-                content = self._queue.read(job_id)
-                found = news(jobs.parse(content), {}, "") if content and b"OP_TAGS_" in content else []
-            except (OSError, ValueError, RecursionError):
-                continue
-            for change in tagged.changes(found):
-                self._see(change)
 
     def _see(self, change: Change) -> None:
         if self._ledger.see(change):

@@ -11,9 +11,9 @@ import pyinotify
 log = logging.getLogger(__name__)
 
 # Programs replace a file by renaming a draft, or write it in place.
-_WRITTEN = pyinotify.IN_MOVED_TO | pyinotify.IN_CLOSE_WRITE
+_RENAMED, _WRITTEN = pyinotify.IN_MOVED_TO, pyinotify.IN_MOVED_TO | pyinotify.IN_CLOSE_WRITE
 _GONE = pyinotify.IN_DELETE_SELF | pyinotify.IN_MOVE_SELF | pyinotify.IN_IGNORED | pyinotify.IN_UNMOUNT
-_MASK = _WRITTEN | pyinotify.IN_DELETE_SELF | pyinotify.IN_MOVE_SELF | pyinotify.IN_ONLYDIR
+_SELF = pyinotify.IN_DELETE_SELF | pyinotify.IN_MOVE_SELF | pyinotify.IN_ONLYDIR
 
 
 class Watch:
@@ -21,15 +21,14 @@ class Watch:
 
     `written` of a directory is called with the names, in order, each once per reading; `lost` whenever
     something may have been missed (the kernel's queue ran over, the directory was replaced): list it then.
-    `level` is that of the log lines about such things.
     """
 
-    def __init__(self, level: int = logging.WARNING) -> None:
-        self._level = level
+    def __init__(self) -> None:
         self.overflows = 0
         self._manager = pyinotify.WatchManager()
         self._notifier = pyinotify.Notifier(self._manager, self._event)
         self._callbacks: dict[str, tuple[Callable[[list[str]], None], Callable[[], None]]] = {}
+        self._masks: dict[str, int] = {}
         self._watched: dict[int, str] = {}  # watch descriptor -> directory
         self._names: dict[str, dict[str, None]] = {}
         self._overflow = False
@@ -38,18 +37,24 @@ class Watch:
         fd: int = self._manager.get_fd()
         return fd
 
-    def add(self, path: str, written: Callable[[list[str]], None], lost: Callable[[], None]) -> None:
-        """Watch a directory; one that is not there yet is watched from when `retry` finds it."""
+    def add(
+        self, path: str, written: Callable[[list[str]], None], lost: Callable[[], None], *, in_place: bool = True
+    ) -> None:
+        """Watch a directory; one that is not there yet is watched from when `retry` finds it.
+
+        Without `in_place` only files that are renamed into it are told.
+        """
         path = os.path.abspath(path)
         self._callbacks[path] = (written, lost)
+        self._masks[path] = _SELF | (_WRITTEN if in_place else _RENAMED)
         if not self._start(path):
-            log.log(self._level, "%s: no such directory, waiting for it", path)
+            log.warning("%s: no such directory, waiting for it", path)
 
     def retry(self) -> None:
         """Look for directories that were missing or went away."""
         for path, (_, lost) in self._callbacks.items():
             if path not in self._watched.values() and self._start(path):
-                log.log(min(self._level, logging.INFO), "%s: is there, watching it", path)
+                log.info("%s: is there, watching it", path)
                 lost()
 
     def ready(self) -> None:
@@ -60,7 +65,7 @@ class Watch:
         if self._overflow:
             self._overflow = False
             self.overflows += 1
-            log.log(self._level, "inotify queue overflow: reading every watched directory again")
+            log.warning("inotify queue overflow: reading every watched directory again")
             for _, lost in self._callbacks.values():
                 lost()
             return
@@ -71,7 +76,7 @@ class Watch:
         self._notifier.stop()
 
     def _start(self, path: str) -> bool:
-        watched = self._manager.add_watch(path, _MASK, quiet=True) if os.path.isdir(path) else {}
+        watched = self._manager.add_watch(path, self._masks[path], quiet=True) if os.path.isdir(path) else {}
         number: int = watched.get(path, -1)
         if number < 0:
             return False
@@ -90,6 +95,6 @@ class Watch:
         path = self._watched.pop(event.wd, None)
         if path is None:
             return
-        log.log(self._level, "%s: went away, waiting for it", path)
+        log.warning("%s: went away, waiting for it", path)
         if event.mask & pyinotify.IN_MOVE_SELF:  # the watch would follow the directory
             self._manager.rm_watch(event.wd, quiet=True)

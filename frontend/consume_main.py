@@ -48,7 +48,9 @@ def run(config: settings.Settings) -> None:
     telling = Telling(engine, build_rapi(config), config.health)
     schedule = Schedule(config.reconcile.seconds, Background(build_reconciler(config, engine)))
     payer = Payer(engine, build_rapi(config), Vault(tokens.load_secret(config.front.secret_file)))
-    mirror = Mirror(engine, config.front.instance_prefix, seen=telling.seen, compare=schedule.trigger)
+    # A message that comes alone would wait for the ping longer than for anything else but the disk.
+    writer = db.connect_writer(config.front.database, pre_ping=False)
+    mirror = Mirror(writer, config.front.instance_prefix, seen=telling.seen, compare=schedule.trigger)
     loop = Loop()
     origin = source(config.broker.url, lambda: schedule.trigger("broker"))
     with ExitStack() as undo:

@@ -54,37 +54,41 @@ __all__ = [
 _BUSY = 10_000
 
 
-def open_engine(url: str) -> Engine:
-    """An engine for sqlite:///PATH or postgresql://..., as the database is."""
+def open_engine(url: str, *, pre_ping: bool = True) -> Engine:
+    """An engine for sqlite:///PATH or postgresql://..., as the database is.
+
+    Without `pre_ping` the first transaction after a loss of the connection fails: for who tries again anyway.
+    """
     parsed = make_url(url)
-    arguments: dict[str, Any] = {}
+    options: dict[str, Any] = {"pool_pre_ping": pre_ping}
     if (parsed.get_backend_name(), parsed.get_driver_name()) == ("postgresql", "psycopg2"):
         from frontend import postgres  # noqa: PLC0415 (psycopg2 is not needed without PostgreSQL)
 
-        arguments = postgres.arguments(parsed.query)
+        # Many rows of one statement in one question: by itself psycopg2 asks for each of them.
+        options |= {"connect_args": postgres.arguments(parsed.query), "executemany_mode": "values_plus_batch"}
     # What stands in a statement's parameters stands in the rows, too, but has no place in a log.
-    engine = create_engine(url, pool_pre_ping=True, hide_parameters=True, connect_args=arguments)
+    engine = create_engine(url, hide_parameters=True, **options)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _tune_sqlite)
     return engine
 
 
-def connect(url: str) -> Engine:
+def connect(url: str, *, pre_ping: bool = True) -> Engine:
     """The same, with the tables made or brought up to date.
 
     ConfigError when the database is of a newer program, SQLAlchemyError when it does not answer.
     """
-    engine = open_engine(url)
+    engine = open_engine(url, pre_ping=pre_ping)
     migration.ensure(engine)
     return engine
 
 
-def connect_writer(url: str) -> Engine:
+def connect_writer(url: str, *, pre_ping: bool = True) -> Engine:
     """The same for who reads a row, decides and writes it.
 
     SELECT ... FOR UPDATE locks the row; SQLite has no such thing, so there BEGIN locks the file.
     """
-    engine = connect(url)
+    engine = connect(url, pre_ping=pre_ping)
     engine.dispose()  # connections from before these listeners
     if engine.dialect.name == "sqlite":
         # FULL: what was taken is forgotten at its source, and must outlive a loss of power, too.

@@ -236,14 +236,19 @@ def _created(message: Message) -> Conclusions:
 
 def _running(message: Message) -> Conclusions:
     # What Ganeti is told to keep stopped was stopped by a later job, which was read before this one.
-    if _admin_state(message) in (None, "up"):
+    if _admin_state(message) in (None, "up") and not _is_nameless(message):
         yield "power", {"power": ACTIVE}
         yield "fault", {"fault": None}
 
 
 def _stopped(message: Message) -> Conclusions:
-    if _admin_state(message) != "up":
+    if _admin_state(message) != "up" and not _is_nameless(message):
         yield "power", {"power": SHUTOFF}
+
+
+def _is_nameless(message: Message) -> bool:
+    """Whether Ganeti knew no such instance when it was asked: a later job removed or renamed it, and tells more."""
+    return bool(message.get("read_at")) and not message.get("instance_state")
 
 
 def _admin_state(message: Message) -> str | None:
@@ -262,8 +267,7 @@ def _gone(message: Message) -> Conclusions:
 
 def _renamed(message: Message) -> Conclusions:
     name = _new_name(message)
-    was_renamed_again = message.get("read_at") and not message.get("instance_state")
-    if name and not was_renamed_again:
+    if name and not _is_nameless(message):  # else it was renamed again
         yield "instance", {"instance": name}
         # A removal that failed before may have been asked about after this: by a name that was gone.
         yield "deleted", {"deleted": None}

@@ -92,8 +92,7 @@ class Outbox:
         _create(path)
         self._db = sqlite3.connect(path, isolation_level=None, timeout=30)
         self._db.execute("PRAGMA journal_mode=WAL")
-        # FULL: what was put survives the loss of power, not only of the process.
-        self._db.execute("PRAGMA synchronous=FULL")
+        self._sync("FULL")
         self._db.executescript(_SCHEMA)
         self._change_schema()
 
@@ -102,12 +101,17 @@ class Outbox:
         messages: Iterable[Put | tuple[str, str]],
         cursors: dict[str, str | None] | None = None,
         bound: Bound | None = None,
+        *,
+        lasting: bool = True,
     ) -> Dropped:
         """Add messages, or (routing key, body) pairs, and set cursors (None forgets one), all or nothing.
 
         Where more than `bound` allows would wait, the oldest go, passing ones first, and the message about it comes.
+        What was put survives the death of the process; if it is `lasting`, the loss of power, too. Else the last puts
+        may be undone then, whole and with their cursors: for who has a source that can be read again.
         """
         now = time.time()
+        self._sync("FULL" if lasting else "NORMAL")
         with self._transaction():
             rows = ((one.key, one.body, now, one.passing, one.slot) for one in (Put(*item) for item in messages))
             added = self._db.executemany(_INSERT, rows).rowcount
@@ -152,7 +156,7 @@ class Outbox:
     def listen(self) -> socket.socket:
         """The taker's end of the wake-up: readable when messages were put. Drain it before `take`."""
         # What a taker drops may come again after a loss of power; to wait for the disk each time would halve its pace.
-        self._db.execute("PRAGMA synchronous=NORMAL")
+        self._sync("NORMAL")
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._wake)
         wake = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
@@ -162,6 +166,10 @@ class Outbox:
 
     def close(self) -> None:
         self._db.close()
+
+    def _sync(self, how: str) -> None:
+        """Whether each end of a transaction waits for the disk (FULL), and with it all those before (WAL)."""
+        self._db.execute(f"PRAGMA synchronous={how}")
 
     def _enforce(self, bound: Bound, now: float) -> Dropped:
         """Inside the transaction, so that the limit holds at each moment."""

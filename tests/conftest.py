@@ -1,7 +1,8 @@
-"""What holds for all tests: who hears Ctrl-C, and that a machine may be slow."""
+"""What holds for all tests: who hears Ctrl-C, that a machine may be slow, and that examples are the same each time."""
 
 from __future__ import annotations
 
+import os
 import signal
 
 import hypothesis
@@ -12,6 +13,9 @@ def pytest_configure() -> None:
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     hypothesis.settings.register_profile(
-        "any-machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+        "any-machine",
+        deadline=None,
+        suppress_health_check=[hypothesis.HealthCheck.too_slow],
+        derandomize=not os.environ.get("HYPOTHESIS_ROAM"),  # to look for more: with other examples each time
     )
     hypothesis.settings.load_profile("any-machine")

@@ -98,8 +98,10 @@ def test_only_the_master_tells_of_jobs_but_every_node_of_notes(node: Node, front
 
 def test_bad_files_are_one_line_and_it_goes_on(node: Node, front: Front) -> None:
     eventd = node.start()
-    (node.path / "queue/job-5").write_text('{"id": 5, "ops": [{"in')
-    (node.path / "queue/job-6").write_bytes(b"\xff\x00")
+    for number, content in ((5, b'{"id": 5, "ops": [{"in'), (6, b"\xff\x00")):
+        draft = node.path / f"queue/job-{number}.new"
+        draft.write_bytes(content)
+        draft.rename(node.path / f"queue/job-{number}")
     (node.path / "notes/1-1.json").write_text("{")
     node.job("startup-success", 7)
     front.until(lambda: front.states() == [(7, 0, "success")])

@@ -26,7 +26,7 @@ def test_ganeti_is_asked_about_final_messages_only(queue_directory: Any, start: 
     assert [item.status for item in answers.asked] == ["success"]
 
 
-def full(*_: Any) -> None:
+def full(*_: Any, **__: Any) -> None:
     raise sqlite3.OperationalError("database or disk is full")
 
 
@@ -238,6 +238,19 @@ def test_changes_of_tags_are_kept_with_the_cursor_of_their_job(
     follower.changed(["job-27"])
     assert [(change.cause, change.kind) for change in owed] == [("27/0", "instance"), ("27/1", "network")]
     assert set(cursors(outbox)) == {"27/0", "27/1", "27/2", "tags/27/0", "tags/27/1"}
+
+
+def test_changes_of_tags_are_seen_before_anything_is_written(
+    queue_directory: Any, outbox: Outbox, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Change] = []
+    follower = start(see=seen.extend)
+    queue_directory.put("startup-success")
+    queue_directory.put("tags-set-success")
+    monkeypatch.setattr(outbox, "put", full)
+    with pytest.raises(sqlite3.OperationalError):
+        follower.changed(["job-20", "job-27"])
+    assert [(change.cause, change.kind) for change in seen] == [("27/0", "instance"), ("27/1", "network")]
 
 
 def test_without_hooks_for_tags_nothing_is_kept(queue_directory: Any, outbox: Outbox, start: Start) -> None:

@@ -91,7 +91,7 @@ def test_it_says_so_once_a_minute(small: Small, clock: Clock, caplog: pytest.Log
 def test_a_disk_that_refuses_loses_nothing_and_is_counted(
     outbox: Outbox, small: Small, counts: Counts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: Any) -> None:
+    def full(*_: Any, **__: Any) -> None:
         raise sqlite3.OperationalError("database or disk is full")
 
     spool = small(2)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import logging
 import os
 import queue
@@ -17,7 +16,6 @@ from eventd import owed, tagged, telling
 from eventd.hook_env import Site
 from eventd.hooks_runner import HooksFailedError, HooksRunnerError, Script
 from eventd.inventory import Nodes, Rows
-from eventd.jobqueue import JobQueue
 from eventd.tagged import Change
 from eventd.telling import Teller
 from ganeti_ext.outbox import Dropped, Outbox
@@ -85,7 +83,7 @@ class Runner:
 
 
 def fails(error: Exception) -> Callable[[], None]:
-    def outcome() -> None:
+    def outcome(*_: object) -> None:
         raise error
 
     return outcome
@@ -114,36 +112,18 @@ class World:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        (path / "queue").mkdir()
         self.known, self.runner = Known(), Runner()
         self.is_master = True
-        self.looks = 0  # at who is master
         self.outbox = Outbox(str(path / "outbox.db"))
         self.teller: Teller | None = None
         self.known.instance("web1")
         self.known.instance("web2", "node3")
 
     def start(self) -> Teller:
-        jobs_at = JobQueue(str(self.path / "queue"))
         outbox = str(self.path / "outbox.db")
-        self.teller = Teller(outbox, jobs_at, self.known, self.runner, self._look)  # type: ignore[arg-type]
+        self.teller = Teller(outbox, self.known, self.runner, lambda: self.is_master)  # type: ignore[arg-type]
         self.teller.start()
         return self.teller
-
-    def _look(self) -> bool:
-        was_master = self.is_master
-        self.looks += 1
-        return was_master
-
-    def job(self, job_id: int, name: str, status: str = "success", kind: str = "instance") -> None:
-        """A job that changed tags of these, as Ganeti writes it."""
-        op = {"OP_ID": "OP_TAGS_SET", "kind": kind, "name": name, "tags": ["secret"]}
-        end = int(time.time()), 0
-        times = dict.fromkeys(("received_timestamp", "start_timestamp", "end_timestamp", "exec_timestamp"), end)
-        text = json.dumps({"id": job_id, "ops": [{"input": op, "status": status, **times}], **times})
-        draft = self.path / f"queue/job-{job_id}abc.new"
-        draft.write_text(text)
-        draft.rename(self.path / f"queue/job-{job_id}")
 
     def keep(self, *changes: Change) -> None:
         """As the follower does."""
@@ -175,14 +155,11 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 def test_a_job_is_told_of_as_it_ends(world: World) -> None:
     world.known.instance("web1", tags=["b", "a"])
-    world.start()
-    world.keep(change("1/0", "web2"))
-    world.runner.told()  # it has started to watch
-    world.job(7, "web1", "running")
-    world.job(7, "web1")
+    teller, seen = world.start(), change("7/0")
+    teller.see([seen])
     assert world.runner.told() == ("10.0.0.2", "web1", "a b")  # what Ganeti has, not what the job said
-    world.job(7, "web1")
-    world.job(8, "web2")
+    teller.see([seen])
+    teller.see([change("8/0", "web2")])
     assert world.runner.told()[1] == "web2"
     world.keep(change("9/0", "web2"))
     until(lambda: not world.cursors())
@@ -220,15 +197,12 @@ def test_only_the_master_tells(world: World, caplog: pytest.LogCaptureFixture) -
     world.keep(change("7/0"), change("8/0", "web2"))
     world.start()
     until(lambda: not world.cursors())
-    looks = world.looks
-    world.job(9, "web1")  # a copy of the master's
-    until(lambda: world.looks > looks)
     world.is_master = True
     world.keep(change("10/0", "web2"))
     assert world.runner.told()[1] == "web2"
     assert world.runner.calls.empty()
     said = [line for line in lines(caplog) if "master" in line]
-    assert said == ["INFO not the master: 2 changes of tags are left to it"]  # and of copies nothing
+    assert said == ["INFO not the master: 2 changes of tags are left to it"]
 
 
 def test_who_does_not_run_need_not_be_told(world: World, caplog: pytest.LogCaptureFixture) -> None:
@@ -266,11 +240,11 @@ def test_it_waits_until_luxid_knows_of_the_change(world: World) -> None:
 def test_a_network_means_its_instances(world: World) -> None:
     world.known.instance("web3")
     world.known.network("net1", "web1", "web2")
-    world.start()
+    teller = world.start()
     world.keep(change("7/0", "net1", "network"))
     assert {world.runner.told()[:2], world.runner.told()[:2]} == {("10.0.0.2", "web1"), ("10.0.0.3", "web2")}
     until(lambda: not world.cursors())
-    world.job(8, "net1", kind="network")
+    teller.see([change("8/0", "net1", "network")])
     assert {world.runner.told()[1], world.runner.told()[1]} == {"web1", "web2"}
     assert world.runner.calls.empty()
 
@@ -387,7 +361,7 @@ def test_a_full_disk_only_delays_the_books(world: World, monkeypatch: pytest.Mon
 def test_it_says_when_it_dies_of_a_bug(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     ended = threading.Event()
     monkeypatch.setattr(threading, "excepthook", lambda _: ended.set())
-    monkeypatch.setattr(telling, "Watch", fails(RuntimeError("bug")))
+    monkeypatch.setattr(telling, "Outbox", fails(RuntimeError("bug")))
     teller = world.start()
     assert ended.wait(PATIENCE)
     with open(teller.ended, "rb", buffering=0, closefd=False) as file:

@@ -103,3 +103,11 @@ def test_an_overflow_of_the_kernels_queue(tmp_path: Path, watch: Watch, seen: Se
     (tmp_path / "after").write_text("")
     pump(watch)
     assert seen.names[-1] == ["after"]
+
+
+def test_where_files_are_renamed_their_drafts_are_no_news(tmp_path: Path, watch: Watch, seen: Seen) -> None:
+    watch.add(str(tmp_path), seen.written, seen.lost, in_place=False)
+    (tmp_path / "job-1.new").write_text("draft")
+    (tmp_path / "job-1.new").rename(tmp_path / "job-1")
+    watch.ready()
+    assert seen.names == [["job-1"]]

@@ -62,7 +62,7 @@ def test_the_database_ends_as_ganeti_is(engine: Engine, cluster: Cluster, data: 
     there = cluster.instance
     assert rows(engine, db.dead_letter) == []
     assert (found["task"], found["deleted"] is not None) == (None, there.is_deleted)
-    if there.exists:
+    if there.exists and not there.is_deleted:
         power = "ACTIVE" if there.is_running else "SHUTOFF"
         assert found["status"] == ("ERROR" if there.is_broken else power)
         assert (found["instance"], found["name"], found["host"]) == (there.name, there.label, there.node)

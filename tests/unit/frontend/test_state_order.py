@@ -42,11 +42,14 @@ class Story:
         cluster = self.cluster
         number = 10 + len(cluster.waiting) + len(cluster.ended)
         # A removal by a name that it no longer has would fail, and be taken for one of an instance that is gone.
-        is_renamed = "RENAME" in {job.opcode for job in cluster.waiting}
-        is_removed = "REMOVE" in {job.opcode for job in (*cluster.waiting, *cluster.ended)}
-        barred = {"REMOVE"} if is_renamed else {"RENAME"} if is_removed else set()
-        known = [name for name in OPCODES if name not in barred]
-        opcode = opcode or self.one_of(*known, *(["CREATE"] if cluster.ended else []))
+        waiting = {job.opcode for job in cluster.waiting}
+        barred = {"REMOVE"} if "RENAME" in waiting else set()
+        if "REMOVE" in waiting | {job.opcode for job in cluster.ended}:
+            barred.add("RENAME")
+        # Of these two, read at once, the later number counts (docs/architecture.md), whichever went first.
+        barred |= {"REMOVE", "CREATE"} if {"REMOVE", "CREATE"} & waiting else set()
+        known = [name for name in (*OPCODES, *(["CREATE"] if cluster.ended else [])) if name not in barred]
+        opcode = opcode or self.one_of(*known)
         cluster.submit(opcode, **FIELDS.get(opcode, lambda _: {})(number))
 
     def run(self) -> None:
