@@ -60,6 +60,9 @@ class World:
         self.written[job] = name
 
     def step(self, what: str, name: str, job: int) -> None:
+        is_new = what in ("write", "lost") and job not in self.written
+        if is_new and job <= int(self.outbox.cursors().get("floor", 0)):
+            return  # jobs come in the order of their numbers, but for an hour (eventd.cursors.SETTLED)
         if what in ("write", "lost"):
             self.write(name, job)
         if what in ("write", "again"):

@@ -43,7 +43,7 @@ class Story:
         number = 10 + len(cluster.waiting) + len(cluster.ended)
         # A removal by a name that it no longer has would fail, and be taken for one of an instance that is gone.
         waiting = {job.opcode for job in cluster.waiting}
-        barred = {"REMOVE"} if "RENAME" in waiting else set()
+        barred = {"REMOVE", "CREATE"} if "RENAME" in waiting else {"RENAME"} if "CREATE" in waiting else set()
         if "REMOVE" in waiting | {job.opcode for job in cluster.ended}:
             barred.add("RENAME")
         # Of these two, read at once, the later number counts (docs/architecture.md), whichever went first.
