@@ -26,15 +26,8 @@ class Report(Result):
         super().__init__(name, "", **facts)
         self._against = against
 
-    def text(self) -> str:
-        if not self._samples:
-            return ""
-        facts = ", ".join(f"{name} {self._facts[name]}" for name in ("processor", "cores", "kernel", "load before"))
-        parts = [f"{facts}\n"]
-        for heading, samples in self._samples.items():
-            notes = "".join(f"\n  * {note}" for note in self._notes.get(heading, ()))
-            parts.append(f"{heading}\n{table.render(lines(samples, self._against))}{notes}\n")
-        return "\n".join(parts)
+    def _lines(self, samples: table.Samples) -> list[list[str]]:
+        return lines(samples, self._against)
 
 
 def lines(samples: table.Samples, against: Sequence[Against]) -> list[list[str]]:

@@ -44,8 +44,12 @@ class Result:
         parts = [f"{facts}\n"]
         for heading, samples in self._samples.items():
             notes = "".join(f"\n  * {note}" for note in self._notes.get(heading, ()))
-            parts.append(f"{heading}\n{table.render(table.compare(samples, self._ours))}{notes}\n")
+            parts.append(f"{heading}\n{table.render(self._lines(samples))}{notes}\n")
         return "\n".join(parts)
+
+    def _lines(self, samples: table.Samples) -> list[list[str]]:
+        """One table."""
+        return table.compare(samples, self._ours)
 
     @contextlib.contextmanager
     def told(self) -> Iterator[None]:
