@@ -194,8 +194,9 @@ def test_a_queue_of_events_that_ran_over_is_read_again(node: Node) -> None:
     front = front_of(node)
     os.kill(eventd.pid, 19)
     spare = [node.path / "queue" / name for name in ("serial-1", "serial-2")]
-    for number in range(limit + 100):  # two by turns, as the kernel makes one event of the same twice
-        spare[number % 2].write_bytes(b"")
+    for number in range(limit + 100):  # to two by turns, as the kernel makes one event of the same twice
+        spare[number % 2 - 1].touch()
+        spare[number % 2 - 1].rename(spare[number % 2])
     for number in range(1, 51):
         node.job("startup-success", number)
     os.kill(eventd.pid, 18)
