@@ -108,6 +108,12 @@ def claim(connection: Connection, now: float, lease: float) -> Row | None:
     return {**found, "tries": tries}
 
 
+def still(connection: Connection, ident: str) -> Row | None:
+    """What is owed as it is now; None when that is done."""
+    found = connection.execute(select(db.owed).where(db.owed.c.id == ident)).mappings().first()
+    return dict(found) if found is not None else None
+
+
 def put_off(connection: Connection, ident: str, due: float) -> None:
     _change(connection, ident, due=due)
 

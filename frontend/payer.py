@@ -111,8 +111,11 @@ def remove(engine: Engine, rapi: RemoteApi, found: owed.Row) -> None:
     with engine.begin() as connection:
         row = _server(connection, found["server_id"])
         is_begun_again = owed.is_begun_again(connection, found["server_id"])
-    if is_begun_again:
+        # With the server locked: a create that has just been begun again is what it has to wait for now.
+        now_owed = owed.still(connection, found["id"])
+    if is_begun_again or now_owed is None:
         return  # once its job is known, this one is due (owed.remove_behind)
+    found = now_owed
     if row is None:
         with engine.begin() as connection:
             owed.settle(connection, found["id"])
