@@ -7,10 +7,9 @@ import logging
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 
-from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from frontend import db, pruning, settings, tokens
+from frontend import db, pruning, remote, settings, tokens
 from frontend.consumer import OutboxSource, Pump, Source
 from frontend.mirror import Mirror
 from frontend.payer import Payer
@@ -19,7 +18,6 @@ from frontend.schedule import Schedule
 from frontend.telling import Telling
 from frontend.vault import Vault
 from ganeti_ext.errors import ConfigError, ExtError
-from ganeti_ext.rapi import Rapi
 from ganeti_ext.service import Loop, log_to_journal
 
 log = logging.getLogger(__name__)
@@ -45,11 +43,12 @@ def main() -> int:
 def run(config: settings.Settings) -> None:
     """Until SIGTERM. ConfigError when a setting is wrong, SQLAlchemyError when there is no database at the start."""
     engine = db.connect_writer(config.front.database)
-    telling = Telling(engine, build_rapi(config), config.health)
-    schedule = Schedule(config.reconcile.seconds, Background(build_reconciler(config, engine)))
-    payer = Payer(engine, build_rapi(config), Vault(tokens.load_secret(config.front.secret_file)))
+    rapi = remote.of(config)
+    telling = Telling(engine, rapi, config.health)
+    schedule = Schedule(config.reconcile.seconds, Background(Reconciler(engine, rapi, config.front.instance_prefix)))
+    payer = Payer(engine, rapi, Vault(tokens.load_secret(config.front.secret_file)))
     # A message that comes alone would wait for the ping longer than for anything else but the disk.
-    writer = db.connect_writer(config.front.database, pre_ping=False)
+    writer = db.open_writer(config.front.database, pre_ping=False)
     mirror = Mirror(writer, config.front.instance_prefix, seen=telling.seen, compare=schedule.trigger)
     loop = Loop()
     origin = source(config.broker.url, lambda: schedule.trigger("broker"))
@@ -74,14 +73,3 @@ def source(url: str, returned: Callable[[], None] = lambda: None) -> Source:
     raise ConfigError(
         f"[broker] url: it starts neither with outbox: nor with amqp:// nor with amqps://: {url[:8]!r}..."
     )
-
-
-def build_rapi(config: settings.Settings) -> Rapi:
-    """From [rapi]."""
-    access = config.rapi.need()
-    return Rapi(access.url, access.user, access.password, access.ca, timeout=access.timeout)
-
-
-def build_reconciler(config: settings.Settings, engine: Engine) -> Reconciler:
-    """From [rapi]."""
-    return Reconciler(engine, build_rapi(config), config.front.instance_prefix)

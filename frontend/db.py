@@ -39,6 +39,7 @@ __all__ = [
     "metadata",
     "network",
     "open_engine",
+    "open_writer",
     "owed",
     "probe",
     "project",
@@ -73,23 +74,28 @@ def open_engine(url: str, *, pre_ping: bool = True) -> Engine:
     return engine
 
 
-def connect(url: str, *, pre_ping: bool = True) -> Engine:
+def connect(url: str) -> Engine:
     """The same, with the tables made or brought up to date.
 
     ConfigError when the database is of a newer program, SQLAlchemyError when it does not answer.
     """
-    engine = open_engine(url, pre_ping=pre_ping)
+    engine = open_engine(url)
     migration.ensure(engine)
     return engine
 
 
-def connect_writer(url: str, *, pre_ping: bool = True) -> Engine:
-    """The same for who reads a row, decides and writes it.
+def connect_writer(url: str) -> Engine:
+    """The same for who reads a row, decides and writes it."""
+    connect(url).dispose()
+    return open_writer(url)
+
+
+def open_writer(url: str, *, pre_ping: bool = True) -> Engine:
+    """The same with the database as it is.
 
     SELECT ... FOR UPDATE locks the row; SQLite has no such thing, so there BEGIN locks the file.
     """
-    engine = connect(url, pre_ping=pre_ping)
-    engine.dispose()  # connections from before these listeners
+    engine = open_engine(url, pre_ping=pre_ping)
     if engine.dialect.name == "sqlite":
         # FULL: what was taken is forgotten at its source, and must outlive a loss of power, too.
         event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=FULL"))

@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from frontend import db, health, probe
-from frontend.consume_main import build_rapi
+from frontend import db, health, probe, remote
 from frontend.health import Part
 from frontend.manage_base import Answer, Command, Context, table_of
 from ganeti_ext.errors import ExtError
@@ -34,7 +33,7 @@ def show(context: Context, options: argparse.Namespace) -> Answer:
 
 def _probe(context: Context) -> Part:
     try:
-        took = probe.run(context.engine, build_rapi(context.settings))
+        took = probe.run(context.engine, remote.of(context.settings))
     except ExtError as err:
         return Part(False, str(err))
     return Part(True, f"came through in {took:.2f} s", {"took": round(took, 3)})

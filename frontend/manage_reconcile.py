@@ -9,11 +9,10 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from frontend import kinds
-from frontend.consume_main import build_reconciler
+from frontend import kinds, remote
 from frontend.difference import Difference
 from frontend.manage_base import Answer, Command, Context
-from frontend.reconcile import Comparison
+from frontend.reconcile import Comparison, Reconciler
 from ganeti_ext.errors import ExtError
 
 # Exit code when something differs and was not mended: none of those that errors have.
@@ -68,7 +67,7 @@ def reconcile(context: Context, options: argparse.Namespace) -> str | Answer:
         return _explained()
     if options.dry_run and options.fix:
         raise ExtError("--dry-run and --fix: one says to mend nothing, the other what")
-    reconciler, began = build_reconciler(context.settings, context.engine), time.time()
+    reconciler, began = _reconciler(context), time.time()
     seen = reconciler.compare()
     if not options.other_cluster:
         reconciler.check_cluster(seen.cluster)
@@ -81,6 +80,10 @@ def reconcile(context: Context, options: argparse.Namespace) -> str | Answer:
     left = [each for each in found if each not in mended]
     shape = _json if options.json else _text
     return Answer(shape(found, mended, seen), DIFFERENT if left else 0)
+
+
+def _reconciler(context: Context) -> Reconciler:
+    return Reconciler(context.engine, remote.of(context.settings), context.settings.front.instance_prefix)
 
 
 def _of(asked: Sequence[str], found: Iterable[Difference], known: Mapping[str, str]) -> list[Difference]:

@@ -12,8 +12,7 @@ from urllib.parse import quote
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from frontend import db
-from frontend.consume_main import build_rapi
+from frontend import db, remote
 from frontend.manage_base import Command, Context, no_arguments, table_of
 from ganeti_ext.errors import ExtError
 
@@ -71,7 +70,7 @@ def _broker(context: Context) -> str:
 
 
 def _rapi(context: Context) -> str:
-    info = build_rapi(context.settings).get("info")
+    info = remote.of(context.settings).get("info")
     return f"cluster {info['name']}, Ganeti {info['software_version']}"
 
 

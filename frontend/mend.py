@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from frontend import db, state
 from frontend.difference import Difference, Row
-from frontend.mirror import checked
+from frontend.rows import checked
 
 _TABLES = {"server": db.server, "network": db.network}
 # Columns that no two rows of a table may share, besides the id.

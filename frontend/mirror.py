@@ -11,12 +11,8 @@ from sqlalchemy import Engine, update
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from frontend import actions, blame, db, incoming, letters, mirror_network, mirror_server, state
-from frontend.mirror_network import network_row
-from frontend.mirror_server import flavor_size
-from frontend.rows import Rows, checked, locked
+from frontend.rows import Rows
 from ganeti_ext import event
-
-__all__ = ["Mirror", "checked", "flavor_size", "locked", "network_row"]
 
 log = logging.getLogger(__name__)
 

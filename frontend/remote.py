@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from frontend.settings import Settings
+from ganeti_ext.rapi import Rapi
+
 
 class RemoteApi(Protocol):
     """ganeti_ext.rapi.Rapi."""
@@ -18,3 +21,9 @@ class RemoteApi(Protocol):
     ) -> int: ...
 
     def cancel(self, job: int) -> bool: ...
+
+
+def of(settings: Settings) -> Rapi:
+    """From [rapi]; ConfigError when something of it is not set."""
+    access = settings.rapi.need()
+    return Rapi(access.url, access.user, access.password, access.ca, access.timeout)

@@ -12,23 +12,17 @@ from typing import Any, NoReturn
 
 from sqlalchemy.exc import ArgumentError, OperationalError
 
-from frontend import app, db, measure, settings, tokens
+from frontend import app, db, measure, remote, settings, tokens
 from ganeti_ext.errors import ConfigError
-from ganeti_ext.rapi import Rapi
 
 CONF = "GANETI_EXT_FRONTEND_CONF"
-
-
-def remote_api(read: settings.Settings) -> Rapi:
-    access = read.rapi.need()
-    return Rapi(access.url, access.user, access.password, access.ca, access.timeout)
 
 
 def _prepare() -> settings.Settings:
     path = os.environ.get(CONF, settings.PATH)
     try:
         read = settings.read(path)
-        remote_api(read)
+        remote.of(read)
         tokens.load_secret(read.front.secret_file)
         db.connect(read.front.database).dispose()
     except ConfigError as err:

@@ -8,8 +8,9 @@ import time
 from flask import Flask
 from sqlalchemy.exc import OperationalError
 
+from frontend import remote
 from frontend.app import create_app
-from frontend.serve import SETTINGS, TALLY, remote_api
+from frontend.serve import SETTINGS, TALLY
 from ganeti_ext.service import log_to_journal
 
 log = logging.getLogger(__name__)
@@ -18,7 +19,7 @@ log = logging.getLogger(__name__)
 def _application() -> Flask:
     log_to_journal()
     try:
-        return create_app(SETTINGS, remote_api(SETTINGS), TALLY)
+        return create_app(SETTINGS, remote.of(SETTINGS), TALLY)
     except OperationalError as err:
         log.error("database: %s", err.orig)
         time.sleep(1)
