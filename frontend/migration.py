@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 VERSIONS = {
     "0001": "tenants, images, servers and networks",
     "0002": "actions, effects owed, signs of life, the last comparison; more of servers and dead letters",
+    "0003": "keys, groups, credentials, requests; more of servers, flavors and images",
 }
 NEWEST = max(VERSIONS)
 

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from sqlalchemy.exc import ArgumentError, OperationalError
 
-from frontend import app, db, measure, remote, settings, tokens
+from frontend import db, measure, remote, routes, settings, tokens
 from ganeti_ext.errors import ConfigError
 
 CONF = "GANETI_EXT_FRONTEND_CONF"
@@ -39,7 +39,7 @@ def _end(words: str, code: int) -> NoReturn:
 
 SETTINGS = _prepare()
 TALLY = measure.make(
-    SETTINGS.health.counts, (f"{method} {url}" for method, url, *_ in app.ROUTES), SETTINGS.front.workers
+    SETTINGS.health.counts, (f"{method} {url}" for method, url, *_ in routes.ROUTES), SETTINGS.front.workers
 )
 
 bind = SETTINGS.front.listen

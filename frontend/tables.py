@@ -23,6 +23,8 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    UniqueConstraint,
+    true,
 )
 
 metadata = MetaData()
@@ -62,6 +64,64 @@ flavor = Table(
     Column("vcpus", Integer, nullable=False),
     Column("ram", Integer, nullable=False),  # MiB
     Column("disk", Integer, nullable=False),  # GiB
+    Column("public", Boolean, nullable=False, server_default=true()),  # else flavor_access says whose it is
+    Column("extra_specs", JSON, nullable=False, server_default="{}"),  # {name: text}
+    Column("description", Text, nullable=True),
+)
+
+flavor_access = Table(
+    "flavor_access",
+    metadata,
+    Column("flavor_id", ForeignKey("flavor.id", ondelete="CASCADE"), primary_key=True),
+    Column("project_id", ForeignKey("project.id", ondelete="CASCADE"), primary_key=True),
+)
+
+application_credential = Table(
+    "application_credential",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("user_id", ForeignKey("user_account.id", ondelete="CASCADE"), nullable=False),
+    Column("project_id", ForeignKey("project.id", ondelete="CASCADE"), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("secret_hash", String(255), nullable=False),
+    Column("description", Text, nullable=True),
+    Column("roles", JSON, nullable=False),  # [name]: those that a token of it has, as far as the user has them
+    Column("unrestricted", Boolean, nullable=False),
+    Column("created", Float, nullable=False),
+    Column("expires", Float, nullable=True),
+    UniqueConstraint("user_id", "name", name="application_credential_name"),
+)
+
+# Passwords that did not fit, by whose they were to be and by where they came from: see lockout.py.
+attempt = Table(
+    "attempt",
+    metadata,
+    Column("key", String(255), primary_key=True),
+    Column("count", Integer, nullable=False),
+    Column("since", Float, nullable=False),
+    Column("until", Float, nullable=True),  # no password is looked at before
+)
+
+keypair = Table(
+    "keypair",
+    metadata,
+    Column("user_id", String(36), primary_key=True),
+    Column("name", String(255), primary_key=True),
+    Column("type", String(16), nullable=False),  # ssh
+    Column("public_key", Text, nullable=False),
+    Column("fingerprint", String(255), nullable=False),
+    Column("created", Float, nullable=False),
+)
+
+server_group = Table(
+    "server_group",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("project_id", String(36), nullable=False, index=True),
+    Column("user_id", String(36), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("policy", String(32), nullable=False),  # anti-affinity, ...
+    Column("created", Float, nullable=False),
 )
 
 image = Table(
@@ -77,6 +137,11 @@ image = Table(
     Column("min_ram", Integer, nullable=False),  # MiB
     Column("created", Float, nullable=False),
     Column("properties", JSON, nullable=False),
+    Column("status", String(16), nullable=False, server_default="active"),  # queued saving active killed
+    Column("origin", String(255), nullable=True),  # what the provider clones; null: the image of this id
+    Column("protected", Boolean, nullable=False, server_default=true()),
+    Column("tags", JSON, nullable=False, server_default="[]"),
+    Column("updated", Float, nullable=True),  # null: since it was created
 )
 
 network = Table(
@@ -128,6 +193,31 @@ server = Table(
     Column("clocks", JSON, nullable=True),  # {facet: order of what was said of it last}, see state.py
     Column("progress", Integer, nullable=True),  # percent of the image's copy while the server is made
     Column("metadata", JSON, nullable=False, server_default="{}"),  # {name: value}, the tenant's
+    Column("facts", JSON, nullable=False, server_default="{}"),  # the other facts in its instance's tags: tags.FACTS
+)
+
+# What tenants asked of servers, and the jobs that came of it.
+request = Table(
+    "request",
+    metadata,
+    Column("id", String(64), primary_key=True),  # as the answer told it: req-UUID
+    Column("server_id", String(36), nullable=False, index=True),
+    Column("action", String(64), nullable=False),  # create, reboot, ... as Nova calls them
+    Column("user_id", String(36), nullable=False),
+    Column("project_id", String(36), nullable=False),
+    Column("began", Float, nullable=False),
+    Column("jobs", JSON, nullable=False),  # [number]
+    Column("message", Text, nullable=True),
+)
+
+# One-time tokens of consoles, by their SHA-256.
+console_token = Table(
+    "console_token",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("server_id", String(36), nullable=False),
+    Column("kind", String(16), nullable=False),  # novnc, serial
+    Column("expires", Float, nullable=False),
 )
 
 # Jobs' opcodes on objects that are ours to tell of, for a while. What must be done once for each of them hangs on

@@ -207,12 +207,20 @@ def test_a_script_that_fails_is_run_again(cluster: GanetiNode, start: Start) -> 
     assert len(told(cluster)) == 2
 
 
+def test_nobody_waits_for_a_script_of_another_instance(cluster: GanetiNode, start: Start) -> None:
+    cluster.script("60-wait", f"test $GANETI_INSTANCE_NAME = {DB} || until test -e /run/passed; do sleep 0.1; done")
+    eventd = start()
+    cluster.run("gnt-instance", "add-tags", WEB, "waits")
+    cluster.run("gnt-instance", "add-tags", DB, "passes")
+    eventd.says(f"told of the tags of {DB}, 2 scripts ran")
+    cluster.run("touch", "/run/passed")
+    eventd.says(f"told of the tags of {WEB}, 2 scripts ran")
+
+
 def test_a_script_that_does_not_end(cluster: GanetiNode, start: Start) -> None:
     cluster.script("60-hang", "test -e /run/hung && exit 0; >/run/hung; exec sleep 30")
     eventd = start(hook_timeout="1")
     cluster.run("gnt-instance", "add-tags", WEB, "hangs")
-    cluster.run("gnt-instance", "add-tags", DB, "passes")
-    eventd.says(f"told of the tags of {DB}, 2 scripts ran")  # nobody waits for it
     eventd.says(f"hooks for the tags of {WEB} failed, trying again: the scripts did not end within 1 s")
     eventd.says(f"told of the tags of {WEB}, 2 scripts ran")
 

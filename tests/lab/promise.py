@@ -14,13 +14,14 @@ from ganeti_ext.event import FINAL
 from ganeti_ext.rapi import Rapi
 from lab.node import Node
 from tests.lab import views
-from tests.lab.history import Final, History, right_since
+from tests.lab.history import Final, History, Shown, right_since
 from tests.lab.jobfiles import Job, JobFiles
 
 WITHIN = 5.0
 _PATIENCE = 90.0  # seconds that a promise which does not hold is watched, so that it can be said when it would
 _AFTERWARDS = 1.5  # seconds that what holds must go on holding
 _PAUSE = 0.2
+_VERSIONS = 6
 
 
 class Held(NamedTuple):
@@ -31,6 +32,8 @@ class Held(NamedTuple):
     actions: float
     """Until each final state was in the database."""
     objects: int
+    last: str
+    """The object that was right last, and what was shown of it, in words."""
 
 
 class Promise:
@@ -89,12 +92,19 @@ class Promise:
     def _held(self, back: float) -> Held:
         """Now that it holds: since when."""
         jobs, shown = self.jobs.read(), self.history.shown()
-        waits = [0.0]
+        waits = {"": 0.0}
         for name, versions in shown.items():
             ends = [job.written for job in jobs.values() if name in job.objects]
-            waits.append(right_since(versions) - max([back, *ends]))
+            waits[name] = right_since(versions) - max([back, *ends])
+        last = max(waits, key=lambda name: waits[name])
         late = [at - max(back, jobs[final[0]].written) for at, final in self.history.finals() if final[0] in jobs]
-        return Held(max(waits), max(late, default=0.0), len(shown))
+        return Held(waits[last], max(late, default=0.0), len(shown), _words(last, shown.get(last, ()), back))
+
+
+def _words(name: str, versions: Sequence[Shown], back: float) -> str:
+    """When what was shown of an object changed, in seconds after `back`."""
+    lines = [f"  {version.at - back:+.1f} s: {version.columns}" for version in versions[-_VERSIONS:]]
+    return "\n".join([name, *lines])
 
 
 def finals(jobs: Mapping[int, Job]) -> set[Final]:

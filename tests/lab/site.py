@@ -92,7 +92,7 @@ class Site:
         held = self.promise.measure(back)
         line = self._line(name, held, began)
         self.lines.append(line)
-        assert held.view <= promise.WITHIN, f"the front's view was right after {held.view:.1f} s"
+        assert held.view <= promise.WITHIN, f"the front's view was right after {held.view:.1f} s: {held.last}"
         assert held.actions <= promise.WITHIN, f"final states were there after {held.actions:.1f} s"
         return line
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from frontend.app import MEMBER, OPEN, READER, ROUTES, USER
+from frontend.routes import MEMBER, OPEN, READER, ROUTES, USER
 from frontend.netview import default_group_id
 from frontend.settings import Front
 from tests.unit.frontend.conftest import ALICE, COMPUTE, FOREIGN, IMAGE, MINE, NET, SMALL, Api, serve

@@ -11,8 +11,9 @@ import pytest
 from sqlalchemy import Engine, insert
 
 from frontend import db, measure, questions
-from frontend.app import ROUTES, create_app
+from frontend.app import create_app
 from frontend.counts import Counts
+from frontend.routes import ROUTES
 from frontend.settings import Front, Settings
 from ganeti_ext import event, metric, tally
 from tests.unit.frontend.conftest import FakeRapi

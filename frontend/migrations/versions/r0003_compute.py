@@ -1,0 +1,95 @@
+"""What Compute and Identity keep besides servers: keys, groups, credentials, requests; more of flavors and images."""
+
+from __future__ import annotations
+
+from alembic import op
+from sqlalchemy import JSON, Boolean, Column, Float, ForeignKey, Integer, String, Text, UniqueConstraint, true
+
+revision = "0003"
+down_revision = "0002"
+
+
+def upgrade() -> None:
+    op.add_column("server", Column("facts", JSON, nullable=False, server_default="{}"))
+    op.add_column("flavor", Column("public", Boolean, nullable=False, server_default=true()))
+    op.add_column("flavor", Column("extra_specs", JSON, nullable=False, server_default="{}"))
+    op.add_column("flavor", Column("description", Text, nullable=True))
+    _add_to_image()
+    _make_identity()
+    _make_compute()
+
+
+def _add_to_image() -> None:
+    op.add_column("image", Column("status", String(16), nullable=False, server_default="active"))
+    op.add_column("image", Column("origin", String(255), nullable=True))
+    op.add_column("image", Column("protected", Boolean, nullable=False, server_default=true()))
+    op.add_column("image", Column("tags", JSON, nullable=False, server_default="[]"))
+    op.add_column("image", Column("updated", Float, nullable=True))
+
+
+def _make_identity() -> None:
+    op.create_table(
+        "application_credential",
+        Column("id", String(36), primary_key=True),
+        Column("user_id", String(36), ForeignKey("user_account.id", ondelete="CASCADE"), nullable=False),
+        Column("project_id", String(36), ForeignKey("project.id", ondelete="CASCADE"), nullable=False),
+        Column("name", String(255), nullable=False),
+        Column("secret_hash", String(255), nullable=False),
+        Column("description", Text, nullable=True),
+        Column("roles", JSON, nullable=False),
+        Column("unrestricted", Boolean, nullable=False),
+        Column("created", Float, nullable=False),
+        Column("expires", Float, nullable=True),
+        UniqueConstraint("user_id", "name", name="application_credential_name"),
+    )
+    op.create_table(
+        "attempt",
+        Column("key", String(255), primary_key=True),
+        Column("count", Integer, nullable=False),
+        Column("since", Float, nullable=False),
+        Column("until", Float, nullable=True),
+    )
+
+
+def _make_compute() -> None:
+    op.create_table(
+        "flavor_access",
+        Column("flavor_id", String(36), ForeignKey("flavor.id", ondelete="CASCADE"), primary_key=True),
+        Column("project_id", String(36), ForeignKey("project.id", ondelete="CASCADE"), primary_key=True),
+    )
+    op.create_table(
+        "keypair",
+        Column("user_id", String(36), primary_key=True),
+        Column("name", String(255), primary_key=True),
+        Column("type", String(16), nullable=False),
+        Column("public_key", Text, nullable=False),
+        Column("fingerprint", String(255), nullable=False),
+        Column("created", Float, nullable=False),
+    )
+    op.create_table(
+        "server_group",
+        Column("id", String(36), primary_key=True),
+        Column("project_id", String(36), nullable=False, index=True),
+        Column("user_id", String(36), nullable=False),
+        Column("name", String(255), nullable=False),
+        Column("policy", String(32), nullable=False),
+        Column("created", Float, nullable=False),
+    )
+    op.create_table(
+        "request",
+        Column("id", String(64), primary_key=True),
+        Column("server_id", String(36), nullable=False, index=True),
+        Column("action", String(64), nullable=False),
+        Column("user_id", String(36), nullable=False),
+        Column("project_id", String(36), nullable=False),
+        Column("began", Float, nullable=False),
+        Column("jobs", JSON, nullable=False),
+        Column("message", Text, nullable=True),
+    )
+    op.create_table(
+        "console_token",
+        Column("digest", String(64), primary_key=True),
+        Column("server_id", String(36), nullable=False),
+        Column("kind", String(16), nullable=False),
+        Column("expires", Float, nullable=False),
+    )
