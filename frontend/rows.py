@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import functools
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import JSON, Column, ColumnElement, Connection, Table, bindparam, insert, or_, select, update
+from sqlalchemy import JSON, Column, ColumnElement, Connection, Select, Table, bindparam, insert, or_, select, update
+from sqlalchemy.engine import MappingResult
 
 from frontend import db, state
 from frontend.reading import Owners
@@ -24,19 +25,26 @@ def _one_of(column: Column[Any], name: str) -> ColumnElement[bool]:
     return column.in_(bindparam(name, expanding=True))
 
 
-# Made once: to make a statement takes as long as to run it.
-_SERVERS = (
-    select(db.server)
-    .where(or_(_one_of(db.server.c.instance, "names"), _one_of(db.server.c.id, "ids")))
-    .order_by(db.server.c.id)
-    .with_for_update()
-)
-_ACTIONS = (
-    select(db.action)
-    .where(_one_of(db.action.c.cluster, "clusters"), _one_of(db.action.c.job, "jobs"))
-    .order_by(db.action.c.cluster, db.action.c.job, db.action.c.op_index)
-    .with_for_update()
-)
+def _equals(column: Column[Any], name: str) -> ColumnElement[bool]:
+    return column == bindparam(name)
+
+
+def _servers(has: Callable[[Column[Any], str], ColumnElement[bool]]) -> Select[Any]:
+    column = db.server.c
+    wanted = or_(has(column.instance, "names"), has(column.id, "ids"))
+    return select(db.server).where(wanted).order_by(column.id).with_for_update()
+
+
+def _actions(has: Callable[[Column[Any], str], ColumnElement[bool]]) -> Select[Any]:
+    column = db.action.c
+    query = select(db.action).where(has(column.cluster, "clusters"), has(column.job, "jobs"))
+    return query.order_by(column.cluster, column.job, column.op_index).with_for_update()
+
+
+# Made once: to make a statement takes as long as to run it. A message that comes alone is not to wait for lists of
+# one to be put into words and planned.
+_SERVERS, _ONE_SERVER = _servers(_one_of), _servers(_equals)
+_ACTIONS, _ACTIONS_OF_ONE = _actions(_one_of), _actions(_equals)
 _SUBNETS6 = select(db.network.c.name, db.network.c.subnet6)
 _WRITE_SERVER = update(db.server).where(db.server.c.id == bindparam("its_id"))
 _ADD_ACTION = insert(db.action)
@@ -65,15 +73,14 @@ class Rows:
 
     def load_servers(self, names: Iterable[str], ids: Iterable[str]) -> None:
         """Read and lock the servers of these instances, and of these ids."""
-        wanted = {"names": sorted(names), "ids": sorted(ids)}
-        for found in self.connection.execute(_SERVERS, wanted).mappings():
+        for found in self._read(_SERVERS, _ONE_SERVER, names=sorted(names), ids=sorted(ids)):
             self._keep(dict(found))
 
     def load_actions(self, keys: Iterable[ActionKey]) -> None:
         """Read and lock the actions of these keys' jobs."""
         known = list(keys)
-        wanted = {"clusters": sorted({key[0] for key in known}), "jobs": sorted({key[1] for key in known})}
-        for found in self.connection.execute(_ACTIONS, wanted).mappings():
+        clusters, jobs = sorted({key[0] for key in known}), sorted({key[1] for key in known})
+        for found in self._read(_ACTIONS, _ACTIONS_OF_ONE, clusters=clusters, jobs=jobs):
             key = (found["cluster"], found["job"], found["op_index"])
             self._actions[key] = dict(found)
             self._stored.add(key)
@@ -148,6 +155,11 @@ class Rows:
             self.connection.execute(_WRITE_ACTION, known)
         self._stored |= self._changed_actions
         self._changed_actions.clear()
+
+    def _read(self, many: Select[Any], one: Select[Any], **wanted: Sequence[Any]) -> MappingResult:
+        if all(len(values) == 1 for values in wanted.values()):
+            return self.connection.execute(one, {name: value for name, (value,) in wanted.items()}).mappings()
+        return self.connection.execute(many, wanted).mappings()
 
     def _keep(self, row: Row) -> Row:
         self._servers[row["id"]] = row
