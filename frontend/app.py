@@ -9,8 +9,8 @@ import uuid
 from flask import Flask, Response, g, request
 from werkzeug.security import generate_password_hash
 
-from frontend import context, db, discovery, identity, measure, tokens
-from frontend.fault import BadRequest, Forbidden, NotAcceptable, Unauthorized, render
+from frontend import context, db, identity, measure, microversion, tokens
+from frontend.fault import BadRequest, Forbidden, Unauthorized, render
 from frontend.remote import RemoteApi
 from frontend.routes import ACCESS, ADMIN, COMPUTE, MEMBER, OPEN, ROUTES, USER, WRITERS
 from frontend.settings import Settings
@@ -63,7 +63,8 @@ def _before() -> None:
         g.caller = identity.authenticate(request.headers.get("X-Auth-Token"))
         _check_scope(g.caller, access)
         if request.path.startswith(COMPUTE):
-            _negotiate()
+            asked = (request.headers.get(name) for name in (microversion.STANDARD, microversion.LEGACY))
+            g.version = microversion.negotiate(*asked)
 
 
 def _check_scope(caller: context.Caller, access: str) -> None:
@@ -75,33 +76,13 @@ def _check_scope(caller: context.Caller, access: str) -> None:
         raise Forbidden("Your role in this project does not let you do that.")
 
 
-def _negotiate() -> None:
-    """The microversion (api-guide, "Microversions"): only the lowest there is."""
-    asked = request.headers.get("X-OpenStack-Nova-API-Version", discovery.MICROVERSION)
-    for part in request.headers.get("OpenStack-API-Version", "").split(","):
-        service, _, version = part.strip().partition(" ")
-        if service.lower() == "compute":
-            asked = version.strip()
-    if asked in (discovery.MICROVERSION, "latest"):
-        return
-    major, dot, minor = asked.partition(".")
-    if not (dot and major.isdecimal() and minor.isdecimal()):
-        raise BadRequest(f"API Version String {asked!r} is of invalid format. Must be of format MajorNum.MinorNum.")
-    raise NotAcceptable(
-        f"Version {asked} is not supported by the API. Minimum is {discovery.MICROVERSION} and "
-        f"maximum is {discovery.MICROVERSION}."
-    )
-
-
 def _after(response: Response) -> Response:
     headers = response.headers
     headers["x-openstack-request-id"] = headers["x-compute-request-id"] = g.request_id
     headers["Cache-Control"] = "no-store"
     headers["Vary"] = "X-Auth-Token"
     if request.path.startswith("/compute"):
-        headers["OpenStack-API-Version"] = f"compute {discovery.MICROVERSION}"
-        headers["X-OpenStack-Nova-API-Version"] = discovery.MICROVERSION
-        headers["Vary"] = "X-Auth-Token, OpenStack-API-Version, X-OpenStack-Nova-API-Version"
+        headers.update(microversion.told(context.version()))
     if response.status_code == Unauthorized.http_status:
         headers["WWW-Authenticate"] = f'Keystone uri="{context.base()}/identity"'
     return response

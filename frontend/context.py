@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from flask import current_app, g, request
 from sqlalchemy import Connection, Engine
 
+from frontend import microversion
 from frontend.remote import RemoteApi
 from frontend.settings import Settings
 from frontend.tokens import Signer, Token
@@ -53,6 +54,17 @@ def project_id() -> str:
     if project is None:
         raise RuntimeError(f"{request.endpoint}: an unscoped token got to a view of projects")
     return project
+
+
+def is_admin() -> bool:
+    """Whether the caller administers the cloud: he has the role in the project of his token."""
+    return "admin" in caller().roles
+
+
+def version() -> microversion.Version:
+    """Compute's microversion that the answer is to be by: views show and take what it knows, and no more."""
+    found: microversion.Version = g.get("version", microversion.MINIMUM)
+    return found
 
 
 def database() -> Connection:

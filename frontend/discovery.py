@@ -9,10 +9,9 @@ from typing import Any
 
 from flask import Response, jsonify
 
-from frontend import context
+from frontend import context, microversion
 
 UPDATED = "2026-01-01T00:00:00Z"
-MICROVERSION = "2.1"
 
 # type, name (libcloud looks services up by it), path. Compute's has the version and Image's and Network's have
 # not: each is the form that every client understands.
@@ -122,8 +121,8 @@ def _compute_2_1() -> dict[str, Any]:
     return {
         "id": "v2.1",
         "status": "CURRENT",
-        "version": MICROVERSION,
-        "min_version": MICROVERSION,
+        "version": microversion.text(microversion.MAXIMUM),
+        "min_version": microversion.text(microversion.MINIMUM),
         "updated": UPDATED,
         "links": _self("/compute/v2.1/"),
         "media-types": _media("compute;version=2.1"),
