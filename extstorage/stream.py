@@ -5,6 +5,7 @@ There is no block device for it: access=userspace. `rbd:POOL/IMAGE`, and options
 
 from __future__ import annotations
 
+import contextlib
 import os
 from ctypes import c_int, c_size_t, c_uint64
 
@@ -34,6 +35,14 @@ def main(_: str, env: Mapping[str, str]) -> None:
                 _import(image, Copying(env.get("INSTANCE_NAME", ""), None, env.get("GANETI_EXT_SPOOL")))
     except OSError as err:  # who reads or writes the other end is gone
         raise ExtError(f"volume {name!r}: {err}") from err
+
+
+@contextlib.contextmanager
+def opened(uri: str, env: Mapping[str, str]) -> Iterator[move_copy.Rbd]:
+    """The disk of such a URI, to be read and written."""
+    settings, name = _parse(uri, provider.config_path(rbd_settings.NAME, env))
+    with Pool(settings) as pool, Image(pool, name) as image:
+        yield move_copy.Rbd(image)
 
 
 def _parse(uri: str, path: str) -> tuple[rbd_settings.Settings, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections import namedtuple
 
-from ganeti_ext import tags
+from ganeti_ext import hostname, tags
 from ganeti_ext.address import eui64
 from ganeti_ext.errors import ContractError
 
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ganeti_ext.nicenv import Nic
-
-_LABEL = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
 
 
 class Addresses(
@@ -56,8 +54,8 @@ def of(nic: Nic) -> Addresses:
 
 
 def host_name(instance: str, instance_tags: Sequence[str]) -> str:
-    """The guest's host name: the tenant's name for it made a DNS label (RFC 1123), else the instance's first label."""
-    return _label(tags.decode(instance_tags).get("name", "")) or _label(instance.partition(".")[0]) or "guest"
+    """The guest's host name, by the tenant's name for it."""
+    return hostname.of(tags.decode(instance_tags).get("name", ""), instance)
 
 
 def _address(kind: Callable[[str], object], variable: str, text: str) -> str:
@@ -65,8 +63,3 @@ def _address(kind: Callable[[str], object], variable: str, text: str) -> str:
         return str(kind(text))
     except ValueError as err:
         raise ContractError(f"{variable} has a bad value {text!r}: {err}") from err
-
-
-def _label(text: str) -> str:
-    plain = "".join(char if char in _LABEL else "-" for char in text.lower())
-    return "-".join(filter(None, plain.split("-")))[:63].strip("-")

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PARTS = ("hooks", "extstorage", "kvm_ifup", "nfdhcpd", "eventd", "frontend", "monitor")
+PARTS = ("hooks", "extstorage", "kvm_ifup", "nfdhcpd", "eventd", "frontend", "monitor", "console")
 LIBRARIES = {
     "kvm_ifup": {"iptc"},
     "monitor": {"amqp", "kombu", "prometheus_client"},
@@ -28,7 +28,7 @@ LIBRARIES = {
 # The one module of a part that knows a library: to change the library is to change one file.
 SOLE_USERS = {
     "amqp": {"eventd/publish.py", "monitor/broker.py"},
-    "cryptography": {"frontend/vault.py"},
+    "cryptography": {"frontend/sshkey.py", "frontend/vault.py"},
     "iptc": {"kvm_ifup/xtables.py"},
     "kombu": {"eventd/publish.py", "frontend/amqp.py", "monitor/broker.py"},
     "netfilterqueue": {"nfdhcpd/nfqueue.py"},
@@ -53,6 +53,7 @@ NEEDED = {
 # The cores: values in, values out. What reaches the system lives beside them.
 EFFECTS = {"fcntl", "os", "pathlib", "pyinotify", "select", "shutil", "socket", "sqlite3", "subprocess", "time"}
 CORES = (
+    "console/kvmargs.py",
     "eventd/applied.py",
     "eventd/enrich.py",
     "eventd/hook_env.py",
@@ -64,6 +65,8 @@ CORES = (
     "eventd/sequence.py",
     "eventd/tagged.py",
     "eventd/unread.py",
+    "extstorage/fat.py",
+    "extstorage/seedtext.py",
     "frontend/difference.py",
     "frontend/difference_action.py",
     "frontend/difference_address.py",
@@ -247,6 +250,7 @@ def test_ganetis_scripts_are_found() -> None:
     assert {name(path) for path in scripts()} == {
         *("hooks/dns", "hooks/note", "extstorage/cow/_run", "extstorage/rbd/_run"),
         *("kvm_ifup/kvm-vif-bridge", "kvm_ifup/instance-moved", "kvm_ifup/instance-tags"),
+        "console/ganeti-ext-kvm",
     }
 
 
