@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = (
-    *("ganeti_ext", "hooks", "extstorage", "kvm_ifup", "nfdhcpd", "eventd", "frontend", "monitor"),
+    *("ganeti_ext", "hooks", "extstorage", "kvm_ifup", "nfdhcpd", "eventd", "frontend", "monitor", "console"),
     *("lab", "bench", "tests", "debian", ".ci"),
 )
 REQUIRED = bool(os.environ.get("CI") or os.environ.get("CHECK"))
