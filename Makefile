@@ -3,8 +3,9 @@
 PYTHON ?= $(firstword $(wildcard .venv/bin/python) python3)
 LAB = /usr/bin/python3 -m lab
 NODE ?= node1
+LIST ?= must
 
-.PHONY: help demo check check-all check-unit lab-up lab-down lab-shell deb clean root bench-dhcp bench-events bench-firewall bench-storage
+.PHONY: help demo check check-all check-unit lab-up lab-down lab-shell tempest deb clean root bench-dhcp bench-events bench-firewall bench-storage
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -30,6 +31,9 @@ lab-down: root  ## take it away without a trace (root)
 
 lab-shell: root  ## a shell on NODE=node1 (root)
 	@$(LAB) shell $(NODE)
+
+tempest: root  ## OpenStack's own tests, tempest, on that cluster; LIST=reasonable for more, ARGS="--regex NAME" for some (root)
+	@$(LAB) tempest --list $(LIST) -- $(ARGS)
 
 bench-dhcp: root  ## measure nfdhcpd beside dnsmasq and Kea, 10 minutes; ARGS=--quick for 3 (root)
 	@/usr/bin/python3 -m bench.dhcp $(ARGS)

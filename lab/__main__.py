@@ -8,7 +8,7 @@ import sys
 import time
 
 from ganeti_ext.errors import ExtError
-from lab import base, cluster, services, story_storage
+from lab import base, cluster, services, story_storage, tempest
 from lab.step import step
 from lab.story import PREFIX, STEPS, Story, clear, create_words
 
@@ -48,6 +48,17 @@ def shell(name: str) -> None:
     os.execvp(argv[0], argv)
 
 
+def foreign(chosen: str, words: list[str]) -> int:
+    """OpenStack's own tests; a lab that was up before is left up."""
+    before = cluster.running()
+    cluster.up()
+    try:
+        return tempest.run(cluster.nodes()[2], chosen, words)
+    finally:
+        if not before:
+            cluster.down()
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python3 -m lab", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -56,12 +67,17 @@ def main() -> int:
     commands.add_parser("down", help="take everything away again; safe to repeat")
     commands.add_parser("demo", help="bring the cluster up and tell the story")
     commands.add_parser("shell", help="a shell on a node").add_argument("node", nargs="?", default="node1")
+    tests = commands.add_parser("tempest", help="run OpenStack's own tests against the cluster")
+    tests.add_argument("--list", default="must", choices=tempest.LISTS, help="which (default: %(default)s)")
+    tests.add_argument("words", nargs="*", help="of `tempest run`, instead of a list")
     options = parser.parse_args()
     if os.geteuid() != 0:
         parser.error("the lab needs root: namespaces, mounts and nodes")
     try:
         if options.command == "shell":
             shell(options.node)
+        if options.command == "tempest":
+            return foreign(options.list, options.words)
         {"setup": base.setup, "up": cluster.up, "down": cluster.down, "demo": demo}[options.command]()
     except (ExtError, TimeoutError, AssertionError) as err:
         print(f"\n{err}", file=sys.stderr)

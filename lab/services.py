@@ -110,12 +110,14 @@ def _tenant(front: Node, nodes: Sequence[Node]) -> None:
         file.write(_openrc(f"127.0.0.1:{LOOPBACK_PORT}", password))
 
 
-def add_image(front: Node, name: str, file: Path) -> None:
-    """Make an image of the front from a file of this machine."""
+def add_image(front: Node, name: str, file: Path) -> str:
+    """Make an image of the front from a file of this machine, unless there is one of that name; its id."""
     copy = storage.SHARED / "import.raw"
     run(["cp", "--sparse=always", str(file), str(copy)])
-    front.run("ganeti-ext-manage", "image-create", f"--name={name}", f"--file={SHARED}/import.raw", "--public")
+    words = (f"--name={name}", f"--file={SHARED}/import.raw", "--public", "--if-missing")
+    ident = front.run("ganeti-ext-manage", "image-create", *words).strip()
     copy.unlink()
+    return ident
 
 
 def _openrc(where: str, password: str) -> str:

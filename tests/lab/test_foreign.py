@@ -1,0 +1,74 @@
+"""A tenant's own tools against the cluster: `openstack`, openstacksdk, Libcloud and Ansible, none of them changed."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from lab import ROOT, environment, services
+from lab.ganeti import NETWORK
+from lab.story import Story, clear
+
+FOREIGN = ROOT / "tests/foreign"
+CLIENTS = FOREIGN / "clients"
+PATIENCE = 900  # seconds
+
+pytestmark = pytest.mark.long
+Typed = Callable[..., str]
+
+
+@pytest.fixture
+def typed(story: Story) -> Typed:
+    """Runs a program as the demo's tenant on this machine; returns what it says."""
+    clear(story)
+    tenant = credentials(services.OPENRC)
+
+    def run(packages: str, program: str, *words: str | Path, **more: str) -> str:
+        folder = environment.programs(FOREIGN / f"python/{packages}.txt")
+        env = {"PATH": f"{folder}:{os.environ['PATH']}", "HOME": "/root", "LANG": "C.UTF-8", **tenant, **more}
+        command = [program, *map(str, words)]
+        done = subprocess.run(
+            command, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE, check=False
+        )
+        assert done.returncode == 0, f"{command}: {done.stdout[-4000:]}{done.stderr[-4000:]}"
+        return done.stdout
+
+    return run
+
+
+def credentials(openrc: Path) -> Mapping[str, str]:
+    """What an rc file of ours exports, and the names of the things that the programs use."""
+    words = re.findall(r"(OS_[A-Z_]+)=(\S+)", openrc.read_text())
+    return {**dict(words), "IMAGE": services.IMAGE, "FLAVOR": "tiny", "BIGGER": "small", "NETWORK": NETWORK}
+
+
+def test_openstack_commands(typed: Typed) -> None:
+    assert typed("clients", "sh", CLIENTS / "session.sh").endswith("session done\n")
+
+
+def test_openstacksdk(typed: Typed) -> None:
+    typed("clients", "python", CLIENTS / "sdk.py")
+
+
+def test_libcloud(typed: Typed) -> None:
+    typed("clients", "python", CLIENTS / "by_libcloud.py")
+
+
+def test_ansible_twice(typed: Typed, tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+
+    def changed(state: str) -> int:
+        words = ("--inventory", "localhost,", "--extra-vars", f"key={key}.pub state={state}")
+        said = typed("ansible", "ansible-playbook", *words, CLIENTS / "servers.yml", ANSIBLE_HOME=str(tmp_path))
+        (told,) = re.findall(r"^localhost +: .* changed=(\d+) ", said, re.MULTILINE)
+        return int(told)
+
+    assert changed("present") == 2  # the key, and the loop of both servers
+    assert changed("present") == 0
+    assert changed("absent") == 2
