@@ -5,7 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from frontend import discovery, flavors, health, identity, images, networks, newserver, servers
+from frontend import (
+    discovery,
+    flavoradmin,
+    flavors,
+    health,
+    identity,
+    images,
+    keypairs,
+    limits,
+    networks,
+    newserver,
+    quotas,
+    servergroups,
+    servers,
+)
 
 # Who may call a route.
 OPEN = "everybody"
@@ -45,6 +59,28 @@ ROUTES: tuple[tuple[str, str, Callable[..., Any], str], ...] = (
     ("GET", f"{COMPUTE}/flavors/detail", flavors.list_detail, READER),
     ("GET", f"{COMPUTE}/flavors/<flavor_id>", flavors.show, READER),
     ("GET", f"{COMPUTE}/flavors/<flavor_id>/os-extra_specs", flavors.extra_specs, READER),
+    ("POST", f"{COMPUTE}/flavors", flavoradmin.create, ADMIN),
+    ("DELETE", f"{COMPUTE}/flavors/<flavor_id>", flavoradmin.remove, ADMIN),
+    ("POST", f"{COMPUTE}/flavors/<flavor_id>/action", flavoradmin.act, ADMIN),
+    ("POST", f"{COMPUTE}/flavors/<flavor_id>/os-extra_specs", flavoradmin.add_extra_specs, ADMIN),
+    ("GET", f"{COMPUTE}/flavors/<flavor_id>/os-extra_specs/<spec>", flavors.extra_spec, READER),
+    ("PUT", f"{COMPUTE}/flavors/<flavor_id>/os-extra_specs/<spec>", flavoradmin.set_extra_spec, ADMIN),
+    ("DELETE", f"{COMPUTE}/flavors/<flavor_id>/os-extra_specs/<spec>", flavoradmin.remove_extra_spec, ADMIN),
+    ("GET", f"{COMPUTE}/flavors/<flavor_id>/os-flavor-access", flavoradmin.list_access, ADMIN),
+    ("GET", f"{COMPUTE}/os-keypairs", keypairs.list_all, READER),
+    ("POST", f"{COMPUTE}/os-keypairs", keypairs.create, MEMBER),
+    ("GET", f"{COMPUTE}/os-keypairs/<keypair_name>", keypairs.show, READER),
+    ("DELETE", f"{COMPUTE}/os-keypairs/<keypair_name>", keypairs.remove, MEMBER),
+    ("GET", f"{COMPUTE}/limits", limits.show, READER),
+    ("GET", f"{COMPUTE}/os-quota-sets/<project_id>", quotas.show, READER),
+    ("GET", f"{COMPUTE}/os-quota-sets/<project_id>/detail", quotas.show_detail, READER),
+    ("GET", f"{COMPUTE}/os-quota-sets/<project_id>/defaults", quotas.show_defaults, READER),
+    ("PUT", f"{COMPUTE}/os-quota-sets/<project_id>", quotas.change, ADMIN),
+    ("DELETE", f"{COMPUTE}/os-quota-sets/<project_id>", quotas.reset, ADMIN),
+    ("GET", f"{COMPUTE}/os-server-groups", servergroups.list_all, READER),
+    ("POST", f"{COMPUTE}/os-server-groups", servergroups.create, MEMBER),
+    ("GET", f"{COMPUTE}/os-server-groups/<server_group_id>", servergroups.show, READER),
+    ("DELETE", f"{COMPUTE}/os-server-groups/<server_group_id>", servergroups.remove, MEMBER),
     ("GET", f"{COMPUTE}/servers", servers.list_short, READER),
     ("POST", f"{COMPUTE}/servers", newserver.create, MEMBER),
     ("GET", f"{COMPUTE}/servers/detail", servers.list_detail, READER),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,9 @@ MAX_NICS = 8  # Ganeti's own limit
 MAX_ITEMS = 128  # of a server's metadata: Nova's default
 MISSING: Any = object()
 
+_NUMBER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
+_TRUE = ("true", "1", "on", "yes")
+_FALSE = ("false", "0", "off", "no")
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
@@ -76,6 +80,32 @@ def text(where: Mapping[str, Any], key: str, default: Any = MISSING, longest: in
 
 
 def _typed(where: Mapping[str, Any], key: str, kind: type, words: str, default: Any) -> Any:
+def number(where: Mapping[str, Any], key: str, default: Any, least: int, most: int) -> int:
+    """A whole number, which clients write as a string now and then; of the default's type where it lacks."""
+    value = where.get(key)
+    if value is None:
+        if default is MISSING:
+            raise BadRequest(f"{key}: is missing")
+        return default  # type: ignore[no-any-return]
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise BadRequest(f"{key}: expected a whole number from {least} to {most}, got {json.dumps(where[key])[:80]}")
+    return value
+
+
+def flag(where: Mapping[str, Any], key: str, *, default: bool) -> bool:
+    """True or false; clients write them as strings, too (nova/api/validation/parameter_types.py boolean)."""
+    value = where.get(key)
+    if value is None:
+        return default
+    if str(value).lower() in _TRUE:
+        return True
+    if str(value).lower() in _FALSE:
+        return False
+    raise BadRequest(f"{key}: expected true or false, got {json.dumps(value)[:80]}")
+
+
     value = where.get(key)
     if value is None:
         if default is MISSING:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from ganeti_ext import config
 from ganeti_ext.errors import ConfigError
 
 PATH = "/etc/ganeti-ext/frontend.conf"
+
+_PROFILE = re.compile(r"[a-z0-9-]{1,24}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +42,22 @@ class Front:
     """Octets of a request's body."""
     max_page: int = 1000
     """Entries of one answer."""
+    max_jobs: int = 2000
+    """Jobs that may go on in Ganeti; while there are more, what would start one is refused. 0: any number."""
     keep_actions: float = 30
     """Days that it is kept what jobs did; 0: for ever."""
+    key_type: str = "ed25519"
+    """Of keypairs that are made here: ed25519, rsa."""
 
     def __post_init__(self) -> None:
         for name in ("workers", "threads", "token_hours", "max_body", "max_page"):
             if getattr(self, name) <= 0:
                 raise ConfigError(f"[front] {name}: {getattr(self, name)!r} is not above 0")
-        for name in ("shutdown_timeout", "keep_actions"):
+        for name in ("shutdown_timeout", "max_jobs", "keep_actions"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"[front] {name}: {getattr(self, name)!r} is below 0")
+        if self.key_type not in ("ed25519", "rsa"):
+            raise ConfigError(f"[front] key_type: {self.key_type!r} is neither ed25519 nor rsa")
         if self.public_url and not self.public_url.startswith(("http://", "https://")):
             raise ConfigError(f"[front] public_url: {self.public_url!r} is no http:// or https:// address")
 
@@ -121,6 +130,60 @@ class Health:
 
 
 @dataclass(frozen=True, slots=True)
+class Identity:
+    """[identity]: users, and what guessing their passwords leads to."""
+
+    attempts: int = 10
+    """Wrong passwords in a row of a user, or secrets of an application credential, that lock it; 0: never."""
+    address_attempts: int = 100
+    """Wrong passwords from one address (of IPv6: from one /64) that lock it; 0: never."""
+    attempt_minutes: float = 15
+    """For how long wrong passwords count, and how long a lock holds."""
+    proxies: tuple[str, ...] = ("127.0.0.1", "::1")
+    """Addresses of web servers in front, which say in X-Forwarded-For whom a request is from."""
+
+    def __post_init__(self) -> None:
+        for name in ("attempts", "address_attempts"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"[identity] {name}: {getattr(self, name)!r} is below 0")
+        if self.attempt_minutes <= 0:
+            raise ConfigError(f"[identity] attempt_minutes: {self.attempt_minutes!r} is not above 0")
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """[quota]: what everybody may have. Servers, cores and memory are set for each project."""
+
+    keypairs: int = 100
+    """Of a user."""
+    server_groups: int = 10
+    """Of a project."""
+    group_members: int = 10
+    """Servers of a server group."""
+    metadata: int = 128
+    """Items of a server."""
+
+    def __post_init__(self) -> None:
+        for name in ("keypairs", "server_groups", "group_members", "metadata"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"[quota] {name}: {getattr(self, name)!r} is below 0")
+
+
+@dataclass(frozen=True, slots=True)
+class Firewall:
+    """[firewall]: the nodes' firewall profiles (docs/firewall.md) as tenants may choose them: as security groups."""
+
+    profiles: tuple[str, ...] = ("unprotected", "limited", "protected")
+    default: str = "unprotected"
+    """The nodes' `default_profile`: what group `default` means where a network has no profile of its own."""
+
+    def __post_init__(self) -> None:
+        for name in (*self.profiles, self.default):
+            if not _PROFILE.fullmatch(name) or name == "default":
+                raise ConfigError(f"[firewall] {name!r} is no name of a profile: 1 to 24 of a-z, 0-9 and -, not 'default'")
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     front: Front = field(default_factory=Front)
     rapi: RapiAccess = field(default_factory=RapiAccess)
@@ -128,6 +191,9 @@ class Settings:
     images: Images = field(default_factory=Images)
     reconcile: Reconcile = field(default_factory=Reconcile)
     health: Health = field(default_factory=Health)
+    quota: Quota = field(default_factory=Quota)
+    firewall: Firewall = field(default_factory=Firewall)
+    identity: Identity = field(default_factory=Identity)
 
 
 def read(path: str = PATH) -> Settings:
@@ -139,5 +205,8 @@ def read(path: str = PATH) -> Settings:
         "images": Images,
         "reconcile": Reconcile,
         "health": Health,
+        "quota": Quota,
+        "firewall": Firewall,
+        "identity": Identity,
     }
     return Settings(**config.load_all(path, kinds))

@@ -222,8 +222,8 @@ def api(nobody: Api) -> Api:
     return nobody.become("alice")
 
 
-def serve(front: Front, rapi: Any) -> Api:
-    app = create_app(Settings(front=front), rapi)
+def serve(front: Front, rapi: Any, settings: Settings | None = None) -> Api:
+    app = create_app(settings or Settings(front=front), rapi)
     engine = app.extensions["ganeti-ext"].engine
     with engine.connect() as connection:
         empty = not db.rows(connection, select(db.project))

@@ -5,11 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sqlalchemy import insert, update
 
-from frontend.routes import MEMBER, OPEN, READER, ROUTES, USER
+from frontend import db
 from frontend.netview import default_group_id
+from frontend.routes import ACCESS, ADMIN, MEMBER, OPEN, READER, ROUTES, USER
 from frontend.settings import Front
-from tests.unit.frontend.conftest import ALICE, COMPUTE, FOREIGN, IMAGE, MINE, NET, SMALL, Api, serve
+from tests.unit.frontend.admins import administrator
+from tests.unit.frontend.conftest import ALICE, COMPUTE, FOREIGN, IMAGE, MINE, NET, SMALL, TINY, Api, serve
+
+GROUP = "0fffffff-0000-4000-8000-00000000000f"
 
 
 class NoRapi:
@@ -19,13 +24,26 @@ class NoRapi:
         raise AssertionError(f"a read used the remote API: {name}")
 
 
+def furnish(api: Api) -> None:
+    """A server of alice's, and one of each other thing that a URL may name."""
+    api.server()
+    key = {"type": "ssh", "public_key": "ssh-ed25519 AAAA", "fingerprint": "00"}
+    group = {"id": GROUP, "project_id": MINE, "user_id": ALICE, "name": "apart", "policy": "anti-affinity"}
+    with api.engine.begin() as connection:
+        connection.execute(insert(db.keypair).values(user_id=ALICE, name="laptop", created=1.0, **key))
+        connection.execute(insert(db.server_group).values(created=1.0, **group))
+        connection.execute(update(db.flavor).where(db.flavor.c.id == SMALL).values(extra_specs={"hint": "x"}))
+        connection.execute(update(db.flavor).where(db.flavor.c.id == TINY).values(public=False))
+        connection.execute(insert(db.flavor_access).values(flavor_id=TINY, project_id=MINE))
+
+
 def filled(api: Api, url: str) -> str:
     """The route's address with ids of things that there are."""
     ids = {
+        "flavor_id": TINY if "os-flavor-access" in url else SMALL,
         "project_id": MINE,
         "user_id": ALICE,
         "domain_id": "default",
-        "flavor_id": SMALL,
         "server_id": api.rows()[0]["id"],
         "image_id": IMAGE,
         "network_id": NET,
@@ -33,6 +51,9 @@ def filled(api: Api, url: str) -> str:
         "port_id": api.rows()[0]["nics"][0]["uuid"],
         "group_id": default_group_id(MINE),
         "alias": "none",
+        "keypair_name": "laptop",
+        "server_group_id": GROUP,
+        "spec": "hint",
     }
     for name, value in ids.items():
         url = url.replace(f"<{name}>", value)
@@ -46,8 +67,8 @@ READS = [url for method, url, _, _ in ROUTES if method == "GET"]
 @pytest.mark.parametrize("url", READS)
 def test_reads_never_call_ganeti(front: Front, url: str) -> None:
     api = serve(front, NoRapi())
-    api.server()
-    alice = api.become("alice")
+    furnish(api)
+    alice = administrator(api) if ACCESS[f"GET {url}"] == ADMIN else api.become("alice")
     headers = {"X-Subject-Token": alice.token or ""}
     answer = alice.get(filled(api, url), headers=headers)
     # There is no consumer here: that is a fault of the health, and of nothing else.
@@ -57,13 +78,15 @@ def test_reads_never_call_ganeti(front: Front, url: str) -> None:
 
 @pytest.mark.parametrize(("method", "url", "access"), [(method, url, access) for method, url, _, access in ROUTES])
 def test_who_may_call(nobody: Api, method: str, url: str, access: str) -> None:
-    nobody.server()
+    furnish(nobody)
     path = filled(nobody, url)
     statuses = {
         "nobody": nobody.call(method, path).status_code,
         "unscoped": nobody.become("alice", None).call(method, path).status_code,
         "reader": nobody.become("rita").call(method, path).status_code,
     }
+    if access == ADMIN:
+        statuses["member"] = nobody.become("alice").call(method, path).status_code
     barred = {name for name, status in statuses.items() if status in (401, 403)}
     assert (
         barred
@@ -72,6 +95,7 @@ def test_who_may_call(nobody: Api, method: str, url: str, access: str) -> None:
             USER: {"nobody"},
             READER: {"nobody", "unscoped"},
             MEMBER: {"nobody", "unscoped", "reader"},
+            ADMIN: {"nobody", "unscoped", "reader", "member"},
         }[access]
     )
     assert nobody.rapi.calls == []

@@ -40,6 +40,8 @@ def test_shipped_file_says_the_defaults(tmp_path: Path) -> None:
         ("broker", settings.Broker),
         ("images", settings.Images),
         ("reconcile", settings.Reconcile),
+        ("quota", settings.Quota),
+        ("firewall", settings.Firewall),
     ],
 )
 def test_shipped_file_names_every_key(section: str, kind: type) -> None:
@@ -54,6 +56,10 @@ def test_shipped_file_names_every_key(section: str, kind: type) -> None:
         ("[front]\ntoken_hours = 0", "token_hours"),
         ("[front]\nshutdown_timeout = -1", "shutdown_timeout"),
         ("[front]\npublic_url = cloud.example", "cloud.example"),
+        ("[front]\nkey_type = dsa", "dsa"),
+        ("[quota]\nkeypairs = -1", "keypairs"),
+        ("[firewall]\nprofiles = limited, Web Server", "'Web'"),
+        ("[firewall]\nprofiles = default", "'default'"),
         ("[front]\nthread = 1", "'thread'"),
         ("[frontend]\nthreads = 1", "frontend"),
     ],

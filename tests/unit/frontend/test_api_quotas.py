@@ -1,0 +1,116 @@
+"""Quotas and limits: shown, set by an administrator, and kept to."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import pytest
+
+from frontend import context, manage_account, quotas
+from frontend.fault import Forbidden
+from frontend.settings import Front
+from tests.unit.frontend.admins import administrator
+from tests.unit.frontend.conftest import COMPUTE, FOREIGN, MINE, Api
+
+SETS = f"{COMPUTE}/os-quota-sets"
+
+
+def test_limits_tell_what_is_allowed_and_used(api: Api) -> None:
+    api.server(vcpus=2, ram=1024)
+    api.server(deleted=1.0)
+    api.server(project_id=FOREIGN)
+    limits = api.get(f"{COMPUTE}/limits?reserved=1").json["limits"]  # type: ignore[index]
+    assert limits["rate"] == []
+    found = limits["absolute"]
+    assert (found["maxTotalInstances"], found["maxTotalCores"], found["maxTotalRAMSize"]) == (3, 4, 4096)
+    assert (found["totalInstancesUsed"], found["totalCoresUsed"], found["totalRAMUsed"]) == (1, 2, 1024)
+    assert (found["maxTotalKeypairs"], found["maxServerMeta"], found["maxServerGroups"]) == (100, 128, 10)
+    assert all(isinstance(value, int) for value in found.values())
+
+
+def test_limits_of_another_project_are_an_administrators(api: Api, nobody: Api) -> None:
+    api.server(project_id=FOREIGN)
+    assert api.get(f"{COMPUTE}/limits?tenant_id={FOREIGN}").status_code == 403
+    adam = administrator(nobody)
+    found = adam.get(f"{COMPUTE}/limits?tenant_id={FOREIGN}").json["limits"]["absolute"]  # type: ignore[index]
+    assert found["totalInstancesUsed"] == 1
+
+
+def test_a_project_sees_its_quota(api: Api) -> None:
+    api.server(vcpus=2, ram=1024)
+    shown = api.get(f"{SETS}/{MINE}").json["quota_set"]  # type: ignore[index]
+    assert (shown["id"], shown["instances"], shown["cores"], shown["ram"]) == (MINE, 3, 4, 4096)
+    defaults = api.get(f"{SETS}/{MINE}/defaults").json["quota_set"]  # type: ignore[index]
+    assert (defaults["instances"], defaults["cores"], defaults["ram"]) == (10, 20, 51200)
+    assert set(defaults) == set(shown)
+    detail = api.get(f"{SETS}/{MINE}/detail").json["quota_set"]  # type: ignore[index]
+    assert detail["cores"] == {"limit": 4, "in_use": 2, "reserved": 0}
+    assert detail["metadata_items"] == {"limit": 128, "in_use": 0, "reserved": 0}
+    assert set(detail) == set(shown)
+    for tail in ("", "/detail", "/defaults"):
+        assert api.get(f"{SETS}/{FOREIGN}{tail}").status_code == 403
+        assert api.get(f"{SETS}/never{tail}").json == api.get(f"{SETS}/{FOREIGN}{tail}").json
+
+
+def test_the_defaults_are_those_of_the_command() -> None:
+    parser = argparse.ArgumentParser()
+    manage_account._project_arguments(parser)
+    options = vars(parser.parse_args(["some"]))
+    assert {"instances": options["servers"], "cores": options["cores"], "ram": options["ram"]} == quotas.DEFAULTS
+
+
+@pytest.fixture
+def adam(nobody: Api) -> Api:
+    return administrator(nobody)
+
+
+def put(adam: Api, expect: int = 200, project: str = FOREIGN, **sent: Any) -> Any:
+    answer = adam.call("PUT", f"{SETS}/{project}", json={"quota_set": sent})
+    assert answer.status_code == expect, answer.text
+    return answer.json
+
+
+def test_an_administrator_sets_a_quota(adam: Api, nobody: Api) -> None:
+    shown = put(adam, instances="7", ram=-1, key_pairs=100, tenant_id=FOREIGN, cores=None)["quota_set"]
+    assert (shown["instances"], shown["cores"], shown["ram"]) == (7, 4, -1)
+    assert "id" not in shown
+    bob = nobody.become("bob", "foreign")
+    assert bob.get(f"{SETS}/{FOREIGN}").json["quota_set"] == {"id": FOREIGN, **shown}  # type: ignore[index]
+    assert adam.call("DELETE", f"{SETS}/{FOREIGN}").status_code == 202
+    assert bob.get(f"{SETS}/{FOREIGN}").json["quota_set"]["instances"] == 10  # type: ignore[index]
+    assert bob.call("PUT", f"{SETS}/{FOREIGN}", json={"quota_set": {"instances": 1}}).status_code == 403
+
+
+def test_what_a_quota_may_be(adam: Api) -> None:
+    adam.server(project_id=FOREIGN, vcpus=2)
+    adam.server(project_id=FOREIGN, vcpus=2)
+    put(adam, 400, instances=-2)
+    put(adam, 400, instances="many")
+    put(adam, 400, instances=2**31)
+    put(adam, 400, instances=1)
+    put(adam, 400, key_pairs=5)
+    put(adam, 404, "never", instances=5)
+    assert put(adam)["quota_set"]["instances"] == 3
+    assert put(adam, instances=1, force=True)["quota_set"]["instances"] == 1
+
+
+def test_what_is_more_than_the_quota_is_refused(front: Front, adam: Api) -> None:
+    adam.server(vcpus=2, ram=1024)
+    with adam.engine.connect() as connection:
+        quotas.check(connection, MINE, {"instances": 2, "cores": 2, "ram": 3072})
+        with pytest.raises(Forbidden, match=r"instances: Requested 3, but already used 1 of 3"):
+            quotas.check(connection, MINE, {"instances": 3, "cores": 1, "ram": 1})
+        with pytest.raises(Forbidden, match="cores: Requested 3, but already used 2 of 4"):
+            quotas.check(connection, MINE, {"cores": 3})
+        with pytest.raises(Forbidden, match="ram: Requested 3073 MiB"):
+            quotas.check(connection, MINE, {"ram": 3073})
+    put(adam, project=MINE, instances=-1, ram=0, force=True)
+    with adam.engine.connect() as connection:
+        quotas.check(connection, MINE, {"instances": 1000, "cores": 1, "ram": 0})
+        with pytest.raises(Forbidden):
+            quotas.check(connection, MINE, {"ram": 1})
+    with adam.client.application.app_context(), pytest.raises(Forbidden):
+        assert context.services().settings.quota.metadata == 128
+        quotas.check_metadata(128)
+        quotas.check_metadata(129)
