@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from frontend import kinds, reading, state
+from frontend import kinds, reading, state, wished
 from frontend.difference import Difference, Entry, Job, Known, Row, Snapshot, told
 from frontend.reading import Columns
 from ganeti_ext import event, tags
@@ -112,6 +112,7 @@ class Servers:
         job = self._found.jobs.get(row["job"])
         if row["task"]:
             new["task"] = None
+        new["wished"] = None
         failed = job is not None and job.creates and job.status in ("error", "canceled")
         if job is not None and failed and row["power"] is None:
             # As a failed create's message would: what it left behind may run or not, the server is broken.
@@ -161,8 +162,9 @@ class Servers:
         yield Difference("stale", "server", name, row, after, "Ganeti has no such instance")
 
     def _is_settled(self, row: Row) -> bool:
-        job = self._found.jobs.get(row["job"])
-        settled = row["id"] not in self._known.owed and (job is None or job.status is None or job.status in event.FINAL)
+        numbers = {row["job"], *wished.jobs(row["wished"])}
+        jobs = (job for job in map(self._found.jobs.get, numbers) if job is not None)
+        settled = row["id"] not in self._known.owed and all(job.status in (None, *event.FINAL) for job in jobs)
         if not settled:
             self.busy.append(row)
         return settled
@@ -191,7 +193,8 @@ def _by_kind(name: str, row: Row, changes: Columns) -> Iterator[Difference]:
         if kind == "power":
             shown["status"] = state.status({**row, **columns})
             shown = {column: value for column, value in shown.items() if row[column] != value}
-        yield Difference(kind, "server", name, row, shown, told(row, shown))
+        words = told(row, shown) or "the jobs that change its tags are over"
+        yield Difference(kind, "server", name, row, shown, words)
 
 
 def _of_nics(old: object, new: list[Columns]) -> str:

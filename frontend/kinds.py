@@ -44,11 +44,20 @@ KINDS = (
     Kind("name", "The instance's tags give another display name.", "the server gets the name"),
     Kind("metadata", "The instance's tags hold other metadata.", "the server gets the tags'"),
     Kind(
+        "facts",
+        "The instance's tags say something else of its key, description, labels, lock or group, and the like.",
+        "the server gets what the tags say",
+    ),
+    Kind(
         "flavor",
         "The instance's tags tell of another flavor, image or time of creation.",
         "the server gets what the tags say",
     ),
-    Kind("task", "A server has a task whose job is over, or not known to Ganeti.", "the task is cleared"),
+    Kind(
+        "task",
+        "A server has a task, or waits for its tags to be changed, and the job is over, or not known to Ganeti.",
+        "the task is cleared",
+    ),
     Kind(
         "action",
         "A job's end was not told, though it is over or not known to Ganeti.",
@@ -107,8 +116,9 @@ OF_COLUMN = {
     **dict.fromkeys(("project_id", "user_id"), "owner"),
     "name": "name",
     "metadata": "metadata",
+    "facts": "facts",
     **dict.fromkeys(("flavor_id", "image_id", "created"), "flavor"),
-    "task": "task",
+    **dict.fromkeys(("task", "wished"), "task"),
     "deleted": "missing",
     "instance": "renamed",
 }

@@ -23,13 +23,16 @@ _PROBE_DAYS = 1.0
 
 
 class Pruning:
-    """Keeps what jobs did for so many days (0: for ever), and signs of life for one."""
+    """Keeps what was asked and what jobs did for so many days (0: for ever), and signs of life for one."""
 
     def __init__(self, engine: Engine, action_days: float, clock: Callable[[], float] = time.time) -> None:
         self._engine, self._clock = engine, clock
         self._kept = [(db.probe, db.probe.c.sent, _PROBE_DAYS)]
         if action_days:
-            self._kept.append((db.action, db.action.c.updated, action_days))
+            self._kept += [
+                (db.action, db.action.c.updated, action_days),
+                (db.request, db.request.c.began, action_days),
+            ]
 
     def tick(self) -> None:
         """Each PERIOD."""

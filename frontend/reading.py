@@ -18,7 +18,9 @@ Columns = dict[str, Any]
 UNKNOWN = "UNKNOWN"
 CUSTOM = "custom"  # the flavor of a server that was made without one: its own sizes
 _POWER = {True: "ACTIVE", False: "SHUTOFF", None: UNKNOWN}
-_COLUMN = {"project": "project_id", "user": "user_id", "name": "name", "flavor": "flavor_id", "image": "image_id"}
+# Facts that have a column of their own, which is a facet of its own, too.
+COLUMNS = {"project": "project_id", "user": "user_id", "name": "name", "flavor": "flavor_id", "image": "image_id"}
+FACTS = "facts"  # the facet, and the column, of all facts that have no column of their own
 _FOR_EVER = 253402300800.0  # the year 10000, which no date can show
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _IDENT = re.compile(r"[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}")
@@ -45,6 +47,7 @@ def facets(
         yield from _tagged({**(_unsaid(instance, told) if instance else {}), **told})
         if told.get("project") and "created" not in told and state.get("ctime"):
             yield "created", {"created": float(state["ctime"])}
+        yield FACTS, {"facts": kept(told)}
         yield "metadata", {"metadata": tags.metadata(state["tags"])}
     if read.get("instance_nics") is not None:
         yield "nics", {"nics": [_nic(nic, subnets6) for nic in read["instance_nics"]]}
@@ -55,10 +58,15 @@ def facets(
 
 def _tagged(told: Mapping[str, str]) -> Iterator[tuple[str, Columns]]:
     for fact, value in told.items():
-        if fact in _COLUMN:
-            yield fact, {_COLUMN[fact]: value}
+        if fact in COLUMNS:
+            yield fact, {COLUMNS[fact]: value}
         elif fact == "created" and (time := seconds(value)) is not None:
             yield fact, {"created": time}
+
+
+def kept(told: Mapping[str, str]) -> dict[str, str]:
+    """Of the facts in tags those that the column `facts` holds."""
+    return {fact: value for fact, value in told.items() if fact in tags.GIVEN}
 
 
 def seconds(text: str) -> float | None:
@@ -71,7 +79,7 @@ def seconds(text: str) -> float | None:
 
 def unsaid(instance: str, facts: Mapping[str, str]) -> Columns:
     """What holds of a server where its tags say whose it is and no more."""
-    return {_COLUMN[fact]: value for fact, value in _unsaid(instance, facts).items()}
+    return {COLUMNS[fact]: value for fact, value in _unsaid(instance, facts).items()}
 
 
 def _unsaid(instance: str, facts: Mapping[str, str]) -> dict[str, str]:
@@ -158,7 +166,7 @@ def new_row(ident: str, instance: str, facts: Mapping[str, str], flavor: Mapping
     return {
         "id": ident,
         "instance": instance,
-        **{column: facts.get(fact, "") for fact, column in _COLUMN.items()},
+        **{column: facts.get(fact, "") for fact, column in COLUMNS.items()},
         **unsaid(instance, facts),
         **{name: flavor.get(name, 0) for name in ("vcpus", "ram", "disk")},
         "status": "BUILD",
@@ -175,6 +183,8 @@ def new_row(ident: str, instance: str, facts: Mapping[str, str], flavor: Mapping
         "clocks": None,
         "progress": None,
         "metadata": {},
+        "facts": kept(facts),
+        "wished": None,
     }
 
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection, Engine, select
 
-from frontend import db, difference, owed, reading, state
+from frontend import db, difference, owed, reading, state, wished
 from frontend.difference import Job, Known, Snapshot
 from ganeti_ext import tags
 
@@ -103,8 +103,10 @@ class Reader:
         """The jobs of rows that wait for one."""
         numbers = {row["job"] for row in known.actions}
         for row in known.servers:
-            if row["deleted"] is None and row["job"] is not None and (row["task"] or row["status"] == state.BUILD):
-                numbers.add(row["job"])
+            if row["deleted"] is None:
+                numbers |= wished.jobs(row["wished"])
+                if row["job"] is not None and (row["task"] or row["status"] == state.BUILD):
+                    numbers.add(row["job"])
         found = {}
         for chunk in _chunks(sorted(numbers)):
             wanted = ["|", *(["=", "id", number] for number in chunk)]

@@ -7,6 +7,8 @@ messages come in, the row ends the same. How new a message is, tells its `seq`, 
 
     a conclusion   from how a job ended (STARTUP succeeded: it runs)
     a reading      what Ganeti said when eventd asked after that (reading.py): the newer one of the two
+
+What a tenant changed of a server's tags is shown before Ganeti has it; wished.py says what becomes of readings then.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from frontend import reading
+from frontend.wished import Wishes
 from ganeti_ext import event
 
 Row = Mapping[str, Any]
@@ -52,7 +55,7 @@ TASKS: Mapping[str, str] = {
 _CHANGES = {"add": "attaching", "attach": "attaching", "remove": "detaching", "detach": "detaching"}
 
 # Columns that no client sees: a change of them alone is none of the server.
-BOOKKEEPING = frozenset(("clocks", "job", "job_order", "power"))
+BOOKKEEPING = frozenset(("clocks", "job", "job_order", "power", "wished"))
 
 _FAULT_LENGTH = 4096
 
@@ -74,12 +77,16 @@ def advance(
     is_broken = _is_broken(row, message) and not again
     if message["operation"] == CREATE:
         clocks["create"] = max(clocks.get("create", []), message["order"][2:3])
+    wishes = Wishes(row["wished"])
+    said = [each for each in _evidence(row, message, subnets6, owners, is_broken) if not wishes.hold(*each)]
+    if message["status"] in event.FINAL:
+        said += wishes.end(message["order"][2], stamp(message), succeeded=message["status"] == "success")
     new: Columns = {}
-    for facet, order, values in _evidence(row, message, subnets6, owners, is_broken):
+    for facet, order, values in said:
         if order > clocks.get(facet, []):
             clocks[facet] = order
             new.update(values)
-    new.update(_task(row, message, again=again), clocks=clocks or None)
+    new.update(_task(row, message, again=again), clocks=clocks or None, wished=wishes.column)
     return _changed(row, new)
 
 

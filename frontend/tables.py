@@ -18,12 +18,15 @@ from sqlalchemy import (
     Column,
     Float,
     ForeignKey,
+    Index,
     Integer,
     MetaData,
     String,
     Table,
     Text,
     UniqueConstraint,
+    and_,
+    false,
     true,
 )
 
@@ -46,6 +49,7 @@ user = Table(
     Column("name", String(255), nullable=False, unique=True),
     Column("password_hash", String(255), nullable=False),
     Column("enabled", Boolean, nullable=False),
+    Column("seen", Float, nullable=True),  # when the federation vouched for him last; null: a user of our own
 )
 
 membership = Table(
@@ -54,6 +58,7 @@ membership = Table(
     Column("user_id", ForeignKey("user_account.id", ondelete="CASCADE"), primary_key=True),
     Column("project_id", ForeignKey("project.id", ondelete="CASCADE"), primary_key=True),
     Column("role", String(16), primary_key=True),  # member, reader, admin
+    Column("federated", Boolean, nullable=False, server_default=false()),  # the federation said so, and may end it
 )
 
 flavor = Table(
@@ -100,6 +105,14 @@ attempt = Table(
     Column("count", Integer, nullable=False),
     Column("since", Float, nullable=False),
     Column("until", Float, nullable=True),  # no password is looked at before
+)
+
+# Tokens that were taken back, until they would have ended by themselves.
+revocation = Table(
+    "revocation",
+    metadata,
+    Column("audit_id", String(32), primary_key=True),
+    Column("expires", Float, nullable=False),
 )
 
 keypair = Table(
@@ -193,19 +206,27 @@ server = Table(
     Column("clocks", JSON, nullable=True),  # {facet: order of what was said of it last}, see state.py
     Column("progress", Integer, nullable=True),  # percent of the image's copy while the server is made
     Column("metadata", JSON, nullable=False, server_default="{}"),  # {name: value}, the tenant's
-    Column("facts", JSON, nullable=False, server_default="{}"),  # the other facts in its instance's tags: tags.FACTS
+    Column(
+        "facts", JSON, nullable=False, server_default="{}"
+    ),  # {fact: text}, the rest of what its tags say: tags.GIVEN
+    Column("wished", JSON, nullable=True),  # what of it is shown before Ganeti has it: wished.py
 )
+
+# Pages of a project's servers, newest first, and those that something is under way with: pressure.py counts them.
+Index("server_page", server.c.project_id, server.c.created, server.c.id)
+_busy = and_(server.c.task.is_not(None), server.c.deleted.is_(None))
+Index("server_busy", server.c.task, postgresql_where=_busy, sqlite_where=_busy)
 
 # What tenants asked of servers, and the jobs that came of it.
 request = Table(
     "request",
     metadata,
     Column("id", String(64), primary_key=True),  # as the answer told it: req-UUID
-    Column("server_id", String(36), nullable=False, index=True),
+    Column("server_id", String(36), primary_key=True, index=True),  # one request may make several
     Column("action", String(64), nullable=False),  # create, reboot, ... as Nova calls them
     Column("user_id", String(36), nullable=False),
     Column("project_id", String(36), nullable=False),
-    Column("began", Float, nullable=False),
+    Column("began", Float, nullable=False, index=True),
     Column("jobs", JSON, nullable=False),  # [number]
     Column("message", Text, nullable=True),
 )
@@ -240,6 +261,9 @@ action = Table(
     Column("ended", Float, nullable=True),  # null until it is final
     Column("seq", JSON, nullable=True),  # of the message that this is from (ganeti_ext/event.py)
 )
+
+_unended = action.c.ended.is_(None)
+Index("action_unended", action.c.job, postgresql_where=_unended, sqlite_where=_unended)
 
 # What the front has promised and cannot do yet.
 owed = Table(

@@ -72,7 +72,7 @@ class Rapi:
         return bool(self._call("DELETE", f"jobs/{job}", None, None)[0])
 
     def _call(self, method: str, path: str, query: Mapping[str, str | int] | None, body: object) -> Any:
-        target = quote(f"/2/{path}") + (f"?{urlencode(query)}" if query else "")
+        target = quote(f"/2/{path}") + (f"?{urlencode(query, doseq=True)}" if query else "")
         headers = dict(self._headers)
         payload = None
         if body is not None:

@@ -21,12 +21,23 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
 PREFIX = "ganeti-ext"
 # server: its UUID, also after `gnt-instance rename`. created: seconds since 1970, when the API took the request.
-FACTS = ("server", "project", "user", "name", "flavor", "image", "created")
+MADE = ("server", "project", "user", "name", "flavor", "image", "created")
+# key: the keypair's name. locked, rescued, config (it has a disk of configuration): "1". group: the server group's
+# id; apart: the same, where Ganeti's allocator is to keep its members apart. ip4, ip6: how the tenant says that it is
+# reached. label: the tenant's labels ("tags" to Nova), joined by commas. resized: the flavor before a resize that
+# nobody has confirmed yet. firewall: the profile of all NICs, which kvm_ifup reads (docs/firewall.md).
+GIVEN = (
+    *("key", "description", "locked", "group", "apart", "ip4", "ip6", "label", "resized", "rescued", "config"),
+    "firewall",
+)
+FACTS = MADE + GIVEN
 META = "meta"
+# Never split: `firewall.0:PROFILE` is the first NIC's.
+_WHOLE = frozenset(("firewall",))
 
 # On networks: hand its NICs to nfdhcpd (the original's tag).
 NFDHCPD = "nfdhcpd"
@@ -79,7 +90,7 @@ def decode(tags: Iterable[str]) -> dict[str, str]:
     parts: dict[str, dict[int, str]] = {}
     for label, value in _ours(tags):
         key, _, number = label.partition(".")
-        if key in FACTS and (not number or number.isdecimal()):
+        if _is_part(key, number):
             parts.setdefault(key, {})[int(number or 0)] = value
     facts = {}
     for key, pieces in parts.items():
@@ -88,6 +99,17 @@ def decode(tags: Iterable[str]) -> dict[str, str]:
         except (ValueError, KeyError):
             continue
     return facts
+
+
+def carrying(tags: Iterable[str], keys: Collection[str]) -> set[str]:
+    """Those of these tags that carry one of these facts, or with META an item of the metadata."""
+    found = set()
+    for tag in tags:
+        for label, _ in _ours((tag,)):
+            key, _, number = label.partition(".")
+            if key in keys and (key == META or _is_part(key, number)):
+                found.add(tag)
+    return found
 
 
 def encode_metadata(items: Mapping[str, str]) -> list[str]:
@@ -133,6 +155,10 @@ def _ours(tags: Iterable[str]) -> Iterator[tuple[str, str]]:
             yield label, value
 
 
+def _is_part(key: str, number: str) -> bool:
+    return key in FACTS and (not number or (number.isdecimal() and key not in _WHOLE))
+
+
 def _whole(pieces: Mapping[int, str]) -> str:
     return "".join(pieces[number] for number in range(len(pieces)))
 
@@ -148,6 +174,8 @@ def term(tag: str) -> tuple[str, str]:
 
 def _fact(key: str, value: str) -> list[str]:
     plain = f"{PREFIX}:{key}:{value}"
+    if len(plain) > _MAX and key in _WHOLE:
+        raise ValueError(f"{key}: {value!r:.80} does not fit into one tag")
     return [plain] if len(plain) <= _MAX else _pieces(key, value)
 
 

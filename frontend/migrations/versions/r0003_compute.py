@@ -3,7 +3,20 @@
 from __future__ import annotations
 
 from alembic import op
-from sqlalchemy import JSON, Boolean, Column, Float, ForeignKey, Integer, String, Text, UniqueConstraint, true
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Integer,
+    String,
+    Text,
+    UniqueConstraint,
+    false,
+    text,
+    true,
+)
 
 revision = "0003"
 down_revision = "0002"
@@ -11,12 +24,14 @@ down_revision = "0002"
 
 def upgrade() -> None:
     op.add_column("server", Column("facts", JSON, nullable=False, server_default="{}"))
+    op.add_column("server", Column("wished", JSON, nullable=True))
     op.add_column("flavor", Column("public", Boolean, nullable=False, server_default=true()))
     op.add_column("flavor", Column("extra_specs", JSON, nullable=False, server_default="{}"))
     op.add_column("flavor", Column("description", Text, nullable=True))
     _add_to_image()
     _make_identity()
     _make_compute()
+    _make_indexes()
 
 
 def _add_to_image() -> None:
@@ -49,6 +64,13 @@ def _make_identity() -> None:
         Column("since", Float, nullable=False),
         Column("until", Float, nullable=True),
     )
+    op.create_table(
+        "revocation",
+        Column("audit_id", String(32), primary_key=True),
+        Column("expires", Float, nullable=False),
+    )
+    op.add_column("user_account", Column("seen", Float, nullable=True))
+    op.add_column("membership", Column("federated", Boolean, nullable=False, server_default=false()))
 
 
 def _make_compute() -> None:
@@ -78,11 +100,11 @@ def _make_compute() -> None:
     op.create_table(
         "request",
         Column("id", String(64), primary_key=True),
-        Column("server_id", String(36), nullable=False, index=True),
+        Column("server_id", String(36), primary_key=True, index=True),
         Column("action", String(64), nullable=False),
         Column("user_id", String(36), nullable=False),
         Column("project_id", String(36), nullable=False),
-        Column("began", Float, nullable=False),
+        Column("began", Float, nullable=False, index=True),
         Column("jobs", JSON, nullable=False),
         Column("message", Text, nullable=True),
     )
@@ -93,3 +115,12 @@ def _make_compute() -> None:
         Column("kind", String(16), nullable=False),
         Column("expires", Float, nullable=False),
     )
+
+
+def _make_indexes() -> None:
+    op.create_index("server_page", "server", ["project_id", "created", "id"])
+    for name, table, column, rows in (
+        ("server_busy", "server", "task", "task IS NOT NULL AND deleted IS NULL"),
+        ("action_unended", "action", "job", "ended IS NULL"),
+    ):
+        op.create_index(name, table, [column], postgresql_where=text(rows), sqlite_where=text(rows))

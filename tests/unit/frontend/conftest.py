@@ -32,7 +32,7 @@ GIB = 1 << 30
 class FakeRapi:
     """Writes down what is submitted; `fails` is raised instead, when set, and `get_fails` at a GET.
 
-    `jobs` are the statuses of jobs that it knows, and `found` is its answer to a query.
+    `jobs` are the statuses of jobs that it knows, `tags` those of instances, and `found` is its answer to a query.
     """
 
     def __init__(self) -> None:
@@ -42,6 +42,7 @@ class FakeRapi:
         self.get_fails: Exception | None = None
         self.job = 100
         self.jobs: dict[int, str] = {}
+        self.tags: dict[str, list[str]] = {}
         self.canceled: list[int] = []
         self.found: list[dict[str, Any]] = []
         self.queried: list[tuple[Any, ...]] = []
@@ -53,6 +54,8 @@ class FakeRapi:
         if self.get_fails:
             raise self.get_fails
         kind, _, name = path.partition("/")
+        if path.endswith("/tags"):
+            return self.tags.get(name.removesuffix("/tags"), [])
         if kind != "jobs":
             return {}
         if int(name) not in self.jobs:

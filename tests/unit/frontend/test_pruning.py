@@ -26,7 +26,7 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 
 
 def fill(engine: Engine, ages: list[float]) -> None:
-    """An action and a probe of each age, in days before BEGIN."""
+    """An action, a request and a probe of each age, in days before BEGIN."""
     told = [actions.told(None, op("STARTUP", "success", job=number), None).row for number in range(len(ages))]
     with engine.begin() as connection:
         connection.execute(
@@ -35,6 +35,11 @@ def fill(engine: Engine, ages: list[float]) -> None:
         )
         connection.execute(
             insert(db.probe), [{"id": str(number), "sent": BEGIN - age * DAY} for number, age in enumerate(ages)]
+        )
+        asked = {"server_id": "s", "action": "reboot", "user_id": "u", "project_id": "p", "jobs": []}
+        connection.execute(
+            insert(db.request),
+            [{**asked, "id": f"req-{number}", "began": BEGIN - age * DAY} for number, age in enumerate(ages)],
         )
 
 
@@ -48,7 +53,7 @@ def count(engine: Engine, table: Any) -> int:
 def test_what_is_older_than_the_days_goes(engine: Engine, days: float, kept: int) -> None:
     fill(engine, [0.5, 29.9, 30.1, 400])
     Pruning(engine, days, lambda: float(BEGIN)).tick()
-    assert (count(engine, db.action), count(engine, db.probe)) == (kept, 1)
+    assert (count(engine, db.action), count(engine, db.request), count(engine, db.probe)) == (kept, kept, 1)
 
 
 def test_few_at_once(engine: Engine) -> None:

@@ -173,6 +173,8 @@ def test_a_removal_that_failed(both: Both) -> None:
         ("flavor", {"flavor_id": "f9"}),
         ("flavor", {"image_id": "i9"}),
         ("metadata", {"metadata": {"role": "db"}}),
+        ("facts", {"facts": {"description": "of none"}}),
+        ("task", {"wished": {"facts": {"jobs": [77], "held": None, "floor": None}}}),
         ("power", {"status": "SHUTOFF"}),
         ("power", {"fault": "broke", "status": "ERROR"}),
     ],
@@ -188,6 +190,21 @@ def test_each_kind_of_what_a_row_says_wrongly(both: Both, kind: str, columns: di
     assert both.reconciler.mend(found, {"stale"}) == []
     assert both.reconciler.mend(found, {kind}) == found
     assert {**both.server(), "updated": 0} == {**right, "updated": 0}
+
+
+def test_while_its_tags_are_changed_a_server_is_left_alone(both: Both) -> None:
+    wish = {"name": {"jobs": [77], "held": None, "floor": None}}
+    both.add(**running(name="wished", wished=wish))
+    known(both)
+    both.rapi.jobs = [{**job("running"), "id": 77}]
+    assert both.found() == []
+    assert both.server()["name"] == "wished"
+    both.rapi.jobs = [{**job("error"), "id": 77}]
+    assert both.mended() == [
+        f"name: server {updates.NAME}: name wished, in Ganeti Größe 1",
+        f"task: server {updates.NAME}: the jobs that change its tags are over",
+    ]
+    assert (both.server()["name"], both.server()["wished"]) == ("Größe 1", None)
 
 
 def test_networks(both: Both) -> None:

@@ -40,6 +40,8 @@ _WRONG: dict[str, list[Any]] = {
     "deleted": [1.0],
     "power": [None, "ACTIVE", "SHUTOFF", "UNKNOWN"],
     "metadata": [{"a": "b"}, {"role": 1}],
+    "facts": [{}, {"locked": "1"}, {"key": 5}],
+    "wished": [None, {"facts": {"jobs": [5], "held": None, "floor": None}}],
     "instance": ["somebody-else", "gx-nothing"],
     "id": ["7a1f0a52-52b4-4f0d-9d39-0a0b7c4f9fff", "x"],
 }

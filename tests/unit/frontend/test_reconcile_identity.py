@@ -43,13 +43,15 @@ def test_an_unknown_instance_of_ours_gets_its_row_from_its_tags(both: Both) -> N
 
 
 def test_what_tags_keep_of_a_server(both: Both) -> None:
-    facts = {**updates.FACTS, "server": OTHER, "created": "1690000000.25"}
+    given = {fact: f"{fact} of ü" for fact in tags.GIVEN if fact != "firewall"} | {"firewall": "limited"}
+    facts = {**updates.FACTS, "server": OTHER, "created": "1690000000.25", **given}
     meta = tags.encode_metadata({"role": "db", "note": "ä" * 90})
     both.rapi.instances = [instance("gx-renamed", tags=[*tags.encode(facts), *meta])]
     both.mended()
     made = both.server(OTHER)
     assert (made["instance"], made["created"]) == ("gx-renamed", 1690000000.25)
     assert made["metadata"] == {"role": "db", "note": "ä" * 90}
+    assert made["facts"] == given
 
 
 @pytest.mark.parametrize("named", ["by id", "by name"])

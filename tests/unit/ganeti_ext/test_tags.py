@@ -135,3 +135,28 @@ def test_of_two_values_one_holds_whatever_the_order() -> None:
     both = ["ganeti-ext:name:b", "ganeti-ext:name:a", "ganeti-ext:meta:k:2", "ganeti-ext:meta:k:1"]
     for given_order in (both, both[::-1]):
         assert (tags.decode(given_order), tags.metadata(given_order)) == ({"name": "b"}, {"k": "2"})
+
+
+def test_a_nics_own_firewall_is_no_part_of_the_servers() -> None:
+    found = ["ganeti-ext:firewall.0:open", "ganeti-ext:firewall:limited", "ganeti-ext:firewall.eth1:closed"]
+    assert tags.decode(found) == {"firewall": "limited"}
+    assert tags.decode(found[:1]) == {}
+    assert tags.carrying(found, {"firewall"}) == {"ganeti-ext:firewall:limited"}
+    with pytest.raises(ValueError, match="does not fit into one tag"):
+        tags.encode({"firewall": "x" * 200})
+
+
+def test_tags_that_carry_a_fact_whoever_wrote_them() -> None:
+    mine = {"ganeti-ext:name:a/b", "ganeti-ext:name.0:x", "ganeti-ext:name.1:y", "ganeti-ext:name:*zz"}
+    meta = {"ganeti-ext:meta:role:db", "ganeti-ext:meta.0.1:part"}
+    other = {
+        "ganeti-ext:names:a",
+        "ganeti-ext:name.x:b",
+        "ganeti-ext:user:eve",
+        "name",
+        "nfdhcpd:name:x",
+        "ganeti-ext:name",
+    }
+    assert tags.carrying(mine | meta | other, {"name"}) == mine
+    assert tags.carrying(mine | meta | other, {"name", tags.META}) == mine | meta
+    assert tags.carrying(mine | meta | other, ()) == set()
