@@ -9,7 +9,7 @@ import uuid
 from flask import Flask, Response, g, request
 from werkzeug.security import generate_password_hash
 
-from frontend import context, db, identity, measure, microversion, tokens
+from frontend import context, db, identity, measure, microversion, pressure, tokens
 from frontend.fault import BadRequest, Forbidden, Unauthorized, render
 from frontend.remote import RemoteApi
 from frontend.routes import ACCESS, ADMIN, COMPUTE, MEMBER, OPEN, ROUTES, USER, WRITERS
@@ -26,10 +26,11 @@ def create_app(settings: Settings, rapi: RemoteApi, tally: Tally | None = None) 
     app.url_map.strict_slashes = False  # no redirect, which would turn a POST into a GET
     app.url_map.merge_slashes = False
     secret = tokens.load_secret(settings.front.secret_file)
+    engine = db.connect(settings.front.database)
     app.extensions["ganeti-ext"] = context.Services(
         settings=settings,
-        engine=db.connect(settings.front.database),
-        rapi=rapi,
+        engine=engine,
+        rapi=pressure.Throttled(rapi, engine, settings.front.max_jobs),
         signer=tokens.Signer(secret, settings.front.token_hours),
         vault=Vault(secret),
         dummy_hash=_dummy_hash(),

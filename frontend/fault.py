@@ -10,12 +10,13 @@ from flask import Response, jsonify, request
 from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException
 
-from ganeti_ext.errors import ExtError, RapiError, RapiUnavailable
+from ganeti_ext.errors import ExtError, RapiError, RapiLost, RapiUnavailable
 
 log = logging.getLogger(__name__)
 
 RETRY_AFTER = 10  # seconds
 BUSY = "The cluster cannot take this request now. Try again later."
+LOST = "The cluster did not answer, and may have taken this request. Look whether it has before you try again."
 
 
 class Fault(ExtError):
@@ -55,6 +56,15 @@ class BadMediaType(Fault):
     http_status = 415
 
 
+class TooManyRequests(Fault):
+    http_status = 429
+
+    def __init__(self, seconds: int) -> None:
+        """To be tried again in so many seconds."""
+        super().__init__(f"Too many requests. Try again in {seconds} seconds.")
+        self.seconds = seconds
+
+
 class Unavailable(Fault):
     http_status = 503
 
@@ -92,6 +102,8 @@ def render(err: Exception) -> Response:
         return _answer(err.code or 500, words or "", dict(err.get_headers()))
     shown = _shown(err)
     headers = {"Retry-After": str(RETRY_AFTER)} if shown.http_status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+    if isinstance(shown, TooManyRequests):
+        headers = {"Retry-After": str(shown.seconds)}
     return _answer(shown.http_status, str(shown), headers)
 
 
@@ -102,7 +114,7 @@ def _shown(err: Exception) -> ExtError:
     where = f"{request.method} {request.path}"
     if isinstance(err, RapiUnavailable):
         log.warning("%s: %s", where, err)
-        return Unavailable(BUSY)
+        return Unavailable(LOST if isinstance(err, RapiLost) else BUSY)
     if isinstance(err, RapiError):
         log.error("%s: %s (status %d)", where, err, err.code)
         return _REFUSALS.get(err.code) or ExtError("Ganeti refused the request.")

@@ -2,7 +2,8 @@
 
     create   The request of a create that goes on, kept until its end: if Ganeti then lacks something for the moment
              alone, the same is submitted once more. tries 0: it goes on; 1: to be submitted again; 2 and more:
-             that was begun, and may have been done by somebody who died of it.
+             that was begun, and may have been done by somebody who died of it. Without a job then, it is the first
+             one, whose answer was lost (submission.py).
     remove   A server was deleted while it was built. Its removal is submitted behind the job that builds it.
 
 payer.py does what is due. Done twice, neither does harm: of two creates the second is refused, and so is a removal
@@ -39,6 +40,17 @@ def accepted(connection: Connection, server_id: str, job: int) -> None:
     connection.execute(update(db.owed).where(*mine).values(job=job))
 
 
+def lost(connection: Connection, server_id: str, due: float) -> None:
+    """Nobody knows whether Ganeti took the create: to be looked for, and submitted again if it is not there."""
+    mine = (db.owed.c.server_id == server_id, db.owed.c.what == CREATE, db.owed.c.job.is_(None))
+    connection.execute(update(db.owed).where(*mine).values(tries=2, due=due))
+
+
+def found_again(connection: Connection, ident: str, job: int) -> None:
+    """The create whose answer was lost, or the same in its place, goes on as this job."""
+    _change(connection, ident, job=job, tries=0, due=time.time() + _KEPT)
+
+
 def refused(connection: Connection, server_id: str) -> None:
     """Ganeti did not take the create."""
     connection.execute(delete(db.owed).where(db.owed.c.server_id == server_id))
@@ -55,12 +67,13 @@ def after(connection: Connection, row: state.Row, message: state.Message) -> boo
     if kept is None:
         return False
     job, failed = message["order"][2], message.get("error_code") == state.TEMP_NORES
-    if kept["tries"] > 0 and job <= kept["job"]:
+    first = kept["tries"] == 0 or kept["job"] is None
+    if not first and job <= kept["job"]:
         return failed  # the first one, told again
-    if kept["tries"] == 0 and kept["job"] not in (None, job):
+    if first and kept["job"] not in (None, job):
         return False
     # With another job there, somebody else has taken the server in hand.
-    if failed and kept["tries"] == 0 and row["job"] in (None, job):
+    if failed and first and row["job"] in (None, job):
         _change(connection, kept["id"], job=job, tries=1, due=time.time())
         return True
     settle(connection, kept["id"])

@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, or_, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from frontend import db, owed, state, translate
+from frontend import db, owed, state, submission, translate
 from frontend.remote import RemoteApi
 from frontend.rows import locked
 from frontend.vault import Vault
@@ -89,14 +89,18 @@ class Payer:
             row = _server(connection, found["server_id"])
         job = None
         if row is not None and found["tries"] > 2:  # somebody tried, and did not live to say how it went
-            job = _newer_create(self._rapi, row["instance"], found["job"])
+            job = submission.find_create(self._rapi, row["instance"], found["job"] or 0)
         if row is not None and job is None and _is_wanted(row):
             body = self._vault.unlock(found["body"])
-            job = self._rapi.submit(*translate.create_again(body))
+            call = translate.create_again(body) if found["job"] else translate.Call("POST", "instances", body)
+            job = self._rapi.submit(*call)
             log.info("server %s: create is submitted once more, job %d", row["id"], job)
         with self._engine.begin() as connection:
             row = _server(connection, found["server_id"])
-            owed.settle(connection, found["id"])
+            if row is not None and job is not None and not found["job"] and _is_wanted(row):
+                owed.found_again(connection, found["id"], job)
+            else:
+                owed.settle(connection, found["id"])
             if row is None or job is None:
                 return
             if not _is_wanted(row):
@@ -154,18 +158,6 @@ def _goes_on(rapi: RemoteApi, job: int) -> bool:
         if err.code != 404:
             raise
         return False
-
-
-def _newer_create(rapi: RemoteApi, instance: str, job: int) -> int | None:
-    """The newest create of an instance behind a job."""
-    found = rapi.query("job", ("id", "ops"), [">", "id", job])
-    creates = (
-        each["id"]
-        for each in found
-        for op in each["ops"] or ()
-        if op.get("OP_ID") == state.CREATE and op.get("instance_name") == instance
-    )
-    return max(creates, default=None)
 
 
 def _give_up(connection: Connection, found: owed.Row, why: str) -> None:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from frontend.settings import Settings
-from ganeti_ext.rapi import Rapi
+from ganeti_ext.rapi import Query, Rapi
 
 
 class RemoteApi(Protocol):
     """ganeti_ext.rapi.Rapi."""
 
-    def get(self, path: str, query: Mapping[str, str | int] | None = None) -> Any: ...
+    def get(self, path: str, query: Query | None = None) -> Any: ...
 
     def query(self, what: str, fields: Sequence[str], wanted: Sequence[Any] | None = None) -> list[dict[str, Any]]: ...
 
-    def submit(
-        self, method: str, path: str, body: object = None, query: Mapping[str, str | int] | None = None
-    ) -> int: ...
+    def submit(self, method: str, path: str, body: object = None, query: Query | None = None) -> int: ...
 
     def cancel(self, job: int) -> bool: ...
 

@@ -150,8 +150,10 @@ image = Table(
     Column("min_ram", Integer, nullable=False),  # MiB
     Column("created", Float, nullable=False),
     Column("properties", JSON, nullable=False),
-    Column("status", String(16), nullable=False, server_default="active"),  # queued saving active killed
+    Column("status", String(16), nullable=False, server_default="active"),  # saving active killed deleted
     Column("origin", String(255), nullable=True),  # what the provider clones; null: the image of this id
+    Column("provider", String(64), nullable=True),  # that has it; null: whichever servers are made with
+    Column("job", Integer, nullable=True),  # the last of those that save it
     Column("protected", Boolean, nullable=False, server_default=true()),
     Column("tags", JSON, nullable=False, server_default="[]"),
     Column("updated", Float, nullable=True),  # null: since it was created

@@ -44,6 +44,10 @@ class RapiError(ExtError):
 
 
 class RapiUnavailable(ExtError):
-    """Ganeti's remote API could not be reached, or its answer could not be trusted."""
+    """Ganeti's remote API could not be reached, or said that it cannot now: nothing was done."""
 
     http_status = 503
+
+
+class RapiLost(RapiUnavailable):
+    """The request went out and no answer came that can be trusted: what was asked for may have been done."""

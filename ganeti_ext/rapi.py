@@ -11,7 +11,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from ganeti_ext.errors import ConfigError, RapiError, RapiUnavailable
+from ganeti_ext.errors import ConfigError, RapiError, RapiLost, RapiUnavailable
+
+Query = Mapping[str, str | int | Sequence[str]]
+"""Of an address: a list stands for the same key several times."""
 
 # Seconds to reach the cluster's address: after a failover of the master, to try anew is what helps.
 _CONNECT = 3.0
@@ -21,9 +24,10 @@ class Rapi:
     """One cluster's remote API.
 
     `ca` is a PEM file with the certificate that the API shows (Ganeti makes a self-signed one, whose name
-    never matches: it is trusted as that one certificate, not by its name). Calls raise RapiUnavailable when
-    there is no trustworthy answer, RapiError when the answer is a refusal. One connection a call: safe to use
-    from several threads.
+    never matches: it is trusted as that one certificate, not by its name). Calls raise RapiError when the answer is
+    a refusal, RapiUnavailable when nothing was done, and RapiLost when nobody knows. Nothing is ever sent twice: what
+    changes something may not be, unless it is proven that it was not done. One connection a call: safe to use from
+    several threads.
     """
 
     def __init__(self, url: str, user: str, password: str, ca: str, timeout: float = 10) -> None:
@@ -41,7 +45,7 @@ class Rapi:
         self._context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         self._context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
 
-    def get(self, path: str, query: Mapping[str, str | int] | None = None) -> Any:
+    def get(self, path: str, query: Query | None = None) -> Any:
         """GET /2/PATH."""
         return self._call("GET", path, query, None)
 
@@ -59,19 +63,19 @@ class Rapi:
         rows = ([value if status == 0 else None for status, value in row] for row in answer["data"])
         return [dict(zip(fields, row, strict=True)) for row in rows]
 
-    def submit(self, method: str, path: str, body: object = None, query: Mapping[str, str | int] | None = None) -> int:
+    def submit(self, method: str, path: str, body: object = None, query: Query | None = None) -> int:
         """A call that starts a job; returns the job's number."""
         answer = self._call(method, path, query, body)
         try:
             return int(answer)
         except (TypeError, ValueError):
-            raise RapiUnavailable(f"RAPI {self._where}: expected a job id, got {answer!r}") from None
+            raise RapiLost(f"RAPI {self._where}: expected a job id, got {answer!r:.200}") from None
 
     def cancel(self, job: int) -> bool:
         """DELETE /2/jobs/N: whether Ganeti takes back a job, which it can until it runs."""
         return bool(self._call("DELETE", f"jobs/{job}", None, None)[0])
 
-    def _call(self, method: str, path: str, query: Mapping[str, str | int] | None, body: object) -> Any:
+    def _call(self, method: str, path: str, query: Query | None, body: object) -> Any:
         target = quote(f"/2/{path}") + (f"?{urlencode(query, doseq=True)}" if query else "")
         headers = dict(self._headers)
         payload = None
@@ -81,11 +85,14 @@ class Rapi:
         connection = http.client.HTTPSConnection(self._host, self._port, timeout=self._timeout, context=self._context)
         try:
             connection.sock = self._connect()
+        except OSError as err:
+            raise RapiUnavailable(f"RAPI {self._where}: {err}") from err
+        try:
             connection.request(method, target, payload, headers)
             response = connection.getresponse()
             text = response.read()
         except (OSError, http.client.HTTPException) as err:
-            raise RapiUnavailable(f"RAPI {self._where}: {err}") from err
+            raise RapiLost(f"RAPI {self._where}: {err or type(err).__name__}") from err
         finally:
             connection.close()
         return _decode(f"{method} {target}", response.status, text)
@@ -111,11 +118,13 @@ def _decode(call: str, status: int, text: bytes) -> Any:
     try:
         answer = json.loads(text)
     except ValueError as err:
-        raise RapiUnavailable(f"RAPI {call}: status {status} without JSON") from err
+        raise RapiLost(f"RAPI {call}: status {status} without JSON") from err
     if status == http.client.OK:
         return answer
     words = answer.get("explain") or answer.get("message") if isinstance(answer, dict) else answer
     words = words or f"status {status}"
-    if status in (http.client.BAD_GATEWAY, http.client.SERVICE_UNAVAILABLE, http.client.GATEWAY_TIMEOUT):
+    if status == http.client.SERVICE_UNAVAILABLE:  # the queue is full, or drained (rapi/baserlib.py SubmitJob)
         raise RapiUnavailable(f"RAPI {call}: {words}")
+    if status in (http.client.BAD_GATEWAY, http.client.GATEWAY_TIMEOUT):  # it lost its own way to the master's daemon
+        raise RapiLost(f"RAPI {call}: {words}")
     raise RapiError(f"RAPI {call}: {words}", status)

@@ -37,6 +37,8 @@ def upgrade() -> None:
 def _add_to_image() -> None:
     op.add_column("image", Column("status", String(16), nullable=False, server_default="active"))
     op.add_column("image", Column("origin", String(255), nullable=True))
+    op.add_column("image", Column("provider", String(64), nullable=True))
+    op.add_column("image", Column("job", Integer, nullable=True))
     op.add_column("image", Column("protected", Boolean, nullable=False, server_default=true()))
     op.add_column("image", Column("tags", JSON, nullable=False, server_default="[]"))
     op.add_column("image", Column("updated", Float, nullable=True))

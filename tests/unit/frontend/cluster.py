@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from frontend.difference import Difference
 from frontend.reconcile import Reconciler
 from ganeti_ext import event
 from ganeti_ext.errors import RapiUnavailable
+from ganeti_ext.rapi import Query
 from tests.unit.frontend import remote, updates
 from tests.unit.frontend.updates import BEGIN, IDENT, row
 
@@ -35,7 +36,7 @@ class FakeRapi:
         self.meanwhile: Callable[[], None] | None = None
         """Called when the instances are asked for."""
 
-    def get(self, path: str, query: Mapping[str, str | int] | None = None) -> Any:
+    def get(self, path: str, query: Query | None = None) -> Any:
         self._ask(path)
         assert (path, query) == ("info", None)
         return {"name": "cluster.lab", "uuid": self.cluster}

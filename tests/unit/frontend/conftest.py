@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from frontend import db
 from frontend.app import create_app
 from frontend.settings import Front, Settings
 from ganeti_ext.errors import RapiError
+from ganeti_ext.rapi import Query
 
 COMPUTE = "/compute/v2.1"
 MINE, FOREIGN = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
@@ -48,7 +49,7 @@ class FakeRapi:
         self.queried: list[tuple[Any, ...]] = []
         self.on_submit: Any = None
 
-    def get(self, path: str, query: Mapping[str, str | int] | None = None) -> Any:
+    def get(self, path: str, query: Query | None = None) -> Any:
         assert query is None
         self.asked.append(path)
         if self.get_fails:
@@ -70,7 +71,7 @@ class FakeRapi:
         self.canceled.append(job)
         return True
 
-    def submit(self, method: str, path: str, body: object = None, query: Mapping[str, str | int] | None = None) -> int:
+    def submit(self, method: str, path: str, body: object = None, query: Query | None = None) -> int:
         if self.fails:
             raise self.fails
         self.calls.append((method, path, body, query))

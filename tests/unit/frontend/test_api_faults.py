@@ -120,7 +120,7 @@ def test_bug_is_logged_and_not_shown(
     def broken(*_: object) -> None:
         raise KeyError("inner secret")
 
-    monkeypatch.setattr("frontend.view.flavor", broken)
+    monkeypatch.setattr("frontend.paging.asked", broken)
     answer = api.get(f"{COMPUTE}/flavors/detail")
     assert answer.status_code == 500
     assert list(answer.json or {}) == ["computeFault"]

@@ -175,7 +175,8 @@ def test_who_dies_after_the_second_create_does_not_submit_a_third(front: Front, 
     assert (front.server()["job"], front.owed()) == (12, [])
     assert front.server()["status"] == ("ACTIVE" if heard else "BUILD")
     if not heard:
-        assert front.rapi.queried == [("job", ("id", "ops"), [">", "id", 10])]
+        named = ["=[]", "summary", f"INSTANCE_CREATE({NAME})"]
+        assert front.rapi.queried == [("job", ("id", "ops"), ["&", [">", "id", 10], named])]
 
 
 def test_a_second_create_that_came_twice_breaks_nothing(front: Front) -> None:
