@@ -10,12 +10,24 @@ from typing import Any
 from frontend import view
 from ganeti_ext import tags
 
+DEFAULT_GROUP = "default"
+
 # Ids of things that Ganeti has no row for: made from the id of what they follow from.
 _SPACE = uuid.UUID("6f0a35b6-4a4c-4e55-9a0a-9f6d3c1f8a11")
 
 
+def group_id(project_id: str, name: str) -> str:
+    """The id of a project's security group."""
+    return made(f"security group {name}".removesuffix(f" {DEFAULT_GROUP}"), project_id)
+
+
 def default_group_id(project_id: str) -> str:
-    return _made("security group", project_id)
+    return group_id(project_id, DEFAULT_GROUP)
+
+
+def group_of(server: Mapping[str, Any]) -> str:
+    """The name of a server's security group."""
+    return str(server["facts"].get("firewall", DEFAULT_GROUP))
 
 
 def network(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -65,7 +77,7 @@ def port(server: Mapping[str, Any], nic: Mapping[str, Any], network: Mapping[str
         "admin_state_up": True,
         "device_id": server["id"],
         "device_owner": "compute:nova",
-        "security_groups": [default_group_id(server["project_id"])],
+        "security_groups": [group_id(server["project_id"], group_of(server))],
         "port_security_enabled": True,
         "allowed_address_pairs": [],
         "extra_dhcp_opts": [],
@@ -77,44 +89,10 @@ def port(server: Mapping[str, Any], nic: Mapping[str, Any], network: Mapping[str
     }
 
 
-def default_group(project: str) -> dict[str, Any]:
-    """The one group: it lets all through, both ways, as Ganeti does."""
-    group = default_group_id(project)
-    rules = [
-        {
-            "id": _made(f"{direction} {ethertype}", group),
-            "security_group_id": group,
-            "direction": direction,
-            "ethertype": ethertype,
-            "protocol": None,
-            "port_range_min": None,
-            "port_range_max": None,
-            "remote_ip_prefix": None,
-            "remote_group_id": None,
-            "description": "",
-            "tenant_id": project,
-            "project_id": project,
-        }
-        for direction in ("egress", "ingress")
-        for ethertype in ("IPv4", "IPv6")
-    ]
-    return {
-        "id": group,
-        "name": "default",
-        "description": "Default security group",
-        "security_group_rules": rules,
-        "stateful": True,
-        "shared": False,
-        "tenant_id": project,
-        "project_id": project,
-        "tags": [],
-    }
-
-
 def _subnet(row: Mapping[str, Any], version: int, cidr: str, gateway: str | None) -> dict[str, Any]:
     when = view.stamp(row["updated"])
     return {
-        "id": _made(f"subnet{version}", row["id"]),
+        "id": made(f"subnet{version}", row["id"]),
         "name": f"{row['name']}-ipv{version}",
         "description": "",
         "network_id": row["id"],
@@ -137,5 +115,6 @@ def _subnet(row: Mapping[str, Any], version: int, cidr: str, gateway: str | None
     }
 
 
-def _made(kind: str, of: str) -> str:
+def made(kind: str, of: str) -> str:
+    """The same id for the same words."""
     return str(uuid.uuid5(_SPACE, f"{kind} {of}"))

@@ -8,7 +8,7 @@ from typing import Any
 from flask import Response, jsonify, request
 from sqlalchemy import Connection, select
 
-from frontend import context, db, netview, paging
+from frontend import context, db, netview, paging, securitygroups
 from frontend.fault import NotFound
 
 
@@ -42,15 +42,19 @@ def show_port(port_id: str) -> Response:
 
 
 def list_security_groups() -> Response:
-    return _list("security_groups", [netview.default_group(context.project_id())])
+    return _list("security_groups", securitygroups.all_groups(context.project_id()))
 
 
 def show_security_group(group_id: str) -> Response:
-    return _show("security_group", [netview.default_group(context.project_id())], group_id)
+    return _show("security_group", securitygroups.all_groups(context.project_id()), group_id)
 
 
 def list_security_group_rules() -> Response:
-    return _list("security_group_rules", netview.default_group(context.project_id())["security_group_rules"])
+    return _list("security_group_rules", _rules())
+
+
+def show_security_group_rule(rule_id: str) -> Response:
+    return _show("security_group_rule", _rules(), rule_id)
 
 
 def list_floating_ips() -> Response:
@@ -67,6 +71,11 @@ def list_extensions() -> Response:
 
 def show_extension(alias: str) -> Response:
     raise NotFound(f"Extension with alias {alias} does not exist")
+
+
+def _rules() -> list[dict[str, Any]]:
+    groups = securitygroups.all_groups(context.project_id())
+    return [rule for group in groups for rule in group["security_group_rules"]]
 
 
 def _networks() -> list[dict[str, Any]]:

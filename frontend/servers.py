@@ -10,7 +10,7 @@ from typing import Any
 from flask import Response, jsonify
 from sqlalchemy import or_, select, update
 
-from frontend import context, db, netview, owed, payer, schema, serverlist, translate, view
+from frontend import context, db, owed, payer, schema, securitygroups, serverlist, translate, view
 from frontend.fault import BadRequest, NotFound
 from ganeti_ext.errors import ExtError, RapiError
 
@@ -34,10 +34,7 @@ def show_addresses(server_id: str) -> Response:
 
 
 def list_security_groups(server_id: str) -> Response:
-    group = netview.default_group(_need(server_id)["project_id"])
-    rules: list[Any] = []  # the proxy's form of rules knows ingress by protocol only, and there is none
-    shown = {key: group[key] for key in ("id", "name", "description", "tenant_id")}
-    return jsonify({"security_groups": [{**shown, "rules": rules}]})
+    return securitygroups.list_of(_need(server_id))
 
 
 def list_volume_attachments(server_id: str) -> Response:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, update
 
-from frontend import db
+from frontend import db, groupview
 from frontend.netview import default_group_id
 from frontend.routes import ACCESS, ADMIN, MEMBER, OPEN, READER, ROUTES, USER
 from frontend.settings import Front
@@ -54,6 +54,7 @@ def filled(api: Api, url: str) -> str:
         "keypair_name": "laptop",
         "server_group_id": GROUP,
         "spec": "hint",
+        "rule_id": groupview.group(MINE, "default", "unprotected")["security_group_rules"][0]["id"],
     }
     for name, value in ids.items():
         url = url.replace(f"<{name}>", value)
