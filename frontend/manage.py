@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from sqlalchemy.exc import SQLAlchemyError
 
 from frontend import (
+    manage_access,
     manage_account,
     manage_database,
     manage_flavor,
@@ -26,6 +27,7 @@ from ganeti_ext.errors import ExtError
 COMMANDS = (
     *manage_account.COMMANDS,
     *manage_flavor.COMMANDS,
+    *manage_access.COMMANDS,
     *manage_image.COMMANDS,
     *manage_reconcile.COMMANDS,
     *manage_health.COMMANDS,

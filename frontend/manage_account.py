@@ -11,10 +11,9 @@ from sqlalchemy import func, insert, select, update
 from werkzeug.security import generate_password_hash
 
 from frontend import db
+from frontend.accounts import ROLES
 from frontend.manage_base import Command, Context, create, if_missing, label, named, no_arguments, table_of, whole
 from ganeti_ext.errors import ExtError
-
-ROLES = ("member", "reader", "admin")
 
 
 def _project_arguments(parser: argparse.ArgumentParser) -> None:

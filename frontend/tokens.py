@@ -22,12 +22,25 @@ class Token(NamedTuple):
     user_id: str
     project_id: str | None
     mark: str
-    """Of the password that the user had: a new password ends the tokens."""
+    """Of the password that the user had, or of the credential's secret: a new one ends the tokens."""
     methods: tuple[str, ...]
     audit_id: str
     issued: int
     expires: int
     """UTC seconds since 1970."""
+    credential: str | None = None
+    """The application credential that it was got for."""
+
+
+class Proof(NamedTuple):
+    """Who somebody is, and how that was shown: what a token is issued for."""
+
+    user_id: str
+    mark: str
+    methods: tuple[str, ...]
+    until: int | None = None
+    """UTC seconds: the end of what it was shown with, which the token cannot outlive."""
+    credential: str | None = None
 
 
 class Signer:
@@ -45,24 +58,23 @@ class Signer:
     def mark(self, password_hash: str) -> str:
         return hmac.new(self._key, password_hash.encode(), hashlib.sha256).hexdigest()[:16]
 
-    def issue(
-        self, user_id: str, project_id: str | None, mark: str, methods: tuple[str, ...], until: int | None = None
-    ) -> tuple[str, Token]:
-        """A new token and its text; `until` is the end of the token that it was got for, which it cannot outlive."""
+    def issue(self, proof: Proof, project_id: str | None) -> tuple[str, Token]:
+        """A new token and its text."""
         now = int(time.time())
-        expires = min(now + self._seconds, until or now + self._seconds)
-        token = Token(user_id, project_id, mark, methods, secrets.token_urlsafe(16), now, expires)
+        expires = min(now + self._seconds, proof.until or now + self._seconds)
+        audit_id = secrets.token_urlsafe(16)
+        token = Token(proof.user_id, project_id, proof.mark, proof.methods, audit_id, now, expires, proof.credential)
         return self._serializer.dumps(token), token
 
     def read(self, text: str) -> Token:
         """What a token says; Unauthorized when it is not ours, damaged or over."""
         try:
-            user, project, mark, methods, audit, issued, expires = self._serializer.loads(text, max_age=self._seconds)
+            said = Token(*self._serializer.loads(text, max_age=self._seconds))
         except (BadData, ValueError, TypeError) as err:
             raise Unauthorized from err
-        if time.time() >= expires:
+        if time.time() >= said.expires:
             raise Unauthorized
-        return Token(user, project, mark, tuple(methods), audit, issued, expires)
+        return said._replace(methods=tuple(said.methods))
 
 
 def load_secret(path: str) -> str:

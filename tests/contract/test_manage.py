@@ -79,7 +79,8 @@ def test_users(manage: Manage) -> None:
     user = manage.rows(db.user)[0]
     assert (user["id"], user["enabled"]) == (ident, True)
     assert check_password_hash(user["password_hash"], "pass word")
-    assert manage.rows(db.membership) == [{"user_id": ident, "project_id": project, "role": "member"}]
+    granted = {"user_id": ident, "project_id": project, "role": "member", "federated": False}
+    assert manage.rows(db.membership) == [granted]
     again = ("user-create", "ann", "--project", project, "--role", "member")
     assert "user 'ann' exists already" in manage.refused(*again, stdin="x\n")
     assert manage.ok(*again, "--if-missing").strip() == ident

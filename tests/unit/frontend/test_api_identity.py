@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
 from werkzeug.security import generate_password_hash
 
 from frontend import db, tokens
 from frontend.fault import Unauthorized
 from frontend.settings import Front
+from frontend.tokens import Proof
 from ganeti_ext.errors import ConfigError
 from tests.unit.frontend.conftest import ALICE, BOB, COMPUTE, FOREIGN, MINE, PASSWORD, Api, FakeRapi, serve
 
@@ -152,7 +153,7 @@ def test_token_for_a_token_ends_no_later(nobody: Api) -> None:
     assert second.project_id == MINE
     assert second.expires <= first.expires
     assert second.methods == ("password", "token")
-    late = signer.issue(ALICE, MINE, first.mark, ("token",), until=int(time.time()) + 5)[1]
+    late = signer.issue(Proof(ALICE, first.mark, ("token",), until=int(time.time()) + 5), MINE)[1]
     assert late.expires - late.issued <= 5
 
 
@@ -169,6 +170,33 @@ def test_show_and_delete_own_token(api: Api) -> None:
     assert shown.json["token"]["project"]["id"] == MINE  # type: ignore[index]
     assert api.call("HEAD", TOKENS, headers=headers).status_code == 200
     assert api.call("DELETE", TOKENS, headers=headers).status_code == 204
+    assert api.get(TOKENS, headers=headers).status_code == 401
+
+
+def test_a_token_that_was_taken_back_is_no_more_and_others_are(api: Api, nobody: Api) -> None:
+    other = nobody.become("alice")
+    for _ in range(2):  # the second time it is not there
+        answer = other.call("DELETE", TOKENS, headers={"X-Subject-Token": api.token or ""})
+    assert answer.status_code == 404
+    for method, path in (("GET", f"{COMPUTE}/servers"), ("GET", "/identity/v3/auth/projects")):
+        assert api.call(method, path).status_code == 401
+        assert other.call(method, path).status_code == 200
+    body = auth({"methods": ["token"], "token": {"id": api.token}})
+    assert nobody.client.post(TOKENS, json=body).status_code == 401
+
+
+def test_what_was_taken_back_is_forgotten_when_it_would_have_ended(
+    api: Api, nobody: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.call("DELETE", TOKENS, headers={"X-Subject-Token": api.token or ""})
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 13 * 3600)
+    late = nobody.become("alice")
+    assert late.call("DELETE", TOKENS, headers={"X-Subject-Token": late.token or ""}).status_code == 204
+    with api.engine.connect() as connection:
+        kept = [row["expires"] for row in db.rows(connection, select(db.revocation))]
+    assert len(kept) == 1
+    assert kept[0] > now + 24 * 3600
 
 
 def test_others_tokens_are_not_found(api: Api, nobody: Api) -> None:
@@ -270,7 +298,7 @@ def test_secret_that_cannot_be_used(tmp_path: Path) -> None:
 
 
 def test_token_of_another_secret() -> None:
-    text = tokens.Signer("a" * 32, 1).issue("u", None, "m", ("password",))[0]
+    text = tokens.Signer("a" * 32, 1).issue(Proof("u", "m", ("password",)), None)[0]
     with pytest.raises(Unauthorized):
         tokens.Signer("b" * 32, 1).read(text)
 
