@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from frontend import reading
+from frontend import purpose, reading
 from frontend.wished import Wishes
 from ganeti_ext import event
 
@@ -27,6 +27,8 @@ Evidence = tuple[str, list[Any], Columns]
 """A facet, how new what is said of it is, and the columns that say it."""
 
 BUILD, ACTIVE, SHUTOFF, ERROR, UNKNOWN = "BUILD", "ACTIVE", "SHUTOFF", "ERROR", reading.UNKNOWN
+# Of a server that has an instance, whether it runs or not: what stands out until its user says how it goes on.
+_STANDS_OUT = {"rescued": "RESCUE", "resized": "VERIFY_RESIZE"}
 
 CREATE = "OP_INSTANCE_CREATE"
 REMOVE = "OP_INSTANCE_REMOVE"
@@ -103,7 +105,13 @@ def progress(row: Row, message: Message) -> Columns | None:
 
 def status(row: Row) -> str:
     """The status that follows from the other columns."""
-    return ERROR if row["fault"] else row["power"] or BUILD
+    if row["fault"]:
+        return ERROR
+    if row["power"] in (ACTIVE, SHUTOFF):
+        for fact, shown in _STANDS_OUT.items():
+            if (row["facts"] or {}).get(fact):
+                return shown
+    return row["power"] or BUILD
 
 
 def stamp(message: Message, *, read: bool = False) -> list[int]:
@@ -121,6 +129,8 @@ def stamp(message: Message, *, read: bool = False) -> list[int]:
 
 def task_of(message: Message) -> str | None:
     """What a server is said to be doing while the job of this message goes on; None: nothing of its own."""
+    if known := purpose.of(message):
+        return purpose.TASKS[known.kind]
     if message["operation"] != _SET_PARAMS:
         return TASKS.get(message["operation"])
     fields = message.get("job_fields") or {}

@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from frontend.fault import BadRequest, Conflict
+from frontend.fault import BadRequest
 from ganeti_ext import tags
 
 MIB = 1 << 20
@@ -20,7 +20,15 @@ class Call(NamedTuple):
     method: str
     path: str
     body: dict[str, Any] | None = None
-    query: dict[str, str | int] | None = None
+    query: Mapping[str, Any] | None = None
+
+
+class Step(NamedTuple):
+    """One call of several, each of which waits for the one before it (chain.py)."""
+
+    call: Call
+    anyway: bool = False
+    """Also when the one before it failed."""
 
 
 class Size(NamedTuple):
@@ -39,19 +47,6 @@ class Wish(NamedTuple):
     fixed_ip: str | None
 
 
-class Action(NamedTuple):
-    """What a server action asks of the server's state, and the task that is shown meanwhile."""
-
-    verb: str
-    task: str
-    status: str
-
-
-# Task names are Nova's (nova/compute/task_states.py): clients show and some compare them.
-START = Action("start", "powering-on", "SHUTOFF")
-STOP = Action("stop", "powering-off", "ACTIVE")
-REBOOT = Action("reboot", "rebooting", "ACTIVE")
-REBOOT_HARD = Action("reboot", "rebooting_hard", "ACTIVE")
 SPAWNING = "spawning"
 DELETING = "deleting"
 
@@ -135,13 +130,6 @@ def delete(instance: str, after: int | None = None) -> Call:
     return Call("DELETE", f"instances/{instance}", body)
 
 
-def check_action(server_id: str, status: str, task: str | None, action: Action) -> None:
-    """Conflict when the server is in another state than the action needs, or busy."""
-    if status != action.status or task is not None:
-        doing = f", task {task}" if task else ""
-        raise Conflict(f"Cannot '{action.verb}' instance {server_id} while its status is {status}{doing}")
-
-
 def _nic(wish: Wish) -> dict[str, str]:
     if wish.fixed_ip is not None:
         return {"network": wish.network, "ip": _within(wish)}
@@ -161,6 +149,8 @@ def _within(wish: Wish) -> str:
 # Back: what a server's row means in OpenStack's words.
 
 _POWER = {"ACTIVE": 1, "SHUTOFF": 4}  # nova.objects.fields.InstancePowerState; others: no state
+# Of a server that awaits a word about its new flavor, and of one that runs from a rescue disk (state.py).
+VERIFY_RESIZE, RESCUE = "VERIFY_RESIZE", "RESCUE"
 _VM_STATE = {
     "BUILD": "building",
     "ACTIVE": "active",
@@ -168,7 +158,10 @@ _VM_STATE = {
     "ERROR": "error",
     "DELETED": "deleted",
     "UNKNOWN": None,  # its node does not answer
+    VERIFY_RESIZE: "resized",
+    RESCUE: "rescued",
 }
+_RESIZE = {"resize_prep": "RESIZE", "resize_finish": "RESIZE", "resize_reverting": "REVERT_RESIZE"}
 _REBUILD = {"rebuilding": "REBUILD", "rebuild_block_device_mapping": "REBUILD"}
 # What is shown of a status while a task goes on (nova/api/openstack/common.py _STATE_MAP).
 SHOWN: Mapping[str, Mapping[str, str]] = {
@@ -176,11 +169,12 @@ SHOWN: Mapping[str, Mapping[str, str]] = {
         "rebooting": "REBOOT",
         "rebooting_hard": "HARD_REBOOT",
         "migrating": "MIGRATING",
-        "resize_finish": "RESIZE",
+        **_RESIZE,
         **_REBUILD,
     },
-    "SHUTOFF": {"resize_finish": "RESIZE", **_REBUILD},
+    "SHUTOFF": {**_RESIZE, **_REBUILD},
     "ERROR": _REBUILD,
+    VERIFY_RESIZE: _RESIZE,
 }
 
 
@@ -198,7 +192,8 @@ def vm_state(row: Mapping[str, Any]) -> str | None:
 
 
 def power_state(row: Mapping[str, Any]) -> int:
-    return _POWER.get(row["status"], 0) if row["deleted"] is None else 0
+    kept = row["power"] if row["status"] in (VERIFY_RESIZE, RESCUE) else row["status"]
+    return _POWER.get(kept, 0) if row["deleted"] is None else 0
 
 
 def addresses(nics: Sequence[Mapping[str, Any]]) -> dict[str, list[dict[str, Any]]]:

@@ -28,6 +28,8 @@ class Instance:
     disk: int = 1024
     label: str = "web"
     name: str = updates.NAME
+    is_resized: bool = False
+    """Nobody has confirmed its new flavor yet."""
     is_broken: bool = False
     """As the front tells it: a create failed, and nothing has run since."""
     is_deleted: bool = False
@@ -37,7 +39,8 @@ class Instance:
         if not self.exists or name != self.name:
             return {}
         state: Message = {"admin_state": self.admin, "pnode": self.node}
-        state["tags"] = tags.encode({**updates.FACTS, "server": updates.IDENT, "name": self.label})
+        resized = {"resized": "f0"} if self.is_resized else {}
+        state["tags"] = tags.encode({**updates.FACTS, **resized, "server": updates.IDENT, "name": self.label})
         state["beparams"] = {"vcpus": self.vcpus, "maxmem": 512}
         if asks_node:
             state["oper_state"] = self.is_running
@@ -51,6 +54,7 @@ class Job:
     name: str
     """Of the instance, when the job was submitted."""
     fields: Message = field(default_factory=dict)
+    reason: list[list[str]] = field(default_factory=list)
     last: Message = field(default_factory=dict)
     """Its last status, as its file says it."""
 
@@ -86,7 +90,7 @@ def _grow(this: Instance, job: Job) -> None:
 
 
 def _tag(this: Instance, job: Job) -> None:
-    this.label = f"label {job.number}"
+    this.label, this.is_resized = f"label {job.number}", not this.is_resized
 
 
 def _rename(this: Instance, job: Job) -> None:
@@ -117,8 +121,9 @@ class Cluster:
     def step_clock(self, seconds: int) -> None:
         self._clock += seconds
 
-    def submit(self, opcode: str, **fields: Any) -> Job:
-        job = Job(10 + len(self.waiting) + len(self.ended), opcode, self.instance.name, fields)
+    def submit(self, opcode: str, reason: str = "", **fields: Any) -> Job:
+        trail = [["gnt:user", reason], ["gnt:library:rlib2:x", ""]]
+        job = Job(10 + len(self.waiting) + len(self.ended), opcode, self.instance.name, fields, trail)
         self.waiting.append(job)
         self._tell(job, "queued")
         return job
@@ -205,7 +210,7 @@ class Cluster:
     def _message(self, job: Job, status: str, **more: Any) -> Message:
         self._clock += 1
         made = updates.op(job.opcode, status, job=job.number, at=self._clock, instance=job.name, **more)
-        return {**made, "job_fields": job.fields}
+        return {**made, "job_fields": job.fields, "reason": job.reason}
 
     def _now(self) -> list[int]:
         self._clock += 1

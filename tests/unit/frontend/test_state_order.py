@@ -7,12 +7,13 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from frontend import state
+from frontend import purpose, state
 from ganeti_ext import event
 from tests.unit.frontend import updates
 from tests.unit.frontend.history import EFFECTS, Cluster, Message
 
 HOUR = 3600
+REASONS = [purpose.Purpose(kind, "").reason for kind in purpose.TASKS]
 OPCODES = sorted(set(EFFECTS) - {"CREATE"})
 FIELDS: dict[str, Any] = {
     "SET_PARAMS": lambda number: {"beparams": {"vcpus": number}},
@@ -50,7 +51,8 @@ class Story:
         barred |= {"REMOVE", "CREATE"} if {"REMOVE", "CREATE"} & waiting else set()
         known = [name for name in (*OPCODES, *(["CREATE"] if cluster.ended else [])) if name not in barred]
         opcode = opcode or self.one_of(*known)
-        cluster.submit(opcode, **FIELDS.get(opcode, lambda _: {})(number))
+        reason = "" if opcode in ("CREATE", "REMOVE") else self.one_of("", *REASONS)
+        cluster.submit(opcode, reason, **FIELDS.get(opcode, lambda _: {})(number))
 
     def run(self) -> None:
         waiting = self.cluster.waiting
@@ -115,7 +117,8 @@ def test_the_row_ends_as_ganeti_is(cluster: Cluster, data: st.DataObject) -> Non
     if there.is_deleted:
         return
     power = ("ACTIVE" if there.is_running else "SHUTOFF") if there.exists else "ERROR"
-    assert found["status"] == ("ERROR" if there.is_broken else power)
+    stands = "VERIFY_RESIZE" if there.is_resized and power != "ERROR" else power
+    assert found["status"] == ("ERROR" if there.is_broken else stands)
     assert bool(found["fault"]) == there.is_broken
     if there.exists:
         assert (found["instance"], found["name"], found["host"]) == (there.name, there.label, there.node)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from frontend import state, translate
+from frontend import purpose, state, translate
 from ganeti_ext import event
 from tests.unit.frontend import updates
 from tests.unit.frontend.updates import op, read, row
@@ -187,11 +187,45 @@ SHOWN = {
     ("ERROR", "rebuilding"): "REBUILD",
     ("ERROR", "rebuild_block_device_mapping"): "REBUILD",
 }
-TASK_NAMES = sorted({*state.TASKS.values(), "rebooting_hard", "attaching", "detaching"})
+for power in ("ACTIVE", "SHUTOFF", "VERIFY_RESIZE"):
+    SHOWN |= {(power, "resize_prep"): "RESIZE", (power, "resize_finish"): "RESIZE"}
+    SHOWN |= {(power, "resize_reverting"): "REVERT_RESIZE"}
+TASK_NAMES = sorted({*state.TASKS.values(), *filter(None, purpose.TASKS.values()), "rebooting_hard", "attaching"})
+STANDS_OUT = {"VERIFY_RESIZE": {"resized": "f1"}, "RESCUE": {"rescued": "1"}}
 
 
-@pytest.mark.parametrize(("status", "task"), list(itertools.product(STARTS, [None, *TASK_NAMES])))
+@pytest.mark.parametrize(("status", "task"), list(itertools.product([*STARTS, *STANDS_OUT], [None, *TASK_NAMES])))
 def test_status_that_is_shown(status: str, task: str | None) -> None:
-    found = {**begun(status), "task": task}
+    found = {**(begun(status) if status in STARTS else row(status=status)), "task": task}
     assert translate.status(found) == SHOWN.get((status, task or ""), status)
     assert translate.status({**found, "deleted": 1.0}) == "DELETED"
+
+
+@pytest.mark.parametrize(("shown", "facts"), STANDS_OUT.items())
+@pytest.mark.parametrize("power", ["ACTIVE", "SHUTOFF"])
+def test_what_a_server_waits_for_stands_out_whether_it_runs_or_not(
+    shown: str, facts: dict[str, str], power: str
+) -> None:
+    found = {"fault": None, "power": power, "facts": facts}
+    assert (state.status(found), state.status({**found, "facts": {}})) == (shown, power)
+    assert state.status({**found, "power": "UNKNOWN"}) == "UNKNOWN"
+    assert state.status({**found, "fault": "broken"}) == "ERROR"
+    kept = {"status": shown, "power": power, "deleted": None}
+    assert translate.power_state(kept) == {"ACTIVE": 1, "SHUTOFF": 4}[power]
+    assert translate.vm_state(kept) == {"VERIFY_RESIZE": "resized", "RESCUE": "rescued"}[shown]
+
+
+@pytest.mark.parametrize("opcode", ["SHUTDOWN", "SET_PARAMS", "OP_TAGS_SET", "STARTUP"])
+@pytest.mark.parametrize(("kind", "task"), purpose.TASKS.items())
+def test_a_job_of_several_is_told_as_what_they_are_for(opcode: str, kind: str, task: str | None) -> None:
+    reason = [["gnt:library:rlib2:x", ""], ["gnt:user", f"ganeti-ext:{kind}:some-id"]]
+    found = after(begun("ACTIVE"), op(opcode, "running", at=5, reason=reason))
+    assert found["task"] == task
+    assert after(found, op(opcode, "error", at=6, reason=reason))["task"] is None
+
+
+@pytest.mark.parametrize("reason", [[], [["gnt:user", "ganeti-ext:fly"]], [["gnt:client:x", "ganeti-ext:resize"]],
+                                    [["gnt:user", None]], [["gnt:user", "resize"]], [[]]])  # fmt: skip
+def test_a_reason_that_is_none_of_ours(reason: Any) -> None:
+    assert purpose.of({"reason": reason}) is None
+    assert after(begun("ACTIVE"), op("SHUTDOWN", "running", at=5, reason=reason))["task"] == "powering-off"

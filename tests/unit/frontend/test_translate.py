@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from frontend import translate
-from frontend.fault import BadRequest, Conflict
+from frontend.fault import BadRequest
 from frontend.translate import Size, Wish
 from ganeti_ext import tags
 
@@ -113,24 +113,6 @@ def test_disk_smaller_than_the_image_itself() -> None:
     with pytest.raises(BadRequest, match="needs 1025 MiB"):
         translate.check_image(Size(1, 1, 1024), image)
     translate.check_image(Size(1, 1, 1025), image)
-
-
-STATES = ("BUILD", "ACTIVE", "SHUTOFF", "ERROR")
-
-
-@pytest.mark.parametrize(
-    ("action", "allowed"),
-    [(translate.START, "SHUTOFF"), (translate.STOP, "ACTIVE"), (translate.REBOOT, "ACTIVE")],
-)
-@pytest.mark.parametrize("state", STATES)
-def test_action_needs_its_state(action: translate.Action, allowed: str, state: str) -> None:
-    if state == allowed:
-        translate.check_action("s", state, None, action)
-        with pytest.raises(Conflict, match="task spawning"):
-            translate.check_action("s", state, "spawning", action)
-    else:
-        with pytest.raises(Conflict, match=f"'{action.verb}' instance s while its status is {state}"):
-            translate.check_action("s", state, None, action)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,49 @@
+"""Jobs that wait for each other: one action of a tenant that Ganeti carries out in several steps.
+
+All of them are in Ganeti's queue before the answer goes out, so that none depends on this process. Each waits for the
+one before it (`depends`), and is canceled when that fails; what has to come after a failure, too, is marked so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Sequence
+
+from frontend.purpose import Purpose
+from frontend.remote import RemoteApi
+from frontend.translate import Call, Step
+from ganeti_ext.errors import ExtError
+
+log = logging.getLogger(__name__)
+
+_ENDS = ["success", "error", "canceled"]
+
+
+def submit(rapi: RemoteApi, steps: Sequence[Step], purpose: Purpose, before: int | None = None) -> list[int]:
+    """The jobs' numbers; the first waits for the job `before`, however that ends.
+
+    When one is refused, those before it are taken back, as far as they do not run yet.
+    """
+    jobs: list[int] = []
+    # The limit on jobs (pressure.py) stops an action before it begins, and never half way.
+    unlimited = getattr(rapi, "unlimited", rapi)
+    try:
+        for step in steps:
+            first = not jobs
+            call = _behind(step._replace(anyway=True) if first else step, before if first else jobs[-1], purpose)
+            jobs.append((unlimited if jobs else rapi).submit(*call))
+    except ExtError:
+        for job in reversed(jobs):
+            log.warning("job %d is taken back: the steps after it could not be submitted", job)
+            with contextlib.suppress(ExtError):
+                unlimited.cancel(job)
+        raise
+    return jobs
+
+
+def _behind(step: Step, before: int | None, purpose: Purpose) -> Call:
+    body = step.call.body
+    if before is not None:
+        body = {**(body or {}), "depends": [[before, _ENDS if step.anyway else _ENDS[:1]]]}
+    return step.call._replace(body=body, query={**(step.call.query or {}), "reason": purpose.reason})

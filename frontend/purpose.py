@@ -1,0 +1,50 @@
+"""What a job is for, written into its reason trail: all jobs of one action are told of as that action.
+
+The trail is Ganeti's own (ganeti-doc, design-reason-trail.rst): the front gives a text to the remote API with each
+job of a chain, and it comes back in every message of the job, whoever reads them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+_SOURCE = "gnt:user"  # under which the remote API notes the text (constants.OPCODE_REASON_SRC_USER)
+_PREFIX = "ganeti-ext"
+
+RESIZE, REVERT, SNAPSHOT, FORGET = "resize", "revert", "snapshot", "forget"
+REBUILD, RESCUE, UNRESCUE = "rebuild", "rescue", "unrescue"
+# The task of a server meanwhile, in Nova's words (nova/compute/task_states.py). Who carries away the snapshot of an
+# image that was deleted is doing nothing of its own.
+TASKS: Mapping[str, str | None] = {
+    RESIZE: "resize_prep",
+    REVERT: "resize_reverting",
+    SNAPSHOT: "image_snapshot",
+    FORGET: None,
+    REBUILD: "rebuilding",
+    RESCUE: "rescuing",
+    UNRESCUE: "unrescuing",
+}
+
+
+class Purpose(NamedTuple):
+    kind: str
+    """One of TASKS."""
+    detail: str
+    """The image's id of SNAPSHOT and FORGET, else empty."""
+
+    @property
+    def reason(self) -> str:
+        return ":".join(filter(None, (_PREFIX, *self)))
+
+
+def of(message: Mapping[str, Any]) -> Purpose | None:
+    """What the job of a message is for; None when it stands for itself."""
+    for step in message.get("reason") or ():
+        match step:
+            case [source, str(text)] if source == _SOURCE:
+                prefix, _, rest = text.partition(":")
+                kind, _, detail = rest.partition(":")
+                if prefix == _PREFIX and kind in TASKS:
+                    return Purpose(kind, detail)
+    return None
