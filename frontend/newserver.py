@@ -1,150 +1,159 @@
-"""POST /servers: the request looked up, held against the quota, translated and submitted."""
+"""POST /servers: the request looked up, held against the quota, translated and submitted, a job for each server."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import secrets
 import time
 import uuid
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from flask import Response, jsonify
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, insert
 from sqlalchemy.exc import IntegrityError
 
-from frontend import context, db, flavors, images, netview, networks, owed, schema, translate, view
-from frontend.fault import BadRequest, Forbidden
-from ganeti_ext import files
-from ganeti_ext.errors import RapiError
+from frontend import (
+    context,
+    db,
+    ingredients,
+    owed,
+    payer,
+    quotas,
+    requests,
+    schema,
+    schema_server,
+    seeding,
+    submission,
+    translate,
+    translate_create,
+    view,
+)
+from frontend.fault import Forbidden
+from ganeti_ext import files, tags
+from ganeti_ext.errors import ExtError
 
 log = logging.getLogger(__name__)
 
+_RESERVATION = "abcdefghijklmnopqrstuvwxyz0123456789"
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """One server to be made. `facts` are all that its instance's tags are to carry but the metadata."""
+
+    ident: str
+    instance: str
+    facts: Mapping[str, str]
+    call: translate.Call
+
 
 def create() -> tuple[Response, int]:
-    """POST /servers: the job is accepted when this answers; the consumer tells how it went."""
-    wanted = schema.new_server(schema.body())
-    project, services = context.project_id(), context.services()
+    """POST /servers: the jobs are accepted when this answers; the consumer tells how it went."""
+    wanted = schema_server.new_server(schema.body(), context.version())
+    quotas.check_metadata(len(wanted.metadata))
     with context.database() as connection:
-        flavor, image, nics = _looked_up(connection, wanted, project)
-    ident, now = str(uuid.uuid4()), time.time()
+        found = ingredients.find(connection, wanted)
+    has_seed = seeding.is_wanted(context.services().settings.front.seed, wanted)
+    password = (wanted.password or seeding.password()) if has_seed else ""
+    with _one_create_at_a_time(context.project_id()):
+        with context.database() as connection:
+            count = _allowed(connection, wanted, found.size)
+        recipes = [_recipe(wanted, found, name, password) for name in _names(wanted.name, count)]
+        made = _make(recipes, wanted, found)
+    return _answer(wanted, made, password), 202
+
+
+def _names(name: str, count: int) -> list[str]:
+    return [f"{name}-{number}" for number in range(1, count + 1)] if count > 1 else [name]
+
+
+def _allowed(connection: Connection, wanted: schema_server.NewServer, size: translate.Size) -> int:
+    """As many of the servers that were asked for as the quota lets be made; Forbidden when they are too few."""
+    for count in range(wanted.most, wanted.least - 1, -1):
+        asked = {"instances": count, "cores": count * size.vcpus, "ram": count * size.ram}
+        try:
+            quotas.check(connection, context.project_id(), asked)
+        except Forbidden:
+            if count == wanted.least:
+                raise
+        else:
+            return count
+    raise AssertionError(wanted)  # least is at least 1, and at most `most`
+
+
+def _recipe(wanted: schema_server.NewServer, found: ingredients.Ingredients, name: str, password: str) -> Recipe:
+    services = context.services()
+    ident = str(uuid.uuid4())
+    instance = services.settings.front.instance_prefix + ident
     facts = {
         "server": ident,
-        "created": repr(now),
-        "project": project,
+        "created": repr(time.time()),
+        "project": context.project_id(),
         "user": context.caller().user_id,
-        "name": wanted.name,
-        "flavor": flavor["id"],
-        "image": image["id"],
+        "name": name,
+        "flavor": found.flavor["id"],
+        "image": found.image["id"],
+        **found.facts,
     }
-    size = translate.size(flavor["vcpus"], flavor["ram"], flavor["disk"], image["size"])
-    translate.check_image(size, image)
-    instance = services.settings.front.instance_prefix + ident
-    provider = services.settings.front.provider
-    call = translate.create(instance, size, image["id"], nics, facts, provider, wanted.metadata)
-    with _one_create_at_a_time(project):
-        with context.database() as connection:
-            check_quota(connection, project, size)
-        job = _submit(ident, call)
-        _insert(ident, instance, facts, {**flavor, "metadata": wanted.metadata}, job)
-    log.info("server %s: create is job %d", ident, job)
-    base = context.base()
-    shown = {
-        "id": ident,
-        "links": view.links(base, "servers", ident),
-        "OS-DCF:diskConfig": "MANUAL",
-        "security_groups": [{"name": "default"}],
-    }
-    answer = jsonify({"server": shown})
-    answer.headers["Location"] = f"{base}/compute/v2.1/servers/{ident}"
-    return answer, 202
+    told = ""
+    if password:
+        facts["config"] = "1"
+        told = seeding.of(wanted, ident, name, found.public_key, password, services.vault)
+    call = translate_create.create(
+        instance, found.size, found.disk, found.nics, facts, wanted.metadata, found.place, told
+    )
+    return Recipe(ident, instance, facts, call)
 
 
-def check_quota(connection: Connection, project: str, size: translate.Size) -> None:
-    """Forbidden when one more server of this size is more than the project may have."""
-    limit = connection.execute(select(db.project).where(db.project.c.id == project)).mappings().one()
-    used = connection.execute(
-        select(
-            func.count().label("servers"),
-            func.coalesce(func.sum(db.server.c.vcpus), 0).label("cores"),
-            func.coalesce(func.sum(db.server.c.ram), 0).label("ram"),
-        ).where(db.server.c.project_id == project, db.server.c.deleted.is_(None))
-    ).one()
-    asked = {"servers": 1, "cores": size.vcpus, "ram": size.ram}
-    for what, more in asked.items():
-        allowed, now = limit[f"max_{what}"], int(getattr(used, what))
-        if now + more > allowed:
-            unit = " MiB" if what == "ram" else ""
-            raise Forbidden(
-                f"Quota exceeded for {what}: requested {more}{unit}, but already used {now} of {allowed}{unit}"
-            )
+def _make(recipes: Sequence[Recipe], wanted: schema_server.NewServer, found: ingredients.Ingredients) -> list[str]:
+    """Submit them, one after the other; the ids of those that are promised now.
+
+    When Ganeti takes no more of them, those before it stay if they are enough, else none is made.
+    """
+    made: list[str] = []
+    for recipe in recipes:
+        try:
+            job = submission.create(recipe.ident, recipe.call)
+        except ExtError as err:
+            if len(made) < wanted.least:
+                _take_back(made)
+                raise
+            log.warning("%d of %d servers are made: %s", len(made), len(recipes), err)
+            break
+        _insert(recipe, found, wanted.metadata, job)
+        log.info("server %s: create is job %s", recipe.ident, job)
+        made.append(recipe.ident)
+    return made
 
 
-def _looked_up(
-    connection: Connection, wanted: schema.NewServer, project: str
-) -> tuple[dict[str, Any], dict[str, Any], list[translate.Wish]]:
-    """The flavor, image and networks that were named; BadRequest names the one that there is not."""
-    flavor = flavors.find(connection, wanted.flavor_id)
-    if flavor is None:
-        raise BadRequest(f"Flavor {wanted.flavor_id} could not be found.")
-    image = images.find(connection, wanted.image_id, project)
-    if image is None:
-        raise BadRequest(f"Image {wanted.image_id} could not be found.")
-    for group in wanted.groups:
-        if group not in ("default", netview.default_group_id(project)):
-            raise BadRequest(f"Security group {group} not found.")
-    known = networks.all_rows(connection)
-    wishes = wanted.networks or (schema.Attachment(_default_network(known), None),)
-    return flavor, image, [_wish(known, each) for each in wishes]
-
-
-def _default_network(known: list[dict[str, Any]]) -> str:
-    named = context.services().settings.front.default_network
-    found = [row["id"] for row in known if not named or named in (row["id"], row["name"])]
-    if len(found) != 1:
-        raise BadRequest("networks: name one by its uuid; there is no default network")
-    return str(found[0])
-
-
-def _wish(known: list[dict[str, Any]], wanted: schema.Attachment) -> translate.Wish:
-    for row in known:
-        if row["id"] == wanted.network_id:
-            return translate.Wish(row["id"], row["subnet"], wanted.fixed_ip)
-    raise BadRequest(f"Network {wanted.network_id} could not be found.")
-
-
-def _one_create_at_a_time(project: str) -> files.Lock:
-    """For a project: between what the quota is compared with and the new row there must be no other create."""
-    folder = os.path.dirname(context.services().settings.front.secret_file)
-    return files.Lock(os.path.join(folder, f"create.{zlib.crc32(project.encode()) % 64}.lock"))
-
-
-def _submit(ident: str, call: translate.Call) -> int:
-    """The job. The request is kept until it ends, as it may have to be submitted once more (owed.py)."""
+def _take_back(made: Sequence[str]) -> None:
+    """Remove servers that are being built; what cannot be done at once, the consumer does."""
     services = context.services()
-    body = services.vault.lock(call.body)
-    with context.database() as connection:
-        owed.keep_create(connection, ident, body)
-        connection.commit()
-    try:
-        return services.rapi.submit(*call)
-    except RapiError:
+    for ident in made:
         with context.database() as connection:
-            owed.refused(connection, ident)
+            promised = owed.promise_removal(connection, ident)
             connection.commit()
-        raise
+        if promised is not None:
+            with contextlib.suppress(ExtError):
+                payer.remove(services.engine, services.rapi, promised)
 
 
-def _insert(ident: str, instance: str, facts: Mapping[str, str], asked: Mapping[str, Any], job: int) -> None:
-    """`asked` gives vcpus, ram, disk and metadata."""
+def _insert(recipe: Recipe, found: ingredients.Ingredients, metadata: Mapping[str, str], job: int | None) -> None:
+    facts = recipe.facts
     now = float(facts["created"])
     row = {
-        "id": ident,
-        "instance": instance,
+        "id": recipe.ident,
+        "instance": recipe.instance,
         **{f"{name}_id": facts[name] for name in ("project", "user", "flavor", "image")},
         "name": facts["name"],
-        **{name: asked[name] for name in ("vcpus", "ram", "disk", "metadata")},
+        **{name: found.flavor[name] for name in ("vcpus", "ram", "disk")},
+        "metadata": metadata,
+        "facts": {name: value for name, value in facts.items() if name in tags.GIVEN},
         "status": "BUILD",
         "task": translate.SPAWNING,
         "nics": [],
@@ -158,5 +167,30 @@ def _insert(ident: str, instance: str, facts: Mapping[str, str], asked: Mapping[
             connection.commit()
         except IntegrityError:  # the consumer heard of the job first, and knows more
             connection.rollback()
-        owed.accepted(connection, ident, job)
+        if job is not None:
+            owed.accepted(connection, recipe.ident, job)
+        requests.note(connection, "create", recipe.ident, [] if job is None else [job])
         connection.commit()
+
+
+def _answer(wanted: schema_server.NewServer, made: Sequence[str], password: str) -> Response:
+    if wanted.reservation:
+        return jsonify({"reservation_id": "r-" + "".join(secrets.choice(_RESERVATION) for _ in range(8))})
+    base, ident = context.base(), made[0]
+    shown: dict[str, Any] = {
+        "id": ident,
+        "links": view.links(base, "servers", ident),
+        "OS-DCF:diskConfig": "MANUAL",
+        "security_groups": [{"name": name} for name in wanted.security_groups or ("default",)],
+    }
+    if password:  # without a disk for it nobody would set one
+        shown["adminPass"] = password
+    answer = jsonify({"server": shown})
+    answer.headers["Location"] = f"{base}/compute/v2.1/servers/{ident}"
+    return answer
+
+
+def _one_create_at_a_time(project: str) -> files.Lock:
+    """For a project: between what the quota is compared with and the new rows there must be no other create."""
+    folder = os.path.dirname(context.services().settings.front.secret_file)
+    return files.Lock(os.path.join(folder, f"create.{zlib.crc32(project.encode()) % 64}.lock"))

@@ -5,40 +5,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from flask import request
 
+from frontend import jsontext
 from frontend.fault import BadMediaType, BadRequest
 
 MAX_NAME = 255
-MAX_NICS = 8  # Ganeti's own limit
-MAX_ITEMS = 128  # of a server's metadata: Nova's default
 MISSING: Any = object()
-
 _NUMBER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 _TRUE = ("true", "1", "on", "yes")
 _FALSE = ("false", "0", "off", "no")
-
-@dataclass(frozen=True, slots=True)
-class Attachment:
-    """A wish for one NIC."""
-
-    network_id: str
-    fixed_ip: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class NewServer:
-    name: str
-    flavor_id: str
-    image_id: str
-    networks: tuple[Attachment, ...]
-    """Empty: the default network."""
-    groups: tuple[str, ...]
-    """Names or ids of security groups."""
-    metadata: Mapping[str, str]
 
 
 def body() -> dict[str, Any]:
@@ -48,9 +26,9 @@ def body() -> dict[str, Any]:
     data = request.get_data(cache=False)
     request.stream.read(1)  # a chunked body was cut at max_body; only who reads on gets the 413
     try:
-        found = json.loads(data)
-    except (ValueError, RecursionError) as err:
-        raise BadRequest("The body is not valid JSON.") from err
+        found = jsontext.parse(data)
+    except ValueError as err:
+        raise BadRequest(f"The body cannot be read: {err}.") from err
     if not isinstance(found, dict):
         raise BadRequest("The body is not a JSON object.")
     return found
@@ -79,7 +57,6 @@ def text(where: Mapping[str, Any], key: str, default: Any = MISSING, longest: in
     return value.strip()  # type: ignore[no-any-return]
 
 
-def _typed(where: Mapping[str, Any], key: str, kind: type, words: str, default: Any) -> Any:
 def number(where: Mapping[str, Any], key: str, default: Any, least: int, most: int) -> int:
     """A whole number, which clients write as a string now and then; of the default's type where it lacks."""
     value = where.get(key)
@@ -106,6 +83,7 @@ def flag(where: Mapping[str, Any], key: str, *, default: bool) -> bool:
     raise BadRequest(f"{key}: expected true or false, got {json.dumps(value)[:80]}")
 
 
+def _typed(where: Mapping[str, Any], key: str, kind: type, words: str, default: Any) -> Any:
     value = where.get(key)
     if value is None:
         if default is MISSING:
@@ -116,33 +94,9 @@ def flag(where: Mapping[str, Any], key: str, *, default: bool) -> bool:
     return value
 
 
-def new_server(sent: Mapping[str, Any]) -> NewServer:
-    """The body of POST /servers."""
-    server = mapping(sent, "server")
-    for key in ("min_count", "max_count"):
-        _one(server, key)
-    for key in ("user_data", "personality", "key_name", "config_drive"):
-        if server.get(key) not in (None, "", [], {}, False, "false", "False"):
-            raise BadRequest(f"{key}: not supported yet")
-    image_id = reference(server, "imageRef")
-    _plain_boot(items(server, "block_device_mapping_v2") + items(server, "block_device_mapping"), image_id)
-    if server.get("availability_zone") not in (None, "", "nova"):
-        raise BadRequest(f"availability_zone: there is no {server['availability_zone']!r}, only 'nova'")
-    return NewServer(
-        name=text(server, "name"),
-        flavor_id=reference(server, "flavorRef"),
-        image_id=image_id,
-        networks=_networks(server),
-        groups=tuple(text(_object("security_groups", group), "name") for group in items(server, "security_groups")),
-        metadata=metadata(server),
-    )
-
-
 def metadata(where: Mapping[str, Any]) -> dict[str, str]:
-    """The tenant's own words about a server."""
+    """The tenant's own words about a server. How many there may be, quotas.check_metadata says."""
     found = mapping(where, "metadata", {})
-    if len(found) > MAX_ITEMS:
-        raise BadRequest(f"metadata: {len(found)} items, at most {MAX_ITEMS} are allowed")
     for name, value in found.items():
         text({f"metadata: {name!r:.80}": name}, f"metadata: {name!r:.80}")
         if not isinstance(value, str) or len(value) > MAX_NAME or not value.isprintable():
@@ -174,39 +128,8 @@ def reboot_type(argument: Any) -> str:
     return kind
 
 
-def _one(server: Mapping[str, Any], key: str) -> None:
-    value = server.get(key, 1)
-    if isinstance(value, bool) or str(value) != "1":
-        raise BadRequest(f"{key}: {value!r}: one server a request is supported")
-
-
-def _plain_boot(devices: list[Any], image_id: str) -> None:
-    """Clients repeat the image as a block device (python-openstackclient always does)."""
-    for each in devices:
-        device = _object("block_device_mapping_v2", each)
-        plain = (
-            device.get("source_type") == "image"
-            and device.get("destination_type", "local") == "local"
-            and device.get("uuid") == image_id
-        )
-        if not plain:
-            raise BadRequest("block_device_mapping_v2: only a boot from imageRef to the server's own disk is supported")
-
-
-def _object(place: str, value: Any) -> dict[str, Any]:
+def member(place: str, value: Any) -> dict[str, Any]:
+    """One of a list of objects."""
     if not isinstance(value, dict):
         raise BadRequest(f"{place}: expected a list of objects")
     return value
-
-
-def _networks(server: Mapping[str, Any]) -> tuple[Attachment, ...]:
-    wishes = items(server, "networks")
-    if len(wishes) > MAX_NICS:
-        raise BadRequest(f"networks: {len(wishes)}, at most {MAX_NICS} are possible")
-    return tuple(_attachment(_object("networks", wish)) for wish in wishes)
-
-
-def _attachment(wish: Mapping[str, Any]) -> Attachment:
-    if wish.get("port") is not None:
-        raise BadRequest("networks: ports cannot be made in advance, name a network by its uuid")
-    return Attachment(text(wish, "uuid"), text(wish, "fixed_ip", None))

@@ -36,6 +36,8 @@ class Front:
     """Name or UUID of the network of servers that ask for none; empty: the only one there is."""
     provider: str = "cow"
     """ExtStorage provider of the servers' disks."""
+    seed: str = "always"
+    """Which servers have a disk that cloud-init reads: `always` all, `needed`: for whom there is something to tell."""
     shutdown_timeout: int = 120
     """Seconds that a guest has to power off by itself before it is switched off."""
     max_body: int = 114688
@@ -56,6 +58,8 @@ class Front:
         for name in ("shutdown_timeout", "max_jobs", "keep_actions"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"[front] {name}: {getattr(self, name)!r} is below 0")
+        if self.seed not in ("always", "needed"):
+            raise ConfigError(f"[front] seed: {self.seed!r} is neither always nor needed")
         if self.key_type not in ("ed25519", "rsa"):
             raise ConfigError(f"[front] key_type: {self.key_type!r} is neither ed25519 nor rsa")
         if self.public_url and not self.public_url.startswith(("http://", "https://")):

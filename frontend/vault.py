@@ -15,7 +15,8 @@ class Vault:
     """Encrypts with a key that follows from the front's secret: every front and consumer with it can read."""
 
     def __init__(self, secret: str) -> None:
-        key = hmac.new(secret.encode(), b"ganeti-ext owed 1", hashlib.sha256).digest()
+        self._secret = secret.encode()
+        key = hmac.new(self._secret, b"ganeti-ext owed 1", hashlib.sha256).digest()
         self._fernet = Fernet(base64.urlsafe_b64encode(key))
 
     def lock(self, value: Any) -> str:
@@ -28,3 +29,7 @@ class Vault:
             return json.loads(self._fernet.decrypt(text.encode()))
         except InvalidToken as err:
             raise ValueError("it was encrypted with another secret") from err
+
+    def seed_key(self, server_id: str) -> str:
+        """What opens a change of this server's seed (ganeti_ext/seed.py), in hexadecimal; it need not be kept."""
+        return hmac.new(self._secret, f"ganeti-ext seed 1 {server_id}".encode(), hashlib.sha256).hexdigest()

@@ -1,0 +1,107 @@
+"""What a new server is made of, looked up: BadRequest names what the project has not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from frontend import context, flavors, images, keypairs, networks, securitygroups, servergroups, translate
+from frontend.fault import BadRequest
+from frontend.schema_server import Attachment, NewServer
+from frontend.translate_create import Disk, Place, Wish, check_image, size
+
+
+@dataclass(frozen=True, slots=True)
+class Ingredients:
+    flavor: Mapping[str, Any]
+    image: Mapping[str, Any]
+    size: translate.Size
+    disk: Disk
+    nics: tuple[Wish, ...]
+    public_key: str | None
+    place: Place
+    facts: Mapping[str, str]
+    """Those that follow from the wishes (ganeti_ext/tags.py GIVEN)."""
+
+
+def find(connection: Connection, wanted: NewServer) -> Ingredients:
+    project = context.project_id()
+    flavor = flavors.find(connection, wanted.flavor_id, project)
+    if flavor is None:
+        raise BadRequest(f"Flavor {wanted.flavor_id} could not be found.")
+    image = images.find(connection, wanted.image_id, project)
+    if image is None:
+        raise BadRequest(f"Image {wanted.image_id} could not be found.")
+    if image["status"] != "active":
+        raise BadRequest(f"Image {wanted.image_id} is not active.")
+    found = size(flavor["vcpus"], flavor["ram"], flavor["disk"], image["size"])
+    check_image(found, image)
+    facts, node = _group(connection, wanted, project)
+    known = networks.all_rows(connection)
+    wishes = wanted.networks or (Attachment(_default_network(known), None),)
+    return Ingredients(
+        flavor=flavor,
+        image=image,
+        size=found,
+        disk=_disk(image),
+        nics=tuple(_wish(known, each) for each in wishes),
+        public_key=_public_key(connection, wanted.key_name),
+        place=Place(_zone(wanted), node),
+        facts={**_given(wanted), **facts, **_firewall(wanted, project)},
+    )
+
+
+def _disk(image: Mapping[str, Any]) -> Disk:
+    """Of a snapshot, its provider's; of an image of the store, where new disks are made."""
+    provider = image.get("provider") or context.services().settings.front.provider
+    return Disk(provider, image["origin"] or image["id"], image.get("pool"))
+
+
+def _given(wanted: NewServer) -> dict[str, str]:
+    said = {"key": wanted.key_name, "description": wanted.description, "ip4": wanted.ip4, "ip6": wanted.ip6}
+    return {name: value for name, value in said.items() if value}
+
+
+def _public_key(connection: Connection, name: str | None) -> str | None:
+    if name is None:
+        return None
+    found = keypairs.find(connection, context.caller().user_id, name)
+    if found is None:
+        raise BadRequest(f"Invalid key_name provided: {name} could not be found.")
+    return str(found["public_key"])
+
+
+def _group(connection: Connection, wanted: NewServer, project: str) -> tuple[Mapping[str, str], str | None]:
+    if wanted.group is None:
+        return {}, None
+    placed = servergroups.placed(connection, project, wanted.group, wanted.most)
+    return placed.facts, placed.node
+
+
+def _zone(wanted: NewServer) -> str | None:
+    if wanted.zone in (None, "nova"):
+        return None
+    raise BadRequest(f"availability_zone: there is no {wanted.zone!r}, only 'nova'")
+
+
+def _firewall(wanted: NewServer, project: str) -> dict[str, str]:
+    profile = securitygroups.chosen(wanted.security_groups, project)
+    return {"firewall": profile} if profile else {}
+
+
+def _default_network(known: list[dict[str, Any]]) -> str:
+    named = context.services().settings.front.default_network
+    found = [row["id"] for row in known if not named or named in (row["id"], row["name"])]
+    if len(found) != 1:
+        raise BadRequest("networks: name one by its uuid; there is no default network")
+    return str(found[0])
+
+
+def _wish(known: list[dict[str, Any]], wanted: Attachment) -> Wish:
+    for row in known:
+        if row["id"] == wanted.network_id:
+            return Wish(row["id"], row["subnet"], wanted.fixed_ip)
+    raise BadRequest(f"Network {wanted.network_id} could not be found.")
