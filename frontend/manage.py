@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from frontend import (
     manage_access,
     manage_account,
+    manage_console,
     manage_database,
     manage_flavor,
     manage_health,
@@ -34,6 +35,7 @@ COMMANDS = (
     *manage_letters.COMMANDS,
     *manage_database.COMMANDS,
     *manage_state.COMMANDS,
+    *manage_console.COMMANDS,
 )
 PROGRAM = "ganeti-ext-manage"
 

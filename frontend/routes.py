@@ -7,6 +7,7 @@ from typing import Any
 
 from frontend import (
     appcred,
+    console,
     discovery,
     flavoradmin,
     flavors,
@@ -108,6 +109,7 @@ ROUTES: tuple[tuple[str, str, Callable[..., Any], str], ...] = (
     ("GET", f"{COMPUTE}/servers/<server_id>", servers.show, READER),
     ("DELETE", f"{COMPUTE}/servers/<server_id>", servers.delete, MEMBER),
     ("POST", f"{COMPUTE}/servers/<server_id>/action", serveract.act, MEMBER),
+    ("POST", f"{COMPUTE}/servers/<server_id>/remote-consoles", console.remote, MEMBER),
     ("GET", f"{COMPUTE}/servers/<server_id>/ips", servers.show_addresses, READER),
     ("GET", f"{COMPUTE}/servers/<server_id>/os-security-groups", servers.list_security_groups, READER),
     ("GET", f"{COMPUTE}/servers/<server_id>/os-volume_attachments", servers.list_volume_attachments, READER),

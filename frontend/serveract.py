@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 from flask.typing import ResponseReturnValue
 
 from frontend import (
+    console,
+    consolelog,
     context,
     lock,
     migration_view,
@@ -49,6 +51,11 @@ ACTIONS: Mapping[str, Do] = {
     "os-migrateLive": Do(migration_view.migrate_live, admin=True),
     "evacuate": Do(migration_view.evacuate, admin=True),
     "os-resetState": Do(resetstate.reset, admin=True),
+    "os-getVNCConsole": Do(console.vnc, locked=True),
+    "os-getSPICEConsole": Do(console.spice, locked=True),
+    "os-getRDPConsole": Do(console.rdp, locked=True),
+    "os-getSerialConsole": Do(console.serial, locked=True),
+    "os-getConsoleOutput": Do(consolelog.show, locked=True),
     **{name: Do(view, locked=True) for name, view in refused.views().items()},
 }
 

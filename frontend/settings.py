@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from ganeti_ext import config
+from ganeti_ext import config, consolewire
 from ganeti_ext.errors import ConfigError
 
 PATH = "/etc/ganeti-ext/frontend.conf"
@@ -188,6 +188,41 @@ class Firewall:
 
 
 @dataclass(frozen=True, slots=True)
+class Console:
+    """[console]: servers' screens and serial logs (docs/console.md)."""
+
+    url: str = ""
+    """What browsers reach ganeti-ext-consoleproxy by; empty: there are no screens."""
+    listen: str = "127.0.0.1:6080"
+    """ADDRESS:PORT of ganeti-ext-consoleproxy. TLS is the web server's in front of it."""
+    web: str = "/usr/share/novnc"
+    """noVNC."""
+    page: str = "vnc_lite.html"
+    """The page of it that tenants are sent to."""
+    token_seconds: float = 120
+    """That a tenant has to open the address."""
+    connections: int = 200
+    """At once, screens and all."""
+    certificate: str = "/var/lib/ganeti-ext/frontend/console.pem"
+    """Shown to the nodes, with its key; made when it lacks."""
+    ca: str = ""
+    """PEM file with the certificate that the nodes show; empty: [rapi] ca."""
+    port: int = consolewire.PORT
+    """Of ganeti-ext-consoled on the nodes."""
+    timeout: float = 5
+    """Seconds to wait for a node."""
+
+    def __post_init__(self) -> None:
+        for name in ("token_seconds", "connections", "timeout"):
+            if getattr(self, name) <= 0:
+                raise ConfigError(f"[console] {name}: {getattr(self, name)!r} is not above 0")
+        if self.url and not self.url.startswith(("http://", "https://")):
+            raise ConfigError(f"[console] url: {self.url!r} is no http:// or https:// address")
+        if not re.fullmatch(r".+:[0-9]{1,5}", self.listen):
+            raise ConfigError(f"[console] listen: {self.listen!r}: expected ADDRESS:PORT")
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     front: Front = field(default_factory=Front)
     rapi: RapiAccess = field(default_factory=RapiAccess)
@@ -198,6 +233,7 @@ class Settings:
     quota: Quota = field(default_factory=Quota)
     firewall: Firewall = field(default_factory=Firewall)
     identity: Identity = field(default_factory=Identity)
+    console: Console = field(default_factory=Console)
 
 
 def read(path: str = PATH) -> Settings:
@@ -212,5 +248,6 @@ def read(path: str = PATH) -> Settings:
         "quota": Quota,
         "firewall": Firewall,
         "identity": Identity,
+        "console": Console,
     }
     return Settings(**config.load_all(path, kinds))

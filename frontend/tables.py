@@ -240,7 +240,7 @@ console_token = Table(
     Column("digest", String(64), primary_key=True),
     Column("server_id", String(36), nullable=False),
     Column("kind", String(16), nullable=False),  # novnc, serial
-    Column("expires", Float, nullable=False),
+    Column("expires", Float, nullable=False, index=True),
 )
 
 # Jobs' opcodes on objects that are ours to tell of, for a while. What must be done once for each of them hangs on

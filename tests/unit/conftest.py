@@ -28,7 +28,7 @@ NEEDED = {
     "nfdhcpd": {"pyinotify", "scapy"},
 }
 _IMPORT = re.compile(r"^(?:from|import) (\w+)", re.MULTILINE)
-_LIBRARIES = {"flask", "hypothesis", "kombu", "scapy", "sqlalchemy", "werkzeug"}
+_LIBRARIES = {"flask", "hypothesis", "kombu", "scapy", "sqlalchemy", "websockify", "werkzeug"}
 
 
 def _missing(path: Path) -> list[str]:

@@ -22,18 +22,19 @@ LIBRARIES = {
     "eventd": {"amqp", "kombu", "pyinotify"},
     "frontend": {
         *("alembic", "cryptography", "flask", "gunicorn", "itsdangerous", "kombu", "psycopg2", "sqlalchemy"),
-        "werkzeug",
+        *("websockify", "werkzeug"),
     },
 }
 # The one module of a part that knows a library: to change the library is to change one file.
 SOLE_USERS = {
     "amqp": {"eventd/publish.py", "monitor/broker.py"},
-    "cryptography": {"frontend/sshkey.py", "frontend/vault.py"},
+    "cryptography": {"frontend/consolecert.py", "frontend/sshkey.py", "frontend/vault.py"},
     "iptc": {"kvm_ifup/xtables.py"},
     "kombu": {"eventd/publish.py", "frontend/amqp.py", "monitor/broker.py"},
     "netfilterqueue": {"nfdhcpd/nfqueue.py"},
     "prometheus_client": {"monitor/exporter.py"},
     "psycopg2": {"frontend/postgres.py"},
+    "websockify": {"frontend/consoleproxy.py"},
     "pyinotify": {"eventd/watch.py", "nfdhcpd/bindings.py"},
 }
 # What runs on a measured node, with the part that is measured or the library that is measured beside it.

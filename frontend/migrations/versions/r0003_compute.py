@@ -115,7 +115,7 @@ def _make_compute() -> None:
         Column("digest", String(64), primary_key=True),
         Column("server_id", String(36), nullable=False),
         Column("kind", String(16), nullable=False),
-        Column("expires", Float, nullable=False),
+        Column("expires", Float, nullable=False, index=True),
     )
 
 
