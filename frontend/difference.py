@@ -67,6 +67,7 @@ class Snapshot(NamedTuple):
     """Node groups that have nodes."""
     creating: Mapping[str, int]
     """Instances without a row that are still being made, and by which job."""
+    nodes: Sequence[Entry] = ()
 
 
 class Difference(NamedTuple):

@@ -48,6 +48,7 @@ class Mirror:
             event.OP_STATUS: mirror_server.apply,
             event.NETWORK_STATUS: mirror_network.apply,
             event.NODE_STATUS: self._node,
+            event.GROUP_STATUS: self._node,
             event.PROGRESS: mirror_server.progress,
             event.HEARTBEAT: _heartbeat,
             event.LOST: self._lost,

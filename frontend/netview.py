@@ -43,7 +43,7 @@ def network(row: Mapping[str, Any]) -> dict[str, Any]:
         "tenant_id": "",
         "project_id": "",
         "subnets": [subnet["id"] for subnet in subnets_of(row)],
-        "availability_zones": ["nova"],
+        "availability_zones": [],
         "availability_zone_hints": [],
         "port_security_enabled": True,
         "tags": [],

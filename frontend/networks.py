@@ -9,7 +9,7 @@ from flask import Response, jsonify, request
 from sqlalchemy import Connection, select
 
 from frontend import context, db, netview, paging, securitygroups
-from frontend.fault import NotFound
+from frontend.fault import Forbidden, NotFound
 
 
 def all_rows(connection: Connection) -> list[dict[str, Any]]:
@@ -63,6 +63,20 @@ def list_floating_ips() -> Response:
 
 def list_routers() -> Response:
     return _list("routers", [])
+
+
+def list_availability_zones() -> Response:
+    """None: networks have no place of their own."""
+    return _list("availability_zones", [])
+
+
+def show_quota(project_id: str) -> Response:
+    """GET /quotas/PROJECT: what tenants make none of is 0, ports come with their servers."""
+    if project_id != context.project_id() and not context.is_admin():
+        raise Forbidden("Only an administrator may see the quota of another project.")
+    none = ("network", "subnet", "subnetpool", "router", "floatingip", "security_group_rule", "rbac_policy")
+    own = {"security_group": len(securitygroups.names()), "port": -1}
+    return jsonify({"quota": {**dict.fromkeys(none, 0), **own}})
 
 
 def list_extensions() -> Response:

@@ -6,21 +6,21 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Engine, insert, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from frontend import db, kinds
-from frontend.difference import Difference, Row, Snapshot
+from frontend import db, kinds, nodes
+from frontend.difference import Difference, Entry, Row, Snapshot
 from frontend.difference_action import unended
 from frontend.difference_address import addresses
 from frontend.difference_network import networks
 from frontend.difference_server import Servers
 from frontend.mend import Mender
 from frontend.mirror import Mirror
-from frontend.snapshot import Reader, RemoteApi
+from frontend.snapshot import SILENT, Reader, RemoteApi
 from ganeti_ext import event
 from ganeti_ext.errors import ExtError
 
@@ -34,7 +34,6 @@ _TRY_AGAIN = 2.0
 _AWAITED = 10.0
 # While a node does not answer, nobody knows what its instances do, and no job tells when it is back.
 _NODE_SILENT = 3.0
-_SILENT = "ERROR_nodedown"  # the instance's status, unless the node is marked offline
 _LOGGED = 20  # lines of one comparison
 
 
@@ -47,6 +46,7 @@ class Comparison(NamedTuple):
     cluster: str
     silent: bool
     """A node does not answer."""
+    nodes: Sequence[Entry] = ()
 
 
 class Report(NamedTuple):
@@ -85,7 +85,7 @@ class Reconciler:
             *(*networks(known, found), *servers.differences(), *unended(known, found)),
             *addresses(found),
         ]
-        return Comparison(differences, servers.busy, found.cluster, _is_silent(found))
+        return Comparison(differences, servers.busy, found.cluster, _is_silent(found), found.nodes)
 
     def mend(self, found: Iterable[Difference], wanted: Collection[str] = kinds.MENDABLE) -> list[Difference]:
         """Write the differences of these kinds; returns those that were written.
@@ -113,6 +113,7 @@ class Reconciler:
             awaited = self._awaited(seen.found)
             seen = seen._replace(found=[each for each in seen.found if each not in awaited])
             mended = self.mend(seen.found)
+            nodes.keep(self._engine, seen.nodes, self._clock())
         except (ExtError, SQLAlchemyError) as err:
             self._keep(began, trigger, {}, 0, error=_first_line(err))
             raise
@@ -219,7 +220,7 @@ class Background:
 
 
 def _is_silent(found: Snapshot) -> bool:
-    return any(entry["status"] == _SILENT for entry in found.instances.values())
+    return any(entry["status"] == SILENT for entry in found.instances.values())
 
 
 def _first_line(err: Exception) -> str:

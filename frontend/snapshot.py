@@ -14,6 +14,8 @@ from ganeti_ext import tags
 
 # luxid may show the configuration as it was 0.25 s ago (ConfigReader.hs, Constants.hs confdConfigReloadRatelimit).
 LAG = 0.5
+# The status of an instance whose node does not answer, unless that is marked offline.
+SILENT = "ERROR_nodedown"
 _CHUNK = 500  # values in one condition, of SQL or of Ganeti's query language
 
 _JOB = ("id", "status", "summary", "opstatus", "opresult", "opend")
@@ -25,6 +27,8 @@ _NETWORK = (
     *("uuid", "name", "network", "gateway", "network6", "gateway6", "tags"),
     *("map", "external_reservations", "group_list"),
 )
+_NODE = ("name", "group", "offline", "drained", "vm_capable")
+_NODE_ASKED = ("ctotal", "mtotal")  # what Ganeti asks the node itself for
 _UNFINISHED = ("queued", "waiting", "running", "canceling")
 
 
@@ -60,8 +64,9 @@ class Reader:
         instances = {entry["name"]: entry for entry in self._rapi.query("instance", _INSTANCE)}
         later = self._networks()
         groups = [entry["name"] for entry in self._rapi.query("group", ("name", "node_cnt")) if entry["node_cnt"]]
+        nodes = self._nodes(instances)
         creating = self._creating(known, instances)
-        return known, Snapshot(cluster, jobs, instances, networks, later, groups, creating)
+        return known, Snapshot(cluster, jobs, instances, networks, later, groups, creating, nodes)
 
     def _known(self, deleted: Sequence[str]) -> Known:
         server = db.server.c
@@ -98,6 +103,11 @@ class Reader:
 
     def _networks(self) -> dict[str, dict[str, Any]]:
         return {entry["uuid"]: entry for entry in self._rapi.query("network", _NETWORK)}
+
+    def _nodes(self, instances: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """While one of them is silent none is asked, as that would take seconds more."""
+        silent = any(entry["status"] == SILENT for entry in instances.values())
+        return self._rapi.query("node", _NODE if silent else _NODE + _NODE_ASKED)
 
     def _jobs(self, known: Known) -> dict[int, Job]:
         """The jobs of rows that wait for one."""

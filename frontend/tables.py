@@ -219,6 +219,20 @@ Index("server_page", server.c.project_id, server.c.created, server.c.id)
 _busy = and_(server.c.task.is_not(None), server.c.deleted.is_(None))
 Index("server_busy", server.c.task, postgresql_where=_busy, sqlite_where=_busy)
 
+# Ganeti's nodes, as the last comparison found them: nodes.py.
+node = Table(
+    "node",
+    metadata,
+    Column("name", String(255), primary_key=True),
+    Column("zone", String(255), nullable=False),  # the name of its node group
+    Column("offline", Boolean, nullable=False),
+    Column("drained", Boolean, nullable=False),
+    Column("vm_capable", Boolean, nullable=False),
+    Column("cpus", Integer, nullable=True),  # null: it has not told yet
+    Column("memory", Integer, nullable=True),  # MiB
+    Column("updated", Float, nullable=False),
+)
+
 # What tenants asked of servers, and the jobs that came of it.
 request = Table(
     "request",

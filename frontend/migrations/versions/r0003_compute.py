@@ -100,6 +100,17 @@ def _make_compute() -> None:
         Column("created", Float, nullable=False),
     )
     op.create_table(
+        "node",
+        Column("name", String(255), primary_key=True),
+        Column("zone", String(255), nullable=False),
+        Column("offline", Boolean, nullable=False),
+        Column("drained", Boolean, nullable=False),
+        Column("vm_capable", Boolean, nullable=False),
+        Column("cpus", Integer, nullable=True),
+        Column("memory", Integer, nullable=True),
+        Column("updated", Float, nullable=False),
+    )
+    op.create_table(
         "request",
         Column("id", String(64), primary_key=True),
         Column("server_id", String(36), primary_key=True, index=True),

@@ -30,6 +30,7 @@ class FakeRapi:
         self.instances: list[dict[str, Any]] = []
         self.networks: list[dict[str, Any]] = []
         self.groups: list[dict[str, Any]] = [{"name": "default", "node_cnt": 3}]
+        self.nodes: list[dict[str, Any]] = []
         self.jobs: list[dict[str, Any]] = []
         self.cluster = CLUSTER
         self.down = False

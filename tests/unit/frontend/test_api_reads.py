@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import Any
 
 import pytest
@@ -34,6 +35,8 @@ def furnish(api: Api) -> None:
         connection.execute(insert(db.server_group).values(created=1.0, **group))
         connection.execute(update(db.flavor).where(db.flavor.c.id == SMALL).values(extra_specs={"hint": "x"}))
         connection.execute(update(db.flavor).where(db.flavor.c.id == TINY).values(public=False))
+        up = {"offline": False, "drained": False, "vm_capable": True}
+        connection.execute(insert(db.node).values(name="node1", zone="default", updated=1.0, **up))
         connection.execute(insert(db.flavor_access).values(flavor_id=TINY, project_id=MINE))
 
 
@@ -54,6 +57,8 @@ def filled(api: Api, url: str) -> str:
         "keypair_name": "laptop",
         "server_group_id": GROUP,
         "spec": "hint",
+        "hypervisor_id": str(zlib.crc32(b"node1") & 0x7FFFFFFF),
+        "pattern": "node",
         "rule_id": groupview.group(MINE, "default", "unprotected")["security_group_rules"][0]["id"],
     }
     for name, value in ids.items():

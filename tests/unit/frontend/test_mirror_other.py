@@ -87,6 +87,9 @@ def test_a_change_of_a_node_asks_for_a_comparison_once_it_is_made(
     tell(mirror, {**op("OP_NODE_SET_PARAMS", "success"), "type": event.NODE_STATUS, "node": "n1"})
     assert compared == ["node"]
     assert [(one["kind"], one["name"], one["status"]) for one in rows(engine, db.action)] == [("node", "n1", "success")]
+    moved = op("OP_GROUP_ASSIGN_NODES", "success", job=99)
+    tell(mirror, {**moved, "type": event.GROUP_STATUS, "group": "rack 2"})
+    assert compared == ["node", "node"]
 
 
 def test_a_rehearsal_is_no_action(mirror: Mirror, engine: Engine) -> None:

@@ -44,7 +44,7 @@ def test_nothing_differs(both: Both) -> None:
     known(both, network())
     del both.rapi.asked[:], both.rapi.paused[:]
     assert both.found() == []
-    assert both.rapi.asked == ["info", "pause", "network", "instance", "network", "group"]
+    assert both.rapi.asked == ["info", "pause", "network", "instance", "network", "group", "node"]
     assert both.rapi.paused == [LAG]  # then Ganeti's view is newer than the rows
 
 
