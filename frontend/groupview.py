@@ -1,6 +1,6 @@
 """Firewall profiles (docs/firewall.md) as the JSON of security groups, of Network v2.0 and of Compute. Pure.
 
-A NIC has one profile, whereas security groups add up: so a server is in one group.
+A NIC has one profile, whereas security groups add up: so a server is in one group, or in none.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ RULES: Mapping[str, Sequence[Rule]] = {
         Rule("IPv4", "icmp", 8, None),
         Rule("IPv6", "ipv6-icmp", 128, None),
     ),
-    "protected": (),
+    netview.NO_GROUP: (),
 }
 _MEANS = {
     "unprotected": "Anything may come",

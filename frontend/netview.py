@@ -11,6 +11,7 @@ from frontend import view
 from ganeti_ext import tags
 
 DEFAULT_GROUP = "default"
+NO_GROUP = "protected"  # the profile of servers in no group: nothing new comes in, as without groups in OpenStack
 
 # Ids of things that Ganeti has no row for: made from the id of what they follow from.
 _SPACE = uuid.UUID("6f0a35b6-4a4c-4e55-9a0a-9f6d3c1f8a11")
@@ -25,9 +26,10 @@ def default_group_id(project_id: str) -> str:
     return group_id(project_id, DEFAULT_GROUP)
 
 
-def group_of(server: Mapping[str, Any]) -> str:
-    """The name of a server's security group."""
-    return str(server["facts"].get("firewall", DEFAULT_GROUP))
+def groups_of(server: Mapping[str, Any]) -> list[str]:
+    """The names of a server's security groups: one, as its NICs have one profile, or none."""
+    profile = server["facts"].get("firewall", DEFAULT_GROUP)
+    return [] if profile == NO_GROUP else [profile]
 
 
 def network(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -77,7 +79,7 @@ def port(server: Mapping[str, Any], nic: Mapping[str, Any], network: Mapping[str
         "admin_state_up": True,
         "device_id": server["id"],
         "device_owner": "compute:nova",
-        "security_groups": [group_id(server["project_id"], group_of(server))],
+        "security_groups": [group_id(server["project_id"], name) for name in groups_of(server)],
         "port_security_enabled": True,
         "allowed_address_pairs": [],
         "extra_dhcp_opts": [],

@@ -51,30 +51,31 @@ def chosen(wanted: Sequence[str], project: str) -> str | None:
 
 
 def add(server: Mapping[str, Any], argument: object) -> tuple[str, int]:
-    """Action addSecurityGroup."""
+    """Action addSecurityGroup. Another group comes in place of `default`, and that besides it changes nothing."""
     name = _asked("addSecurityGroup", server, argument)
 
     def wanted(row: Mapping[str, Any]) -> dict[str, str | None]:
-        now = netview.group_of(row)
-        if DEFAULT_GROUP not in (name, now) and name != now:
-            raise Conflict(
-                f"Instance {row['id']} has the firewall profile {now}, and cannot have two: remove that first."
-            )
-        return {_FACT: name} if name not in (now, DEFAULT_GROUP) else {}
+        now = netview.groups_of(row)
+        if now in ([], [DEFAULT_GROUP]):
+            return {_FACT: None if name == DEFAULT_GROUP else name} if now != [name] else {}
+        if name not in (DEFAULT_GROUP, *now):
+            raise Conflict(f"Instance {row['id']} is in group {now[0]}, and cannot be in two: remove that first.")
+        return {}
 
     return _change("addSecurityGroup", server, wanted)
 
 
 def remove(server: Mapping[str, Any], argument: object) -> tuple[str, int]:
-    """Action removeSecurityGroup: then the network's or the nodes' own profile holds."""
+    """Action removeSecurityGroup: a server in no group gets nothing that is new."""
     name = _asked("removeSecurityGroup", server, argument)
 
     def wanted(row: Mapping[str, Any]) -> dict[str, str | None]:
-        if name != netview.group_of(row):
-            raise NotFound(f"Security group {name} is not associated with the instance {row['id']}")
-        if name == DEFAULT_GROUP:
-            raise BadRequest(f"Security group {DEFAULT_GROUP} holds where no other does: it cannot be removed.")
-        return {_FACT: None}
+        now = netview.groups_of(row)
+        if name in now:
+            return {_FACT: netview.NO_GROUP}
+        if name == DEFAULT_GROUP and now:  # another took its place
+            return {}
+        raise NotFound(f"Security group {name} is not associated with the instance {row['id']}")
 
     return _change("removeSecurityGroup", server, wanted)
 
@@ -91,10 +92,9 @@ def show_compute(group_id: str) -> Response:
 
 def list_of(server: Mapping[str, Any]) -> Response:
     """GET /servers/ID/os-security-groups."""
-    found = groupview.group(
-        server["project_id"], netview.group_of(server), context.services().settings.firewall.default
-    )
-    return jsonify({"security_groups": [groupview.compute_group(found)]})
+    project, default = server["project_id"], context.services().settings.firewall.default
+    found = [groupview.group(project, name, default) for name in netview.groups_of(server)]
+    return jsonify({"security_groups": [groupview.compute_group(group) for group in found]})
 
 
 def refuse() -> Response:

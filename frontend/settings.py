@@ -177,14 +177,19 @@ class Quota:
 class Firewall:
     """[firewall]: the nodes' firewall profiles (docs/firewall.md) as tenants may choose them: as security groups."""
 
-    profiles: tuple[str, ...] = ("unprotected", "limited", "protected")
+    profiles: tuple[str, ...] = ("unprotected", "limited")
+    """Besides `protected`, which is what a server in no group has."""
     default: str = "unprotected"
     """The nodes' `default_profile`: what group `default` means where a network has no profile of its own."""
 
     def __post_init__(self) -> None:
         for name in (*self.profiles, self.default):
             if not _PROFILE.fullmatch(name) or name == "default":
-                raise ConfigError(f"[firewall] {name!r} is no name of a profile: 1 to 24 of a-z, 0-9 and -, not 'default'")
+                raise ConfigError(
+                    f"[firewall] {name!r} is no name of a profile: 1 to 24 of a-z, 0-9 and -, not 'default'"
+                )
+        if "protected" in self.profiles:
+            raise ConfigError("[firewall] profiles: 'protected' is what a server in no group has, and no group itself")
 
 
 @dataclass(frozen=True, slots=True)

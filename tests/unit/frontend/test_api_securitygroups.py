@@ -16,7 +16,7 @@ from tests.unit.frontend.conftest import COMPUTE, FOREIGN, MINE, Api, FakeRapi, 
 
 NETWORK = "/network/v2.0"
 SHIPPED = Path(__file__).parents[3] / "kvm_ifup/profiles"
-NAMES = ["default", "unprotected", "limited", "protected"]
+NAMES = ["default", "unprotected", "limited"]
 
 
 def groups(api: Api) -> dict[str, Any]:
@@ -55,7 +55,6 @@ def test_the_profiles_are_groups(api: Api, nobody: Api) -> None:
     found = groups(api)
     assert list(found) == NAMES
     assert ingress(found["default"]) == ingress(found["unprotected"])
-    assert ingress(found["protected"]) == []
     rules = api.get(f"{NETWORK}/security-group-rules").json["security_group_rules"]  # type: ignore[index]
     assert rules == [rule for group in found.values() for rule in group["security_group_rules"]]
     assert len({rule["id"] for rule in rules}) == len(rules)
@@ -112,7 +111,7 @@ def shipped(name: str) -> set[tuple[Any, ...]]:
 @pytest.mark.parametrize("name", sorted(path.stem for path in SHIPPED.glob("*.conf")))
 def test_the_rules_are_those_of_the_shipped_profiles(name: str) -> None:
     assert set(ingress(groupview.group(MINE, name, "unprotected"))) == shipped(name)
-    assert name in Firewall().profiles
+    assert name in (*Firewall().profiles, netview.NO_GROUP)
 
 
 def test_an_administrators_own_profile(front: Front, rapi: FakeRapi) -> None:
@@ -139,7 +138,22 @@ def test_a_server_gets_a_profile_and_loses_it(api: Api, said: str) -> None:
     assert of(api, row) == ["limited"]
     api.rapi.tags[row["instance"]].append("ganeti-ext:firewall:limited")
     act(api, row, "remove", {"name": said})
-    assert (api.rapi.calls[-1][0], api.rapi.calls[-1][3]["tag"]) == ("DELETE", ["ganeti-ext:firewall:limited"])
+    assert [(call[0], call[3]["tag"]) for call in api.rapi.calls[1:]] == [
+        ("PUT", ["ganeti-ext:firewall:protected"]),
+        ("DELETE", ["ganeti-ext:firewall:limited"]),
+    ]
+    assert of(api, row) == []
+
+
+def test_the_default_group_goes_and_comes(api: Api) -> None:
+    row = server(api)
+    act(api, row, "remove", {"name": "default"})
+    assert api.rapi.calls[-1][3]["tag"] == ["ganeti-ext:firewall:protected"]
+    assert of(api, row) == []
+    act(api, row, "remove", {"name": "default"}, 404)
+    api.rapi.tags[row["instance"]].append("ganeti-ext:firewall:protected")
+    act(api, row, "add", {"name": "default"})
+    assert (api.rapi.calls[-1][0], api.rapi.calls[-1][3]["tag"]) == ("DELETE", ["ganeti-ext:firewall:protected"])
     assert of(api, row) == ["default"]
 
 
@@ -149,10 +163,11 @@ def test_a_server_gets_a_profile_and_loses_it(api: Api, said: str) -> None:
         ("limited", "add", {"name": "limited"}, 202),
         ("limited", "add", {"name": "default"}, 202),
         (None, "add", {"name": "default"}, 202),
-        ("limited", "add", {"name": "protected"}, 409),
-        ("limited", "remove", {"name": "protected"}, 404),
-        ("limited", "remove", {"name": "default"}, 404),
-        (None, "remove", {"name": "default"}, 400),
+        ("limited", "add", {"name": "unprotected"}, 409),
+        ("limited", "remove", {"name": "unprotected"}, 404),
+        ("limited", "remove", {"name": "default"}, 202),
+        ("protected", "remove", {"name": "limited"}, 404),
+        (None, "add", {"name": "protected"}, 404),
         (None, "add", {"name": "web"}, 404),
         (None, "add", {"name": netview.group_id(FOREIGN, "limited")}, 404),
         (None, "add", {}, 400),
@@ -164,7 +179,7 @@ def test_what_changes_nothing(api: Api, now: str | None, verb: str, argument: An
     row = server(api, now)
     act(api, row, verb, argument, status)
     assert api.rapi.calls == []
-    assert of(api, row) == [now or "default"]
+    assert of(api, row) == ([] if now == "protected" else [now or "default"])
 
 
 def test_another_projects_server_gets_none(api: Api) -> None:
@@ -183,7 +198,8 @@ def test_what_a_new_servers_groups_mean(front: Front, api: Api) -> None:
         ):
             assert securitygroups.chosen(wanted, MINE) == profile
         for refused, word in (
-            (["limited", "protected"], "choose one"),
+            (["limited", "unprotected"], "choose one"),
+            (["protected"], "not found"),
             (["web"], "web"),
             ([netview.group_id(FOREIGN, "limited")], "not found"),
         ):

@@ -40,6 +40,9 @@ def test_shipped_file_says_the_defaults(tmp_path: Path) -> None:
         ("broker", settings.Broker),
         ("images", settings.Images),
         ("reconcile", settings.Reconcile),
+        ("identity", settings.Identity),
+        ("federation", settings.Federation),
+        ("keystone", settings.Keystone),
         ("quota", settings.Quota),
         ("firewall", settings.Firewall),
     ],
@@ -60,8 +63,15 @@ def test_shipped_file_names_every_key(section: str, kind: type) -> None:
         ("[quota]\nkeypairs = -1", "keypairs"),
         ("[firewall]\nprofiles = limited, Web Server", "'Web'"),
         ("[firewall]\nprofiles = default", "'default'"),
+        ("[firewall]\nprofiles = limited, protected", "'protected'"),
         ("[front]\nthread = 1", "'thread'"),
         ("[frontend]\nthreads = 1", "frontend"),
+        ("[identity]\nsource = ldap", "ldap"),
+        ("[identity]\nattempts = -1", "attempts"),
+        ("[identity]\nattempt_minutes = 0", "attempt_minutes"),
+        ("[federation]\nseparator = ;;", "separator"),
+        ("[federation]\nvalid_days = -1", "valid_days"),
+        ("[federation]\norigins = javascript:x", "origins"),
     ],
 )
 def test_bad_value_is_named(tmp_path: Path, text: str, named: str) -> None:
@@ -82,7 +92,11 @@ def test_remote_api_must_be_named() -> None:
 
 def test_secrets_are_not_in_what_is_printed() -> None:
     shown = repr(
-        settings.Settings(rapi=settings.RapiAccess(password="pa55"), broker=settings.Broker("amqp://u:pa55@h/"))
+        settings.Settings(
+            rapi=settings.RapiAccess(password="pa55"),
+            broker=settings.Broker("amqp://u:pa55@h/"),
+            keystone=settings.Keystone(password="pa55"),
+        )
     )
     assert "pa55" not in shown
 
