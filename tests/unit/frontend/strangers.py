@@ -1,0 +1,258 @@
+"""What belongs to another project, and how every route is asked for it: a route without its line here fails its test.
+
+Each name of a part of a URL stands for one thing of project `foreign`, and for one that never was. Bodies are made of
+the same names, so that a stranger also names what he is not to know in what he sends.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sqlalchemy import Engine, insert
+
+from frontend import db
+from frontend.groupview import group
+from frontend.netview import default_group_id
+from frontend.routes import COMPUTE, NETWORK
+from frontend.serveract import ACTIONS
+from tests.unit.frontend.conftest import BOB, FOREIGN, IMAGE, MINE, NET, SECRET_IMAGE, SMALL, Api
+
+Ids = Mapping[str, str]
+
+SERVER = "0ddddddd-0000-4000-8000-000000000001"
+NIC = "0eeeeeee-0000-4000-8000-000000000001"
+FLAVOR = "f-foreign"
+GROUP = "0fffffff-0000-4000-8000-000000000001"
+CREDENTIAL = "ca" * 16
+REQUEST = "req-0aaaaaaa-1111-4000-8000-000000000001"
+OWN = "0ddddddd-1111-4000-8000-000000000001"
+NEVER = "0abcdef0-9999-4999-8999-999999999999"
+
+# What a part of a URL names: what is another project's, and what never was. None: it is everybody's.
+FOREIGN_IDS: Mapping[str, str | None] = {
+    "server_id": SERVER,
+    "image_id": SECRET_IMAGE,
+    "flavor_id": FLAVOR,
+    "network_id": None,
+    "subnet_id": None,
+    "domain_id": None,
+    "alias": None,
+    "port_id": NIC,
+    "group_id": default_group_id(FOREIGN),
+    "project_id": FOREIGN,
+    "user_id": BOB,
+    "server_group_id": GROUP,
+    "credential_id": CREDENTIAL,
+    "keypair_name": "hush-key",
+    "rule_id": group(FOREIGN, "default", "unprotected")["security_group_rules"][0]["id"],
+    "request_id": REQUEST,
+    "spec": "hush-spec",
+    "key": "hush-meta",
+    "tag": "hush-tag",
+    "hypervisor_id": "hush-host",
+    "pattern": "hush-host",
+    "network_name": None,
+    "role_id": None,
+    "provider": None,
+    "protocol": None,
+}
+COMMON = {
+    "network_id": NET,
+    "subnet_id": f"{NET}-4",
+    "domain_id": "default",
+    "alias": "quotas",
+    "network_name": "net1",
+    "role_id": "member",
+    "provider": "idp",
+    "protocol": "saml2",
+}
+
+# They stand in what is the other project's, and must come to nobody else: also what was never sent.
+SECRETS = (
+    *("hush-name", "hush-key", "hush-tag", "hush-meta", "hush-value", "hush-fault", "hush-host", "hush-group"),
+    *("hush-flavor", "hush-spec", "hush-image", "hush-credential", "hush-description", "hush-user", "10.66.66.66"),
+    *("aa:00:66:66:66:66", "fd66::66", "hush-action", "AAAAhush"),
+    *(SERVER, NIC, SECRET_IMAGE, FLAVOR, GROUP, CREDENTIAL, REQUEST, FOREIGN, BOB, default_group_id(FOREIGN)),
+    *("bob", "gx-0ddddddd"),
+)
+
+Body = Callable[[Ids], Any]
+
+
+def _create(**more: Any) -> dict[str, Any]:
+    return {"server": {"name": "web", "flavorRef": SMALL, "imageRef": IMAGE, **more}}
+
+
+# What is sent; a call without a body has none here. Each is refused to a stranger, or changes nothing of another's.
+BODIES: Mapping[str, tuple[Body, ...]] = {
+    "POST /identity/v3/auth/tokens": (
+        lambda ids: _password({"id": ids["user_id"], "password": "x"}),
+        lambda ids: _password({"name": "bob" if ids["user_id"] == BOB else "nobody", "password": "x"}, domain=True),
+    ),
+    f"POST {COMPUTE}/servers": (
+        lambda ids: _create(imageRef=ids["image_id"]),
+        lambda ids: _create(flavorRef=ids["flavor_id"]),
+        lambda ids: _create(networks=[{"port": ids["port_id"]}]),
+        lambda ids: _create(networks=[{"uuid": ids["server_id"]}]),
+        lambda ids: _create(security_groups=[{"name": ids["group_id"]}]),
+        lambda ids: _create(key_name=ids["keypair_name"]),
+        lambda ids: {**_create(), "os:scheduler_hints": {"group": ids["server_group_id"]}},
+        lambda ids: {**_create(), "os:scheduler_hints": {"different_host": [ids["server_id"]]}},
+    ),
+    f"POST {COMPUTE}/servers/<server_id>/action": tuple(
+        (lambda _, name=name: {name: {}}) for name in (*ACTIONS, "nonsense")
+    ),
+    f"POST {COMPUTE}/servers/<server_id>/remote-consoles": (
+        lambda _: {"remote_console": {"protocol": "vnc", "type": "novnc"}},
+    ),
+    "POST /identity/v3/users/<user_id>/application_credentials": (
+        lambda _: {"application_credential": {"name": "hush-credential"}},
+    ),
+    f"POST {COMPUTE}/flavors": (lambda ids: _flavor("x", ids["flavor_id"]), lambda _: _flavor("hush-flavor", "x")),
+    f"POST {COMPUTE}/flavors/<flavor_id>/action": (
+        lambda ids: {"addTenantAccess": {"tenant": ids["project_id"]}},
+        lambda ids: {"removeTenantAccess": {"tenant": ids["project_id"]}},
+    ),
+    f"POST {COMPUTE}/flavors/<flavor_id>/os-extra_specs": (lambda ids: {"extra_specs": {ids["spec"]: "x"}},),
+    f"PUT {COMPUTE}/flavors/<flavor_id>/os-extra_specs/<spec>": (lambda ids: {ids["spec"]: "x"},),
+    f"POST {COMPUTE}/os-keypairs": (
+        lambda ids: {"keypair": {"name": ids["keypair_name"], "public_key": "no key"}},
+        lambda ids: {"keypair": {"name": "own", "user_id": ids["user_id"], "public_key": "no key"}},
+    ),
+    f"PUT {COMPUTE}/os-quota-sets/<project_id>": (lambda _: {"quota_set": {"instances": 99}},),
+    f"POST {COMPUTE}/os-server-groups": (
+        lambda ids: {"server_group": {"name": "hush-group", "policies": [ids["server_group_id"]]}},
+    ),
+    **{
+        f"POST {url}": (lambda ids: {"security_group": {"name": ids["group_id"]}},)
+        for url in (
+            f"{COMPUTE}/os-security-groups",
+            f"{NETWORK}/security-groups",
+        )
+    },
+    **{
+        f"PUT {url}/<group_id>": (lambda _: {"security_group": {"name": "x"}},)
+        for url in (
+            f"{COMPUTE}/os-security-groups",
+            f"{NETWORK}/security-groups",
+        )
+    },
+    f"POST {COMPUTE}/os-security-group-rules": (
+        lambda ids: {"security_group_rule": {"parent_group_id": ids["group_id"]}},
+    ),
+    "POST /identity/v3/OS-FEDERATION/identity_providers/<provider>/protocols/<protocol>/auth": (lambda _: {},),
+    "POST /identity/v3/auth/OS-FEDERATION/credential": (lambda _: {},),
+    f"POST {COMPUTE}/servers/<server_id>/metadata": (lambda ids: {"metadata": {ids["key"]: "x"}},),
+    f"PUT {COMPUTE}/servers/<server_id>/metadata": (lambda ids: {"metadata": {ids["key"]: "x"}},),
+    f"PUT {COMPUTE}/servers/<server_id>/metadata/<key>": (lambda ids: {"meta": {ids["key"]: "x"}},),
+    f"PUT {COMPUTE}/servers/<server_id>/tags": (lambda _: {"tags": ["x"]},),
+    f"PUT {COMPUTE}/servers/<server_id>/tags/<tag>": (lambda _: {},),
+    f"PUT {COMPUTE}/servers/<server_id>": (lambda _: {"server": {"name": "x"}},),
+    f"POST {NETWORK}/security-group-rules": (
+        lambda ids: {"security_group_rule": {"security_group_id": ids["group_id"]}},
+    ),
+}
+
+# On a server of the stranger's own: what it is told to become may be another's no more.
+OWN_ACTIONS: tuple[Body, ...] = (
+    lambda ids: {"resize": {"flavorRef": ids["flavor_id"]}},
+    lambda ids: {"rebuild": {"imageRef": ids["image_id"]}},
+    lambda ids: {"rescue": {"rescue_image_ref": ids["image_id"]}},
+    lambda ids: {"addSecurityGroup": {"name": ids["group_id"]}},
+    lambda ids: {"removeSecurityGroup": {"name": ids["group_id"]}},
+)
+
+
+def _flavor(name: str, ident: str) -> dict[str, Any]:
+    return {"flavor": {"name": name, "id": ident, "vcpus": 1, "ram": 512, "disk": 5}}
+
+
+def _password(user: dict[str, Any], *, domain: bool = False) -> dict[str, Any]:
+    named = {**user, "domain": {"id": "default"}} if domain else user
+    return {"auth": {"identity": {"methods": ["password"], "password": {"user": named}}}}
+
+
+# Of lists: keys of the query, with what of the other project's they are given and what never was.
+FILTERS: tuple[tuple[str, str, str], ...] = (
+    *((key, SERVER, NEVER) for key in ("id", "uuid", "marker", "device_id", "instance_uuid")),
+    *((key, FOREIGN, NEVER) for key in ("project_id", "tenant_id", "owner", "owner_id", "all_tenants")),
+    *((key, BOB, NEVER) for key in ("user_id", "user")),
+    *((key, "hush-name", "hu-never") for key in ("name", "display_name", "hostname")),
+    *((key, "10.66.66.66", "10.66.66.67") for key in ("ip", "fixed_ips", "ip_address", "access_ip_v4")),
+    *((key, "hush-tag", "hu-never") for key in ("tag", "tags", "tags-any")),
+    *((key, SECRET_IMAGE, NEVER) for key in ("image", "id", "marker")),
+    *((key, FLAVOR, NEVER) for key in ("flavor", "id", "marker")),
+    *((key, GROUP, NEVER) for key in ("id", "marker", "security_group_id")),
+    ("id", f"in:{SECRET_IMAGE},{SERVER}", f"in:{NEVER}"),
+    ("name", "hush-image", "hu-never"),
+    ("name", "foreign", "hu-never"),
+    ("name", "hush-key", "hu-never"),
+    ("marker", "hush-key", "hu-never"),
+    ("mac_address", "aa:00:66:66:66:66", "aa:00:66:66:66:67"),
+    ("host", "hush-host", "hu-never"),
+    ("key_name", "hush-key", "hu-never"),
+    ("changes-since", "2001-01-01T00:00:00Z", "2001-01-01T00:00:01Z"),
+    ("ip", "^1", "^no"),
+    ("name", ".*", "^$"),
+)
+
+
+def ids(kind: str) -> dict[str, str]:
+    """What parts of URLs and bodies name: `foreign`, or `never`."""
+    found = {name: COMMON[name] for name, value in FOREIGN_IDS.items() if value is None}
+    theirs = {name: value for name, value in FOREIGN_IDS.items() if value is not None}
+    if kind == "foreign":
+        return {**found, **theirs}
+    return {**found, **dict.fromkeys(theirs, NEVER)}
+
+
+def furnish(api: Api) -> None:
+    """Put what is another project's in, and an administrator of project `mine`."""
+    _add_server(api)
+    with api.engine.begin() as connection:
+        hashed = connection.execute(db.user.select().where(db.user.c.name == "alice")).mappings().one()["password_hash"]
+        admin = {"id": "a-ada", "name": "ada", "password_hash": hashed, "enabled": True}
+        connection.execute(insert(db.user).values(admin))
+        connection.execute(insert(db.membership).values(user_id="a-ada", project_id=MINE, role="admin"))
+        connection.execute(db.image.update().where(db.image.c.id == SECRET_IMAGE).values(
+            name="hush-image", tags=["hush-tag"], properties={"hush-spec": "hush-value"}
+        ))  # fmt: skip
+    _add_to_compute(api.engine)
+
+
+def furnish_own(api: Api) -> None:
+    """A server of project `mine`."""
+    api.server(id=OWN, name="own")
+
+
+def _add_server(api: Api) -> None:
+    nic = {"network": "net1", "ip": "10.66.66.66", "ip6": "fd66::66", "mac": "aa:00:66:66:66:66", "uuid": NIC}
+    facts = {"key": "hush-key", "description": "hush-description", "label": "hush-tag", "group": GROUP}
+    about = {"name": "hush-name", "nics": [nic], "facts": facts, "metadata": {"hush-meta": "hush-value"}}
+    whose = {"project_id": FOREIGN, "user_id": BOB, "host": "hush-host"}
+    api.server(id=SERVER, **about, **whose, image_id=SECRET_IMAGE, flavor_id=FLAVOR)
+    broken = SERVER[:-1] + "2"
+    api.server(id=broken, **{**about, "nics": []}, **whose, status="ERROR", fault="hush-fault")
+    api.server(id=SERVER[:-1] + "3", **{**about, "nics": []}, **whose, deleted=time.time())
+
+
+def _add_to_compute(engine: Engine) -> None:
+    now = time.time()
+    with engine.begin() as connection:
+        for table, values in (
+            (db.flavor, {"id": FLAVOR, "name": "hush-flavor", "vcpus": 1, "ram": 512, "disk": 5, "public": False,
+                         "extra_specs": {"hush-spec": "hush-value"}, "description": "hush-description"}),
+            (db.flavor_access, {"flavor_id": FLAVOR, "project_id": FOREIGN}),
+            (db.keypair, {"user_id": BOB, "name": "hush-key", "type": "ssh", "public_key": "ssh-ed25519 AAAAhush",
+                          "fingerprint": "hush-finger", "created": now}),
+            (db.server_group, {"id": GROUP, "project_id": FOREIGN, "user_id": BOB, "name": "hush-group",
+                               "policy": "anti-affinity", "created": now}),
+            (db.application_credential, {"id": CREDENTIAL, "user_id": BOB, "project_id": FOREIGN,
+                                         "name": "hush-credential", "secret_hash": "x", "roles": ["member"],
+                                         "unrestricted": False, "created": now, "description": "hush-description"}),
+            (db.request, {"id": REQUEST, "server_id": SERVER, "action": "hush-action", "user_id": BOB,
+                          "project_id": FOREIGN, "began": now, "jobs": [50], "message": None}),
+        ):  # fmt: skip
+            connection.execute(insert(table).values(values))
