@@ -1,14 +1,15 @@
-"""Image v2, to read: public images and the project's own."""
+"""Image v2: public images and the project's own. What tenants make are images of servers (createimage.py)."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Response, jsonify, request
-from sqlalchemy import ColumnElement, Connection, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, or_, select
 
-from frontend import context, db, paging, view
-from frontend.fault import BadRequest, NotFound
+from frontend import context, db, forgetimage, imageview, paging
+from frontend.fault import BadRequest, Forbidden, NotFound
 
 
 def find(connection: Connection, ident: str, project_id: str) -> dict[str, Any] | None:
@@ -16,12 +17,15 @@ def find(connection: Connection, ident: str, project_id: str) -> dict[str, Any] 
     return db.row(connection, select(db.image).where(db.image.c.id == ident, _visible(project_id)))
 
 
+def usable(connection: Connection, project_id: str) -> list[dict[str, Any]]:
+    """The images that the project may use, the newest first."""
+    query = select(db.image).where(_visible(project_id))
+    return db.rows(connection, query.order_by(db.image.c.created.desc(), db.image.c.id))
+
+
 def list_images() -> Response:
-    query = select(db.image).where(_visible(context.project_id()))
     with context.database() as connection:
-        shown = [
-            view.image(row) for row in db.rows(connection, query.order_by(db.image.c.created.desc(), db.image.c.id))
-        ]
+        shown = [imageview.shown(row) for row in usable(connection, context.project_id())]
     page, more = paging.cut([image for image in shown if _wanted(image)], paging.asked())
     answer: dict[str, Any] = {
         "images": page,
@@ -34,11 +38,37 @@ def list_images() -> Response:
 
 
 def show(image_id: str) -> Response:
+    return jsonify(imageview.shown(need(image_id)))
+
+
+def delete(image_id: str) -> tuple[str, int]:
+    """Also of one that is being saved. What is in the image store goes by ganeti-ext-manage alone."""
+    remove(need(image_id))
+    return "", 204
+
+
+def remove(image: Mapping[str, Any]) -> None:
+    """Forbidden for what is protected, and for what is another project's and only to be read."""
+    if image["owner_id"] != context.project_id():
+        raise Forbidden(f"You are not permitted to delete image {image['id']}: it is not your project's.")
+    if image["protected"] or not image["origin"]:
+        raise Forbidden(f"Image {image['id']} is protected and cannot be deleted.")
+    forgetimage.remove(image)
+
+
+def list_tasks(image_id: str) -> Response:
+    """What imports it: nothing does."""
+    need(image_id)
+    return jsonify({"tasks": []})
+
+
+def need(image_id: str) -> dict[str, Any]:
+    """An image that the caller may use."""
     with context.database() as connection:
         row = find(connection, image_id, context.project_id())
     if row is None:
         raise NotFound(f"No image found with ID {image_id}")
-    return jsonify(view.image(row))
+    return row
 
 
 def image_schema() -> Response:
@@ -56,9 +86,13 @@ def images_schema() -> Response:
 
 
 def _visible(project_id: str) -> ColumnElement[bool]:
-    return or_(db.image.c.visibility == "public", db.image.c.owner_id == project_id)
+    column = db.image.c
+    mine = or_(column.visibility == "public", column.owner_id == project_id)
+    return and_(mine, column.status != forgetimage.DELETED)
 
 
+# Of the properties those that clients look for images of servers by.
+_PROPERTIES = ("image_type", "instance_uuid", "base_image_ref")
 _EXACT = ("name", "status", "visibility", "owner", "disk_format", "container_format", "os_hidden", "protected")
 
 
@@ -67,14 +101,17 @@ def _wanted(image: dict[str, Any]) -> bool:
     args = request.args
     if "id" in args and image["id"] not in args["id"].removeprefix("in:").split(","):
         return False
-    if args.get("tag") is not None or args.get("member_status") == "pending":
-        return False  # no image has tags or members
+    if args.get("member_status") == "pending" or not set(args.getlist("tag")) <= set(image["tags"]):
+        return False  # no image has members
     for key, least in (("size_min", True), ("size_max", False)):
         if key in args:
             bound = paging.number(key, digits=18)
-            if image["size"] < bound if least else image["size"] > bound:
+            size = image["size"] or 0
+            if size < bound if least else size > bound:
                 return False
-    return all(_same(key, image[key], args[key]) for key in _EXACT if key in args)
+    return all(_same(key, image[key], args[key]) for key in _EXACT if key in args) and all(
+        str(image.get(key, "")) == args[key] for key in _PROPERTIES if key in args
+    )
 
 
 def _same(key: str, value: object, wanted: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Engine, update
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from frontend import actions, blame, db, incoming, letters, mirror_network, mirror_server, state
+from frontend import actions, blame, db, incoming, letters, mirror_network, mirror_server, savedimage, state
 from frontend.rows import Rows
 from ganeti_ext import event
 
@@ -154,6 +154,8 @@ class Mirror:
             return False
         handler = self._handlers.get(message["type"])
         changed = handler(rows, message) if handler else False
+        if message["type"] == event.OP_STATUS:
+            changed = savedimage.apply(rows, message) or changed
         if message["type"] in actions.KINDS:
             changed = _keep_action(rows, message) or changed
         return changed

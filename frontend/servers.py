@@ -10,7 +10,7 @@ from typing import Any
 from flask import Response, jsonify
 from sqlalchemy import select, true, update
 
-from frontend import context, db, effect, lock, owed, payer, securitygroups, serverlist, translate, view
+from frontend import context, db, effect, lock, owed, payer, securitygroups, serverlist, serverview, translate
 from frontend.fault import NotFound
 from ganeti_ext.errors import ExtError, RapiError
 
@@ -18,19 +18,15 @@ log = logging.getLogger(__name__)
 
 
 def list_short() -> Response:
-    return serverlist.answer(view.server_short)
+    return serverlist.answer(serverview.short)
 
 
 def list_detail() -> Response:
-    return serverlist.answer(view.server)
+    return serverlist.answer(serverview.detail)
 
 
 def show(server_id: str) -> Response:
-    return jsonify({"server": view.server(need(server_id), context.base())})
-
-
-def show_addresses(server_id: str) -> Response:
-    return jsonify({"addresses": translate.addresses(need(server_id)["nics"])})
+    return jsonify({"server": serverview.detail(need(server_id), serverview.eye())})
 
 
 def list_security_groups(server_id: str) -> Response:
@@ -40,6 +36,17 @@ def list_security_groups(server_id: str) -> Response:
 def list_volume_attachments(server_id: str) -> Response:
     need(server_id)
     return jsonify({"volumeAttachments": []})
+
+
+def show_password(server_id: str) -> Response:
+    """What a guest has put into the metadata service for its user, which there is none of."""
+    need(server_id)
+    return jsonify({"password": ""})
+
+
+def clear_password(server_id: str) -> tuple[str, int]:
+    need(server_id)
+    return "", 204
 
 
 def delete(server_id: str) -> tuple[str, int]:

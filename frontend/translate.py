@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from frontend.fault import BadRequest
-from ganeti_ext import tags
+from ganeti_ext.rapi import Query
 
 MIB = 1 << 20
 GIB = 1 << 30
-OS = "ganeti-ext+default"  # the OS definition that leaves the cloned disk as it is
 
 
 class Call(NamedTuple):
@@ -20,7 +17,7 @@ class Call(NamedTuple):
     method: str
     path: str
     body: dict[str, Any] | None = None
-    query: Mapping[str, Any] | None = None
+    query: Query | None = None
 
 
 class Step(NamedTuple):
@@ -39,67 +36,8 @@ class Size(NamedTuple):
     """MiB."""
 
 
-class Wish(NamedTuple):
-    """One NIC: the network's UUID and its IPv4 subnet (None: it has none), and the address that was asked for."""
-
-    network: str
-    subnet: str | None
-    fixed_ip: str | None
-
-
 SPAWNING = "spawning"
 DELETING = "deleting"
-
-
-def size(vcpus: int, ram: int, disk: int, image_size: int) -> Size:
-    """A flavor (GiB of disk) as Ganeti is asked for it. A disk of 0 means one as large as the image (octets)."""
-    mib = disk * (GIB // MIB) or -(-image_size // MIB)
-    return Size(vcpus, ram, mib)
-
-
-def check_image(wanted: Size, image: Mapping[str, Any]) -> None:
-    """BadRequest when the image needs more than the flavor has. min_disk is GiB, min_ram MiB, size octets."""
-    if wanted.ram < image["min_ram"]:
-        raise BadRequest(
-            f"flavorRef: {wanted.ram} MiB of memory are too little for image {image['id']}, it needs {image['min_ram']}"
-        )
-    needed = max(image["min_disk"] * (GIB // MIB), -(-image["size"] // MIB))
-    if wanted.disk < needed:
-        raise BadRequest(
-            f"flavorRef: a disk of {wanted.disk} MiB is too small for image {image['id']}, it needs {needed} MiB"
-        )
-
-
-def create(
-    instance: str,
-    wanted: Size,
-    image_id: str,
-    nics: Sequence[Wish],
-    facts: Mapping[str, str],
-    provider: str,
-    metadata: Mapping[str, str] | None = None,
-) -> Call:
-    """POST /2/instances. The node is left to the cluster's default allocator.
-
-    Only the nodes that no other job holds are looked at, so that many creates go on at once; if none of them will
-    do, Ganeti waits for all (instance_create.py PrepareRetry).
-    """
-    body = {
-        "__version__": 1,
-        "mode": "create",
-        "instance_name": instance,
-        "os_type": OS,
-        "disk_template": "ext",
-        "disks": [{"size": wanted.disk, "name": f"{instance}-root", "provider": provider, "origin": image_id}],
-        "nics": [_nic(wish) for wish in nics],
-        "beparams": {"vcpus": wanted.vcpus, "minmem": wanted.ram, "maxmem": wanted.ram},
-        "tags": [*tags.encode(facts), *tags.encode_metadata(metadata or {})],
-        "ip_check": False,
-        "name_check": False,
-        "wait_for_sync": False,
-        "opportunistic_locking": True,
-    }
-    return Call("POST", "instances", body)
 
 
 def create_again(body: Mapping[str, Any]) -> Call:
@@ -128,22 +66,6 @@ def delete(instance: str, after: int | None = None) -> Call:
     if after is not None:
         body["depends"] = [[after, ["success", "error", "canceled"]]]
     return Call("DELETE", f"instances/{instance}", body)
-
-
-def _nic(wish: Wish) -> dict[str, str]:
-    if wish.fixed_ip is not None:
-        return {"network": wish.network, "ip": _within(wish)}
-    return {"network": wish.network, "ip": "pool"} if wish.subnet else {"network": wish.network}
-
-
-def _within(wish: Wish) -> str:
-    try:
-        address = ipaddress.IPv4Address(wish.fixed_ip or "")
-    except ValueError as err:
-        raise BadRequest(f"fixed_ip: {wish.fixed_ip!r} is no IPv4 address") from err
-    if wish.subnet is None or address not in ipaddress.IPv4Network(wish.subnet, strict=False):
-        raise BadRequest(f"fixed_ip: {address} is not in network {wish.network}")
-    return str(address)
 
 
 # Back: what a server's row means in OpenStack's words.

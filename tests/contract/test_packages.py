@@ -73,7 +73,11 @@ CONFFILES = {
             for way in ("down", "up")
         ),
     ],
-    "extstorage": ["/etc/ganeti-ext/cow.conf", "/etc/ganeti-ext/rbd.conf"],
+    "extstorage": [
+        "/etc/ganeti-ext/cow.conf",
+        "/etc/ganeti-ext/rbd.conf",
+        "/etc/ganeti/hooks/instance-modify-pre.d/50-ganeti-ext-image",
+    ],
     "eventd": [
         "/etc/ganeti-ext/dns.conf",
         "/etc/ganeti-ext/eventd.conf",
