@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, and_, select
@@ -13,6 +14,9 @@ from frontend.tokens import Token
 DOMAIN = {"id": "default", "name": "Default"}
 ROLES = ("member", "reader", "admin")
 ADMIN = "admin"
+
+QUOTA = {"max_servers": 10, "max_cores": 20, "max_ram": 51200}
+"""Of a project that nobody has set one for: Nova's own defaults."""
 
 NO_PASSWORD = "!"  # noqa: S105 (what stands in place of a hash, and is none)
 """password_hash of a user whom the web server alone logs in."""
@@ -36,6 +40,11 @@ def password_fits(found: dict[str, Any] | None, password: str, dummy_hash: str) 
     return fits and known and found is not None and bool(found["enabled"])
 
 
+def let_in(row: Mapping[Any, Any], oldest: float) -> bool:
+    """Whether a user may come in: see `standing`."""
+    return bool(row["enabled"]) and (row["seen"] is None or row["seen"] >= oldest)
+
+
 class Standing(NamedTuple):
     """What the database says of a token's user now."""
 
@@ -46,25 +55,29 @@ class Standing(NamedTuple):
     """In the token's project; of an application credential, no others than it was made with."""
 
 
-def standing(connection: Connection, token: Token) -> Standing | None:
-    """In one question, as it is asked with every request. None when the token is good no more."""
+def standing(connection: Connection, token: Token, oldest: float) -> Standing | None:
+    """In one question, as it is asked with every request. None when the token is good no more.
+
+    `oldest` is when a federation must have vouched for its user at least, in UTC seconds.
+    """
     user, member, gone, made = db.user, db.membership, db.revocation, db.application_credential
     joined = (
         user.outerjoin(member, and_(member.c.user_id == user.c.id, member.c.project_id == token.project_id))
         .outerjoin(gone, gone.c.audit_id == token.audit_id)
         .outerjoin(made, made.c.id == token.credential)
     )
-    columns = (user.c.name, user.c.enabled, user.c.password_hash, member.c.role, gone.c.audit_id)
+    columns = (user.c.name, user.c.enabled, user.c.password_hash, user.c.seen, member.c.role, gone.c.audit_id)
     query = select(*columns, made.c.secret_hash, made.c.roles).select_from(joined).where(user.c.id == token.user_id)
-    found = connection.execute(query).all()
-    if not found or not found[0].enabled or found[0].audit_id is not None:
+    found = db.rows(connection, query)
+    if not found or found[0]["audit_id"] is not None or not let_in(found[0], oldest):
         return None
-    roles = frozenset(row.role for row in found if row.role is not None)
+    first = found[0]
+    roles = frozenset(row["role"] for row in found if row["role"] is not None)
     if token.credential is None:
-        return Standing(found[0].name, found[0].password_hash, roles)
-    if found[0].secret_hash is None:
+        return Standing(first["name"], first["password_hash"], roles)
+    if first["secret_hash"] is None:
         return None
-    return Standing(found[0].name, found[0].secret_hash, roles & frozenset(found[0].roles))
+    return Standing(first["name"], first["secret_hash"], roles & frozenset(first["roles"]))
 
 
 def roles(connection: Connection, user_id: str, project_id: str) -> frozenset[str]:

@@ -9,7 +9,7 @@ import uuid
 from flask import Flask, Response, g, request
 from werkzeug.security import generate_password_hash
 
-from frontend import context, db, identity, measure, microversion, pressure, tokens
+from frontend import context, db, identity, identity_source, measure, microversion, pressure, tokens
 from frontend.fault import BadRequest, Forbidden, Unauthorized, render
 from frontend.remote import RemoteApi
 from frontend.routes import ACCESS, ADMIN, COMPUTE, MEMBER, OPEN, ROUTES, USER, WRITERS
@@ -36,13 +36,15 @@ def create_app(settings: Settings, rapi: RemoteApi, tally: Tally | None = None) 
         dummy_hash=_dummy_hash(),
     )
     for method, url, view, _ in ROUTES:
-        app.add_url_rule(url, f"{method} {url}", view, methods=[method], provide_automatic_options=False)
+        if identity_source.served(settings, url):
+            app.add_url_rule(url, f"{method} {url}", view, methods=[method], provide_automatic_options=False)
     if tally is not None:
         app.before_request(measure.begin)
         app.after_request(functools.partial(measure.end, tally))
     app.before_request(_before)
     app.after_request(_after)
     app.register_error_handler(Exception, render)
+    identity_source.install(app, settings, lambda endpoint: ACCESS[endpoint] == OPEN)
     return app
 
 

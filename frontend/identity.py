@@ -8,7 +8,7 @@ from flask import Response, jsonify, request
 from sqlalchemy import Connection, delete, insert
 from sqlalchemy.exc import IntegrityError
 
-from frontend import accounts, context, db, discovery, identity_login, identity_view, schema
+from frontend import accounts, context, db, discovery, identity_login, identity_view, keystone, schema
 from frontend.fault import BadRequest, NotFound, Unauthorized
 from frontend.tokens import Proof
 
@@ -17,11 +17,13 @@ METHODS = ("password", "token", "application_credential")
 
 def authenticate(text: str | None) -> context.Caller:
     """Whose token it is; Unauthorized unless the user and his role in its project are still there."""
+    if context.services().settings.identity.source == "keystone":
+        return keystone.caller(request.environ)
     if not text:
         raise Unauthorized
     token = context.services().signer.read(text)
     with context.database() as connection:
-        found = accounts.standing(connection, token)
+        found = accounts.standing(connection, token, identity_login.oldest())
     if found is None or context.services().signer.mark(found.held) != token.mark:
         raise Unauthorized
     if token.project_id and not found.roles:

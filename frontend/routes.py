@@ -10,6 +10,7 @@ from frontend import (
     console,
     discovery,
     flavoradmin,
+    federation,
     flavors,
     health,
     hypervisors,
@@ -49,6 +50,8 @@ ROUTES: tuple[tuple[str, str, Callable[..., Any], str], ...] = (
     ("GET", IDENTITY, discovery.identity_version, OPEN),
     ("GET", "/compute", discovery.compute_versions, OPEN),
     ("GET", "/compute/v2", discovery.compute_2_0, OPEN),
+FEDERATION = f"{IDENTITY}/auth/OS-FEDERATION"
+PROVIDER = "identity_providers/<provider>/protocols/<protocol>"
     ("GET", COMPUTE, discovery.compute_2_1, OPEN),
     ("GET", "/image", discovery.image_versions, OPEN),
     ("GET", "/network", discovery.network_versions, OPEN),
@@ -65,6 +68,12 @@ ROUTES: tuple[tuple[str, str, Callable[..., Any], str], ...] = (
     ("GET", f"{IDENTITY}/users/<user_id>/projects", identity_read.list_user_projects, USER),
     ("GET", f"{IDENTITY}/users/<user_id>/application_credentials", appcred.list_credentials, USER),
     ("POST", f"{IDENTITY}/users/<user_id>/application_credentials", appcred.create, READER),
+    ("GET", f"{FEDERATION}/credential", federation.show_form, OPEN),  # whom the web server lets through
+    ("POST", f"{FEDERATION}/credential", federation.submit_form, OPEN),
+    ("GET", f"{FEDERATION}/websso/<protocol>", federation.sign_on, OPEN),
+    ("GET", f"{FEDERATION}/{PROVIDER}/websso", federation.sign_on, OPEN),
+    ("GET", f"{IDENTITY}/OS-FEDERATION/{PROVIDER}/auth", federation.issue_token, OPEN),
+    ("POST", f"{IDENTITY}/OS-FEDERATION/{PROVIDER}/auth", federation.issue_token, OPEN),
     ("GET", f"{IDENTITY}/users/<user_id>/application_credentials/<credential_id>", appcred.show, USER),
     ("DELETE", f"{IDENTITY}/users/<user_id>/application_credentials/<credential_id>", appcred.delete, USER),
     ("GET", f"{IDENTITY}/roles", identity_read.list_roles, USER),

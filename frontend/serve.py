@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from sqlalchemy.exc import ArgumentError, OperationalError
 
-from frontend import db, measure, remote, routes, settings, tokens
+from frontend import db, identity_source, measure, remote, routes, settings, tokens
 from ganeti_ext.errors import ConfigError
 
 CONF = "GANETI_EXT_FRONTEND_CONF"
@@ -24,6 +24,7 @@ def _prepare() -> settings.Settings:
         read = settings.read(path)
         remote.of(read)
         tokens.load_secret(read.front.secret_file)
+        identity_source.check(read)
         db.connect(read.front.database).dispose()
     except ConfigError as err:
         _end(f"{path}: {err}", err.exit_code)

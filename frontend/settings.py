@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from frontend.settings_identity import Federation, Identity, Keystone
 from ganeti_ext import config, consolewire
 from ganeti_ext.errors import ConfigError
 
@@ -134,27 +135,6 @@ class Health:
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
-    """[identity]: users, and what guessing their passwords leads to."""
-
-    attempts: int = 10
-    """Wrong passwords in a row of a user, or secrets of an application credential, that lock it; 0: never."""
-    address_attempts: int = 100
-    """Wrong passwords from one address (of IPv6: from one /64) that lock it; 0: never."""
-    attempt_minutes: float = 15
-    """For how long wrong passwords count, and how long a lock holds."""
-    proxies: tuple[str, ...] = ("127.0.0.1", "::1")
-    """Addresses of web servers in front, which say in X-Forwarded-For whom a request is from."""
-
-    def __post_init__(self) -> None:
-        for name in ("attempts", "address_attempts"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"[identity] {name}: {getattr(self, name)!r} is below 0")
-        if self.attempt_minutes <= 0:
-            raise ConfigError(f"[identity] attempt_minutes: {self.attempt_minutes!r} is not above 0")
-
-
-@dataclass(frozen=True, slots=True)
 class Quota:
     """[quota]: what everybody may have. Servers, cores and memory are set for each project."""
 
@@ -238,6 +218,8 @@ class Settings:
     quota: Quota = field(default_factory=Quota)
     firewall: Firewall = field(default_factory=Firewall)
     identity: Identity = field(default_factory=Identity)
+    federation: Federation = field(default_factory=Federation)
+    keystone: Keystone = field(default_factory=Keystone)
     console: Console = field(default_factory=Console)
 
 
@@ -253,6 +235,8 @@ def read(path: str = PATH) -> Settings:
         "quota": Quota,
         "firewall": Firewall,
         "identity": Identity,
+        "federation": Federation,
+        "keystone": Keystone,
         "console": Console,
     }
     return Settings(**config.load_all(path, kinds))

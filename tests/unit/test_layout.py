@@ -22,7 +22,7 @@ LIBRARIES = {
     "eventd": {"amqp", "kombu", "pyinotify"},
     "frontend": {
         *("alembic", "cryptography", "flask", "gunicorn", "itsdangerous", "kombu", "psycopg2", "sqlalchemy"),
-        *("websockify", "werkzeug"),
+        *("keystonemiddleware", "websockify", "werkzeug"),
     },
 }
 # The one module of a part that knows a library: to change the library is to change one file.
@@ -30,6 +30,7 @@ SOLE_USERS = {
     "amqp": {"eventd/publish.py", "monitor/broker.py"},
     "cryptography": {"frontend/consolecert.py", "frontend/sshkey.py", "frontend/vault.py"},
     "iptc": {"kvm_ifup/xtables.py"},
+    "keystonemiddleware": {"frontend/keystone.py"},
     "kombu": {"eventd/publish.py", "frontend/amqp.py", "monitor/broker.py"},
     "netfilterqueue": {"nfdhcpd/nfqueue.py"},
     "prometheus_client": {"monitor/exporter.py"},
@@ -73,6 +74,7 @@ CORES = (
     "frontend/difference_address.py",
     "frontend/difference_network.py",
     "frontend/difference_server.py",
+    "frontend/federation_map.py",
     "frontend/kinds.py",
     "frontend/reading.py",
     "frontend/state.py",
