@@ -32,6 +32,7 @@ PLACES = (
     Place("nfdhcpd", "nfdhcpd", Daemon("nfdhcpd", "nfdhcpd")),
     Place("reaper", "kvm_ifup", Daemon("ganeti-ext-reaper")),
     Place("eventd", "eventd", Daemon("ganeti-ext-eventd")),
+    Place("consoled", "console", Daemon("ganeti-ext-consoled")),
     Place("consumer", "frontend", Daemon("ganeti-ext-consumer")),
     Place("api", "frontend", Daemon("ganeti-ext-api")),
 )

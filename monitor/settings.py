@@ -24,6 +24,7 @@ class Sockets:
     nfdhcpd: str = "/run/nfdhcpd/control"
     reaper: str = "/run/ganeti-ext/reaper/control"
     eventd: str = "/run/ganeti-ext/eventd/control"
+    consoled: str = "/run/ganeti-ext/consoled/control"
     consumer: str = "/run/ganeti-ext/consumer/control"
     api: str = "/run/ganeti-ext/api/counts"
     """A file that the API's processes map."""

@@ -59,12 +59,22 @@ def _reaper(record: Record, now: float) -> Iterator[str]:
     yield f"undone: {undone}; failures: {record['failures']}"
 
 
+def _consoled(record: Record, _: float) -> Iterator[str]:
+    yield f"{record['open']} screens are open; {record['logs']} guests have a serial log"
+    served = record["served"]
+    yield (
+        f"served: {served['screen']} screens, {served['log']} logs; not here: {record['absent']}; "
+        f"refused: {record['refused']}"
+    )
+
+
 def _ago(moment: float | None, now: float) -> str:
     return f"{span(max(0.0, now - moment))} ago" if moment else "never"
 
 
 _ABOUT: Mapping[str, Callable[[Record, float], Iterator[str]]] = {
     "eventd": _eventd,
+    "consoled": _consoled,
     "consumer": _consumer,
     "reaper": _reaper,
 }

@@ -41,7 +41,7 @@ class Site:
         with socket.socket() as sock:
             sock.bind(("127.0.0.1", 0))
             self.port = sock.getsockname()[1]
-        sockets = "nfdhcpd =\nreaper =\n"
+        sockets = "nfdhcpd =\nreaper =\nconsoled =\n"
         for name in ("eventd", "consumer", "api"):
             sockets += f"{name} = {folder}/{'control' if name == 'consumer' else name}\n"
         (folder / "exporter.conf").write_text(f"[exporter]\nlisten = 127.0.0.1:{self.port}\n[sockets]\n{sockets}")

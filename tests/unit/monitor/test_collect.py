@@ -24,7 +24,7 @@ parser = pytest.importorskip("prometheus_client.parser")
 
 
 def sockets(folder: Path, **given: str) -> Sockets:
-    empty = dict.fromkeys(("nfdhcpd", "reaper", "eventd", "consumer", "api"), "")
+    empty = dict.fromkeys(("nfdhcpd", "reaper", "eventd", "consoled", "consumer", "api"), "")
     return Sockets(**{**empty, **{name: str(folder / name) for name in given}})
 
 
@@ -45,7 +45,9 @@ def test_what_is_installed_and_has_a_place_is_asked(tmp_path: Path) -> None:
         (tmp_path / part).mkdir()
     found = daemon.here(Sockets(reaper=""), str(tmp_path))
     assert [(place.name, place.path) for place in found] == [("nfdhcpd", "/run/nfdhcpd/control")]
-    assert [place.name for place in daemon.here(Sockets())] == ["nfdhcpd", "reaper", "eventd", "consumer", "api"]
+    assert [place.name for place in daemon.here(Sockets())] == [
+        *("nfdhcpd", "reaper", "eventd", "consoled", "consumer", "api")
+    ]
 
 
 def test_daemons_that_answer_and_one_that_is_down(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -126,7 +126,7 @@ def test_a_daemon_that_goes_away(tmp_path: Path, eventd: Eventd) -> None:
 
 def test_status(tmp_path: Path, socket_: Turning, capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:
     config = tmp_path / "exporter.conf"
-    config.write_text(f"[sockets]\nnfdhcpd =\nreaper =\nconsumer =\napi =\neventd = {socket_.path}\n")
+    config.write_text(f"[sockets]\nnfdhcpd =\nreaper =\nconsoled =\nconsumer =\napi =\neventd = {socket_.path}\n")
     assert events.main(["status", "--config", str(config)]) == 0
     assert "n1 is the master: its jobs are told" in capsys.readouterr().out
     assert events.main(["status", "--json", "--config", str(config)]) == 0

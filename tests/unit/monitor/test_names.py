@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from console.tally import Tally as Watched
 from ganeti_ext import kernelqueue, metric, tally
 from ganeti_ext.kernelqueue import Queue
 from ganeti_ext.metric import Family
@@ -26,7 +27,8 @@ def of_api(folder: Path) -> Iterator[Family]:
     path = str(folder / "counts")
     counted = tally.Tally(path, tally.Shape(("GET /a",), ("200", "other"), (0.1,)), 1)
     counted.count("GET /a", "200", 0.0)
-    yield from daemon.metrics(daemon.PLACES[4]._replace(path=path))
+    (api,) = (place for place in daemon.PLACES if place.name == "api")
+    yield from daemon.metrics(api._replace(path=path))
 
 
 def of_consumer(folder: Path) -> Iterator[Family]:
@@ -62,7 +64,14 @@ def of_nfdhcpd() -> Iterator[Family]:
 
 @pytest.fixture
 def families(tmp_path: Path) -> list[Family]:
-    own = [*of_eventd(), *of_consumer(tmp_path), *of_api(tmp_path), *Reaped().metrics(), *of_nfdhcpd()]
+    own = [
+        *of_eventd(),
+        *of_consumer(tmp_path),
+        *of_api(tmp_path),
+        *Reaped().metrics(),
+        *Watched().metrics(),
+        *of_nfdhcpd(),
+    ]
     return metric.joined([*own, metric.gauge("ganeti_ext_up", "Up", 1)])
 
 
@@ -78,7 +87,7 @@ def test_names_are_as_prometheus_wants_them(families: list[Family]) -> None:
 
 def test_every_metric_is_explained(families: list[Family]) -> None:
     for family in families:
-        short = re.sub(r"^ganeti_ext_(eventd|consumer|api|reaper)_", "", family.name)
+        short = re.sub(r"^ganeti_ext_(eventd|consumer|api|reaper|consoled)_", "", family.name)
         assert f"`{short}`" in (NFDHCPD if family.name.startswith("nfdhcpd") else MONITORING), family.name
 
 
