@@ -57,6 +57,8 @@ def filled(api: Api, url: str) -> str:
         "keypair_name": "laptop",
         "server_group_id": GROUP,
         "spec": "hint",
+        "extension": "os-keypairs",
+        "key": "os_distro",
         "hypervisor_id": str(zlib.crc32(b"node1") & 0x7FFFFFFF),
         "pattern": "node",
         "rule_id": groupview.group(MINE, "default", "unprotected")["security_group_rules"][0]["id"],
