@@ -44,6 +44,8 @@ def submit(rapi: RemoteApi, steps: Sequence[Step], purpose: Purpose, before: int
 
 def _behind(step: Step, before: int | None, purpose: Purpose) -> Call:
     body = step.call.body
+    if step.alone:
+        return step.call
     if before is not None:
         body = {**(body or {}), "depends": [[before, _ENDS if step.anyway else _ENDS[:1]]]}
     return step.call._replace(body=body, query={**(step.call.query or {}), "reason": purpose.reason})

@@ -26,6 +26,8 @@ class Step(NamedTuple):
     call: Call
     anyway: bool = False
     """Also when the one before it failed."""
+    alone: bool = False
+    """It can be told neither what it is for nor what to wait for."""
 
 
 class Size(NamedTuple):

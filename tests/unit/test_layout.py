@@ -79,6 +79,7 @@ CORES = (
     "frontend/reading.py",
     "frontend/state.py",
     "frontend/translate.py",
+    "frontend/translate_disk.py",
     "frontend/translate_move.py",
     "frontend/translate_image.py",
     "frontend/translate_change.py",
