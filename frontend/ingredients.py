@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from frontend import context, flavors, images, keypairs, networks, securitygroups, servergroups, translate
+from frontend import context, flavors, images, keypairs, networks, securitygroups, servergroups, translate, zones
 from frontend.fault import BadRequest
 from frontend.schema_server import Attachment, NewServer
 from frontend.translate_create import Disk, Place, Wish, check_image, size
@@ -49,7 +49,7 @@ def find(connection: Connection, wanted: NewServer) -> Ingredients:
         disk=_disk(image),
         nics=tuple(_wish(known, each) for each in wishes),
         public_key=_public_key(connection, wanted.key_name),
-        place=Place(_zone(wanted), node),
+        place=Place(zones.need(connection, wanted.zone), node),
         facts={**_given(wanted), **facts, **_firewall(wanted, project)},
     )
 
@@ -81,12 +81,6 @@ def _group(connection: Connection, wanted: NewServer, project: str) -> tuple[Map
     return placed.facts, placed.node
 
 
-def _zone(wanted: NewServer) -> str | None:
-    if wanted.zone in (None, "nova"):
-        return None
-    raise BadRequest(f"availability_zone: there is no {wanted.zone!r}, only 'nova'")
-
-
 def _firewall(wanted: NewServer, project: str) -> dict[str, str]:
     profile = securitygroups.chosen(wanted.security_groups, project)
     return {"firewall": profile} if profile else {}
@@ -94,7 +88,8 @@ def _firewall(wanted: NewServer, project: str) -> dict[str, str]:
 
 def _default_network(known: list[dict[str, Any]]) -> str:
     named = context.services().settings.front.default_network
-    found = [row["id"] for row in known if not named or named in (row["id"], row["name"])]
+    shared = [row for row in known if row["project_id"] is None]
+    found = [row["id"] for row in shared if not named or named in (row["id"], row["name"])]
     if len(found) != 1:
         raise BadRequest("networks: name one by its uuid; there is no default network")
     return str(found[0])
@@ -103,5 +98,7 @@ def _default_network(known: list[dict[str, Any]]) -> str:
 def _wish(known: list[dict[str, Any]], wanted: Attachment) -> Wish:
     for row in known:
         if row["id"] == wanted.network_id:
-            return Wish(row["id"], row["subnet"], wanted.fixed_ip)
+            if row["uuid"] is None:
+                raise BadRequest(f"Network {wanted.network_id} requires a subnet in order to boot instances on.")
+            return Wish(row["uuid"], row["subnet"], wanted.fixed_ip)
     raise BadRequest(f"Network {wanted.network_id} could not be found.")

@@ -66,7 +66,7 @@ def after(connection: Connection, row: state.Row, message: state.Message) -> boo
     kept = _owed(connection, row["id"], CREATE)
     if kept is None:
         return False
-    job, failed = message["order"][2], message.get("error_code") == state.TEMP_NORES
+    job, failed = message["order"][2], state.is_passing(message)
     first = kept["tries"] == 0 or kept["job"] is None
     if not first and job <= kept["job"]:
         return failed  # the first one, told again

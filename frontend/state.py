@@ -36,6 +36,7 @@ _RENAME = "OP_INSTANCE_RENAME"
 _SET_PARAMS = "OP_INSTANCE_SET_PARAMS"
 # Codes of refused opcodes (ganeti/errors.py).
 TEMP_NORES = "temp_insufficient_resources"
+_WRONG_INPUT, _LOST_SECRETS = "wrong_input", "re-submit secret parameters"  # mcpu.py _CheckSecretParameters
 ALREADY_EXISTS = "already_exists"
 
 # What the row's task says while a job with this opcode goes on: Nova's names (nova/compute/task_states.py). SET_PARAMS
@@ -190,9 +191,18 @@ def _is_broken(row: Row, message: Message) -> bool:
         return True
     if message.get("instance_state") or code == ALREADY_EXISTS:
         return False
-    if code == TEMP_NORES:
+    if is_passing(message):
         return bool(_clock(row, "create") <= message["order"][2:3])
     return bool(message["status"] == "error" or _clock(row, "unwanted") != message["order"][2:3])
+
+
+def is_passing(message: Message) -> bool:
+    """Whether a job failed by what may be well if it is submitted again.
+
+    Ganeti keeps secret parameters in its master daemon's memory: a job that waits while that starts anew has lost them.
+    """
+    code = message.get("error_code")
+    return code == TEMP_NORES or (code == _WRONG_INPUT and _LOST_SECRETS in str(message.get("result")))
 
 
 def _clock(row: Row, name: str) -> list[int]:

@@ -24,6 +24,9 @@ VAULT = Vault("v" * 40)
 NO_ROOM: dict[str, Any] = {"error_code": state.TEMP_NORES, "result": "no room"}
 
 
+LOST_SECRETS = {"error_code": "wrong_input", "result": "Please re-submit secret parameters to job. (wrong_input)"}
+
+
 class Killed(BaseException):
     """The process dies here."""
 
@@ -75,8 +78,9 @@ def front(tmp_path: Path) -> Iterator[Front]:
     engine.dispose()
 
 
-def test_a_create_that_lacked_something_is_submitted_once_more(front: Front) -> None:
-    found = front.hear(op("CREATE", "error", at=5, **NO_ROOM))
+@pytest.mark.parametrize("why", [NO_ROOM, LOST_SECRETS])
+def test_a_create_that_lacked_something_is_submitted_once_more(front: Front, why: dict[str, Any]) -> None:
+    found = front.hear(op("CREATE", "error", at=5, **why))
     assert (found["status"], found["task"], found["fault"]) == ("BUILD", "spawning", None)
     assert front.hear(op("CREATE", "error", at=5, **NO_ROOM))["status"] == "BUILD"
     front.pay()
