@@ -30,8 +30,11 @@ from frontend.tables import (
     removed_network,
     request,
     revocation,
+    security_group,
+    security_group_rule,
     server,
     server_group,
+    tenant_network,
     user,
 )
 
@@ -64,8 +67,11 @@ __all__ = [
     "row",
     "rows",
     "schema_fault",
+    "security_group",
+    "security_group_rule",
     "server",
     "server_group",
+    "tenant_network",
     "user",
 ]
 

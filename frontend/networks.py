@@ -8,13 +8,15 @@ from typing import Any
 from flask import Response, jsonify, request
 from sqlalchemy import Connection, select
 
-from frontend import context, db, netview, paging, securitygroups
+from frontend import context, db, netview, paging, securitygroups, tenantnet
 from frontend.fault import Forbidden, NotFound
 
 
 def all_rows(connection: Connection) -> list[dict[str, Any]]:
-    """The networks, by name."""
-    return db.rows(connection, select(db.network).order_by(db.network.c.name))
+    """The networks that the caller's project may use, by name; see tenantnet.visible."""
+    project, own = context.project_id(), db.tenant_network
+    rows = db.rows(connection, select(own).where(own.c.project_id == project))
+    return tenantnet.visible(db.rows(connection, select(db.network)), rows, project)
 
 
 def list_networks() -> Response:
@@ -110,7 +112,7 @@ def _ports() -> list[dict[str, Any]]:
     if request.args.get("device_id"):
         query = query.where(db.server.c.id.in_(request.args.getlist("device_id")))
     with context.database() as connection:
-        networks = {row["name"]: row for row in all_rows(connection)}
+        networks = {row["known_as"]: row for row in all_rows(connection)}
         servers = db.rows(connection, query)
     return [
         netview.port(server, nic, networks[nic["network"]])

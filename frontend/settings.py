@@ -35,6 +35,8 @@ class Front:
     """An instance in Ganeti is called PREFIX + the server's UUID."""
     default_network: str = ""
     """Name or UUID of the network of servers that ask for none; empty: the only one there is."""
+    tenant_link: str = ""
+    """The bridge that the networks which tenants make share; empty: they make none."""
     provider: str = "cow"
     """ExtStorage provider of the servers' disks."""
     seed: str = "always"
@@ -146,9 +148,11 @@ class Quota:
     """Servers of a server group."""
     metadata: int = 128
     """Items of a server."""
+    networks: int = 10
+    """Of a project, of those that tenants make."""
 
     def __post_init__(self) -> None:
-        for name in ("keypairs", "server_groups", "group_members", "metadata"):
+        for name in ("keypairs", "server_groups", "group_members", "metadata", "networks"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"[quota] {name}: {getattr(self, name)!r} is below 0")
 

@@ -137,6 +137,34 @@ server_group = Table(
     Column("created", Float, nullable=False),
 )
 
+# What tenants make of security groups; the firewall profiles are groups besides, and have no rows.
+security_group = Table(
+    "security_group",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("project_id", String(36), nullable=False, index=True),
+    Column("name", String(255), nullable=False),
+    Column("description", String(255), nullable=False),
+    Column("created", Float, nullable=False),
+    Column("updated", Float, nullable=False),
+)
+
+security_group_rule = Table(
+    "security_group_rule",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("group_id", ForeignKey("security_group.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("direction", String(8), nullable=False),  # ingress, egress
+    Column("ethertype", String(4), nullable=False),  # IPv4, IPv6
+    Column("protocol", String(16), nullable=True),  # null: any, as all below
+    Column("port_min", Integer, nullable=True),
+    Column("port_max", Integer, nullable=True),
+    Column("remote_ip", String(64), nullable=True),
+    Column("remote_group", String(36), nullable=True),
+    Column("description", String(255), nullable=False),
+    Column("created", Float, nullable=False),
+)
+
 image = Table(
     "image",
     metadata,
@@ -171,6 +199,16 @@ network = Table(
     Column("tags", JSON, nullable=False),
     Column("updated", Float, nullable=False),
     Column("read_order", JSON, nullable=True),  # when Ganeti said this, see mirror.py
+)
+
+# Networks that tenants made; from its subnet on one is in `network`, too, as Ganeti has it then (tenantnet.py).
+tenant_network = Table(
+    "tenant_network",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("project_id", String(36), ForeignKey("project.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("name", String(255), nullable=False),
+    Column("created", Float, nullable=False),
 )
 
 # So that a late message about a network does not bring it back.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from frontend import netname
 from ganeti_ext.rapi import Query
 
 MIB = 1 << 20
@@ -126,7 +127,7 @@ def addresses(nics: Sequence[Mapping[str, Any]]) -> dict[str, list[dict[str, Any
     for nic in nics:
         if not nic.get("network"):
             continue
-        shown = found.setdefault(nic["network"], [])
+        shown = found.setdefault(netname.shown(nic["network"]), [])
         for version, key in ((4, "ip"), (6, "ip6")):
             if nic.get(key):
                 shown.append(

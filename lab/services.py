@@ -86,6 +86,7 @@ ca = /etc/ganeti-ext/rapi-ca.pem
 [front]
 listen = 0.0.0.0:{PORT}
 shutdown_timeout = 2
+tenant_link = br0
 {more}"""
     front.write("/etc/ganeti-ext/frontend.conf", text, "640")
     front.run("chgrp", "ganeti-ext", "/etc/ganeti-ext/frontend.conf")

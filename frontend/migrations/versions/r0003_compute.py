@@ -100,6 +100,14 @@ def _make_compute() -> None:
         Column("created", Float, nullable=False),
     )
     op.create_table(
+        "tenant_network",
+        Column("id", String(36), primary_key=True),
+        Column("project_id", String(36), ForeignKey("project.id", ondelete="CASCADE"), nullable=False, index=True),
+        Column("name", String(255), nullable=False),
+        Column("created", Float, nullable=False),
+    )
+    _make_security_groups()
+    op.create_table(
         "node",
         Column("name", String(255), primary_key=True),
         Column("zone", String(255), nullable=False),
@@ -137,3 +145,31 @@ def _make_indexes() -> None:
         ("action_unended", "action", "job", "ended IS NULL"),
     ):
         op.create_index(name, table, [column], postgresql_where=text(rows), sqlite_where=text(rows))
+
+
+def _make_security_groups() -> None:
+    op.create_table(
+        "security_group",
+        Column("id", String(36), primary_key=True),
+        Column("project_id", String(36), nullable=False, index=True),
+        Column("name", String(255), nullable=False),
+        Column("description", String(255), nullable=False),
+        Column("created", Float, nullable=False),
+        Column("updated", Float, nullable=False),
+    )
+    op.create_table(
+        "security_group_rule",
+        Column("id", String(36), primary_key=True),
+        Column(
+            "group_id", String(36), ForeignKey("security_group.id", ondelete="CASCADE"), nullable=False, index=True
+        ),
+        Column("direction", String(8), nullable=False),
+        Column("ethertype", String(4), nullable=False),
+        Column("protocol", String(16), nullable=True),
+        Column("port_min", Integer, nullable=True),
+        Column("port_max", Integer, nullable=True),
+        Column("remote_ip", String(64), nullable=True),
+        Column("remote_group", String(36), nullable=True),
+        Column("description", String(255), nullable=False),
+        Column("created", Float, nullable=False),
+    )
