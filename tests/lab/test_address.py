@@ -120,19 +120,41 @@ def roamer(story: Story) -> Iterator[str]:
     story.tenant.run("server", "delete", "--wait", story.ids.pop(NAME))
 
 
+# What the tenant has a server told; his own configuration has files, too.
+_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f roamer@lab"
+_USER_DATA = """#cloud-config
+write_files: [{path: /root/by-user-data, content: "here\\n"}]
+"""
+_FILE = "a file, 'quoted' and \"double\"\n"
+
+
+class Told(NamedTuple):
+    """A server that was told something when it was made."""
+
+    name: str
+    password: str
+
+
 @pytest.fixture
-def debian(story: Story) -> Iterator[str]:
-    """A server of Debian's kind, which boots; deleted afterwards with its image and flavor."""
-    front = story.nodes[2]
+def debian(story: Story) -> Iterator[Told]:
+    """A server of Debian's kind, which boots; deleted afterwards with its image, flavor and key."""
+    front, tenant = story.nodes[2], story.nodes[1]
     with contextlib.ExitStack() as undo:
         services.add_image(front, DEBIAN, debian_guest.image(base.root()))
         undo.callback(front.run, "ganeti-ext-manage", "image-delete", DEBIAN)
         front.run("ganeti-ext-manage", "flavor-create", DEBIAN, "--vcpus=1", "--ram=512", "--disk=2")
         undo.callback(front.run, "ganeti-ext-manage", "flavor-delete", DEBIAN)
+        for name, text in (("key", _KEY), ("user-data", _USER_DATA), ("file", _FILE)):
+            tenant.write(f"/root/told/{name}", text)
+        undo.callback(tenant.run, "rm", "-r", "/root/told")
+        story.tenant.run("keypair", "create", "--public-key=/root/told/key", DEBIAN)
+        undo.callback(story.tenant.run, "keypair", "delete", DEBIAN)
         words = ("server", "create", f"--image={DEBIAN}", f"--flavor={DEBIAN}", f"--network={NETWORK}", DEBIAN)
-        story.ids[DEBIAN] = story.tenant.openstack(*words, "--wait")["id"]
+        told = (f"--key-name={DEBIAN}", "--user-data=/root/told/user-data", "--file=/etc/told=/root/told/file")
+        made = story.tenant.openstack(*words, *told, "--wait")
+        story.ids[DEBIAN] = made["id"]
         undo.callback(story.tenant.run, "server", "delete", "--wait", story.ids[DEBIAN])
-        yield DEBIAN
+        yield Told(DEBIAN, made["adminPass"])
     del story.ids[DEBIAN]
 
 
@@ -175,10 +197,25 @@ def test_lease_renews_after_live_migration(story: Story, roamer: str) -> None:
     assert max(pings.longest_silence(), pings6.longest_silence()) < SILENCE
 
 
-def test_cloud_init_brings_a_debian_up(story: Story, debian: str) -> None:
-    ip4, ip6 = story.tenant.addresses(debian, NETWORK)
-    with story.console(debian) as console:
+def _check_what_it_was_told(console: Console, ident: str, password: str) -> None:
+    """By its seed: key, password, user data and a file, for good."""
+    assert console.ask("cloud-init query ds.meta_data.instance_id").strip() == ident
+    assert console.ask("cat /home/debian/.ssh/authorized_keys").strip().endswith(_KEY)
+    assert console.ask("cat /root/by-user-data") == "here\n"
+    assert console.ask("cat /etc/told") == _FILE
+    hashed = "getent shadow debian | cut -d: -f2"
+    same = """perl -e 'print crypt($ARGV[0], $ARGV[1]) eq $ARGV[1] ? "same" : "another"'"""
+    assert console.ask(f'{same} {password} "$({hashed})"') == "same"
+    # The guest can only read its disk, whoever it is.
+    disk = console.ask("blkid --label CIDATA").strip()
+    assert console.ask(f"blockdev --getro {disk}").strip() == "1"
+
+
+def test_cloud_init_brings_a_debian_up(story: Story, debian: Told) -> None:
+    ip4, ip6 = story.tenant.addresses(debian.name, NETWORK)
+    with story.console(debian.name) as console:
         console.ask("cloud-init status --wait", timeout=280)
+        _check_what_it_was_told(console, story.ids[debian.name], debian.password)
         told = console.ask("grep ci-info: /var/log/cloud-init-output.log")
         console.ask("until ip -6 route | grep -q ^default; do sleep 0.2; done")
         (link,) = json.loads(console.ask("ip -json address show dev eth0"))
@@ -202,10 +239,10 @@ def test_cloud_init_brings_a_debian_up(story: Story, debian: str) -> None:
         (wires.ROUTER6, "ra"),
     }
     assert set(servers) == {services.DNS, services.DNS6}
-    assert name == debian
+    assert name == debian.name
     assert {key: lease.get(key) for key in ("SERVER_ADDRESS", "HOSTNAME", "DOMAINNAME", "MTU", "LIFETIME")} == {
         "SERVER_ADDRESS": wires.GATEWAY,
-        "HOSTNAME": debian,
+        "HOSTNAME": debian.name,
         "DOMAINNAME": "lab.example",
         "MTU": str(wires.MTU),
         "LIFETIME": "1w",
