@@ -13,8 +13,8 @@ from sqlalchemy.exc import IntegrityError
 from werkzeug.exceptions import HTTPException
 
 from frontend import context, db
-from frontend.accounts import QUOTA
-from frontend.fault import Unauthorized
+from frontend.accounts import QUOTA, ROLES
+from frontend.fault import Forbidden, Unauthorized
 from frontend.settings_identity import Keystone
 from frontend.tokens import Token
 from ganeti_ext.errors import ConfigError
@@ -56,10 +56,13 @@ def caller(environ: Mapping[str, Any]) -> context.Caller:
     if not found:
         raise Unauthorized
     user, project = found["user"], found.get("project")
+    roles = frozenset(role["name"].lower() for role in found.get("roles", ()))
+    if project and not roles & frozenset(ROLES):
+        raise Forbidden("You have no role in this project that means anything here.")
     project_id = _known_project(project) if project else None
     methods, audit = tuple(found.get("methods", ())), (found.get("audit_ids") or [""])[0]
     token = Token(_short(user["id"]), project_id, "", methods, audit, 0, 0)
-    return context.Caller(token, user["name"], frozenset(role["name"].lower() for role in found.get("roles", ())))
+    return context.Caller(token, user["name"], roles)
 
 
 def _library() -> Any:

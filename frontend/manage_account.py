@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import getpass
 import sys
+import time
 import uuid
 
 from sqlalchemy import func, insert, select, update
 from werkzeug.security import generate_password_hash
 
 from frontend import db
-from frontend.accounts import ROLES
+from frontend.accounts import NO_PASSWORD, ROLES
 from frontend.manage_base import Command, Context, create, if_missing, label, named, no_arguments, table_of, whole
 from ganeti_ext.errors import ExtError
 
@@ -58,6 +59,9 @@ def _membership_arguments(parser: argparse.ArgumentParser) -> None:
 def _user_arguments(parser: argparse.ArgumentParser) -> None:
     _membership_arguments(parser)
     _password_argument(parser)
+    parser.add_argument(
+        "--federated", action="store_true", help="no password: the web server logs him in, by this very name"
+    )
     if_missing(parser)
 
 
@@ -70,7 +74,11 @@ def user_create(context: Context, options: argparse.Namespace) -> str:
         if not options.if_missing:
             raise ExtError(f"user {options.name!r} exists already")
         return f"{known}\n"
-    values = {"id": ident, "name": options.name, "password_hash": _hash(context, options), "enabled": True}
+    values = {"id": ident, "name": options.name, "enabled": True}
+    if options.federated:
+        values |= {"password_hash": NO_PASSWORD, "seen": time.time()}
+    else:
+        values["password_hash"] = _hash(context, options)
     with context.engine.begin() as connection:
         connection.execute(insert(db.user).values(values))
         connection.execute(insert(db.membership).values(user_id=ident, project_id=project["id"], role=options.role))
@@ -112,6 +120,8 @@ def _user_password_arguments(parser: argparse.ArgumentParser) -> None:
 def user_password(context: Context, options: argparse.Namespace) -> str:
     with context.engine.begin() as connection:
         user = named(connection, db.user, "user", options.name)
+    if user["seen"] is not None:
+        raise ExtError(f"user {options.name!r} is the federation's, and has no password here")
     hashed = _hash(context, options)
     with context.engine.begin() as connection:
         connection.execute(update(db.user).where(db.user.c.id == user["id"]).values(password_hash=hashed))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Engine, create_engine, insert
 
-from frontend import db, lockout
+from frontend import accounts, db, lockout
 from tests.contract.manage_site import Manage, site
 
 
@@ -37,6 +37,13 @@ def test_a_user_is_let_in_no_more_and_again(manage: Manage) -> None:
     manage.ok("user-enable", ann(manage))
     assert manage.rows(db.user)[0]["enabled"] is True
     assert "user 'bob': there is none" in manage.refused("user-disable", "bob")
+
+
+def test_a_user_of_the_federation_has_no_password(manage: Manage) -> None:
+    manage.ok("user-create", "eva@uni.example", "--project", "blue", "--role", "reader", "--federated")
+    eva = next(row for row in manage.rows(db.user) if row["name"] == "eva@uni.example")
+    assert (eva["password_hash"], eva["seen"] is None) == (accounts.NO_PASSWORD, False)
+    assert "is the federation's" in manage.refused("user-password", "eva@uni.example", stdin="x\n")
 
 
 def test_a_role_is_taken_back(manage: Manage) -> None:

@@ -14,7 +14,8 @@ from werkzeug.test import TestResponse
 
 from frontend import db, federation
 from frontend.app import create_app
-from frontend.settings import Federation, Front, Settings
+from frontend.settings import Front, Settings
+from frontend.settings_identity import Federation
 from ganeti_ext.errors import ConfigError
 from tests.unit.frontend.conftest import ALICE, COMPUTE, FOREIGN, MINE, Api
 

@@ -14,7 +14,8 @@ from werkzeug.test import TestResponse
 
 from frontend import accounts, context, db, lockout
 from frontend.app import create_app
-from frontend.settings import Front, Identity, Settings
+from frontend.settings import Front, Settings
+from frontend.settings_identity import Identity
 from tests.unit.frontend.conftest import ALICE, COMPUTE, MINE, Api
 
 TOKENS = "/identity/v3/auth/tokens"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from frontend import settings
+from frontend import settings, settings_identity
 from ganeti_ext.errors import ConfigError
 
 ROOT = Path(__file__).parents[3]
@@ -40,9 +40,9 @@ def test_shipped_file_says_the_defaults(tmp_path: Path) -> None:
         ("broker", settings.Broker),
         ("images", settings.Images),
         ("reconcile", settings.Reconcile),
-        ("identity", settings.Identity),
-        ("federation", settings.Federation),
-        ("keystone", settings.Keystone),
+        ("identity", settings_identity.Identity),
+        ("federation", settings_identity.Federation),
+        ("keystone", settings_identity.Keystone),
         ("quota", settings.Quota),
         ("firewall", settings.Firewall),
     ],
@@ -95,7 +95,7 @@ def test_secrets_are_not_in_what_is_printed() -> None:
         settings.Settings(
             rapi=settings.RapiAccess(password="pa55"),
             broker=settings.Broker("amqp://u:pa55@h/"),
-            keystone=settings.Keystone(password="pa55"),
+            keystone=settings_identity.Keystone(password="pa55"),
         )
     )
     assert "pa55" not in shown
