@@ -1,0 +1,170 @@
+"""Networks that tenants make: jobs of Ganeti's, and nobody else's to see."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from frontend import tenantnet, tenantnetworks
+from frontend.mirror import Mirror
+from frontend.settings import Front
+from ganeti_ext import event
+from tests.unit.frontend.conftest import IMAGE, MINE, NET, SMALL, Api, FakeRapi, serve
+from tests.unit.frontend.updates import network
+
+NETWORKS, SUBNETS = "/network/v2.0/networks", "/network/v2.0/subnets"
+UUID = "0ddddddd-0000-4000-8000-000000000001"  # Ganeti's of the network
+
+
+class Ganeti:
+    """Does what a call of the remote API asks at once, and tells the front of it."""
+
+    def __init__(self, api: Api) -> None:
+        self._mirror = Mirror(api.engine, "gx-")
+        self._calls = api.rapi.calls
+        self.fails = ""
+        self._at = 0
+        api.rapi.on_submit = self.do
+
+    def do(self, job: int) -> None:
+        method, path, body, _ = self._calls[-1]
+        verb = {"POST": "ADD", "DELETE": "REMOVE"}.get(method) or path.rsplit("/", 1)[1].upper()
+        if "networks" not in path:
+            return
+        self._at += 1
+        name = body["network_name"] if verb == "ADD" else path.split("/")[1]
+        if verb == "ADD":
+            self._data = {
+                "name": name,
+                "uuid": UUID,
+                "subnet": body["network"],
+                "gateway": body.get("gateway"),
+                "subnet6": None,
+                "gateway6": None,
+                "tags": body["tags"],
+            }
+        status = "error" if verb == self.fails else "success"
+        message = network(verb, status, self._at, job=job)
+        read = {"network_data": self._data, "read_at": message["event_time"]} if verb != "REMOVE" else {}
+        self._mirror.take(event.encode({**message, "network": name, "seq": [1, self._at], **read}))
+
+
+@pytest.fixture
+def front(front: Front) -> Front:
+    return replace(front, tenant_link="br0")
+
+
+@pytest.fixture
+def ganeti(api: Api) -> Ganeti:
+    return Ganeti(api)
+
+
+def make(api: Api, name: str = "blue") -> str:
+    answer = api.call("POST", NETWORKS, json={"network": {"name": name}})
+    assert answer.status_code == 201, answer.text
+    return str(answer.json["network"]["id"])
+
+
+def with_subnet(api: Api, ident: str, **more: Any) -> Any:
+    return api.call("POST", SUBNETS, json={"subnet": {"network_id": ident, "cidr": "10.1.0.0/28", **more}})
+
+
+def test_a_network_is_ganetis_from_its_subnet_on(api: Api, ganeti: Ganeti) -> None:
+    ident = make(api)
+    assert api.rapi.calls == []
+    assert api.get(f"{NETWORKS}/{ident}").json["network"]["subnets"] == []
+    subnet = with_subnet(api, ident)
+    assert (subnet.status_code, subnet.json["subnet"]["gateway_ip"]) == (201, "10.1.0.1")
+    (added, connected) = api.rapi.calls
+    assert added[2] == {
+        "network_name": f"blue.{ident}",
+        "network": "10.1.0.0/28",
+        "gateway": "10.1.0.1",
+        "mac_prefix": tenantnet.mac_prefix(ident),
+        "conflicts_check": False,
+        "tags": ["private-filtered", "nfdhcpd", f"ganeti-ext:project:{MINE}"],
+    }
+    assert connected[:2] == ("PUT", f"networks/blue.{ident}/connect")
+    assert (connected[2]["network_link"], connected[2]["depends"]) == ("br0", [[101, ["success"]]])
+    shown = api.get(f"{NETWORKS}/{ident}").json["network"]
+    assert (shown["name"], shown["subnets"], shown["shared"]) == ("blue", [subnet.json["subnet"]["id"]], False)
+
+
+def test_a_server_is_put_into_it_by_ganetis_id_and_shows_the_tenants_name(api: Api, ganeti: Ganeti) -> None:
+    ident = make(api)
+    server = {"name": "web", "imageRef": IMAGE, "flavorRef": SMALL, "networks": [{"uuid": ident}]}
+    assert api.call("POST", "/compute/v2.1/servers", json={"server": server}).status_code == 400  # without a subnet
+    with_subnet(api, ident)
+    assert api.call("POST", "/compute/v2.1/servers", json={"server": server}).status_code == 202
+    assert api.rapi.calls[-1][2]["nics"] == [{"network": UUID, "ip": "pool"}]
+    nic = {"network": f"blue.{ident}", "ip": "10.1.0.2", "ip6": None, "mac": "aa:00:00:00:00:01", "uuid": "n"}
+    made = api.server(nics=[nic])
+    assert list(api.get(f"/compute/v2.1/servers/{made['id']}").json["server"]["addresses"]) == ["blue"]
+    assert api.call("DELETE", f"{NETWORKS}/{ident}").status_code == 409  # in use
+
+
+def test_a_strangers_network_is_none(api: Api, ganeti: Ganeti) -> None:
+    ident = make(api)
+    subnet = with_subnet(api, ident).json["subnet"]["id"]
+    bob = api.become("bob", "foreign")
+    for path in (f"{NETWORKS}/{ident}", f"{SUBNETS}/{subnet}"):
+        assert bob.get(path).status_code == bob.call("DELETE", path).status_code == 404
+    assert [one["id"] for one in bob.get(NETWORKS).json["networks"]] == [NET]
+    assert with_subnet(bob, ident).status_code == 404
+    server = {"name": "web", "imageRef": IMAGE, "flavorRef": SMALL, "networks": [{"uuid": ident}]}
+    assert bob.call("POST", "/compute/v2.1/servers", json={"server": server}).status_code == 400
+
+
+def test_it_goes_as_it_came(api: Api, ganeti: Ganeti) -> None:
+    ident = make(api)
+    subnet = with_subnet(api, ident).json["subnet"]["id"]
+    assert api.call("DELETE", f"{SUBNETS}/{subnet}").status_code == 204
+    assert [call[:2] for call in api.rapi.calls[2:]] == [
+        ("PUT", f"networks/blue.{ident}/disconnect"),
+        ("DELETE", f"networks/blue.{ident}"),
+    ]
+    assert api.get(f"{NETWORKS}/{ident}").json["network"]["subnets"] == []
+    assert api.call("DELETE", f"{NETWORKS}/{ident}").status_code == 204
+    assert api.get(f"{NETWORKS}/{ident}").status_code == 404
+
+
+def test_a_job_that_failed_is_told(api: Api, ganeti: Ganeti) -> None:
+    ganeti.fails = "CONNECT"
+    assert with_subnet(api, make(api)).status_code == 409
+
+
+def test_who_asks_is_told_before_ganeti_has_come_to_it(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tenantnetworks, "PATIENCE", 0.0)
+    answer = with_subnet(api, make(api), gateway_ip=None)
+    assert (answer.status_code, answer.json["subnet"]["cidr"]) == (201, "10.1.0.0/28")
+    assert answer.json["subnet"]["gateway_ip"] is None
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"cidr": "10.1.0.1/28"}, {"cidr": "10.0.0.0/8"}, {"cidr": "10.1.0.0/30"}, {"cidr": "fd00::/64"}, {"cidr": 7},
+     {"gateway_ip": "10.2.0.1"}, {"gateway_ip": "x"}, {"ip_version": 6}],
+)  # fmt: skip
+def test_a_subnet_that_ganeti_would_not_take(api: Api, wrong: dict[str, Any]) -> None:
+    ident = make(api)
+    assert with_subnet(api, ident, **wrong).status_code == 400
+    assert api.rapi.calls == []
+
+
+def test_an_administrators_network_is_not_a_tenants_to_change(api: Api) -> None:
+    assert api.call("DELETE", f"{NETWORKS}/{NET}").status_code == 403
+    assert with_subnet(api, NET).status_code == 403
+
+
+def test_a_name_that_is_none_of_ganetis_and_a_quota(api: Api) -> None:
+    assert api.call("POST", NETWORKS, json={"network": {"name": "a b"}}).status_code == 400
+    for number in range(10):
+        make(api, f"n{number}")
+    assert api.call("POST", NETWORKS, json={"network": {"name": "more"}}).status_code == 409
+
+
+def test_where_there_is_no_bridge_for_them_tenants_make_none(front: Front, rapi: FakeRapi) -> None:
+    api = serve(replace(front, tenant_link=""), rapi).become("alice")
+    assert api.call("POST", NETWORKS, json={"network": {"name": "blue"}}).status_code == 403
