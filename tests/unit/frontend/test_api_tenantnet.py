@@ -64,7 +64,7 @@ def ganeti(api: Api) -> Ganeti:
 def make(api: Api, name: str = "blue") -> str:
     answer = api.call("POST", NETWORKS, json={"network": {"name": name}})
     assert answer.status_code == 201, answer.text
-    return str(answer.json["network"]["id"])
+    return str(answer.get_json()["network"]["id"])
 
 
 def with_subnet(api: Api, ident: str, **more: Any) -> Any:
@@ -74,9 +74,9 @@ def with_subnet(api: Api, ident: str, **more: Any) -> Any:
 def test_a_network_is_ganetis_from_its_subnet_on(api: Api, ganeti: Ganeti) -> None:
     ident = make(api)
     assert api.rapi.calls == []
-    assert api.get(f"{NETWORKS}/{ident}").json["network"]["subnets"] == []
+    assert api.get(f"{NETWORKS}/{ident}").get_json()["network"]["subnets"] == []
     subnet = with_subnet(api, ident)
-    assert (subnet.status_code, subnet.json["subnet"]["gateway_ip"]) == (201, "10.1.0.1")
+    assert (subnet.status_code, subnet.get_json()["subnet"]["gateway_ip"]) == (201, "10.1.0.1")
     (added, connected) = api.rapi.calls
     assert added[2] == {
         "network_name": f"blue.{ident}",
@@ -88,8 +88,8 @@ def test_a_network_is_ganetis_from_its_subnet_on(api: Api, ganeti: Ganeti) -> No
     }
     assert connected[:2] == ("PUT", f"networks/blue.{ident}/connect")
     assert (connected[2]["network_link"], connected[2]["depends"]) == ("br0", [[101, ["success"]]])
-    shown = api.get(f"{NETWORKS}/{ident}").json["network"]
-    assert (shown["name"], shown["subnets"], shown["shared"]) == ("blue", [subnet.json["subnet"]["id"]], False)
+    shown = api.get(f"{NETWORKS}/{ident}").get_json()["network"]
+    assert (shown["name"], shown["subnets"], shown["shared"]) == ("blue", [subnet.get_json()["subnet"]["id"]], False)
 
 
 def test_a_server_is_put_into_it_by_ganetis_id_and_shows_the_tenants_name(api: Api, ganeti: Ganeti) -> None:
@@ -101,17 +101,17 @@ def test_a_server_is_put_into_it_by_ganetis_id_and_shows_the_tenants_name(api: A
     assert api.rapi.calls[-1][2]["nics"] == [{"network": UUID, "ip": "pool"}]
     nic = {"network": f"blue.{ident}", "ip": "10.1.0.2", "ip6": None, "mac": "aa:00:00:00:00:01", "uuid": "n"}
     made = api.server(nics=[nic])
-    assert list(api.get(f"/compute/v2.1/servers/{made['id']}").json["server"]["addresses"]) == ["blue"]
+    assert list(api.get(f"/compute/v2.1/servers/{made['id']}").get_json()["server"]["addresses"]) == ["blue"]
     assert api.call("DELETE", f"{NETWORKS}/{ident}").status_code == 409  # in use
 
 
 def test_a_strangers_network_is_none(api: Api, ganeti: Ganeti) -> None:
     ident = make(api)
-    subnet = with_subnet(api, ident).json["subnet"]["id"]
+    subnet = with_subnet(api, ident).get_json()["subnet"]["id"]
     bob = api.become("bob", "foreign")
     for path in (f"{NETWORKS}/{ident}", f"{SUBNETS}/{subnet}"):
         assert bob.get(path).status_code == bob.call("DELETE", path).status_code == 404
-    assert [one["id"] for one in bob.get(NETWORKS).json["networks"]] == [NET]
+    assert [one["id"] for one in bob.get(NETWORKS).get_json()["networks"]] == [NET]
     assert with_subnet(bob, ident).status_code == 404
     server = {"name": "web", "imageRef": IMAGE, "flavorRef": SMALL, "networks": [{"uuid": ident}]}
     assert bob.call("POST", "/compute/v2.1/servers", json={"server": server}).status_code == 400
@@ -119,13 +119,13 @@ def test_a_strangers_network_is_none(api: Api, ganeti: Ganeti) -> None:
 
 def test_it_goes_as_it_came(api: Api, ganeti: Ganeti) -> None:
     ident = make(api)
-    subnet = with_subnet(api, ident).json["subnet"]["id"]
+    subnet = with_subnet(api, ident).get_json()["subnet"]["id"]
     assert api.call("DELETE", f"{SUBNETS}/{subnet}").status_code == 204
     assert [call[:2] for call in api.rapi.calls[2:]] == [
         ("PUT", f"networks/blue.{ident}/disconnect"),
         ("DELETE", f"networks/blue.{ident}"),
     ]
-    assert api.get(f"{NETWORKS}/{ident}").json["network"]["subnets"] == []
+    assert api.get(f"{NETWORKS}/{ident}").get_json()["network"]["subnets"] == []
     assert api.call("DELETE", f"{NETWORKS}/{ident}").status_code == 204
     assert api.get(f"{NETWORKS}/{ident}").status_code == 404
 
@@ -138,8 +138,8 @@ def test_a_job_that_failed_is_told(api: Api, ganeti: Ganeti) -> None:
 def test_who_asks_is_told_before_ganeti_has_come_to_it(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tenantnetworks, "PATIENCE", 0.0)
     answer = with_subnet(api, make(api), gateway_ip=None)
-    assert (answer.status_code, answer.json["subnet"]["cidr"]) == (201, "10.1.0.0/28")
-    assert answer.json["subnet"]["gateway_ip"] is None
+    assert (answer.status_code, answer.get_json()["subnet"]["cidr"]) == (201, "10.1.0.0/28")
+    assert answer.get_json()["subnet"]["gateway_ip"] is None
 
 
 @pytest.mark.parametrize(
