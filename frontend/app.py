@@ -17,6 +17,8 @@ from frontend.settings import Settings
 from frontend.vault import Vault
 from ganeti_ext.tally import Tally
 
+MAX_PARAMETERS = 128  # of an address; each may become a condition of a query
+
 
 def create_app(settings: Settings, rapi: RemoteApi, tally: Tally | None = None) -> Flask:
     """The application, which counts requests in `tally`; ConfigError says which setting is wrong."""
@@ -57,8 +59,7 @@ def _dummy_hash() -> str:
 def _before() -> None:
     """Give the request a number; let it through to its view, or not."""
     g.request_id = f"req-{uuid.uuid4()}"
-    if "\0" in request.path or any("\0" in text for text in request.args.values()):
-        raise BadRequest("The address holds a NUL, which no id or name does.")  # and PostgreSQL takes none
+    _check_address()
     if request.endpoint is None:  # no such route: Flask is about to say so
         return
     access = ACCESS[request.endpoint]
@@ -68,6 +69,14 @@ def _before() -> None:
         if request.path.startswith(COMPUTE):
             asked = (request.headers.get(name) for name in (microversion.STANDARD, microversion.LEGACY))
             g.version = microversion.negotiate(*asked)
+
+
+def _check_address() -> None:
+    asked = list(request.args.items(multi=True))
+    if len(asked) > MAX_PARAMETERS:
+        raise BadRequest(f"{len(asked)} parameters in the address, at most {MAX_PARAMETERS} are allowed")
+    if "\0" in request.path or any("\0" in text for pair in asked for text in pair):
+        raise BadRequest("The address holds a NUL, which no id or name does.")  # and PostgreSQL takes none
 
 
 def _check_scope(caller: context.Caller, access: str) -> None:

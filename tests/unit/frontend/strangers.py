@@ -53,7 +53,8 @@ FOREIGN_IDS: Mapping[str, str | None] = {
     "tag": "hush-tag",
     "hypervisor_id": "hush-host",
     "pattern": "hush-host",
-    "network_name": None,
+    "network": None,
+    "extension": None,
     "role_id": None,
     "provider": None,
     "protocol": None,
@@ -63,7 +64,8 @@ COMMON = {
     "subnet_id": f"{NET}-4",
     "domain_id": "default",
     "alias": "quotas",
-    "network_name": "net1",
+    "network": "net1",
+    "extension": "os-extended-ips",
     "role_id": "member",
     "provider": "idp",
     "protocol": "saml2",
@@ -85,6 +87,10 @@ def _create(**more: Any) -> dict[str, Any]:
     return {"server": {"name": "web", "flavorRef": SMALL, "imageRef": IMAGE, **more}}
 
 
+def _do(action: str) -> Body:
+    return lambda _: {action: {}}
+
+
 # What is sent; a call without a body has none here. Each is refused to a stranger, or changes nothing of another's.
 BODIES: Mapping[str, tuple[Body, ...]] = {
     "POST /identity/v3/auth/tokens": (
@@ -101,9 +107,7 @@ BODIES: Mapping[str, tuple[Body, ...]] = {
         lambda ids: {**_create(), "os:scheduler_hints": {"group": ids["server_group_id"]}},
         lambda ids: {**_create(), "os:scheduler_hints": {"different_host": [ids["server_id"]]}},
     ),
-    f"POST {COMPUTE}/servers/<server_id>/action": tuple(
-        (lambda _, name=name: {name: {}}) for name in (*ACTIONS, "nonsense")
-    ),
+    f"POST {COMPUTE}/servers/<server_id>/action": tuple(_do(name) for name in (*ACTIONS, "nonsense")),
     f"POST {COMPUTE}/servers/<server_id>/remote-consoles": (
         lambda _: {"remote_console": {"protocol": "vnc", "type": "novnc"}},
     ),
@@ -147,6 +151,13 @@ BODIES: Mapping[str, tuple[Body, ...]] = {
     f"POST {COMPUTE}/servers/<server_id>/metadata": (lambda ids: {"metadata": {ids["key"]: "x"}},),
     f"PUT {COMPUTE}/servers/<server_id>/metadata": (lambda ids: {"metadata": {ids["key"]: "x"}},),
     f"PUT {COMPUTE}/servers/<server_id>/metadata/<key>": (lambda ids: {"meta": {ids["key"]: "x"}},),
+    f"POST {COMPUTE}/images/<image_id>/metadata": (lambda ids: {"metadata": {ids["key"]: "x"}},),
+    f"PUT {COMPUTE}/images/<image_id>/metadata": (lambda ids: {"metadata": {ids["key"]: "x"}},),
+    f"PUT {COMPUTE}/images/<image_id>/metadata/<key>": (lambda ids: {"meta": {ids["key"]: "x"}},),
+    f"POST {NETWORK}/networks": (lambda _: {"network": {"name": "hush-net", "nonsense": 1}},),
+    f"POST {NETWORK}/subnets": (
+        lambda ids: {"subnet": {"network_id": ids["server_id"], "cidr": "10.9.0.0/24", "ip_version": 4}},
+    ),
     f"PUT {COMPUTE}/servers/<server_id>/tags": (lambda _: {"tags": ["x"]},),
     f"PUT {COMPUTE}/servers/<server_id>/tags/<tag>": (lambda _: {},),
     f"PUT {COMPUTE}/servers/<server_id>": (lambda _: {"server": {"name": "x"}},),
