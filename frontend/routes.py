@@ -28,8 +28,13 @@ from frontend import (
     quotas,
     securitygroups,
     serveract,
+    serveractions,
+    serverchange,
     servergroups,
+    servermetadata,
+    serverparts,
     servers,
+    servertags,
     usage,
     zones,
 )
@@ -45,6 +50,8 @@ WRITERS = frozenset(("member", "admin"))
 
 COMPUTE = "/compute/v2.1"
 IDENTITY = "/identity/v3"
+FEDERATION = f"{IDENTITY}/auth/OS-FEDERATION"
+PROVIDER = "identity_providers/<provider>/protocols/<protocol>"
 IMAGE = "/image/v2"
 NETWORK = "/network/v2.0"
 
@@ -54,8 +61,6 @@ ROUTES: tuple[tuple[str, str, Callable[..., Any], str], ...] = (
     ("GET", IDENTITY, discovery.identity_version, OPEN),
     ("GET", "/compute", discovery.compute_versions, OPEN),
     ("GET", "/compute/v2", discovery.compute_2_0, OPEN),
-FEDERATION = f"{IDENTITY}/auth/OS-FEDERATION"
-PROVIDER = "identity_providers/<provider>/protocols/<protocol>"
     ("GET", COMPUTE, discovery.compute_2_1, OPEN),
     ("GET", "/image", discovery.image_versions, OPEN),
     ("GET", "/network", discovery.network_versions, OPEN),
@@ -63,6 +68,12 @@ PROVIDER = "identity_providers/<provider>/protocols/<protocol>"
     ("POST", f"{IDENTITY}/auth/tokens", identity.issue_token, OPEN),
     ("GET", f"{IDENTITY}/auth/tokens", identity.show_token, USER),  # and HEAD, as with every GET
     ("DELETE", f"{IDENTITY}/auth/tokens", identity.revoke_token, USER),
+    ("GET", f"{FEDERATION}/credential", federation.show_form, OPEN),  # whom the web server lets through
+    ("POST", f"{FEDERATION}/credential", federation.submit_form, OPEN),
+    ("GET", f"{FEDERATION}/websso/<protocol>", federation.sign_on, OPEN),
+    ("GET", f"{FEDERATION}/{PROVIDER}/websso", federation.sign_on, OPEN),
+    ("GET", f"{IDENTITY}/OS-FEDERATION/{PROVIDER}/auth", federation.issue_token, OPEN),
+    ("POST", f"{IDENTITY}/OS-FEDERATION/{PROVIDER}/auth", federation.issue_token, OPEN),
     ("GET", f"{IDENTITY}/auth/catalog", identity_read.show_catalog, READER),
     ("GET", f"{IDENTITY}/auth/projects", identity_read.list_own_projects, USER),
     ("GET", f"{IDENTITY}/projects", identity_read.list_projects, USER),
@@ -72,12 +83,6 @@ PROVIDER = "identity_providers/<provider>/protocols/<protocol>"
     ("GET", f"{IDENTITY}/users/<user_id>/projects", identity_read.list_user_projects, USER),
     ("GET", f"{IDENTITY}/users/<user_id>/application_credentials", appcred.list_credentials, USER),
     ("POST", f"{IDENTITY}/users/<user_id>/application_credentials", appcred.create, READER),
-    ("GET", f"{FEDERATION}/credential", federation.show_form, OPEN),  # whom the web server lets through
-    ("POST", f"{FEDERATION}/credential", federation.submit_form, OPEN),
-    ("GET", f"{FEDERATION}/websso/<protocol>", federation.sign_on, OPEN),
-    ("GET", f"{FEDERATION}/{PROVIDER}/websso", federation.sign_on, OPEN),
-    ("GET", f"{IDENTITY}/OS-FEDERATION/{PROVIDER}/auth", federation.issue_token, OPEN),
-    ("POST", f"{IDENTITY}/OS-FEDERATION/{PROVIDER}/auth", federation.issue_token, OPEN),
     ("GET", f"{IDENTITY}/users/<user_id>/application_credentials/<credential_id>", appcred.show, USER),
     ("DELETE", f"{IDENTITY}/users/<user_id>/application_credentials/<credential_id>", appcred.delete, USER),
     ("GET", f"{IDENTITY}/roles", identity_read.list_roles, USER),
@@ -154,7 +159,25 @@ PROVIDER = "identity_providers/<provider>/protocols/<protocol>"
     ("DELETE", f"{COMPUTE}/servers/<server_id>", servers.delete, MEMBER),
     ("POST", f"{COMPUTE}/servers/<server_id>/action", serveract.act, MEMBER),
     ("POST", f"{COMPUTE}/servers/<server_id>/remote-consoles", console.remote, MEMBER),
-    ("GET", f"{COMPUTE}/servers/<server_id>/ips", servers.show_addresses, READER),
+    ("PUT", f"{COMPUTE}/servers/<server_id>", serverchange.change, MEMBER),
+    ("GET", f"{COMPUTE}/servers/<server_id>/ips", serverparts.list_addresses, READER),
+    ("GET", f"{COMPUTE}/servers/<server_id>/ips/<network>", serverparts.show_addresses, READER),
+    ("GET", f"{COMPUTE}/servers/<server_id>/metadata", servermetadata.list_all, READER),
+    ("POST", f"{COMPUTE}/servers/<server_id>/metadata", servermetadata.update, MEMBER),
+    ("PUT", f"{COMPUTE}/servers/<server_id>/metadata", servermetadata.replace, MEMBER),
+    ("GET", f"{COMPUTE}/servers/<server_id>/metadata/<key>", servermetadata.show, READER),
+    ("PUT", f"{COMPUTE}/servers/<server_id>/metadata/<key>", servermetadata.put, MEMBER),
+    ("DELETE", f"{COMPUTE}/servers/<server_id>/metadata/<key>", servermetadata.delete, MEMBER),
+    ("GET", f"{COMPUTE}/servers/<server_id>/tags", servertags.list_all, READER),
+    ("PUT", f"{COMPUTE}/servers/<server_id>/tags", servertags.replace, MEMBER),
+    ("DELETE", f"{COMPUTE}/servers/<server_id>/tags", servertags.clear, MEMBER),
+    ("GET", f"{COMPUTE}/servers/<server_id>/tags/<tag>", servertags.check, READER),
+    ("PUT", f"{COMPUTE}/servers/<server_id>/tags/<tag>", servertags.add, MEMBER),
+    ("DELETE", f"{COMPUTE}/servers/<server_id>/tags/<tag>", servertags.remove, MEMBER),
+    ("GET", f"{COMPUTE}/servers/<server_id>/os-interface", serverparts.list_interfaces, READER),
+    ("GET", f"{COMPUTE}/servers/<server_id>/os-interface/<port_id>", serverparts.show_interface, READER),
+    ("GET", f"{COMPUTE}/servers/<server_id>/os-instance-actions", serveractions.list_actions, READER),
+    ("GET", f"{COMPUTE}/servers/<server_id>/os-instance-actions/<request_id>", serveractions.show, READER),
     ("GET", f"{COMPUTE}/servers/<server_id>/os-security-groups", servers.list_security_groups, READER),
     ("GET", f"{COMPUTE}/servers/<server_id>/os-volume_attachments", servers.list_volume_attachments, READER),
     ("GET", f"{COMPUTE}/servers/<server_id>/os-server-password", servers.show_password, READER),

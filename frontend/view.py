@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
-
-from frontend import customflavor, translate
-
-FAULT_TEXT = 255  # characters; Nova's limit
-_PROGRESSES = ("ACTIVE", "BUILD", "HARD_REBOOT", "MIGRATING", "REBOOT", "REBUILD", "RESIZE")
 
 
 def stamp(seconds: float) -> str:
@@ -27,55 +21,6 @@ def links(base: str, kind: str, ident: str) -> list[dict[str, str]]:
 
 def reference(base: str, kind: str, ident: str) -> dict[str, Any]:
     return {"id": ident, "links": [{"rel": "bookmark", "href": f"{base}/compute/{kind}/{ident}"}]}
-
-
-def server_short(row: Mapping[str, Any], base: str) -> dict[str, Any]:
-    return {"id": row["id"], "name": row["name"], "links": links(base, "servers", row["id"])}
-
-
-def server(row: Mapping[str, Any], base: str) -> dict[str, Any]:
-    """All that microversion 2.1 shows to a tenant."""
-    shown = {
-        **server_short(row, base),
-        "status": translate.status(row),
-        "tenant_id": row["project_id"],
-        "user_id": row["user_id"],
-        "metadata": row["metadata"],
-        "hostId": host_id(row["project_id"], row["host"]),
-        "image": reference(base, "images", row["image_id"]) if row["image_id"] else "",
-        "flavor": reference(base, "flavors", customflavor.shown_id(row)),
-        "created": stamp(row["created"]),
-        "updated": stamp(row["updated"]),
-        "addresses": translate.addresses(row["nics"]),
-        "accessIPv4": "",
-        "accessIPv6": "",
-        "OS-DCF:diskConfig": "MANUAL",
-        "OS-EXT-AZ:availability_zone": "nova",
-        "config_drive": "",
-        "key_name": None,
-        "OS-SRV-USG:launched_at": None,
-        "OS-SRV-USG:terminated_at": None,
-        "OS-EXT-STS:task_state": row["task"],
-        "OS-EXT-STS:vm_state": translate.vm_state(row),
-        "OS-EXT-STS:power_state": translate.power_state(row),
-        "os-extended-volumes:volumes_attached": [],
-        "security_groups": [{"name": "default"}],
-    }
-    if shown["status"] in _PROGRESSES:
-        shown["progress"] = 100 if shown["status"] == "ACTIVE" else row["progress"] or 0
-    if shown["status"] == "ERROR":
-        shown["fault"] = fault(row)
-    return shown
-
-
-def fault(row: Mapping[str, Any]) -> dict[str, Any]:
-    text = row["fault"] or "The server is in an error state."
-    return {"code": 500, "created": stamp(row["updated"]), "message": text[:FAULT_TEXT]}
-
-
-def host_id(project_id: str, host: str | None) -> str:
-    """The same for two servers of a project on one node, and no hint at which."""
-    return hashlib.sha224(f"{project_id}{host}".encode()).hexdigest() if host else ""
 
 
 def flavor(row: Mapping[str, Any], base: str) -> dict[str, Any]:

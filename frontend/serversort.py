@@ -1,0 +1,95 @@
+"""The order of a list of servers, and where its next page begins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from flask import request
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
+
+from frontend import context, db
+from frontend.fault import BadRequest, Forbidden
+
+_SERVER = db.server.c
+
+# By Nova's names (nova/api/openstack/compute/schemas/servers.py VALID_SORT_KEYS). What may lack has a value to sort by.
+_KEYS: Mapping[str, ColumnElement[Any]] = {
+    "created_at": _SERVER.created,
+    "updated_at": _SERVER.updated,
+    "display_name": _SERVER.name,
+    "uuid": _SERVER.id,
+    "user_id": _SERVER.user_id,
+    "project_id": _SERVER.project_id,
+    "image_ref": _SERVER.image_id,
+    "instance_type_id": _SERVER.flavor_id,
+    "vm_state": _SERVER.status,
+    "task_state": func.coalesce(_SERVER.task, ""),
+    "power_state": func.coalesce(_SERVER.power, ""),
+    "progress": func.coalesce(_SERVER.progress, 0),
+    "terminated_at": func.coalesce(_SERVER.deleted, 0.0),
+}
+_HOSTS = ("host", "node")
+# Known to Nova, and the same for all servers here, or not kept in a column: they do not change the order.
+_EQUAL = frozenset((
+    *("access_ip_v4", "access_ip_v6", "auto_disk_config", "availability_zone", "config_drive", "display_description"),
+    *("hostname", "kernel_id", "key_name", "launch_index", "launched_at", "locked_by", "ramdisk_id"),
+    *("root_device_name", "architecture", "cleaned", "default_ephemeral_device", "default_swap_device", "deleted"),
+    *("deleted_at", "disable_terminate", "ephemeral_gb", "ephemeral_key_uuid", "id", "internal_id", "locked"),
+    *("memory_mb", "os_type", "reservation_id", "root_gb", "shutdown_terminate", "user_data", "vcpus", "vm_mode"),
+))  # fmt: skip
+_DIRECTIONS = {"asc": True, "desc": False}
+
+
+class Key(NamedTuple):
+    what: ColumnElement[Any]
+    rising: bool
+
+
+def asked() -> list[Key]:
+    """As the request's query wants it: sort_key and sort_dir, each as often as one likes; else newest first."""
+    names, directions = request.args.getlist("sort_key"), request.args.getlist("sort_dir")
+    if len(directions) > max(len(names), 1):
+        raise BadRequest(f"sort_dir: {len(directions)} of them, and sort_key only {len(names)} times")
+    rising = [_direction(text) for text in directions]
+    # A direction alone is that of the usual order; the first one holds for all keys that have none.
+    rising += [rising[0] if rising else False] * max(len(names) - len(rising), 1 - len(rising))
+    found = [Key(what, up) for name, up in zip(names, rising, strict=False) for what in _named(name)]
+    found = found or [Key(_SERVER.created, rising[0])]
+    return [*found, Key(_SERVER.id, found[-1].rising)]  # of equal ones, the id decides
+
+
+def page(
+    connection: Connection, query: Select[Any], keys: list[Key], marker: str | None, scope: ColumnElement[bool]
+) -> Select[Any]:
+    """In order, from behind the marker on; `scope` says which servers the caller may name."""
+    if marker is not None:
+        place = connection.execute(select(*(key.what for key in keys)).where(_SERVER.id == marker, scope)).first()
+        if place is None:
+            raise BadRequest(f"marker [{marker[:80]}] not found")
+        query = query.where(or_(*_behind(keys, tuple(place))))
+    return query.order_by(*(key.what.asc() if key.rising else key.what.desc() for key in keys))
+
+
+def _behind(keys: list[Key], place: tuple[Any, ...]) -> Iterator[ColumnElement[bool]]:
+    for count, (key, value) in enumerate(zip(keys, place, strict=True)):
+        same = (each.what == its for each, its in zip(keys[:count], place, strict=False))
+        yield and_(*same, key.what > value if key.rising else key.what < value)
+
+
+def _named(name: str) -> Iterator[ColumnElement[Any]]:
+    if name in _HOSTS:
+        if not context.is_admin():
+            raise Forbidden(f"Only administrators can sort servers by {name}")
+        yield func.coalesce(_SERVER.host, "")
+    elif name in _KEYS:
+        yield _KEYS[name]
+    elif name not in _EQUAL:
+        raise BadRequest(f"sort_key: there is no {name!r:.80} to sort by")
+
+
+def _direction(text: str) -> bool:
+    try:
+        return _DIRECTIONS[text.lower()]
+    except KeyError:
+        raise BadRequest(f"sort_dir: expected asc or desc, got {text!r:.80}") from None
