@@ -1,7 +1,7 @@
 """Jobs that wait for each other: one action of a tenant that Ganeti carries out in several steps.
 
 All of them are in Ganeti's queue before the answer goes out, so that none depends on this process. Each waits for the
-one before it (`depends`), and is canceled when that fails; what has to come after a failure, too, is marked so.
+one before it (`depends`), and fails with that; what has to come after a failure, too, is marked so.
 """
 
 from __future__ import annotations

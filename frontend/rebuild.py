@@ -92,7 +92,7 @@ def _size(server: Row, image: Row) -> int:
     with context.database() as connection:
         flavor = db.row(connection, select(db.flavor).where(db.flavor.c.id == server["flavor_id"]))
     said = translate_create.size(0, 0, flavor["disk"] if flavor else server["disk"], image["size"]).disk
-    return max(said, server["disk"] * (GIB // MIB))
+    return max(said, int(server["disk"]) * (GIB // MIB))
 
 
 def _password(server: Row, given: str, name: str | None = None) -> tuple[str, dict[str, str]]:
