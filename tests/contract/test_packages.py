@@ -29,6 +29,7 @@ FOLDERS = {
     "network": ["kvm_ifup"],
     "extstorage": ["extstorage"],
     "eventd": ["eventd", "hooks"],
+    "console": ["console"],
     "frontend": ["frontend"],
 }
 LINKS = {
@@ -51,7 +52,12 @@ LINKS = {
         "usr/share/ganeti/os/ganeti-ext": "../../ganeti-ext/extstorage/os",
     },
     "eventd": {"usr/sbin/ganeti-ext-eventd": "../share/ganeti-ext/eventd/ganeti-ext-eventd"},
+    "console": {
+        "usr/sbin/ganeti-ext-consoled": "../share/ganeti-ext/console/ganeti-ext-consoled",
+        "usr/sbin/ganeti-ext-kvm": "../share/ganeti-ext/console/ganeti-ext-kvm",
+    },
     "frontend": {
+        "usr/sbin/ganeti-ext-consoleproxy": "../share/ganeti-ext/frontend/ganeti-ext-consoleproxy",
         "usr/sbin/ganeti-ext-consumer": "../share/ganeti-ext/frontend/ganeti-ext-consumer",
         "usr/sbin/ganeti-ext-manage": "../share/ganeti-ext/frontend/ganeti-ext-manage",
     },
@@ -84,6 +90,7 @@ CONFFILES = {
         *(f"/etc/ganeti/hooks/instance-{verb}-post.d/60-ganeti-ext-dns" for verb in NAMED),
         *(f"/etc/ganeti/hooks/instance-{verb}-post.d/50-ganeti-ext-note" for verb in HOOKED),
     ],
+    "console": ["/etc/ganeti-ext/console.conf"],
     "frontend": ["/etc/ganeti-ext/frontend.conf"],
 }
 UNITS = {
@@ -92,9 +99,13 @@ UNITS = {
     "network": {"ganeti-ext-reaper"},
     "extstorage": set(),
     "eventd": {"ganeti-ext-eventd"},
-    "frontend": {"ganeti-ext-api", "ganeti-ext-consumer"},
+    "console": {"ganeti-ext-consoled"},
+    "frontend": {"ganeti-ext-api", "ganeti-ext-consoleproxy", "ganeti-ext-consumer"},
 }
-DROP_INS = {"nfdhcpd": {"ganeti-ext-exporter.service.d", "ganeti-ext-exporter.service.d/nfdhcpd.conf"}}
+DROP_INS = {
+    "nfdhcpd": {"ganeti-ext-exporter.service.d", "ganeti-ext-exporter.service.d/nfdhcpd.conf"},
+    "console": {r"run-ganeti\x2dext-console.mount"},
+}
 # ganeti-extstorage-interface(7): seven that must be there, and three that may.
 VERBS = ("create", "attach", "detach", "remove", "grow", "setinfo", "verify", "snapshot", "open", "close")
 SECRET = {"etc/ganeti-ext/eventd.conf", "etc/ganeti-ext/frontend.conf"}
@@ -125,7 +136,7 @@ def control(deb: Path, name: str) -> str:
     return done.stdout
 
 
-def test_there_are_six_of_one_version_for_every_architecture(debs: dict[str, Path]) -> None:
+def test_there_are_seven_of_one_version_for_every_architecture(debs: dict[str, Path]) -> None:
     assert set(debs) == set(FOLDERS)
     assert {path.name.split("_", 1)[1] for path in debs.values()} == {"0.1.0_all.deb"}
 
@@ -254,6 +265,8 @@ inside ganeti-ext-manage --help >/dev/null
 inside ganeti-ext-consumer --help >/dev/null
 inside ganeti-ext-storage --help >/dev/null
 inside ganeti-ext-events --help >/dev/null
+inside ganeti-ext-consoled --help >/dev/null
+inside ganeti-ext-kvm --version | grep QEMU >/dev/null
 inside ganeti-ext-exporter --once | grep '^ganeti_ext_up{daemon="nfdhcpd"} 0' >/dev/null
 inside nfdhcpd --divert || true  # a kernel without the modules has other tests to fail
 inside nft add table bridge ganeti_ext
@@ -302,6 +315,7 @@ def test_installing_makes_directories_for_their_owners_and_compiles_everything(
         "/var/lib/nfdhcpd": "755 root root",
         "/var/lib/ganeti-ext/eventd": "2770 root ganeti-ext",
         "/var/lib/ganeti-ext/frontend": "750 ganeti-ext ganeti-ext",
+        "/run/ganeti-ext/vnc": "700 root root",
         "/var/spool/ganeti-ext/notes": "700 root root",
         "/var/log/ganeti/extstorage": "750 root root",
     }

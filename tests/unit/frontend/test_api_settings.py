@@ -45,6 +45,7 @@ def test_shipped_file_says_the_defaults(tmp_path: Path) -> None:
         ("keystone", settings_identity.Keystone),
         ("quota", settings.Quota),
         ("firewall", settings.Firewall),
+        ("console", settings.Console),
     ],
 )
 def test_shipped_file_names_every_key(section: str, kind: type) -> None:
