@@ -1,39 +1,20 @@
 """Firewall profiles (docs/firewall.md) as the JSON of security groups, of Network v2.0 and of Compute. Pure.
 
-A NIC has one profile, whereas security groups add up: so a server is in one group, or in none.
+So are the groups that tenants make: grouprules.py says which of them a profile stands for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-from frontend import netview
+from frontend import grouprules, netview
+from frontend.grouprules import EGRESS, FAMILIES, INGRESS, Rule
 from frontend.netview import DEFAULT_GROUP
+from frontend.view import stamp
 
-
-class Rule(NamedTuple):
-    """What may come that is new; None: any. Of ICMP the ports are type and code (Network v2.0)."""
-
-    ethertype: str
-    protocol: str | None = None
-    first: int | None = None
-    last: int | None = None
-
-
-_BOTH = ("IPv4", "IPv6")
-# What the shipped profiles let come; the rules of an administrator's own stand on his nodes alone.
-RULES: Mapping[str, Sequence[Rule]] = {
-    "unprotected": tuple(Rule(family) for family in _BOTH),
-    "limited": (
-        *(Rule(family, "tcp", port, port) for port in (22, 3389) for family in _BOTH),
-        *(Rule(family, "udp", 3389, 3389) for family in _BOTH),
-        Rule("IPv4", "icmp", 8, None),
-        Rule("IPv6", "ipv6-icmp", 128, None),
-    ),
-    netview.NO_GROUP: (),
-}
 _MEANS = {
+    "ssh": "SSH over IPv4 and all of ICMP may come, nothing else that is new",
     "unprotected": "Anything may come",
     "limited": "SSH, remote desktop and ping may come, nothing else that is new",
     "protected": "Nothing new comes in",
@@ -42,14 +23,47 @@ _ANYWHERE = {"IPv4": "0.0.0.0/0", "IPv6": "::/0"}
 
 
 def group(project: str, name: str, default: str) -> dict[str, Any]:
-    """One group of Network v2.0; `default` is the profile that the group of that name means."""
+    """A group that is a profile, of Network v2.0; `default` is the profile that the group of that name means."""
     ident, profile = netview.group_id(project, name), default if name == DEFAULT_GROUP else name
-    rules = [_rule(project, ident, "egress", Rule(family)) for family in _BOTH]
-    rules += [_rule(project, ident, "ingress", rule) for rule in RULES.get(profile, ())]
+    come = sorted(grouprules.PROFILES.get(profile, ()), key=str)
+    rules = [_made(project, ident, EGRESS, Rule(family)) for family in FAMILIES]
+    rules += [_made(project, ident, INGRESS, rule) for rule in come]
+    return _group(ident, project, name, _description(name, profile), rules)
+
+
+def own_group(row: Mapping[str, Any], rules: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """A group of the project's own, with its rows of rules."""
+    shown = [rule(row["project_id"], each) for each in rules]
+    times = {"created_at": stamp(row["created"]), "updated_at": stamp(row["updated"])}
+    return {**_group(row["id"], row["project_id"], row["name"], row["description"], shown), **times}
+
+
+def rule(project: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of the table."""
+    when = stamp(row["created"])
+    return {
+        "id": row["id"],
+        "security_group_id": row["group_id"],
+        "direction": row["direction"],
+        "ethertype": row["ethertype"],
+        "protocol": row["protocol"],
+        "port_range_min": row["port_min"],
+        "port_range_max": row["port_max"],
+        "remote_ip_prefix": row["remote_ip"],
+        "remote_group_id": row["remote_group"],
+        "description": row["description"],
+        "tenant_id": project,
+        "project_id": project,
+        "created_at": when,
+        "updated_at": when,
+    }
+
+
+def _group(ident: str, project: str, name: str, description: str, rules: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "id": ident,
         "name": name,
-        "description": _description(name, profile),
+        "description": description,
         "security_group_rules": rules,
         "stateful": True,
         "shared": False,
@@ -59,43 +73,33 @@ def group(project: str, name: str, default: str) -> dict[str, Any]:
     }
 
 
-def compute_group(found: Mapping[str, Any]) -> dict[str, Any]:
-    """A group of Network v2.0 as Compute's proxy shows it: its rules are those of what comes."""
+def _made(project: str, group_id: str, direction: str, of: Rule) -> dict[str, Any]:
+    words = [direction, *(str(part) for part in of if part is not None)]
+    row = {"direction": direction, "ethertype": of.ethertype, "protocol": of.protocol, "port_min": of.first}
+    more = {"port_max": of.last, "remote_ip": None, "remote_group": None, "description": "", "created": 0.0}
+    return rule(project, {**row, **more, "group_id": group_id, "id": netview.made(" ".join(words), group_id)})
+
+
+def compute_group(found: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """A group of Network v2.0 as Compute's proxy shows it, which knows rules of what comes; `names` of groups by id."""
     shown = {key: found[key] for key in ("id", "name", "description", "tenant_id")}
-    rules = [_compute_rule(rule) for rule in found["security_group_rules"] if rule["direction"] == "ingress"]
+    rules = [compute_rule(each, names) for each in found["security_group_rules"] if each["direction"] == INGRESS]
     return {**shown, "rules": rules}
+
+
+def compute_rule(of: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    remote = of["remote_group_id"]
+    return {
+        "id": of["id"],
+        "parent_group_id": of["security_group_id"],
+        "ip_protocol": of["protocol"],
+        "from_port": of["port_range_min"],
+        "to_port": of["port_range_max"],
+        "ip_range": {} if remote else {"cidr": of["remote_ip_prefix"] or _ANYWHERE[of["ethertype"]]},
+        "group": {"tenant_id": of["tenant_id"], "name": names.get(remote, "")} if remote else {},
+    }
 
 
 def _description(name: str, profile: str) -> str:
     means = _MEANS.get(profile, f"The administrator's firewall profile {profile}")
     return f"{means}, where the network has no profile of its own" if name == DEFAULT_GROUP else means
-
-
-def _rule(project: str, group_id: str, direction: str, rule: Rule) -> dict[str, Any]:
-    words = [direction, *(str(part) for part in rule if part is not None)]
-    return {
-        "id": netview.made(" ".join(words), group_id),
-        "security_group_id": group_id,
-        "direction": direction,
-        "ethertype": rule.ethertype,
-        "protocol": rule.protocol,
-        "port_range_min": rule.first,
-        "port_range_max": rule.last,
-        "remote_ip_prefix": None,
-        "remote_group_id": None,
-        "description": "",
-        "tenant_id": project,
-        "project_id": project,
-    }
-
-
-def _compute_rule(rule: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "id": rule["id"],
-        "parent_group_id": rule["security_group_id"],
-        "ip_protocol": rule["protocol"],
-        "from_port": rule["port_range_min"],
-        "to_port": rule["port_range_max"],
-        "ip_range": {"cidr": _ANYWHERE[rule["ethertype"]]},
-        "group": {},
-    }

@@ -82,8 +82,7 @@ def _group(connection: Connection, wanted: NewServer, project: str) -> tuple[Map
 
 
 def _firewall(wanted: NewServer, project: str) -> dict[str, str]:
-    profile = securitygroups.chosen(wanted.security_groups, project)
-    return {"firewall": profile} if profile else {}
+    return securitygroups.chosen(wanted.security_groups, project)
 
 
 def _default_network(known: list[dict[str, Any]]) -> str:

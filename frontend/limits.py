@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Response, jsonify, request
 
-from frontend import context, quotas
+from frontend import context, groupstore, quotas
 from frontend.fault import Forbidden
 
 
@@ -14,10 +14,11 @@ def show() -> Response:
     if project != context.project_id() and not context.is_admin():
         raise Forbidden("Only an administrator may see the limits of another project.")
     services = context.services()
-    quota, profiles = services.settings.quota, services.settings.firewall.profiles
+    quota = services.settings.quota
     with context.database() as connection:
         allowed, used = quotas.limits(connection, project), quotas.used(connection, project)
         groups = quotas.server_groups(connection, project)
+        security_groups = len(groupstore.names(connection, project))
     absolute = {
         "maxTotalInstances": allowed["instances"],
         "maxTotalCores": allowed["cores"],
@@ -29,14 +30,14 @@ def show() -> Response:
         "maxServerGroupMembers": quota.group_members,
         "maxPersonality": quotas.FILES,
         "maxPersonalitySize": quotas.FILE_OCTETS,
-        "maxSecurityGroups": len(profiles) + 1,
-        "maxSecurityGroupRules": 0,
+        "maxSecurityGroups": quota.security_groups,
+        "maxSecurityGroupRules": quota.security_group_rules,
         "maxTotalFloatingIps": 0,
         "totalInstancesUsed": used["instances"],
         "totalCoresUsed": used["cores"],
         "totalRAMUsed": used["ram"],
         "totalServerGroupsUsed": groups,
-        "totalSecurityGroupsUsed": len(profiles) + 1,
+        "totalSecurityGroupsUsed": security_groups,
         "totalFloatingIpsUsed": 0,
     }
     return jsonify({"limits": {"rate": [], "absolute": absolute}})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import uuid
 from collections.abc import Mapping
 from typing import Any
@@ -14,6 +15,7 @@ DEFAULT_GROUP = "default"
 NO_GROUP = "protected"  # the profile of servers in no group: nothing new comes in, as without groups in OpenStack
 
 # Ids of things that Ganeti has no row for: made from the id of what they follow from.
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _SPACE = uuid.UUID("6f0a35b6-4a4c-4e55-9a0a-9f6d3c1f8a11")
 
 
@@ -27,9 +29,18 @@ def default_group_id(project_id: str) -> str:
 
 
 def groups_of(server: Mapping[str, Any]) -> list[str]:
-    """The names of a server's security groups: one, as its NICs have one profile, or none."""
-    profile = server["facts"].get("firewall", DEFAULT_GROUP)
+    """A server's security groups: names of those that are profiles, ids of the project's own."""
+    said = server["facts"]
+    if said.get("groups"):
+        return str(said["groups"]).split(",")
+    profile = said.get("firewall", DEFAULT_GROUP)
     return [] if profile == NO_GROUP else [profile]
+
+
+def group_ids(server: Mapping[str, Any]) -> list[str]:
+    """The ids of a server's security groups."""
+    project = server["project_id"]
+    return [each if _UUID.fullmatch(each) else group_id(project, each) for each in groups_of(server)]
 
 
 def network(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -79,7 +90,7 @@ def port(server: Mapping[str, Any], nic: Mapping[str, Any], network: Mapping[str
         "admin_state_up": True,
         "device_id": server["id"],
         "device_owner": "compute:nova",
-        "security_groups": [group_id(server["project_id"], name) for name in groups_of(server)],
+        "security_groups": group_ids(server),
         "port_security_enabled": True,
         "allowed_address_pairs": [],
         "extra_dhcp_opts": [],

@@ -8,7 +8,14 @@ from typing import Any
 from flask import Response, jsonify, request
 from sqlalchemy import Connection, select
 
-from frontend import context, db, netview, paging, securitygroups, tenantnet
+from frontend import (
+    context,
+    db,
+    netview,
+    networkgroups,
+    paging,
+    tenantnet,
+)
 from frontend.fault import Forbidden, NotFound
 
 
@@ -44,11 +51,11 @@ def show_port(port_id: str) -> Response:
 
 
 def list_security_groups() -> Response:
-    return _list("security_groups", securitygroups.all_groups(context.project_id()))
+    return _list("security_groups", networkgroups.all_groups())
 
 
 def show_security_group(group_id: str) -> Response:
-    return _show("security_group", securitygroups.all_groups(context.project_id()), group_id)
+    return _show("security_group", networkgroups.all_groups(), group_id)
 
 
 def list_security_group_rules() -> Response:
@@ -76,8 +83,9 @@ def show_quota(project_id: str) -> Response:
     """GET /quotas/PROJECT: what tenants make none of is 0, ports come with their servers."""
     if project_id != context.project_id() and not context.is_admin():
         raise Forbidden("Only an administrator may see the quota of another project.")
-    none = ("network", "subnet", "subnetpool", "router", "floatingip", "security_group_rule", "rbac_policy")
-    own = {"security_group": len(securitygroups.names()), "port": -1}
+    none = ("network", "subnet", "subnetpool", "router", "floatingip", "rbac_policy")
+    quota = context.services().settings.quota
+    own = {"security_group": quota.security_groups, "security_group_rule": quota.security_group_rules, "port": -1}
     return jsonify({"quota": {**dict.fromkeys(none, 0), **own}})
 
 
@@ -90,7 +98,7 @@ def show_extension(alias: str) -> Response:
 
 
 def _rules() -> list[dict[str, Any]]:
-    groups = securitygroups.all_groups(context.project_id())
+    groups = networkgroups.all_groups()
     return [rule for group in groups for rule in group["security_group_rules"]]
 
 

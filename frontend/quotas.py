@@ -128,7 +128,6 @@ def _check_used(name: str, value: int, in_use: int, *, force: bool) -> None:
 def _all(own: Mapping[str, int]) -> dict[str, int]:
     """Every key that microversions below 2.36 have; 0 of what there is not."""
     quota = context.services().settings.quota
-    groups = len(context.services().settings.firewall.profiles) + 1
     return {
         **own,
         "metadata_items": quota.metadata,
@@ -140,8 +139,8 @@ def _all(own: Mapping[str, int]) -> dict[str, int]:
         "injected_file_path_bytes": FILE_PATH,
         "fixed_ips": _UNLIMITED,
         "floating_ips": 0,
-        "security_groups": groups,
-        "security_group_rules": 0,
+        "security_groups": quota.security_groups,
+        "security_group_rules": quota.security_group_rules,
     }
 
 

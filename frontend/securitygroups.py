@@ -1,147 +1,111 @@
-"""Security groups: the nodes' firewall profiles, one of which a server's NICs have.
-
-A profile is the administrator's (docs/firewall.md), so groups and their rules are there to read. Which one a server has
-is the tag of its instance that the node reads: a change is in force within a second.
-"""
+"""The security groups of servers: their firewall profile follows from them, and is what their nodes read."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from flask import Response, jsonify
+from sqlalchemy import Connection, select
 
-from frontend import context, facts, groupview, netview, requests, schema
-from frontend.fault import BadRequest, Conflict, Forbidden, NotFound
-from frontend.netview import DEFAULT_GROUP
+from frontend import context, db, facts, groupstore, groupview, netview, requests, schema
+from frontend.fault import BadRequest, NotFound
+from frontend.groupstore import Known
+from ganeti_ext.errors import ExtError
 
-_FACT = "firewall"
-_WHOSE = (
-    "Security groups are the firewall profiles that the cloud's administrator has made: they cannot be changed here."
-)
+log = logging.getLogger(__name__)
 
-
-def names() -> list[str]:
-    """The groups that there are."""
-    profiles = context.services().settings.firewall.profiles
-    return [DEFAULT_GROUP, *profiles]
+Row = Mapping[str, Any]
 
 
-def all_groups(project: str) -> list[dict[str, Any]]:
-    """The groups of a project, as Network v2.0 shows them."""
-    default = context.services().settings.firewall.default
-    return [groupview.group(project, name, default) for name in names()]
+def chosen(wanted: Sequence[str], project: str) -> dict[str, str]:
+    """The facts of a new server in these groups (names or ids), for its tags; none in the default one.
 
-
-def chosen(wanted: Sequence[str], project: str) -> str | None:
-    """The profile that a new server's groups (names or ids) mean, None for the network's or the nodes' own.
-
-    BadRequest for a group that there is not, and for two profiles.
+    BadRequest for a group that there is not, Conflict where no profile does what they say.
     """
-    found = set()
-    for each in wanted:
-        name = _find(each, project)
-        if name is None:
-            raise BadRequest(f"Security group {each[:80]} not found.")
-        found.add(name)
-    profiles = sorted(found - {DEFAULT_GROUP})
-    if len(profiles) > 1:
-        raise BadRequest(f"security_groups: {', '.join(profiles)}: a server has one firewall profile, choose one")
-    return profiles[0] if profiles else None
-
-
-def add(server: Mapping[str, Any], argument: object) -> tuple[str, int]:
-    """Action addSecurityGroup. Another group comes in place of `default`, and that besides it changes nothing."""
-    name = _asked("addSecurityGroup", server, argument)
-
-    def wanted(row: Mapping[str, Any]) -> dict[str, str | None]:
-        now = netview.groups_of(row)
-        if now in ([], [DEFAULT_GROUP]):
-            return {_FACT: None if name == DEFAULT_GROUP else name} if now != [name] else {}
-        if name not in (DEFAULT_GROUP, *now):
-            raise Conflict(f"Instance {row['id']} is in group {now[0]}, and cannot be in two: remove that first.")
+    if not wanted:
         return {}
-
-    return _change("addSecurityGroup", server, wanted)
-
-
-def remove(server: Mapping[str, Any], argument: object) -> tuple[str, int]:
-    """Action removeSecurityGroup: a server in no group gets nothing that is new."""
-    name = _asked("removeSecurityGroup", server, argument)
-
-    def wanted(row: Mapping[str, Any]) -> dict[str, str | None]:
-        now = netview.groups_of(row)
-        if name in now:
-            return {_FACT: netview.NO_GROUP}
-        if name == DEFAULT_GROUP and now:  # another took its place
-            return {}
-        raise NotFound(f"Security group {name} is not associated with the instance {row['id']}")
-
-    return _change("removeSecurityGroup", server, wanted)
+    with context.database() as connection:
+        known = groupstore.read(connection, project)
+    found: list[str] = []
+    for each in wanted:
+        group = groupstore.find(known, each)
+        if group is None:
+            raise BadRequest(f"Security group {each[:80]} not found.")
+        found += [group] if group not in found else []
+    return {fact: value for fact, value in groupstore.facts(known, found).items() if value is not None}
 
 
-def list_compute() -> Response:
-    """GET /os-security-groups."""
-    found = [groupview.compute_group(group) for group in all_groups(context.project_id())]
+def add(server: Row, argument: object) -> tuple[str, int]:
+    """Action addSecurityGroup."""
+    return _change("addSecurityGroup", server, argument, lambda now, group: now if group in now else [*now, group])
+
+
+def remove(server: Row, argument: object) -> tuple[str, int]:
+    """Action removeSecurityGroup. A server in no group gets nothing that is new."""
+
+    def without(now: Sequence[str], group: str) -> list[str]:
+        if group not in now:
+            raise NotFound(f"Security group {group} is not associated with the instance {server['id']}")
+        return [each for each in now if each != group]
+
+    return _change("removeSecurityGroup", server, argument, without)
+
+
+def list_of(server: Row) -> Response:
+    """GET /servers/ID/os-security-groups."""
+    wanted = netview.group_ids(server)
+    with context.database() as connection:
+        known = groupstore.read(connection, server["project_id"])
+    groups = groupstore.shown(known)
+    names = {group["id"]: group["name"] for group in groups}
+    found = [groupview.compute_group(group, names) for group in groups if group["id"] in wanted]
     return jsonify({"security_groups": found})
 
 
-def show_compute(group_id: str) -> Response:
-    return jsonify({"security_group": groupview.compute_group(_need(group_id))})
+def using(connection: Connection, project: str, group_id: str) -> list[dict[str, Any]]:
+    """The project's servers in a group of its own."""
+    query = select(db.server).where(db.server.c.project_id == project, db.server.c.deleted.is_(None))
+    return [row for row in db.rows(connection, query) if group_id in netview.groups_of(row)]
 
 
-def list_of(server: Mapping[str, Any]) -> Response:
-    """GET /servers/ID/os-security-groups."""
-    project, default = server["project_id"], context.services().settings.firewall.default
-    found = [groupview.group(project, name, default) for name in netview.groups_of(server)]
-    return jsonify({"security_groups": [groupview.compute_group(group) for group in found]})
+@contextlib.contextmanager
+def changing(after: Known, group_id: str) -> Iterator[None]:
+    """Give the servers of a group the profile that its rules `after` a change mean; undone if the block fails.
+
+    Conflict, and nothing done, when one of them could have none.
+    """
+    with context.database() as connection:
+        servers = using(connection, after.project, group_id)
+    plans = [(server, groupstore.facts(after, netview.groups_of(server))) for server in servers]
+    with contextlib.ExitStack() as undo:
+        for server, wanted in plans:
+            facts.change(server, wanted)
+            undo.callback(_restore, server, {fact: server["facts"].get(fact) for fact in wanted})
+        yield
+        undo.pop_all()
 
 
-def refuse() -> Response:
-    """To make a group or a rule."""
-    raise Forbidden(_WHOSE)
+def _restore(server: Row, before: Mapping[str, str | None]) -> None:
+    try:
+        facts.change(server, before)
+    except ExtError as err:
+        log.error("server %s: keeps the firewall profile of rules that were not made: %s", server["id"], err)
 
 
-def refuse_group(group_id: str) -> Response:
-    """To change or delete a group: the one that is always there, another, none."""
-    if _need(group_id)["name"] == DEFAULT_GROUP:
-        raise BadRequest(f"Security group {DEFAULT_GROUP} cannot be changed or deleted.")
-    raise Forbidden(_WHOSE)
-
-
-def refuse_rule(rule_id: str) -> Response:
-    """To delete a rule."""
-    groups = all_groups(context.project_id())
-    if rule_id not in (rule["id"] for group in groups for rule in group["security_group_rules"]):
-        raise NotFound(f"Security group rule {rule_id} does not exist")
-    raise Forbidden(_WHOSE)
-
-
-def _asked(action: str, server: Mapping[str, Any], argument: object) -> str:
+def _change(
+    action: str, server: Row, argument: object, change: Callable[[Sequence[str], str], Sequence[str]]
+) -> tuple[str, int]:
     if not isinstance(argument, dict):
         raise BadRequest(f"{action}: expected an object")
-    wanted = schema.text(argument, "name")
-    name = _find(wanted, server["project_id"])
-    if name is None:
-        raise NotFound(f"Security group {wanted} not found.")
-    return name
-
-
-def _change(action: str, server: Mapping[str, Any], wanted: Any) -> tuple[str, int]:
-    jobs = facts.change(server, wanted)
+    name = schema.text(argument, "name")
+    with context.database() as connection:
+        known = groupstore.read(connection, server["project_id"])
+    group = groupstore.find(known, name)
+    if group is None:
+        raise NotFound(f"Security group {name} not found.")
+    jobs = facts.change(server, lambda row: groupstore.facts(known, change(netview.groups_of(row), group)))
     requests.note(context.services().engine, action, server["id"], jobs)
     return "", 202
-
-
-def _find(wanted: str, project: str) -> str | None:
-    """The group's name, by it or by its id."""
-    known = names()
-    ids = {netview.group_id(project, name): name for name in known}
-    return wanted if wanted in known else ids.get(wanted)
-
-
-def _need(group_id: str) -> dict[str, Any]:
-    for group in all_groups(context.project_id()):
-        if group["id"] == group_id:
-            return group
-    raise NotFound(f"Security group {group_id} not found.")

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from frontend import context, customflavor, microversion, netview, translate, zones
+from frontend import context, customflavor, groupstore, microversion, netview, translate, zones
 from frontend.view import links, reference, stamp
 from ganeti_ext import hostname
 
@@ -24,12 +24,16 @@ class Eye(NamedTuple):
     is_admin: bool
     zones: Mapping[str, str]
     """Of the nodes."""
+    groups: Mapping[str, str]
+    """Names of the security groups that projects have made, by id."""
 
 
 def eye() -> Eye:
     """The caller of this request."""
     with context.database() as connection:
-        return Eye(context.base(), context.version(), context.is_admin(), zones.of(connection))
+        is_admin = context.is_admin()
+        groups = groupstore.names(connection, None if is_admin else context.project_id())
+        return Eye(context.base(), context.version(), is_admin, zones.of(connection), groups)
 
 
 def short(row: Row, seen: Eye) -> dict[str, Any]:
@@ -52,7 +56,7 @@ def detail(row: Row, seen: Eye) -> dict[str, Any]:
         "os-extended-volumes:volumes_attached": [],
     }
     if groups := netview.groups_of(row):  # without any, the key is not there (nova/api/openstack/compute/servers.py)
-        shown["security_groups"] = [{"name": name} for name in groups]
+        shown["security_groups"] = [{"name": seen.groups.get(each, each)} for each in groups]
     return shown | _for_administrators(row, seen) if seen.is_admin else shown
 
 

@@ -148,11 +148,15 @@ class Quota:
     """Servers of a server group."""
     metadata: int = 128
     """Items of a server."""
+    security_groups: int = 10
+    """Of a project, of its own."""
+    security_group_rules: int = 100
+    """Of all these."""
     networks: int = 10
     """Of a project, of those that tenants make."""
 
     def __post_init__(self) -> None:
-        for name in ("keypairs", "server_groups", "group_members", "metadata", "networks"):
+        for name in type(self).__annotations__:
             if getattr(self, name) < 0:
                 raise ConfigError(f"[quota] {name}: {getattr(self, name)!r} is below 0")
 
@@ -161,7 +165,7 @@ class Quota:
 class Firewall:
     """[firewall]: the nodes' firewall profiles (docs/firewall.md) as tenants may choose them: as security groups."""
 
-    profiles: tuple[str, ...] = ("unprotected", "limited")
+    profiles: tuple[str, ...] = ("unprotected", "limited", "ssh")
     """Besides `protected`, which is what a server in no group has."""
     default: str = "unprotected"
     """The nodes' `default_profile`: what group `default` means where a network has no profile of its own."""

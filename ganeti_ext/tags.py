@@ -30,7 +30,8 @@ MADE = ("server", "project", "user", "name", "flavor", "image", "created")
 # id; apart: the same, where Ganeti's allocator is to keep its members apart. ip4, ip6: how the tenant says that it is
 # reached. label: the tenant's labels ("tags" to Nova), joined by commas. resized: the flavor before a resize that
 # nobody has confirmed yet. firewall: the profile of all NICs, which kvm_ifup reads (docs/firewall.md); groups: the
-# security groups that it stands for, joined by commas, where it is not called as they are. reservation: of the request that it was made by. autodisk: "1", the tenant said that its file system is to fill the disk.
+# security groups that it stands for, joined by commas, where it is not called as they are. reservation: of the request
+# that it was made by. autodisk: "1", the tenant said that its file system is to fill the disk.
 GIVEN = (
     *("key", "description", "locked", "group", "apart", "ip4", "ip6", "label", "resized", "rescued", "config"),
     *("firewall", "groups", "reservation", "autodisk"),

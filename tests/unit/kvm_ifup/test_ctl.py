@@ -72,7 +72,8 @@ def test_profiles(capsys: Output) -> None:
     assert run("profiles") == 0
     assert "PROFILE" in capsys.readouterr().out
     assert run("profiles", "--json") == 0
-    assert {row["profile"]: row["taps"] for row in rows(capsys)} == {"limited": 2, "protected": 0, "unprotected": 0}
+    others = dict.fromkeys(("protected", "ssh", "unprotected"), 0)
+    assert {row["profile"]: row["taps"] for row in rows(capsys)} == {"limited": 2, **others}
 
 
 def test_files_of_profiles(capsys: Output, tmp_path: Path) -> None:

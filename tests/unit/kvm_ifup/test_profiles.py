@@ -36,7 +36,7 @@ class TestShipped:
     """What comes with the package."""
 
     def test_all_can_be_read(self) -> None:
-        assert sorted(profiles.load_all((profiles.SHIPPED,))) == ["limited", "protected", "unprotected"]
+        assert sorted(profiles.load_all((profiles.SHIPPED,))) == ["limited", "protected", "ssh", "unprotected"]
         assert all(each.description for each in profiles.load_all((profiles.SHIPPED,)).values())
 
     def test_unprotected(self) -> None:

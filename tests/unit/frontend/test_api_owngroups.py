@@ -1,0 +1,299 @@
+"""Security groups that tenants make: which profile they stand for, and for whom."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from frontend import netview
+from frontend.settings import Front, Quota, Settings
+from ganeti_ext import tags
+from ganeti_ext.errors import RapiUnavailable
+from tests.unit.frontend.conftest import COMPUTE, IMAGE, MINE, NET, SMALL, Api, FakeRapi, serve
+
+GROUPS, RULES = "/network/v2.0/security-groups", "/network/v2.0/security-group-rules"
+OLD, OLD_RULES = f"{COMPUTE}/os-security-groups", f"{COMPUTE}/os-security-group-rules"
+SSH = {"protocol": "tcp", "port_range_min": 22, "port_range_max": 22}
+LOGIN = (SSH, {"protocol": "icmp"}, {"protocol": "icmp", "ethertype": "IPv6"})
+
+
+def group(api: Api, name: str = "web", expect: int = 201, **more: Any) -> dict[str, Any]:
+    answer = api.call("POST", GROUPS, json={"security_group": {"name": name, **more}})
+    assert answer.status_code == expect, answer.text
+    found: dict[str, Any] = answer.json.get("security_group", {})  # type: ignore[union-attr]
+    return found
+
+
+def rule(api: Api, ident: str, expect: int = 201, **wanted: Any) -> dict[str, Any]:
+    sent = {"security_group_id": ident, "direction": "ingress", **wanted}
+    answer = api.call("POST", RULES, json={"security_group_rule": sent})
+    assert answer.status_code == expect, answer.text
+    found: dict[str, Any] = answer.json.get("security_group_rule", {"words": answer.text})  # type: ignore[union-attr]
+    return found
+
+
+def server(api: Api, *groups: str) -> dict[str, Any]:
+    """A server's row in groups as a create makes it, and its instance's tags beside it."""
+    said = {"firewall": "protected", "groups": ",".join(groups)} if groups else {}
+    row = api.server(facts=said)
+    api.rapi.tags[row["instance"]] = tags.encode({"project": MINE, **said})
+    return row
+
+
+def facts(api: Api, row: dict[str, Any]) -> dict[str, str]:
+    found: dict[str, str] = api.row(row["id"])["facts"]
+    return found
+
+
+def act(api: Api, row: dict[str, Any], verb: str, name: str, expect: int = 202) -> None:
+    answer = api.call("POST", f"{COMPUTE}/servers/{row['id']}/action", json={f"{verb}SecurityGroup": {"name": name}})
+    assert answer.status_code == expect, answer.text
+
+
+def test_one_is_made_changed_and_deleted(api: Api) -> None:
+    made = group(api, " web ", description="of the shop")
+    assert (made["name"], made["description"], made["project_id"]) == (" web ", "of the shop", MINE)
+    sent = [(each["direction"], each["ethertype"], each["protocol"]) for each in made["security_group_rules"]]
+    assert sent == [("egress", "IPv4", None), ("egress", "IPv6", None)]
+    assert len({each["id"] for each in made["security_group_rules"]}) == 2
+    assert api.get(f"{GROUPS}/{made['id']}").json == {"security_group": made}
+    assert api.get(f"{GROUPS}?name= web ").json == {"security_groups": [made]}
+    assert [each["name"] for each in api.get(GROUPS).json["security_groups"]][-1] == " web "  # type: ignore[index]
+    new = api.call("PUT", f"{GROUPS}/{made['id']}", json={"security_group": {"name": "shop"}}).json
+    assert new is not None
+    assert (new["security_group"]["name"], new["security_group"]["description"]) == ("shop", "of the shop")
+    assert api.call("DELETE", f"{GROUPS}/{made['id']}").status_code == 204
+    assert api.get(f"{GROUPS}/{made['id']}").status_code == 404
+    assert made["id"] not in api.get(RULES).text
+    assert api.call("DELETE", f"{GROUPS}/{made['id']}").status_code == 404
+
+
+def test_rules_are_made_shown_and_deleted(api: Api) -> None:
+    ident = group(api)["id"]
+    made = rule(api, ident, **SSH, remote_ip_prefix="10.2.3.124/24", description="us")
+    keys = ("direction", "ethertype", "protocol", "port_range_min", "port_range_max", "remote_ip_prefix", "description")
+    assert tuple(made[key] for key in keys) == ("ingress", "IPv4", "tcp", 22, 22, "10.2.3.124/24", "us")
+    assert api.get(f"{RULES}/{made['id']}").json == {"security_group_rule": made}
+    assert made in api.get(f"{GROUPS}/{ident}").json["security_group"]["security_group_rules"]  # type: ignore[index]
+    assert int(rule(api, ident, protocol=17)["protocol"]) == 17
+    bulk = [{"security_group_id": ident, "direction": "ingress", "protocol": name} for name in ("tcp", "sctp")]
+    answer = api.call("POST", RULES, json={"security_group_rules": bulk})
+    assert (answer.status_code, len(answer.json["security_group_rules"])) == (201, 2)  # type: ignore[index]
+    assert api.call("DELETE", f"{RULES}/{made['id']}").status_code == 204
+    assert (
+        api.get(f"{RULES}/{made['id']}").status_code == api.call("DELETE", f"{RULES}/{made['id']}").status_code == 404
+    )
+
+
+@pytest.mark.parametrize(
+    ("wanted", "word"),
+    [
+        ({"protocol": "bad"}, "not supported"),
+        ({"protocol": 256}, "not supported"),
+        ({"direction": "up"}, "direction"),
+        ({"ethertype": "IPv5"}, "ethertype"),
+        ({"protocol": "tcp", "port_range_min": -16, "port_range_max": 80}, "Invalid value for port -16"),
+        ({"protocol": "tcp", "port_range_min": 80, "port_range_max": 79}, "port_range_min must be <= port_range_max"),
+        ({"protocol": "tcp", "port_range_min": 80, "port_range_max": 65536}, "Invalid value for port 65536"),
+        ({"protocol": "tcp", "port_range_max": 6}, "port_range_min must be <= port_range_max"),
+        ({"protocol": "icmp", "port_range_min": 1, "port_range_max": 256}, "Invalid value for ICMP code"),
+        ({"protocol": "icmp", "port_range_max": 6}, "ICMP type (port-range-min) is missing"),
+        ({"protocol": "icmp", "port_range_min": 300}, "Invalid value for ICMP type"),
+        ({"protocol": "gre", "port_range_min": 1, "port_range_max": 2}, "Ports"),
+        ({"port_range_min": 1, "port_range_max": 2}, "Ports"),
+        ({"remote_ip_prefix": "192.168.1./24"}, "no network"),
+        ({"remote_ip_prefix": "192.168.1.1/33"}, "no network"),
+        ({"remote_ip_prefix": "256"}, "no network"),
+        ({"remote_ip_prefix": "fd00::/64"}, "not of IPv4"),
+        ({"remote_ip_prefix": "10.0.0.0/8", "remote_group_id": "x"}, "Only remote_ip_prefix or remote_group_id"),
+    ],
+)
+def test_what_a_rule_may_be(api: Api, wanted: dict[str, Any], word: str) -> None:
+    ident = group(api)["id"]
+    assert word in rule(api, ident, 400, **wanted)["words"].replace("\\u003c", "<")
+    assert len(api.get(f"{GROUPS}/{ident}").json["security_group"]["security_group_rules"]) == 2  # type: ignore[index]
+
+
+def test_what_is_there_already(api: Api) -> None:
+    ident = group(api)["id"]
+    rule(api, ident, **SSH)
+    for again in (SSH, {**SSH, "protocol": "6"}, {**SSH, "remote_ip_prefix": "0.0.0.0/0"}):
+        assert "Security group rule already exists" in rule(api, ident, 409, **again)["words"]
+    rule(api, ident, 409, direction="egress")
+    rule(api, ident, 404, remote_group_id="never")
+    rule(api, "never", 404)
+    rule(api, netview.group_id(MINE, "limited"), 403)
+    group(api, "default", 409)
+    group(api, "limited", 409)
+    group(api, "", 400)
+    assert api.call("PUT", f"{GROUPS}/{ident}", json={"security_group": {"name": "default"}}).status_code == 409
+    for name, status in (("default", 409), ("limited", 403)):
+        assert api.call("DELETE", f"{GROUPS}/{netview.group_id(MINE, name)}").status_code == status
+
+
+def test_the_rules_of_a_login_are_a_profile(api: Api) -> None:
+    ident = group(api)["id"]
+    for wanted in LOGIN:
+        for direction in ("ingress", "egress"):
+            rule(api, ident, **{**wanted, "direction": direction})
+    row = server(api)
+    act(api, row, "remove", "default")
+    act(api, row, "add", "web")
+    assert facts(api, row) == {"firewall": "ssh", "groups": ident}
+    shown = api.get(f"{COMPUTE}/servers/{row['id']}").json["server"]  # type: ignore[index]
+    assert shown["security_groups"] == [{"name": "web"}]
+    (port,) = api.get(f"/network/v2.0/ports?device_id={row['id']}").json["ports"]  # type: ignore[index]
+    assert port["security_groups"] == [ident]
+    (listed,) = api.get(f"{COMPUTE}/servers/{row['id']}/os-security-groups").json["security_groups"]  # type: ignore[index]
+    assert listed["id"] == ident
+    act(api, row, "remove", ident)
+    assert facts(api, row) == {"firewall": "protected"}
+    assert "security_groups" not in api.get(f"{COMPUTE}/servers/{row['id']}").json["server"]  # type: ignore[index]
+
+
+def test_a_new_server_is_in_it(api: Api) -> None:
+    ident = group(api)["id"]
+    new = {
+        "name": "x",
+        "flavorRef": SMALL,
+        "imageRef": IMAGE,
+        "networks": [{"uuid": NET}],
+        "security_groups": [{"name": "web"}],
+    }
+    answer = api.call("POST", f"{COMPUTE}/servers", json={"server": new})
+    assert answer.status_code == 202, answer.text
+    (body,) = [call[2] for call in api.rapi.calls]
+    said = tags.decode(body["tags"])
+    assert (said["firewall"], said["groups"]) == ("protected", ident)
+    assert api.get(f"{COMPUTE}/servers/detail").json["servers"][0]["security_groups"] == [{"name": "web"}]  # type: ignore[index]
+    rule(api, group(api, "odd")["id"], protocol="tcp", port_range_min=81, port_range_max=81)
+    new["security_groups"] = [{"name": "odd"}]
+    answer = api.call("POST", f"{COMPUTE}/servers", json={"server": new})
+    assert (answer.status_code, "limited" in answer.text) == (409, True)
+    assert len(api.rapi.calls) == 1
+
+
+def test_what_no_profile_does_is_no_servers(api: Api) -> None:
+    row = server(api)
+    act(api, row, "remove", "default")
+    before = facts(api, row)
+    odd, silent, remote = (group(api, name) for name in ("odd", "silent", "remote"))
+    rule(api, odd["id"], protocol="tcp", port_range_min=81, port_range_max=81)
+    rule(api, remote["id"], remote_group_id=odd["id"])
+    for each in silent["security_group_rules"]:
+        assert api.call("DELETE", f"{RULES}/{each['id']}").status_code == 204
+    for name in ("odd", "silent", "remote"):
+        act(api, row, "add", name, 409)
+    assert facts(api, row) == before
+
+
+def test_rules_of_a_group_in_use_change_its_servers(api: Api) -> None:
+    ident = group(api)["id"]
+    rows = [server(api, ident), server(api, "default", ident)]
+    other = server(api)
+    bulk = [{"security_group_id": ident, "direction": "ingress", **wanted} for wanted in LOGIN]
+    refused = api.call("POST", RULES, json={"security_group_rules": bulk[:1]})
+    assert (refused.status_code, api.rapi.calls) == (409, [])
+    made = api.call("POST", RULES, json={"security_group_rules": bulk}).json["security_group_rules"]  # type: ignore[index]
+    assert [facts(api, row).get("firewall") for row in (*rows, other)] == ["ssh", "unprotected", None]
+    assert api.call("DELETE", f"{RULES}/{made[0]['id']}").status_code == 409
+    assert facts(api, rows[0])["firewall"] == "ssh"
+    assert len(api.get(f"{GROUPS}/{ident}").json["security_group"]["security_group_rules"]) == 5  # type: ignore[index]
+
+
+def test_a_change_that_ganeti_does_not_take_is_none(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    ident = group(api)["id"]
+    rows = [server(api, ident), server(api, ident)]
+    submit, left = api.rapi.submit, [2]  # the first server's two jobs
+
+    def failing(*given: Any) -> int:
+        left[0] -= 1
+        if left[0] == -1:
+            raise RapiUnavailable("RAPI does not answer")
+        return submit(*given)
+
+    monkeypatch.setattr(api.rapi, "submit", failing)
+    bulk = [{"security_group_id": ident, "direction": "ingress", **wanted} for wanted in LOGIN]
+    assert api.call("POST", RULES, json={"security_group_rules": bulk}).status_code == 503
+    assert [facts(api, row)["firewall"] for row in rows] == ["protected", "protected"]
+    assert len(api.get(f"{GROUPS}/{ident}").json["security_group"]["security_group_rules"]) == 2  # type: ignore[index]
+
+
+def test_a_group_in_use_stays(api: Api) -> None:
+    ident = group(api)["id"]
+    row = server(api, "default", ident)
+    assert api.call("DELETE", f"{GROUPS}/{ident}").status_code == 409
+    assert api.call("DELETE", f"{OLD}/{ident}").status_code == 400
+    api.change(row["id"], deleted=1.0)
+    assert api.call("DELETE", f"{OLD}/{ident}").status_code == 202
+
+
+def test_compute_makes_them_too(api: Api) -> None:
+    answer = api.call("POST", OLD, json={"security_group": {"name": "old", "description": "d"}})
+    made = answer.json["security_group"]  # type: ignore[index]
+    assert (answer.status_code, made["rules"]) == (200, [])
+    assert set(made) == {"id", "name", "description", "tenant_id", "rules"}
+    assert api.get(f"{OLD}/{made['id']}").json == {"security_group": made}
+    sent = {"parent_group_id": made["id"], "ip_protocol": "tcp", "from_port": 22, "to_port": 22}
+    answer = api.call("POST", OLD_RULES, json={"security_group_rule": sent})
+    new = answer.json["security_group_rule"]  # type: ignore[index]
+    assert (answer.status_code, new) == (200, {**sent, "id": new["id"], "group": {}, "ip_range": {"cidr": "0.0.0.0/0"}})
+    assert api.call("POST", OLD_RULES, json={"security_group_rule": sent}).status_code == 400
+    ping = {**sent, "ip_protocol": "icmp", "from_port": -1, "to_port": -1, "cidr": "10.2.3.124/24"}
+    answer = api.call("POST", OLD_RULES, json={"security_group_rule": ping})
+    assert answer.json["security_group_rule"]["ip_range"] == {"cidr": "10.2.3.124/24"}  # type: ignore[index]
+    named = {**sent, "group_id": group(api, "peer")["id"]}
+    answer = api.call("POST", OLD_RULES, json={"security_group_rule": named})
+    assert answer.json["security_group_rule"]["group"] == {"tenant_id": MINE, "name": "peer"}  # type: ignore[index]
+    api.call("DELETE", f"{OLD}/{named['group_id']}")
+    rules = api.get(f"{OLD}/{made['id']}").json["security_group"]["rules"]  # type: ignore[index]
+    assert [each["ip_protocol"] for each in rules] == ["tcp", "icmp"]
+    assert api.call("DELETE", f"{OLD_RULES}/{new['id']}").status_code == 202
+    for parent, status in (("name", 400), ("0abcdef0-9999-4999-8999-999999999999", 404)):
+        bad = {**sent, "parent_group_id": parent}
+        assert api.call("POST", OLD_RULES, json={"security_group_rule": bad}).status_code == status
+    changed = api.call("PUT", f"{OLD}/{made['id']}", json={"security_group": {"name": "new", "description": "e"}})
+    assert changed.json["security_group"]["name"] == "new"  # type: ignore[index]
+
+
+def test_others_groups_are_not_there(api: Api, nobody: Api) -> None:
+    bob = nobody.become("bob", "foreign")
+    made = group(bob, "theirs")
+    one = made["security_group_rules"][0]["id"]
+    assert "theirs" not in api.get(GROUPS).text + api.get(OLD).text
+    for method, base, ident, sent in (
+        ("GET", GROUPS, made["id"], None),
+        ("PUT", GROUPS, made["id"], {"security_group": {"name": "x"}}),
+        ("DELETE", GROUPS, made["id"], None),
+        ("GET", OLD, made["id"], None),
+        ("DELETE", OLD, made["id"], None),
+        ("GET", RULES, one, None),
+        ("DELETE", RULES, one, None),
+    ):
+        answer = api.call(method, f"{base}/{ident}", json=sent)
+        assert answer.status_code == 404
+        assert answer.text == api.call(method, f"{base}/never", json=sent).text.replace("never", ident)
+    rule(api, made["id"], 404)
+    rule(api, group(api)["id"], 404, remote_group_id=made["id"])
+    act(api, server(api), "add", "theirs", 404)
+    assert bob.get(f"{GROUPS}/{made['id']}").json == {"security_group": made}
+
+
+def test_there_are_quotas(front: Front, rapi: FakeRapi) -> None:
+    quota = Quota(security_groups=1, security_group_rules=3)
+    api = serve(front, rapi, Settings(front=front, quota=quota)).become("alice")
+    ident = group(api)["id"]
+    group(api, "more", 409)
+    assert api.call("POST", OLD, json={"security_group": {"name": "more"}}).status_code == 403
+    rule(api, ident, **SSH)
+    assert "Quota" in rule(api, ident, 409, protocol="icmp")["words"]
+
+
+def test_names_that_repeat_have_to_be_told_apart(api: Api) -> None:
+    first, second = group(api)["id"], group(api)["id"]
+    row = server(api)
+    act(api, row, "add", "web", 400)
+    act(api, row, "add", second)
+    assert facts(api, row)["groups"] == f"default,{second}"
+    assert first not in facts(api, row)["groups"]
