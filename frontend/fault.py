@@ -52,6 +52,10 @@ class Conflict(Fault):
     http_status = 409
 
 
+class TooLarge(Fault):
+    http_status = 413
+
+
 class BadMediaType(Fault):
     http_status = 415
 
