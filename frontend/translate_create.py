@@ -113,8 +113,8 @@ def _root(instance: str, wanted: Size, disk: Disk) -> dict[str, Any]:
 
 
 def _seed(instance: str, disk: Disk) -> dict[str, Any]:
-    """Beside the root disk, so that it goes wherever that goes. The guest cannot write it."""
-    found = {"size": seed.SIZE, "name": f"{instance}{seed.DISK}", "provider": disk.provider, "mode": "ro"}
+    """Beside the root disk, so that it goes wherever that goes. KVM has no disks in Ganeti that cannot be written."""
+    found = {"size": seed.SIZE, "name": f"{instance}{seed.DISK}", "provider": disk.provider}
     return {**found, "pool": disk.pool} if disk.pool else found
 
 

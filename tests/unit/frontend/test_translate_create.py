@@ -44,7 +44,7 @@ def test_create_is_one_call_with_all_that_the_instance_is() -> None:
 
 def test_a_seed_is_a_secret_and_a_disk_that_the_guest_cannot_write() -> None:
     body = create(told="the-seed").body or {}
-    seed = {"size": 4, "name": "gx-1-seed", "provider": "cow", "mode": "ro"}
+    seed = {"size": 4, "name": "gx-1-seed", "provider": "cow"}
     assert body == {**BODY, "disks": [*BODY["disks"], seed], "osparams_secret": {"seed": "the-seed"}}  # type: ignore[misc]
 
 
