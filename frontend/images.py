@@ -8,7 +8,7 @@ from typing import Any
 from flask import Response, jsonify, request
 from sqlalchemy import ColumnElement, Connection, and_, or_, select
 
-from frontend import context, db, forgetimage, imageview, paging
+from frontend import context, db, forgetimage, imagestore, imageview, paging
 from frontend.fault import BadRequest, Forbidden, NotFound
 
 
@@ -51,9 +51,12 @@ def remove(image: Mapping[str, Any]) -> None:
     """Forbidden for what is protected, and for what is another project's and only to be read."""
     if image["owner_id"] != context.project_id():
         raise Forbidden(f"You are not permitted to delete image {image['id']}: it is not your project's.")
-    if image["protected"] or not image["origin"]:
+    if image["protected"]:
         raise Forbidden(f"Image {image['id']} is protected and cannot be deleted.")
-    forgetimage.remove(image)
+    if image["origin"]:
+        forgetimage.remove(image)
+    else:
+        imagestore.remove(image["id"])
 
 
 def list_tasks(image_id: str) -> Response:

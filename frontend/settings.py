@@ -103,6 +103,12 @@ class Images:
 
     directory: str = "/srv/ganeti-ext"
     """Holds images/ID.raw."""
+    max_upload: int = 0
+    """Octets of an image that a tenant uploads, which the API then writes there; 0: none does."""
+
+    def __post_init__(self) -> None:
+        if self.max_upload < 0:
+            raise ConfigError(f"[images] max_upload: {self.max_upload} is below 0")
 
 
 @dataclass(frozen=True, slots=True)
