@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from lab import ROOT, base, environment, ganeti, guest, services
+from lab import ROOT, base, environment, ganeti, guest, services, wires
 from lab.node import Node
 from lab.step import step
 
@@ -48,6 +48,7 @@ def run(front: Node, chosen: str, words: Sequence[str]) -> int:
     with step("Making accounts, flavors and images for tempest"):
         _prepare(front, folder, programs)
     command = [
+        *("ip", "netns", "exec", wires.SWITCHES),  # from where the front and its screens are to be reached
         *(str(programs / "tempest"), "run", "--config-file", str(folder / "tempest.conf")),
         *("--concurrency", str(WORKERS), "--exclude-list", str(HERE / "exclude.regex")),
         *(words or ("--include-list", str(HERE / f"{chosen}.regex"))),
@@ -81,7 +82,7 @@ def _prepare(front: Node, folder: Path, programs: Path) -> None:
     images = [_image(front, name) for name in _IMAGES]
     places = {
         "work": str(folder),
-        "base": f"http://127.0.0.1:{services.LOOPBACK_PORT}",
+        "base": f"http://{front.address}:{services.PORT}",
         "network": ganeti.NETWORK,
         **dict(zip(("flavor", "flavor_alt"), flavors, strict=True)),
         **dict(zip(("image", "image_alt"), images, strict=True)),
