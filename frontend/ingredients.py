@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from frontend import context, flavors, images, keypairs, networks, securitygroups, servergroups, translate, zones
 from frontend.fault import BadRequest
-from frontend.schema_server import Attachment, NewServer
+from frontend.schema_server import AUTO, Attachment, NewServer
 from frontend.translate_create import Disk, Place, Wish, check_image, size
 
 
@@ -62,7 +62,8 @@ def _disk(image: Mapping[str, Any]) -> Disk:
 
 def _given(wanted: NewServer) -> dict[str, str]:
     said = {"key": wanted.key_name, "description": wanted.description, "ip4": wanted.ip4, "ip6": wanted.ip6}
-    return {name: value for name, value in said.items() if value}
+    facts = {name: value for name, value in said.items() if value}
+    return {**facts, "autodisk": "1"} if wanted.disk_config == AUTO else facts
 
 
 def _public_key(connection: Connection, name: str | None) -> str | None:

@@ -63,9 +63,15 @@ def create() -> tuple[Response, int]:
     with _one_create_at_a_time(context.project_id()):
         with context.database() as connection:
             count = _allowed(connection, wanted, found.size)
-        recipes = [_recipe(wanted, found, name, password) for name in _names(wanted.name, count)]
+        facts = {**found.facts, **({"reservation": _reservation()} if wanted.reservation else {})}
+        recipes = [_recipe(wanted, found, name, facts, password) for name in _names(wanted.name, count)]
         made = _make(recipes, wanted, found)
-    return _answer(wanted, made, password), 202
+    return _answer(wanted, made, facts, password), 202
+
+
+def _reservation() -> str:
+    """As Nova makes ids of requests, by which their servers are listed."""
+    return "r-" + "".join(secrets.choice(_RESERVATION) for _ in range(8))
 
 
 def _names(name: str, count: int) -> list[str]:
@@ -86,7 +92,13 @@ def _allowed(connection: Connection, wanted: schema_server.NewServer, size: tran
     raise AssertionError(wanted)  # least is at least 1, and at most `most`
 
 
-def _recipe(wanted: schema_server.NewServer, found: ingredients.Ingredients, name: str, password: str) -> Recipe:
+def _recipe(
+    wanted: schema_server.NewServer,
+    found: ingredients.Ingredients,
+    name: str,
+    given: Mapping[str, str],
+    password: str,
+) -> Recipe:
     services = context.services()
     ident = str(uuid.uuid4())
     instance = services.settings.front.instance_prefix + ident
@@ -98,7 +110,7 @@ def _recipe(wanted: schema_server.NewServer, found: ingredients.Ingredients, nam
         "name": name,
         "flavor": found.flavor["id"],
         "image": found.image["id"],
-        **found.facts,
+        **given,
     }
     told = ""
     if password:
@@ -173,14 +185,14 @@ def _insert(recipe: Recipe, found: ingredients.Ingredients, metadata: Mapping[st
         connection.commit()
 
 
-def _answer(wanted: schema_server.NewServer, made: Sequence[str], password: str) -> Response:
+def _answer(wanted: schema_server.NewServer, made: Sequence[str], facts: Mapping[str, str], password: str) -> Response:
     if wanted.reservation:
-        return jsonify({"reservation_id": "r-" + "".join(secrets.choice(_RESERVATION) for _ in range(8))})
+        return jsonify({"reservation_id": facts["reservation"]})
     base, ident = context.base(), made[0]
     shown: dict[str, Any] = {
         "id": ident,
         "links": view.links(base, "servers", ident),
-        "OS-DCF:diskConfig": "MANUAL",
+        "OS-DCF:diskConfig": wanted.disk_config,
         "security_groups": [{"name": name} for name in wanted.security_groups or ("default",)],
     }
     if password:  # without a disk for it nobody would set one

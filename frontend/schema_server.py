@@ -16,6 +16,7 @@ from frontend.schema import flag, items, mapping, number, reference, text
 MAX_NICS = 8  # Ganeti's own limit
 MAX_COUNT = 1000  # servers of one request
 MAX_USER_DATA = 65535  # characters of base64
+AUTO, MANUAL = "AUTO", "MANUAL"
 _DESCRIBED = (2, 19)
 _HINTS = ("os:scheduler_hints", "OS-SCH-HNT:scheduler_hints")
 # What would be asked in vain, and matters to whoever asks.
@@ -50,6 +51,8 @@ class NewServer:
     files: tuple[tuple[str, str], ...]
     """Absolute path and content, in base64."""
     config_drive: bool
+    disk_config: str
+    """AUTO, MANUAL."""
     password: str | None
     description: str | None
     ip4: str | None
@@ -66,8 +69,9 @@ def new_server(sent: Mapping[str, Any], version: tuple[int, int]) -> NewServer:
     most = number(server, "max_count", least, 1, MAX_COUNT)
     if most < least:
         raise BadRequest(f"min_count: {least} is more than max_count, {most}")
-    if server.get("OS-DCF:diskConfig") not in (None, "AUTO", "MANUAL"):
-        raise BadRequest(f"OS-DCF:diskConfig: expected AUTO or MANUAL, got {server['OS-DCF:diskConfig']!r:.80}")
+    disk_config = server.get("OS-DCF:diskConfig") or MANUAL
+    if disk_config not in (AUTO, MANUAL):
+        raise BadRequest(f"OS-DCF:diskConfig: expected AUTO or MANUAL, got {disk_config!r:.80}")
     described = server.get("description") if version >= _DESCRIBED else None
     return NewServer(
         name=text(server, "name"),
@@ -83,6 +87,7 @@ def new_server(sent: Mapping[str, Any], version: tuple[int, int]) -> NewServer:
         user_data=user_data(server),
         files=personality(server),
         config_drive=_config_drive(server),
+        disk_config=disk_config,
         password=text(server, "adminPass", None) if server.get("adminPass") else None,
         description=text(server, "description", None) if described else None,
         ip4=_address(server, "accessIPv4", ipaddress.IPv4Address),

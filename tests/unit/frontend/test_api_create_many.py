@@ -52,6 +52,7 @@ def test_reservation(api: Api) -> None:
     shown = made(api, min_count=2, return_reservation_id=True)
     assert set(shown) == {"reservation_id"}
     assert shown["reservation_id"].startswith("r-")
+    assert {row["facts"]["reservation"] for row in api.rows()} == {shown["reservation_id"]}
     assert len(api.rows()) == 2
 
 

@@ -130,11 +130,18 @@ def test_more_than_nova_takes_is_forbidden(api: Api, changes: dict[str, Any], wo
 
 
 def test_facts_of_a_server(api: Api) -> None:
-    asked = {"accessIPv4": "192.0.2.7", "accessIPv6": "::babe:202:202", "description": "my own"}
+    asked = {
+        "accessIPv4": "192.0.2.7",
+        "accessIPv6": "::babe:202:202",
+        "description": "my own",
+        "OS-DCF:diskConfig": "AUTO",
+    }
     headers = {"OpenStack-API-Version": "compute 2.19"}
-    assert api.call("POST", SERVERS, json=wish(**asked), headers=headers).status_code == 202
+    answer = api.call("POST", SERVERS, json=wish(**asked), headers=headers)
+    assert answer.json["server"]["OS-DCF:diskConfig"] == "AUTO"  # type: ignore[index]
     (row,) = api.rows()
-    assert row["facts"] == {"ip4": "192.0.2.7", "ip6": "::babe:202:202", "description": "my own", "config": "1"}
+    given = {"ip4": "192.0.2.7", "ip6": "::babe:202:202", "description": "my own", "autodisk": "1"}
+    assert row["facts"] == {**given, "config": "1"}
     assert api.call("POST", SERVERS, json=wish(description="old client")).status_code == 202
     assert "description" not in api.rows()[1]["facts"]
 
