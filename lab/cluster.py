@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ganeti_ext.command import run
 from ganeti_ext.files import Lock
-from lab import BASES, ROOT, RUN, STATE, base, cgroup, ganeti, guest, layer, pool, services, storage, wires
+from lab import BASES, ROOT, RUN, STATE, base, cgroup, ganeti, guest, layer, pool, screens, services, storage, wires
 from lab.node import Node
 from lab.server import IMAGE
 from lab.step import at_once, step
@@ -37,7 +37,7 @@ def up() -> None:
             return
         _down()
         tree = base.root()
-        system = layer.lower("node", pool.CLIENT)
+        system = layer.lower("node", (*pool.CLIENT, *screens.PACKAGES))
         RUN.mkdir(parents=True, exist_ok=True)
         (STATE / "debs").mkdir(parents=True, exist_ok=True)
         with step(f"Wiring the networks, booting {NODES} nodes"):

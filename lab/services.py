@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ganeti_ext.command import run
-from lab import RUN, STATE, base, ganeti, guest, storage, wires
+from lab import RUN, STATE, base, ganeti, guest, screens, storage, wires
 from lab.node import DEBS, SHARED, Node
 from lab.step import step, until
 
@@ -24,7 +24,7 @@ LOOPBACK_PORT = 18774
 OPENRC = STATE / "openrc"
 IMAGE, FLAVOR, PROJECT = "lab-guest", "tiny", "demo"
 DNS, DNS6 = "10.99.0.1", "fd00:99::1"
-_EVERYWHERE = ("common", "nfdhcpd", "network", "extstorage", "eventd")
+_EVERYWHERE = ("common", "nfdhcpd", "network", "extstorage", "eventd", "console")
 _FRONT_NODE = 3
 _PRODUCTION = """\
 database = postgresql+psycopg2:///ganeti-ext?host=/run/postgresql
@@ -68,6 +68,7 @@ def up(nodes: Sequence[Node]) -> None:
             node.run("systemctl", "restart", "nfdhcpd", "ganeti-ext-reaper", "ganeti-ext-eventd")
             node.run("systemctl", "enable", "--now", "ganeti-ext-exporter")
         configure_front(master, front, _PRODUCTION.format(broker=broker))
+        screens.up(nodes, front)
     with step("Making a tenant, flavors and an image"):
         _tenant(front, nodes)
     _forward()
@@ -83,6 +84,7 @@ user = ganeti-ext
 password = {ganeti.rapi_password(master)}
 ca = /etc/ganeti-ext/rapi-ca.pem
 
+{screens.section(front)}
 [front]
 listen = 0.0.0.0:{PORT}
 shutdown_timeout = 2
@@ -90,7 +92,7 @@ tenant_link = br0
 {more}"""
     front.write("/etc/ganeti-ext/frontend.conf", text, "640")
     front.run("chgrp", "ganeti-ext", "/etc/ganeti-ext/frontend.conf")
-    front.run("systemctl", "restart", "ganeti-ext-consumer", "ganeti-ext-api")
+    front.run("systemctl", "restart", "ganeti-ext-consumer", "ganeti-ext-api", "ganeti-ext-consoleproxy")
 
 
 def _tenant(front: Node, nodes: Sequence[Node]) -> None:

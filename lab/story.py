@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ganeti_ext.command import run
 from ganeti_ext.errors import CommandError
-from lab import ganeti, guest, services, wires
+from lab import ganeti, guest, screens, services, wires
 from lab.console import Console
 from lab.ganeti import NETWORK
 from lab.node import SHARED, Node
@@ -149,6 +149,7 @@ def ping(story: Story) -> None:
 def migrate(story: Story) -> None:
     """The administrator migrates alpha live: the front's view follows, ping goes on"""
     before = story.node_of("alpha")
+    story.known["screen"] = story.tenant.openstack("console", "url", "show", "--novnc", "alpha")["url"]
     host = story.tenant.show("alpha")["hostId"]
     with story.console("alpha") as console:
         console.ask(f"(ping -i 0.2 {wires.GATEWAY} > /tmp/ping 2>&1 &)")
@@ -163,6 +164,26 @@ def migrate(story: Story) -> None:
     assert told["boots"] == "1", f"alpha was not migrated but booted anew: {told}"
     until("the front shows the new host", lambda: story.tenant.show("alpha")["hostId"] != host, 20)
     until("the old node forgets alpha's binding", lambda: not bindings(before, story.instance("alpha")), 20)
+
+
+def screen_and_log(story: Story) -> None:
+    """console url show, console log show: the address from before the migration opens alpha's screen, once"""
+    width, height, _ = screens.look(
+        str(story.known["screen"])
+    )  # what is on it is the guest's affair: none writes there
+    assert width >= 640 and height >= 350, (width, height)
+    try:
+        screens.look(str(story.known["screen"]))
+    except CommandError as err:
+        assert "403" in str(err), err
+    else:
+        raise AssertionError("an address opened a screen twice")
+    told = story.tenant.run("console", "log", "show", "alpha")
+    with story.console("alpha") as console:  # the administrator's console goes on
+        console.ask("echo alpha was $((40 + 2)) here")
+    assert "alpha was 42 here" not in told
+    told = story.tenant.run("console", "log", "show", "--lines", "20", "alpha")
+    assert "alpha was 42 here" in told, told
 
 
 def bindings(node: Node, instance: str) -> list[str]:
@@ -259,6 +280,7 @@ STEPS: tuple[Callable[[Story], None], ...] = (
     guest_was_told,
     ping,
     migrate,
+    screen_and_log,
     shutdown_and_start,
     reads_without_ganeti,
     delete,

@@ -18,9 +18,9 @@ from flask.testing import FlaskClient
 from frontend import remote as remote_of
 from frontend import settings
 from frontend.app import create_app
+from lab.vnc import Refused, Websocket, picture
 from tests.contract.console_node import KVM, PATIENCE, QEMU, TREE, Node, certificate, command_lines, sector, until_read
 from tests.contract.services import free_ports
-from tests.lab.vnc import Refused, Websocket, picture
 from tests.unit.frontend import conftest as fixtures
 from tests.unit.frontend import remote
 

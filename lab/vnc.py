@@ -1,4 +1,7 @@
-"""A guest's screen as a browser sees it: RFB (RFC 6143) in a websocket (RFC 6455)."""
+"""A guest's screen as a browser sees it: RFB (RFC 6143) in a websocket (RFC 6455).
+
+As a program it reads an address from stdin, and says what the picture is like: WIDTH HEIGHT COLOURS.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import base64
 import os
 import socket
 import struct
+import sys
 from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
@@ -15,7 +19,7 @@ _TEXT, _BINARY, _CLOSE, _PING, _PONG = 1, 2, 8, 9, 10
 
 
 class Refused(Exception):
-    """The proxy opens no websocket."""
+    """The proxy opens no websocket; its words."""
 
 
 class Picture(NamedTuple):
@@ -122,3 +126,19 @@ def _pixels(stream: Websocket) -> bytes:
         assert encoding == _RAW
         found += stream.read(width * height * 4)
     return found
+
+
+def main() -> int:
+    try:
+        with Websocket(sys.stdin.read().strip()) as stream:
+            shown = picture(stream)
+    except (Refused, OSError, EOFError) as err:
+        sys.stderr.write(f"{err}\n")
+        return 1
+    colours = {shown.pixels[start : start + 4] for start in range(0, len(shown.pixels), 4)}
+    sys.stdout.write(f"{shown.width} {shown.height} {len(colours)}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
