@@ -12,13 +12,12 @@ from flask import Response, jsonify
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from frontend import context, db, flavors, schema
+from frontend import context, db, extraspec, flavors, schema
 from frontend.fault import BadRequest, Conflict, NotFound
 
 log = logging.getLogger(__name__)
 
 _ID = re.compile(r"[A-Za-z0-9. _-]{1,36}")
-SPEC = re.compile(r"[A-Za-z0-9_. :-]{1,255}")
 _LARGEST = 0x7FFFFFFF
 
 
@@ -173,7 +172,7 @@ def _ident(sent: Mapping[str, Any]) -> str:
 
 
 def _spec_name(name: str) -> str:
-    if not SPEC.fullmatch(name):
+    if not extraspec.NAME.fullmatch(name):
         raise BadRequest(f"extra_specs: {name[:80]!r}: expected at most 255 letters, digits, blanks and _ . : -")
     return name
 
@@ -181,6 +180,6 @@ def _spec_name(name: str) -> str:
 def _spec_value(name: str, value: Any) -> str:
     if isinstance(value, int | float) and not isinstance(value, bool):
         value = str(value)
-    if not isinstance(value, str) or len(value) > schema.MAX_NAME or not value.isprintable():
+    if not extraspec.is_value(value):
         raise BadRequest(f"extra_specs: {name}: expected at most {schema.MAX_NAME} printable characters")
-    return value
+    return str(value)

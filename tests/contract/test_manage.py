@@ -151,10 +151,32 @@ def test_flavors(manage: Manage) -> None:
     assert "flavor 'other': id 1 exists already" in manage.refused("flavor-create", "other", *size, "--id", "1")
     assert "longer than 36" in manage.refused("flavor-create", "other", *size, "--id", "x" * 37)
     assert "--vcpus" in manage.refused("flavor-create", "other", "--ram", "1", "--disk", "1", code=2)
-    assert manage.ok("flavor-list").splitlines()[1].split() == ["1", "m1.tiny", "1", "512", "0"]
+    assert manage.ok("flavor-list").splitlines()[1].split() == ["1", "m1.tiny", "1", "512", "0", "all", "-", "-"]
     manage.ok("flavor-delete", "m1.tiny")
     assert "flavor 'm1.tiny': there is none" in manage.refused("flavor-delete", "m1.tiny")
     assert manage.rows(db.flavor) == []
+
+
+def test_flavors_that_are_not_for_all(manage: Manage) -> None:
+    size = ("--vcpus", "1", "--ram", "512", "--disk", "0")
+    for project in ("one", "two"):
+        manage.ok("project-create", project)
+    noted = ("--extra-spec", "a:b=x y", "--description", "gpu")
+    manage.ok("flavor-create", "big", *size, "--id", "b", "--private", *noted)
+    shown = manage.ok("flavor-list").splitlines()[1].split()
+    assert shown == ["b", "big", "1", "512", "0", "none", "a:b=x", "y", "gpu"]
+    manage.ok("flavor-access", "big", "--add", "one", "--add", "two")
+    manage.ok("flavor-access", "b", "--add", "one", "--remove", "two")
+    assert manage.ok("flavor-list").splitlines()[1].split()[5] == "one"
+    assert "project 'three'" in manage.refused("flavor-access", "big", "--add", "three")
+    manage.ok("flavor-set", "big", "--public", "--no-extra-spec", "a:b", "--extra-spec", "c=")
+    (row,) = manage.rows(db.flavor)
+    assert (row["public"], row["extra_specs"], row["description"]) == (True, {"c": ""}, "gpu")
+    assert "is public" in manage.refused("flavor-access", "big", "--add", "one")
+    assert "no extra spec 'a:b'" in manage.refused("flavor-set", "big", "--no-extra-spec", "a:b")
+    assert "NAME=VALUE" in manage.refused("flavor-set", "big", "--extra-spec", "a/b=c", code=2)
+    manage.ok("flavor-set", "big", "--private")
+    assert manage.ok("flavor-list").splitlines()[1].split()[5] == "one"
 
 
 @pytest.fixture
