@@ -54,7 +54,7 @@ def _row(server: Row, name: str, metadata: Mapping[str, str]) -> dict[str, Any]:
         base = db.row(connection, select(db.image).where(db.image.c.id == server["image_id"])) or {}
     inherited = {key: value for key, value in (base.get("properties") or {}).items() if key not in _OWN}
     ident = str(uuid.uuid4())
-    own = {"image_type": "snapshot", "instance_uuid": server["id"], "base_image_ref": server["image_id"]}
+    refs = {"instance_uuid": server["id"], "base_image_ref": server["image_id"]}
     return {
         "id": ident,
         "name": name,
@@ -65,7 +65,7 @@ def _row(server: Row, name: str, metadata: Mapping[str, str]) -> dict[str, Any]:
         "min_disk": server["disk"],
         "min_ram": base.get("min_ram", 0),
         "created": time.time(),
-        "properties": {**inherited, **metadata, **own},
+        "properties": {**inherited, "image_type": "snapshot", **metadata, **refs},
         "status": "saving",
         "origin": translate_image.origin(ident),
         "provider": context.services().settings.front.provider,
