@@ -23,7 +23,7 @@ FILES = {
     "vendor-data": b"b" * 512,
     "network-config": bytes(range(256)) * 300,
     "a name of twenty-six letters": b"c",
-    "Großes, с кириллицей": b"d" * 1025,
+    "Großes, für café": b"d" * 1025,
 }
 
 
