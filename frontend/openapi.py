@@ -46,7 +46,7 @@ def show() -> Response:
 
 
 def document(routes: Iterable[Route]) -> dict[str, Any]:
-    """Of these routes. KeyError for one that nothing is said of."""
+    """Of these routes."""
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         method, url, *_ = route
@@ -73,7 +73,7 @@ def path(url: str) -> str:
 
 def _operation(route: Route) -> dict[str, Any]:
     method, url, view, access = route
-    said = SAID[f"{method} {url}"]
+    said = SAID.get(f"{method} {url}", Said())
     found: dict[str, Any] = {
         "operationId": re.sub(r"\W+", "_", f"{method.lower()} {url}").strip("_"),
         "summary": (view.__doc__ or f"{view.__name__.replace('_', ' ')}.").partition("\n")[0],
@@ -85,6 +85,8 @@ def _operation(route: Route) -> dict[str, Any]:
     }
     if said.body is not None:
         found["requestBody"] = {"required": True, "content": {"application/json": {"schema": said.body}}}
+    if said.data:
+        found["requestBody"] = {"required": True, "content": {said.data: {}}}
     return found
 
 
@@ -101,7 +103,7 @@ def _responses(route: Route, said: Said) -> dict[str, Any]:
     method, url, _, access = route
     codes = {*_ALWAYS, *said.refusals}
     codes |= set() if access == "everybody" else set(_WITH_TOKEN)
-    codes |= set(_WITH_BODY) if said.body is not None else set()
+    codes |= set(_WITH_BODY) if said.body is not None or said.data else set()
     codes |= set(_EFFECTS) if method != "GET" else set()
     codes |= set(_COMPUTE) if url.startswith("/compute/v2.1/") else set()
     found = {str(status): _success(status, said) for status in said.status}

@@ -31,6 +31,8 @@ class Said(NamedTuple):
     """Beside those that every route of its kind may give."""
     text: str = ""
     """The media type of the answer when that is no JSON."""
+    data: str = ""
+    """The media type of the request's body when that is no JSON."""
 
 
 def thing(required: tuple[str, ...] = (), /, **properties: Schema) -> Schema:

@@ -16,6 +16,7 @@ from frontend import db
 from frontend.groupview import group
 from frontend.netview import default_group_id
 from frontend.routes import COMPUTE, NETWORK
+from frontend.routes import IMAGE as IMAGE_API
 from frontend.serveract import ACTIONS
 from tests.unit.frontend.conftest import BOB, FOREIGN, IMAGE, MINE, NET, SECRET_IMAGE, SMALL, Api
 
@@ -154,6 +155,8 @@ BODIES: Mapping[str, tuple[Body, ...]] = {
     f"POST {COMPUTE}/images/<image_id>/metadata": (lambda ids: {"metadata": {ids["key"]: "x"}},),
     f"PUT {COMPUTE}/images/<image_id>/metadata": (lambda ids: {"metadata": {ids["key"]: "x"}},),
     f"PUT {COMPUTE}/images/<image_id>/metadata/<key>": (lambda ids: {"meta": {ids["key"]: "x"}},),
+    f"POST {IMAGE_API}/images": (lambda ids: {"id": ids["image_id"], "name": "x", "disk_format": "none"},),
+    f"PUT {IMAGE_API}/images/<image_id>/file": (lambda _: {},),
     f"POST {NETWORK}/networks": (lambda _: {"network": {"name": "hush-net", "nonsense": 1}},),
     f"POST {NETWORK}/subnets": (
         lambda ids: {"subnet": {"network_id": ids["server_id"], "cidr": "10.9.0.0/24", "ip_version": 4}},
