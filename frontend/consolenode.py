@@ -86,6 +86,8 @@ class Nodes:
             node = self._rapi.get(f"nodes/{self._rapi.get(f'instances/{instance}')['pnode']}")
         except RapiError as err:
             raise Absent(f"console of {instance}: {err}") from err
+        if node.get("offline"):
+            raise Unreachable(f"console of {instance}: {node['name']} is offline")
         return str(node["pip"])
 
     def _context(self) -> ssl.SSLContext:

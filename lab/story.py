@@ -168,9 +168,7 @@ def migrate(story: Story) -> None:
 
 def screen_and_log(story: Story) -> None:
     """console url show, console log show: the address from before the migration opens alpha's screen, once"""
-    width, height, _ = screens.look(
-        str(story.known["screen"])
-    )  # what is on it is the guest's affair: none writes there
+    width, height, _ = screens.look(str(story.known["screen"]))  # what is on it is the guest's affair
     assert width >= 640 and height >= 350, (width, height)
     try:
         screens.look(str(story.known["screen"]))

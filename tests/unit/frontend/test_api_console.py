@@ -26,10 +26,14 @@ URL = "https://console.example.org"
 class Cluster(FakeRapi):
     """Tells where an instance is."""
 
+    offline = False
+
     def get(self, path: str, query: Any = None) -> Any:
         super().get(path, query)
         kind, _, name = path.partition("/")
-        return {"pnode": "node1.example.org"} if kind == "instances" else {"name": name, "pip": "127.0.0.1"}
+        if kind == "instances":
+            return {"pnode": "node1.example.org"}
+        return {"name": name, "pip": "127.0.0.1", "offline": self.offline}
 
 
 @pytest.fixture(scope="session", name="keys")
@@ -297,6 +301,13 @@ def test_no_log_is_told_so(api: Api, rapi: FakeRapi) -> None:
     assert ask(api, server["id"], {"os-getConsoleOutput": {}}).status_code == 404
     rapi.get_fails = RapiError("no such instance", 404)
     assert ask(api, server["id"], {"os-getConsoleOutput": {}}).status_code == 404
+
+
+def test_a_node_that_is_offline_is_not_waited_for(api: Api, rapi: FakeRapi) -> None:
+    assert isinstance(rapi, Cluster)
+    rapi.offline = True
+    answer = ask(api, api.server()["id"], {"os-getConsoleOutput": {}})
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "10")
 
 
 @pytest.mark.parametrize("what", ["a node that does not answer", "a node that lets nobody in", "no remote API"])
