@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import delete, insert, select
 
-from frontend import db, imagefile
+from frontend import db, imagefile, translate_image
 from frontend.manage_base import Command, Context, if_missing, label, named, no_arguments, table_of, whole
 from ganeti_ext import files
 from ganeti_ext.errors import ExtError
@@ -73,6 +73,45 @@ def _register(
         connection.execute(insert(db.image).values(row))
 
 
+def _register_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("id", type=_uuid, help="the image's id: its snapshot is the volume saved-ID")
+    parser.add_argument("--name", type=label, required=True)
+    parser.add_argument("--project", required=True, help="the owner's name or id")
+    parser.add_argument("--size", type=whole, metavar="GiB", required=True, help="the volume's")
+    parser.add_argument("--provider", default="cow", help="that has the volume (default: %(default)s)")
+
+
+def image_register(context: Context, options: argparse.Namespace) -> str:
+    """What a tenant made of a server, and the database lost."""
+    with context.engine.begin() as connection:
+        if connection.execute(select(db.image.c.id).where(db.image.c.id == options.id)).scalar() is not None:
+            raise ExtError(f"image {options.id} exists already")
+        row: dict[str, Any] = {
+            "id": options.id,
+            "name": options.name,
+            "owner_id": named(connection, db.project, "project", options.project)["id"],
+            "visibility": "private",
+            "size": options.size * _GIB,
+            "sha256": "",
+            "min_disk": options.size,
+            "min_ram": 0,
+            "created": time.time(),
+            "properties": {"image_type": "snapshot"},
+            "origin": translate_image.origin(options.id),
+            "provider": options.provider,
+            "protected": False,
+        }
+        connection.execute(insert(db.image).values(row))
+    return f"{options.id}\n"
+
+
+def _uuid(text: str) -> str:
+    try:
+        return str(uuid.UUID(text))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no UUID") from None
+
+
 def image_list(context: Context, _: argparse.Namespace) -> str:
     image = db.image.c
     columns = (image.id, image.name, image.visibility, db.project.c.name, image.size, image.min_disk, image.min_ram)
@@ -91,6 +130,9 @@ def image_delete(context: Context, options: argparse.Namespace) -> str:
         image = named(connection, db.image, "image", options.name)
         # The row first: an image without its file could still be asked for.
         connection.execute(delete(db.image).where(db.image.c.id == image["id"]))
+    if image["origin"]:
+        volume = image["origin"].partition(":")[2]
+        return f"its snapshot stays: ganeti-ext-storage remove {volume}\n"
     path = _path(context, image["id"])
     try:
         with context.owner.raised():
@@ -127,6 +169,9 @@ def _progress() -> Callable[[int, int], None]:
 
 COMMANDS = (
     Command("image-create", "Copy a raw disk image into the store and print its id", _create_arguments, image_create),
+    Command(
+        "image-register", "Make known again an image that was made of a server", _register_arguments, image_register
+    ),
     Command("image-list", "List images; sizes in octets, GiB and MiB", no_arguments, image_list),
     Command("image-delete", "Delete an image and its file", _delete_arguments, image_delete),
 )

@@ -212,6 +212,19 @@ def test_an_image(manage: Manage, sparse: Path) -> None:
     assert (manage.stored(), manage.rows(db.image)) == ([], [])
 
 
+def test_an_image_of_a_server_is_made_known_again(manage: Manage) -> None:
+    manage.ok("project-create", "blue")
+    ident = "7a1f0a52-52b4-4f0d-9d39-0a0b7c4f9c11"
+    options = ("--name", "saved", "--project", "blue", "--size", "5", "--provider", "rbd")
+    assert manage.ok("image-register", ident, *options).strip() == ident
+    row = manage.rows(db.image)[0]
+    assert (row["origin"], row["provider"], row["status"]) == (f"snapshot:saved-{ident}", "rbd", "active")
+    assert (row["size"], row["min_disk"], row["protected"]) == (5 << 30, 5, False)
+    assert "exists already" in manage.refused("image-register", ident, *options)
+    assert f"ganeti-ext-storage remove saved-{ident}" in manage.ok("image-delete", "saved")
+    assert manage.rows(db.image) == []
+
+
 def test_a_private_image(manage: Manage, sparse: Path) -> None:
     project = manage.ok("project-create", "blue").strip()
     options = ("--name", "own", "--file", str(sparse), "--min-disk", "7", "--min-ram", "99")
