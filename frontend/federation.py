@@ -86,7 +86,7 @@ def submit_form() -> Response:
         raise Forbidden("You have no role in this project.")
     if sent.get("what") == "token":
         text, token = context.services().signer.issue(_proof(user), sent["project"])
-        return federation_page.token(text, token.expires)
+        return federation_page.token(text, sent["project"], token.expires)
     days = sent.get("days", "")
     if days not in [str(each) for each in DAYS]:
         raise BadRequest(f"days: {days[:20]!r} is none of {', '.join(map(str, DAYS))}")

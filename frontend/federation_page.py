@@ -73,9 +73,9 @@ def clouds(row: Mapping[str, Any], secret: str) -> Response:
     return _page(render_template_string(_SHOWN, title="Application credential", words=words, text=text))
 
 
-def token(text: str, expires: int) -> Response:
+def token(text: str, project_id: str, expires: int) -> Response:
     """A token for one project, in a shell's words."""
-    lines = f"export OS_AUTH_TYPE=token_endpoint OS_AUTH_URL={_auth_url()} OS_TOKEN={text}\n"
+    lines = f"export OS_AUTH_TYPE=v3token OS_AUTH_URL={_auth_url()} OS_PROJECT_ID={project_id} OS_TOKEN={text}\n"
     words = f"Good until {time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime(expires))}."
     return _page(render_template_string(_SHOWN, title="Token", words=words, text=lines))
 

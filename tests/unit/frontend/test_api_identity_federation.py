@@ -221,6 +221,7 @@ def test_a_page_makes_an_application_credential(site: Api) -> None:
 def test_a_page_shows_a_token(site: Api) -> None:
     sent = {**_fields(come(site, FORM)), "project": MINE, "what": "token"}
     shown = come(site, FORM, method="POST", data=sent)
+    assert f"OS_AUTH_TYPE=v3token OS_AUTH_URL=http://localhost/identity/v3 OS_PROJECT_ID={MINE} " in shown.text
     token = re.search(r"OS_TOKEN=([\w.-]+)", shown.text)
     assert token
     assert using(site, token[1]).get(f"{COMPUTE}/servers").status_code == 200
