@@ -68,6 +68,8 @@ class Snapshot(NamedTuple):
     creating: Mapping[str, int]
     """Instances without a row that are still being made, and by which job."""
     nodes: Sequence[Entry] = ()
+    tags: Sequence[str] = ()
+    """The cluster's."""
 
 
 class Difference(NamedTuple):

@@ -85,6 +85,12 @@ KINDS = (
         mendable=False,
     ),
     Kind(
+        "apart",
+        "Servers are in a group that keeps them apart, and the cluster has no tag that says so to its allocator.",
+        "give the cluster the tag; then see where the servers live",
+        mendable=False,
+    ),
+    Kind(
         "address-twice",
         "Two NICs of one network have the same address or MAC.",
         "give one of them another one",

@@ -16,6 +16,7 @@ from frontend import db, kinds, nodes
 from frontend.difference import Difference, Entry, Row, Snapshot
 from frontend.difference_action import unended
 from frontend.difference_address import addresses
+from frontend.difference_group import not_apart
 from frontend.difference_network import networks
 from frontend.difference_server import Servers
 from frontend.mend import Mender
@@ -83,7 +84,7 @@ class Reconciler:
         servers = Servers(known, found, self._prefix, self._clock())
         differences = [
             *(*networks(known, found), *servers.differences(), *unended(known, found)),
-            *addresses(found),
+            *(*addresses(found), *not_apart(known, found)),
         ]
         return Comparison(differences, servers.busy, found.cluster, _is_silent(found), found.nodes)
 

@@ -58,7 +58,8 @@ class Reader:
     def _once(self, deleted: Sequence[str]) -> tuple[Known, Snapshot]:
         known = self._known(deleted)
         jobs = self._jobs(known)
-        cluster = str(self._rapi.get("info")["uuid"])
+        info = self._rapi.get("info")
+        cluster = str(info["uuid"])
         self._pause(LAG)
         networks = self._networks()
         instances = {entry["name"]: entry for entry in self._rapi.query("instance", _INSTANCE)}
@@ -66,7 +67,8 @@ class Reader:
         groups = [entry["name"] for entry in self._rapi.query("group", ("name", "node_cnt")) if entry["node_cnt"]]
         nodes = self._nodes(instances)
         creating = self._creating(known, instances)
-        return known, Snapshot(cluster, jobs, instances, networks, later, groups, creating, nodes)
+        said = info.get("tags") or ()
+        return known, Snapshot(cluster, jobs, instances, networks, later, groups, creating, nodes, said)
 
     def _known(self, deleted: Sequence[str]) -> Known:
         server = db.server.c

@@ -107,35 +107,8 @@ def _make_compute() -> None:
         Column("created", Float, nullable=False),
     )
     _make_security_groups()
-    op.create_table(
-        "node",
-        Column("name", String(255), primary_key=True),
-        Column("zone", String(255), nullable=False),
-        Column("offline", Boolean, nullable=False),
-        Column("drained", Boolean, nullable=False),
-        Column("vm_capable", Boolean, nullable=False),
-        Column("cpus", Integer, nullable=True),
-        Column("memory", Integer, nullable=True),
-        Column("updated", Float, nullable=False),
-    )
-    op.create_table(
-        "request",
-        Column("id", String(64), primary_key=True),
-        Column("server_id", String(36), primary_key=True, index=True),
-        Column("action", String(64), nullable=False),
-        Column("user_id", String(36), nullable=False),
-        Column("project_id", String(36), nullable=False),
-        Column("began", Float, nullable=False, index=True),
-        Column("jobs", JSON, nullable=False),
-        Column("message", Text, nullable=True),
-    )
-    op.create_table(
-        "console_token",
-        Column("digest", String(64), primary_key=True),
-        Column("server_id", String(36), nullable=False),
-        Column("kind", String(16), nullable=False),
-        Column("expires", Float, nullable=False, index=True),
-    )
+    _make_nodes()
+    _make_requests()
 
 
 def _make_indexes() -> None:
@@ -160,9 +133,7 @@ def _make_security_groups() -> None:
     op.create_table(
         "security_group_rule",
         Column("id", String(36), primary_key=True),
-        Column(
-            "group_id", String(36), ForeignKey("security_group.id", ondelete="CASCADE"), nullable=False, index=True
-        ),
+        Column("group_id", String(36), ForeignKey("security_group.id", ondelete="CASCADE"), nullable=False, index=True),
         Column("direction", String(8), nullable=False),
         Column("ethertype", String(4), nullable=False),
         Column("protocol", String(16), nullable=True),
@@ -172,4 +143,39 @@ def _make_security_groups() -> None:
         Column("remote_group", String(36), nullable=True),
         Column("description", String(255), nullable=False),
         Column("created", Float, nullable=False),
+    )
+
+
+def _make_nodes() -> None:
+    op.create_table(
+        "node",
+        Column("name", String(255), primary_key=True),
+        Column("zone", String(255), nullable=False),
+        Column("offline", Boolean, nullable=False),
+        Column("drained", Boolean, nullable=False),
+        Column("vm_capable", Boolean, nullable=False),
+        Column("cpus", Integer, nullable=True),
+        Column("memory", Integer, nullable=True),
+        Column("updated", Float, nullable=False),
+    )
+
+
+def _make_requests() -> None:
+    op.create_table(
+        "request",
+        Column("id", String(64), primary_key=True),
+        Column("server_id", String(36), primary_key=True, index=True),
+        Column("action", String(64), nullable=False),
+        Column("user_id", String(36), nullable=False),
+        Column("project_id", String(36), nullable=False),
+        Column("began", Float, nullable=False, index=True),
+        Column("jobs", JSON, nullable=False),
+        Column("message", Text, nullable=True),
+    )
+    op.create_table(
+        "console_token",
+        Column("digest", String(64), primary_key=True),
+        Column("server_id", String(36), nullable=False),
+        Column("kind", String(16), nullable=False),
+        Column("expires", Float, nullable=False, index=True),
     )

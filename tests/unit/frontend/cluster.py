@@ -33,6 +33,7 @@ class FakeRapi:
         self.nodes: list[dict[str, Any]] = []
         self.jobs: list[dict[str, Any]] = []
         self.cluster = CLUSTER
+        self.tags: list[str] = []
         self.down = False
         self.meanwhile: Callable[[], None] | None = None
         """Called when the instances are asked for."""
@@ -40,7 +41,7 @@ class FakeRapi:
     def get(self, path: str, query: Query | None = None) -> Any:
         self._ask(path)
         assert (path, query) == ("info", None)
-        return {"name": "cluster.lab", "uuid": self.cluster}
+        return {"name": "cluster.lab", "uuid": self.cluster, "tags": self.tags}
 
     def query(self, what: str, fields: Sequence[str], wanted: Sequence[Any] | None = None) -> list[dict[str, Any]]:
         self._ask(what)

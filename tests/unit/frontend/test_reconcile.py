@@ -273,3 +273,23 @@ def test_every_kind_is_documented() -> None:
         line.split("`")[1] for line in page.splitlines() if line.startswith("| `") and line.endswith("| \N{EN DASH} |")
     ]
     assert sorted(fixed) == sorted(kind.name for kind in KINDS if not kind.mendable)
+
+
+@pytest.mark.parametrize(
+    ("said", "is_told"),
+    [
+        ([], True),
+        (["htools:iextags:", "htools:iextags:other", "ganeti-ext:apart"], True),
+        (["htools:iextags:ganeti-ext:apart"], False),
+        (["htools:iextags:ganeti-ext"], False),
+    ],
+)
+def test_a_cluster_that_does_not_keep_servers_apart(both: Both, said: list[str], is_told: bool) -> None:
+    both.rapi.tags = said
+    both.add(**running(deleted=1.0), facts={"group": "g", "apart": "g"})
+    assert "apart" not in [each.kind for each in both.found()]
+    with both.engine.begin() as connection:
+        connection.execute(update(db.server).values(deleted=None))
+    found = [each for each in both.found() if each.kind == "apart"]
+    assert [each.advice for each in found] == ["gnt-cluster add-tags htools:iextags:ganeti-ext:apart"] * is_told
+    assert both.reconciler.mend(found) == []
