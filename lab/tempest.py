@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from ganeti_ext.errors import CommandError
 from lab import ROOT, base, environment, ganeti, guest, services, wires
 from lab.node import Node
 from lab.step import step
@@ -96,12 +97,15 @@ def _prepare(front: Node, folder: Path, programs: Path) -> None:
 def _users(front: Node) -> list[dict[str, object]]:
     """Make all accounts, each with a new password; what tempest is told of them."""
     told: list[dict[str, object]] = []
+    for project in {one.project for one in accounts()}:
+        _manage(front, "project-create", project, "--servers=40", "--cores=80", "--ram=65536", "--if-missing")
     for one in accounts():
         password = secrets.token_urlsafe(16)
-        _manage(front, "project-create", one.project, "--servers=40", "--cores=80", "--ram=65536", "--if-missing")
-        words = (one.name, f"--project={one.project}", f"--role={one.role}", "--if-missing")
-        _manage(front, "user-create", *words, stdin=password + "\n")
-        _manage(front, "user-password", one.name, stdin=password + "\n")
+        try:
+            words = (one.name, f"--project={one.project}", f"--role={one.role}")
+            _manage(front, "user-create", *words, stdin=password + "\n")
+        except CommandError:  # of a run before this one
+            _manage(front, "user-password", one.name, stdin=password + "\n")
         user = {"username": one.name, "password": password, "project_name": one.project, **_DOMAIN}
         told.append({**user, **one.told, "resources": {"network": ganeti.NETWORK}})
     return told
