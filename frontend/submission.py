@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
+from typing import Any
 
 from frontend import context, owed, state
 from frontend.remote import RemoteApi
@@ -46,8 +47,7 @@ def create(server_id: str, call: Call) -> int | None:
 
 def find_create(rapi: RemoteApi, instance: str, after: int = 0) -> int | None:
     """The newest create of an instance behind a job."""
-    named = ["=[]", "summary", f"INSTANCE_CREATE({instance})"]
-    found = rapi.query("job", ("id", "ops"), ["&", [">", "id", after], named])
+    found = rapi.query("job", ("id", "ops"), creates_of(instance, after))
     creates = (
         each["id"]
         for each in found
@@ -55,6 +55,11 @@ def find_create(rapi: RemoteApi, instance: str, after: int = 0) -> int | None:
         if op.get("OP_ID") == state.CREATE and op.get("instance_name") == instance
     )
     return max(creates, default=None)
+
+
+def creates_of(instance: str, after: int = 0) -> list[Any]:
+    """The filter of such jobs (design-query2.rst): a job's summary has the first field of each of its opcodes."""
+    return ["&", [">", "id", after], ["=[]", "summary", f"INSTANCE_CREATE({instance})"]]
 
 
 def _found_or_owed(server_id: str, instance: str, err: RapiLost) -> int | None:
