@@ -56,7 +56,7 @@ exec {layer.HERE}/extstorage/os/create
 def cluster() -> Iterator[GanetiNode]:
     made = GanetiNode()
     try:
-        _prepare(made)
+        prepare(made)
         yield made
         # Its loop devices are the machine's.
         made.run("gnt-instance", "remove", "--force", INSTANCE, patience=60)
@@ -64,7 +64,7 @@ def cluster() -> Iterator[GanetiNode]:
         made.close()
 
 
-def _prepare(made: GanetiNode) -> None:
+def prepare(made: GanetiNode) -> None:
     made.run(
         "mkdir",
         "-p",
