@@ -10,7 +10,7 @@ from typing import Any
 from flask import Response, make_response
 from sqlalchemy import delete, insert, select, update
 
-from frontend import context, db, effect, forgetimage, quotas, schema, translate_image
+from frontend import context, db, effect, forgetimage, images, quotas, schema, translate_image
 from frontend.purpose import SNAPSHOT, Purpose
 from frontend.translate import GIB
 from ganeti_ext.errors import ExtError
@@ -27,6 +27,7 @@ def create(server: Row, argument: object) -> Response:
     name, metadata = schema.text(asked, "name"), schema.metadata(asked)
     quotas.check_metadata(len(metadata))
     effect.check(server, "createImage", "ACTIVE", "SHUTOFF")
+    images.check_quota(server["project_id"])
     row = _row(server, name, metadata)
     # First the row, so that whatever is told of the jobs finds it.
     with context.database() as connection:

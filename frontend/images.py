@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import Response, jsonify, request
-from sqlalchemy import ColumnElement, Connection, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
 from frontend import context, db, forgetimage, imagestore, imageview, paging
 from frontend.fault import BadRequest, Forbidden, NotFound
@@ -63,6 +63,15 @@ def list_tasks(image_id: str) -> Response:
     """What imports it: nothing does."""
     need(image_id)
     return jsonify({"tasks": []})
+
+
+def check_quota(project: str) -> None:
+    """Forbidden when the project may not have one more."""
+    column, allowed = db.image.c, context.services().settings.quota.images
+    query = select(func.count()).where(column.owner_id == project, column.status != forgetimage.DELETED)
+    with context.database() as connection:
+        if connection.execute(query).scalar_one() >= allowed:
+            raise Forbidden(f"Quota exceeded for images: the project has {allowed}, and may have no more.")
 
 
 def need(image_id: str) -> dict[str, Any]:

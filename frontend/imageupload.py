@@ -9,13 +9,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import Response, jsonify, request
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import insert, select, update
 
 from frontend import context, db, images, imagestore, imageview, schema
 from frontend.fault import BadMediaType, BadRequest, Conflict, Forbidden
-from frontend.imagestore import TooLarge
 
-_MOST = 50  # images of a project
 _TAG = 255  # characters
 _OWN = ("id", "name", "visibility", "disk_format", "container_format", "min_disk", "min_ram", "tags", "protected")
 # What is said of an image, and cannot be asked for.
@@ -29,10 +27,8 @@ def create() -> tuple[Response, int]:
     """The image is `queued` until its file is there."""
     imagestore.check()
     row = _row(schema.body())
+    images.check_quota(row["owner_id"])
     with context.database() as connection:
-        mine = select(func.count()).select_from(db.image).where(db.image.c.owner_id == row["owner_id"])
-        if connection.execute(mine).scalar_one() >= _MOST:
-            raise TooLarge(f"The project has {_MOST} images, and may have no more.")
         if connection.execute(select(db.image.c.id).where(db.image.c.id == row["id"])).scalar() is not None:
             raise Conflict(f"Image ID {row['id']} already exists!")
         connection.execute(insert(db.image).values(row))

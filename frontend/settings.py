@@ -154,6 +154,8 @@ class Quota:
     """Servers of a server group."""
     metadata: int = 128
     """Items of a server."""
+    images: int = 50
+    """Of a project, of those that it made of servers or uploaded."""
     security_groups: int = 10
     """Of a project, of its own."""
     security_group_rules: int = 100

@@ -122,7 +122,7 @@ def web(cluster: GanetiNode) -> dict[str, Any]:
     if INSTANCE not in instances(cluster):
         place = translate_create.Place(node=NAME)
         call = translate_create.create(INSTANCE, Size(1, 128, 1024), Disk("cow", "i"), [], FACTS, {}, place)
-        (call.body or {})["disks"].append({"size": 4, "name": f"{INSTANCE}-seed", "provider": "cow", "mode": "ro"})
+        (call.body or {})["disks"].append({"size": 4, "name": f"{INSTANCE}-seed", "provider": "cow"})
         done(cluster, [Step(call)], Purpose("resize", ""))
     return server(cluster)
 

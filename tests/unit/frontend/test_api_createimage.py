@@ -210,7 +210,7 @@ def test_what_is_not_to_be_deleted(api: Api, ident: str, code: int) -> None:
 
 def test_what_the_store_has_goes_by_the_administrator(api: Api) -> None:
     row = {"id": "own", "name": "own", "owner_id": MINE, "visibility": "private", "size": GIB, "sha256": "",
-           "min_disk": 1, "min_ram": 0, "created": 1.0, "properties": {}, "protected": False}  # fmt: skip
+           "min_disk": 1, "min_ram": 0, "created": 1.0, "properties": {}}  # fmt: skip
     with api.engine.begin() as connection:
         connection.execute(insert(db.image).values(row))
     assert api.call("DELETE", f"{IMAGES}/own").status_code == 403
@@ -222,3 +222,17 @@ def test_found_by_the_server_it_is_of(api: Api) -> None:
     for query in (f"instance_uuid={row['id']}", "image_type=snapshot", "status=saving", "visibility=private"):
         assert [each["id"] for each in api.get(f"{IMAGES}?{query}").json["images"]] == [ident]  # type: ignore[index]
     assert api.get(f"{IMAGES}/{ident}/tasks").json == {"tasks": []}
+
+
+def test_no_more_than_the_quota(api: Api) -> None:
+    values = {"owner_id": MINE, "visibility": "private", "size": 1, "sha256": "", "min_disk": 1, "min_ram": 0,
+              "created": 1.0, "properties": {}}  # fmt: skip
+    with api.engine.begin() as connection:
+        for number in range(50):
+            connection.execute(insert(db.image).values(id=str(number), name="x", **values))
+    row = api.server()
+    assert act(api, row, createImage={"name": "snap"}).status_code == 403
+    assert api.rapi.calls == []
+    with api.engine.begin() as connection:
+        connection.execute(update(db.image).where(db.image.c.id == "7").values(status="deleted", updated=time.time()))
+    make(api, row)
