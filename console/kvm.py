@@ -1,6 +1,6 @@
-"""What Ganeti's hvparam kvm_path names: starts QEMU with a log of the guest's serial port.
+"""What Ganeti's hvparam kvm_path names: starts QEMU with its screen on a unix socket and a log of the serial port.
 
-Whatever is wrong with the log, the guest is started. QEMU takes this process's place: its pid, its files and its
+Whatever is wrong with these, the guest is started. QEMU takes this process's place: its pid, its files and its
 command line are what Ganeti and the interface scripts expect.
 """
 
@@ -27,6 +27,7 @@ def main(conf: str = PATH) -> NoReturn:
     try:
         console, kvm = load(conf)
         program = kvm.path
+        arguments = with_screen(arguments, console.screens)
         arguments = with_log(arguments, console.logs)
     except (ExtError, OSError) as err:
         sys.stderr.write(f"ganeti-ext-kvm: no log of the serial port: {err}\n")
@@ -37,17 +38,24 @@ def main(conf: str = PATH) -> NoReturn:
         raise SystemExit(127) from err
 
 
+def with_screen(arguments: Sequence[str], folder: str) -> list[str]:
+    """The arguments with VNC in this folder; the same ones where no guest is started, or there is no such folder."""
+    name = kvmargs.name(arguments)
+    if not is_name(name) or not os.path.isdir(folder):
+        return list(arguments)
+    return kvmargs.screened(arguments, os.path.join(folder, f"{name}.vnc"))
+
+
 def with_log(arguments: Sequence[str], folder: str) -> list[str]:
     """The arguments with a log in this folder; the same ones where no guest is started, or there is no such folder.
 
     Without the folder there is no ganeti-ext-consoled, which keeps logs short.
     """
-    found = kvmargs.guest(arguments)
-    if found is None or not is_name(found[0]) or not os.path.isdir(folder):
+    name = kvmargs.name(arguments)
+    if not is_name(name) or not kvmargs.has_serial(arguments) or not os.path.isdir(folder):
         return list(arguments)
-    name, incoming = found
     log = os.path.join(folder, f"{name}.log")
-    if incoming:
+    if kvmargs.arrives(arguments):
         # What stands there is of a time before the guest left this node.
         for path in (log, os.path.join(folder, f"{name}.old")):
             files.remove(path)

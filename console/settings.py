@@ -31,7 +31,7 @@ class Console(
     """[console]: the daemon.
 
     `address` is where it listens, "" everywhere. `certificate` is what it shows, `clients` the certificates of the
-    fronts that may ask; PEM files. `screens` is Ganeti's vnc_bind_address, a directory; `logs` a directory in a file
+    fronts that may ask; PEM files. `screens` is where the guests' VNC sockets are; `logs` a directory in a file
     system of its own. `log_size` is KiB of one guest's log. `instances` is Ganeti's list of all instances' names.
     """
 

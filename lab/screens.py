@@ -31,7 +31,7 @@ def up(nodes: Sequence[Node], front: Node) -> None:
         if qemu and qemu != [_KVM]:
             node.write("/etc/ganeti-ext/console.conf", f"[kvm]\npath = {qemu[0]}\n")
         node.run("systemctl", "restart", "ganeti-ext-consoled")
-    master.run("gnt-cluster", "modify", "-H", f"kvm:vnc_bind_address=/run/ganeti-ext/vnc,kvm_path={_KVM}")
+    master.run("gnt-cluster", "modify", "-H", f"kvm:vnc_bind_address=127.0.0.1,kvm_path={_KVM}")
 
 
 def look(url: str) -> tuple[int, int, int]:

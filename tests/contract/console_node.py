@@ -67,7 +67,8 @@ class Node:
             *("-pidfile", f"/run/{name}.pid", "-daemonize", "-machine", "pc", "-boot", "c"),
             *("-monitor", f"unix:{CTRL}/{name}.monitor,server,nowait"),
             *("-serial", f"unix:{CTRL}/{name}.serial,server,nowait", "-usb", "-usbdevice", "tablet"),
-            *("-vnc", f"unix:{SCREENS}/{name}.vnc", "-net", "none"),
+            *(("-vnc", "127.0.0.1:5102") if program == KVM else ("-display", "none")),
+            *("-net", "none"),
             *("-qmp", f"unix:{CTRL}/{name}.qmp,server,nowait"),
             *("-drive", f"file={path},format=raw,if=ide,snapshot=on", *more),
         )

@@ -111,6 +111,8 @@ def test_novnc_is_what_the_address_shows(site: Site, server: dict[str, Any]) -> 
 
 
 def test_a_browser_sees_the_screen_once(site: Site, server: dict[str, Any]) -> None:
+    with site.nodes[0].serial(server["instance"]) as port:
+        until_read(port, LINE)  # the BIOS changes the screen's size no more
     url = site.url(server)
     with Websocket(url) as stream:
         shown = picture(stream)
@@ -132,6 +134,15 @@ def test_what_the_guest_writes_is_its_log(site: Site, server: dict[str, Any]) ->
 def test_the_log_is_roots_alone(site: Site, server: dict[str, Any]) -> None:
     path = site.nodes[0].box.path(f"/run/ganeti-ext/console/log/{server['instance']}.log")
     assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+
+
+def test_the_screen_is_on_no_port(site: Site, server: dict[str, Any]) -> None:
+    """Ganeti asked for the loopback's, 5900 + 5102."""
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", 5900 + 5102), PATIENCE)
+    path = site.nodes[0].box.path(f"/run/ganeti-ext/vnc/{server['instance']}.vnc")
+    assert path.is_socket()
+    assert path.parent.stat().st_mode & 0o777 == 0o700
 
 
 def test_questions_of_ganetis_are_qemus(site: Site) -> None:

@@ -16,19 +16,42 @@ START = ["-name", "gx-1", "-m", "128", "-serial", SERIAL, "-daemonize"]
 @pytest.mark.parametrize(
     ("arguments", "found"),
     [
-        (START, ("gx-1", False)),
-        ([*START, "-incoming", "tcp:10.0.0.1:8102"], ("gx-1", True)),
-        (["-name", "gx-1,debug-threads=on", "-serial", SERIAL], ("gx-1", False)),
-        (["--help"], None),
-        (["-machine", "?"], None),
-        (["-device", "?"], None),
-        (["-name", "gx-1", "-serial", "none"], None),
-        (["-name", "gx-1", "-serial"], None),
-        (["-serial", SERIAL], None),
+        (START, ("gx-1", False, True)),
+        ([*START, "-incoming", "tcp:10.0.0.1:8102"], ("gx-1", True, True)),
+        (["-name", "gx-1,debug-threads=on", "-serial", SERIAL], ("gx-1", False, True)),
+        (["-name", "gx-1", "-serial", "none"], ("gx-1", False, False)),
+        (["-name", "gx-1", "-serial"], ("gx-1", False, False)),
+        (["--help"], (None, False, False)),
+        (["-machine", "?"], (None, False, False)),
+        (["-device", "?"], (None, False, False)),
     ],
 )
-def test_a_guest_is_told_from_a_question(arguments: list[str], found: tuple[str, bool] | None) -> None:
-    assert kvmargs.guest(arguments) == found
+def test_a_guest_is_told_from_a_question(arguments: list[str], found: tuple[str | None, bool, bool]) -> None:
+    told = (kvmargs.name(arguments), kvmargs.arrives(arguments), kvmargs.has_serial(arguments))
+    assert told == found
+
+
+def test_vnc_moves_from_the_loopback_to_a_socket(tmp_path: Path) -> None:
+    asked = ["-name", "gx-1", "-vnc", "127.0.0.1:5102", "-daemonize"]
+    assert kvm.with_screen(asked, str(tmp_path)) == [
+        *("-name", "gx-1", "-vnc", f"unix:{tmp_path}/gx-1.vnc", "-daemonize")
+    ]
+
+
+@pytest.mark.parametrize("asked", ["10.0.0.1:3", ":3", "127.0.0.1:3,password", "none", "unix:/x", "[::1]:3"])
+def test_vnc_of_an_administrators_wish_stays(tmp_path: Path, asked: str) -> None:
+    arguments = ["-name", "gx-1", "-vnc", asked]
+    assert kvm.with_screen(arguments, str(tmp_path)) == arguments
+
+
+def test_vnc_stays_where_no_socket_can_be(tmp_path: Path) -> None:
+    arguments = ["-name", "gx-1", "-vnc", "127.0.0.1:3"]
+    assert kvm.with_screen(arguments, f"{tmp_path}/none") == arguments
+    long = ["-name", "a" * 108, "-vnc", "127.0.0.1:3"]
+    assert kvm.with_screen(long, "/") == long
+    odd = ["-name", "../gx-1", "-vnc", "127.0.0.1:3"]
+    assert kvm.with_screen(odd, str(tmp_path)) == odd
+    assert kvm.with_screen(["--help"], str(tmp_path)) == ["--help"]
 
 
 def test_the_serial_port_stays_where_it_was_and_is_written_down() -> None:
