@@ -100,9 +100,7 @@ def submit_form() -> Response:
 
 def _login() -> dict[str, Any]:
     """The user's row; Unauthorized unless the web server says who he is."""
-    trust: Trust | None = current_app.extensions.get(EXTENSION)
-    if trust is None:
-        raise NotFound("There is no federation here.")
+    trust = _trust()
     if not hmac.compare_digest(request.headers.get(SECRET, "").encode(), trust.secret.encode()):
         log.warning("federation: a request from %s without the web server's secret", request.remote_addr)
         raise Unauthorized
@@ -116,12 +114,20 @@ def _login() -> dict[str, Any]:
     return federated.welcome(context.services().engine, settings, told.name, wanted, time.time())
 
 
+def _trust() -> Trust:
+    trust: Trust | None = current_app.extensions.get(EXTENSION)
+    if trust is None:
+        raise NotFound("There is no federation here.")
+    return trust
+
+
 def _proof(user: dict[str, Any]) -> Proof:
     return Proof(user["id"], context.services().signer.mark(user["password_hash"]), ("mapped",))
 
 
 def _check_name(provider: str | None, protocol: str) -> None:
     """Of the one federation that there is."""
+    _trust()
     settings = context.services().settings.federation
     if provider not in (None, settings.provider) or protocol != settings.protocol:
         raise NotFound(f"There is no identity provider {provider!r:.80} with protocol {protocol!r:.80}.")
