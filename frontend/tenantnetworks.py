@@ -19,12 +19,12 @@ from frontend.translate import Step
 
 log = logging.getLogger(__name__)
 
-PATIENCE = 15.0
+PATIENCE = 30.0
 """Seconds that a request waits for its jobs: who is told 201 or 204 goes on at once with what he has now."""
 
 _LARGEST, _SMALLEST = 16, 29  # of Ganeti's networks (constants.IPV4_NETWORK_MIN_SIZE), and some room for servers
 _PURPOSE = Purpose("network", "")
-_ENDED = ("success", "error", "canceled")
+_AGAIN = "retry the operation"
 
 
 def create_network() -> tuple[Response, int]:
@@ -56,7 +56,7 @@ def create_subnet() -> tuple[Response, int]:
     link = context.services().settings.front.tenant_link
     plan = tenantnet.Plan(row["known_as"], str(cidr), _gateway(asked, cidr), project, link)
     steps = [Step(tenantnet.add(plan, row["id"])), *(Step(tenantnet.connect(plan, group)) for group in _groups())]
-    _done(chain.submit(context.services().rapi, steps, _PURPOSE), row["id"])
+    _carry_out(steps, row["id"])
     shown = _find(row["id"])
     if not shown["subnet"]:  # Ganeti has not come to it yet
         shown = {**shown, "subnet": plan.cidr, "gateway": plan.gateway}
@@ -93,26 +93,49 @@ def _take_away(row: Mapping[str, Any]) -> None:
         raise Conflict(f"Network {row['id']} is in use: by server {users[0]}, and {len(users) - 1} others.")
     name = row["known_as"]
     steps = [*(Step(tenantnet.disconnect(name, group)) for group in _groups()), Step(tenantnet.remove(name))]
-    _done(chain.submit(context.services().rapi, steps, _PURPOSE), row["id"])
+    _carry_out(steps, row["id"])
 
 
 def _uses(nics: Sequence[Mapping[str, Any]], network: str) -> bool:
     return any(nic.get("network") == network for nic in nics)
 
 
-def _done(jobs: Sequence[int], ident: str) -> None:
-    """Wait until the consumer has heard of the last job's end; Conflict when one of them failed."""
-    log.info("network %s: jobs %s", ident, jobs)
+def _carry_out(steps: Sequence[Step], ident: str) -> None:
+    """Submit the steps and wait for them; Conflict when one failed.
+
+    What Ganeti itself says to try again is tried again: other jobs of the group came between its plan and its locks
+    (network.py CheckPrereq).
+    """
     end = time.monotonic() + PATIENCE
-    query = select(db.action.c.job, db.action.c.status).where(db.action.c.job.in_(jobs))
+    while steps:
+        jobs = chain.submit(context.services().rapi, steps, _PURPOSE)
+        log.info("network %s: jobs %s", ident, jobs)
+        failed = _failure(jobs, end)
+        if failed is None:
+            return
+        at, words = failed
+        if _AGAIN not in words or time.monotonic() > end:
+            raise Conflict(f"Ganeti could not do that to network {ident}: its job {jobs[at]} failed.")
+        steps = steps[at:]
+
+
+def _failure(jobs: Sequence[int], end: float) -> tuple[int, str] | None:
+    """Which of the jobs failed first and why; None when all succeeded, or have not ended by then.
+
+    Ends are known as soon as the consumer has heard of them: then the network's row is right, too.
+    """
+    query = select(db.action.c.job, db.action.c.status, db.action.c.message).where(db.action.c.job.in_(jobs))
     while time.monotonic() < end:
         with context.database() as connection:
-            known = {row.job: row.status for row in connection.execute(query)}
-        if failed := [job for job in jobs if known.get(job) in _ENDED[1:]]:
-            raise Conflict(f"Ganeti could not do that to network {ident}: its job {failed[0]} failed.")
-        if known.get(jobs[-1]) == _ENDED[0]:
-            return
+            known = {row.job: row for row in connection.execute(query)}
+        statuses = [known[job].status if job in known else "" for job in jobs]
+        for at, status in enumerate(statuses):
+            if status in ("error", "canceled"):
+                return at, known[jobs[at]].message or ""
+        if statuses[-1] == "success":
+            return None
         time.sleep(0.1)
+    return None
 
 
 def _allowed() -> str:

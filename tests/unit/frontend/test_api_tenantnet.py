@@ -25,6 +25,7 @@ class Ganeti:
         self._mirror = Mirror(api.engine, "gx-")
         self._calls = api.rapi.calls
         self.fails = ""
+        self.why = "no such bridge"
         self._at = 0
         api.rapi.on_submit = self.do
 
@@ -47,8 +48,11 @@ class Ganeti:
             }
         status = "error" if verb == self.fails else "success"
         message = network(verb, status, self._at, job=job)
+        told = {"result": self.why} if status == "error" else {}
+        if status == "error" and "retry" in self.why:
+            self.fails = ""  # once
         read = {"network_data": self._data, "read_at": message["event_time"]} if verb != "REMOVE" else {}
-        self._mirror.take(event.encode({**message, "network": name, "seq": [1, self._at], **read}))
+        self._mirror.take(event.encode({**message, "network": name, "seq": [1, self._at], **read, **told}))
 
 
 @pytest.fixture
@@ -133,6 +137,14 @@ def test_it_goes_as_it_came(api: Api, ganeti: Ganeti) -> None:
 def test_a_job_that_failed_is_told(api: Api, ganeti: Ganeti) -> None:
     ganeti.fails = "CONNECT"
     assert with_subnet(api, make(api)).status_code == 409
+
+
+def test_what_ganeti_says_to_try_again_is_tried_again(api: Api, ganeti: Ganeti) -> None:
+    """Other instances came to the node group while it waited for its locks."""
+    ganeti.fails, ganeti.why = "CONNECT", "Instances in node group 'default' changed; retry the operation"
+    assert with_subnet(api, make(api)).status_code == 201
+    assert [call[1].split("/")[-1] for call in api.rapi.calls] == ["networks", "connect", "connect"]
+    assert "depends" not in api.rapi.calls[-1][2]
 
 
 def test_who_asks_is_told_before_ganeti_has_come_to_it(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
