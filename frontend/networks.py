@@ -83,10 +83,11 @@ def show_quota(project_id: str) -> Response:
     """GET /quotas/PROJECT: what tenants make none of is 0, ports come with their servers."""
     if project_id != context.project_id() and not context.is_admin():
         raise Forbidden("Only an administrator may see the quota of another project.")
-    none = ("network", "subnet", "subnetpool", "router", "floatingip", "rbac_policy")
-    quota = context.services().settings.quota
+    none = ("subnetpool", "router", "floatingip", "rbac_policy")
+    settings = context.services().settings
+    quota, made = settings.quota, settings.quota.networks if settings.front.tenant_link else 0
     own = {"security_group": quota.security_groups, "security_group_rule": quota.security_group_rules, "port": -1}
-    return jsonify({"quota": {**dict.fromkeys(none, 0), **own}})
+    return jsonify({"quota": {**dict.fromkeys(none, 0), **dict.fromkeys(("network", "subnet"), made), **own}})
 
 
 def list_extensions() -> Response:
