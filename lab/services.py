@@ -31,7 +31,11 @@ database = postgresql+psycopg2:///ganeti-ext?host=/run/postgresql
 
 [broker]
 url = {broker}
+
+[images]
+max_upload = 67108864
 """
+_UPLOADS = f"[Service]\nReadWritePaths={SHARED}/images\n"
 _PROXY = RUN / "proxy.pid"
 
 
@@ -67,6 +71,8 @@ def up(nodes: Sequence[Node]) -> None:
             node.write("/etc/ganeti-ext/eventd.conf", f"[eventd]\nbroker = {broker}\n", "640")
             node.run("systemctl", "restart", "nfdhcpd", "ganeti-ext-reaper", "ganeti-ext-eventd")
             node.run("systemctl", "enable", "--now", "ganeti-ext-exporter")
+        front.write("/etc/systemd/system/ganeti-ext-api.service.d/images.conf", _UPLOADS)
+        front.run("sh", "-c", f"systemctl daemon-reload; cd {SHARED}; chgrp ganeti-ext images; chmod 2775 images")
         configure_front(master, front, _PRODUCTION.format(broker=broker))
         screens.up(nodes, front)
     with step("Making a tenant, flavors and an image"):
