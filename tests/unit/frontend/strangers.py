@@ -13,12 +13,11 @@ from typing import Any
 from sqlalchemy import Engine, insert
 
 from frontend import db
-from frontend.groupview import group
-from frontend.netview import default_group_id
+from frontend.netview import default_group_id, made
 from frontend.routes import COMPUTE, NETWORK
 from frontend.routes import IMAGE as IMAGE_API
 from frontend.serveract import ACTIONS
-from tests.unit.frontend.conftest import BOB, FOREIGN, IMAGE, MINE, NET, SECRET_IMAGE, SMALL, Api
+from tests.unit.frontend.conftest import BOB, FOREIGN, IMAGE, MINE, SECRET_IMAGE, SMALL, Api
 
 Ids = Mapping[str, str]
 
@@ -29,6 +28,8 @@ GROUP = "0fffffff-0000-4000-8000-000000000001"
 CREDENTIAL = "ca" * 16
 REQUEST = "req-0aaaaaaa-1111-4000-8000-000000000001"
 OWN = "0ddddddd-1111-4000-8000-000000000001"
+OWN_GROUP, OWN_RULE = "0fffffff-1111-4000-8000-000000000001", "0fffffff-2222-4000-8000-000000000001"
+TENANT_NET = "0bbbbbbb-6666-4000-8000-000000000001"
 NEVER = "0abcdef0-9999-4999-8999-999999999999"
 
 # What a part of a URL names: what is another project's, and what never was. None: it is everybody's.
@@ -36,18 +37,18 @@ FOREIGN_IDS: Mapping[str, str | None] = {
     "server_id": SERVER,
     "image_id": SECRET_IMAGE,
     "flavor_id": FLAVOR,
-    "network_id": None,
-    "subnet_id": None,
+    "network_id": TENANT_NET,
+    "subnet_id": made("subnet4", TENANT_NET),
     "domain_id": None,
     "alias": None,
     "port_id": NIC,
-    "group_id": default_group_id(FOREIGN),
+    "group_id": OWN_GROUP,
     "project_id": FOREIGN,
     "user_id": BOB,
     "server_group_id": GROUP,
     "credential_id": CREDENTIAL,
     "keypair_name": "hush-key",
-    "rule_id": group(FOREIGN, "default", "unprotected")["security_group_rules"][0]["id"],
+    "rule_id": OWN_RULE,
     "request_id": REQUEST,
     "spec": "hush-spec",
     "key": "hush-meta",
@@ -61,8 +62,6 @@ FOREIGN_IDS: Mapping[str, str | None] = {
     "protocol": None,
 }
 COMMON = {
-    "network_id": NET,
-    "subnet_id": f"{NET}-4",
     "domain_id": "default",
     "alias": "quotas",
     "network": "net1",
@@ -78,7 +77,7 @@ SECRETS = (
     *("hush-flavor", "hush-spec", "hush-image", "hush-credential", "hush-description", "hush-user", "10.66.66.66"),
     *("aa:00:66:66:66:66", "fd66::66", "hush-action", "AAAAhush"),
     *(SERVER, NIC, SECRET_IMAGE, FLAVOR, GROUP, CREDENTIAL, REQUEST, FOREIGN, BOB, default_group_id(FOREIGN)),
-    *("bob", "gx-0ddddddd"),
+    *("bob", "gx-0ddddddd", OWN_GROUP, OWN_RULE, TENANT_NET, "hush-rules", "hush-net", "10.66.0.0", "10.67.0."),
 )
 
 Body = Callable[[Ids], Any]
@@ -131,7 +130,7 @@ BODIES: Mapping[str, tuple[Body, ...]] = {
         lambda ids: {"server_group": {"name": "hush-group", "policies": [ids["server_group_id"]]}},
     ),
     **{
-        f"POST {url}": (lambda ids: {"security_group": {"name": ids["group_id"]}},)
+        f"POST {url}": (lambda ids: {"security_group": {"name": "", "id": ids["group_id"]}},)
         for url in (
             f"{COMPUTE}/os-security-groups",
             f"{NETWORK}/security-groups",
@@ -202,6 +201,10 @@ FILTERS: tuple[tuple[str, str, str], ...] = (
     ("id", f"in:{SECRET_IMAGE},{SERVER}", f"in:{NEVER}"),
     ("name", "hush-image", "hu-never"),
     ("name", "foreign", "hu-never"),
+    ("name", "hush-net", "hu-never"),
+    ("name", "hush-rules", "hu-never"),
+    ("network_id", TENANT_NET, NEVER),
+    ("project_id", FOREIGN, NEVER),
     ("name", "hush-key", "hu-never"),
     ("marker", "hush-key", "hu-never"),
     ("mac_address", "aa:00:66:66:66:66", "aa:00:66:66:66:67"),
@@ -261,6 +264,14 @@ def _add_to_compute(engine: Engine) -> None:
             (db.flavor_access, {"flavor_id": FLAVOR, "project_id": FOREIGN}),
             (db.keypair, {"user_id": BOB, "name": "hush-key", "type": "ssh", "public_key": "ssh-ed25519 AAAAhush",
                           "fingerprint": "hush-finger", "created": now}),
+            (db.security_group, {"id": OWN_GROUP, "project_id": FOREIGN, "name": "hush-rules", "created": now,
+                                 "description": "hush-description", "updated": now}),
+            (db.security_group_rule, {"id": OWN_RULE, "group_id": OWN_GROUP, "direction": "ingress",
+                                      "ethertype": "IPv4", "remote_ip": "10.66.0.0/16", "created": now,
+                                      "description": "hush-description"}),
+            (db.network, {"id": TENANT_NET, "name": f"hush-net.{TENANT_NET}", "subnet": "10.67.0.0/24",
+                          "gateway": "10.67.0.1", "tags": [f"ganeti-ext:project:{FOREIGN}"], "updated": now}),
+            (db.tenant_network, {"id": TENANT_NET, "project_id": FOREIGN, "name": "hush-net", "created": now}),
             (db.server_group, {"id": GROUP, "project_id": FOREIGN, "user_id": BOB, "name": "hush-group",
                                "policy": "anti-affinity", "created": now}),
             (db.application_credential, {"id": CREDENTIAL, "user_id": BOB, "project_id": FOREIGN,
