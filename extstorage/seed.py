@@ -1,7 +1,7 @@
 """The OS script `create`: writes a server's seed to the disk that is there for it (man ganeti-os-interface).
 
-The file system is followed by the seed itself, which a later change of it starts from. The guest has that disk
-read-only, but whoever reads it here takes nothing for granted.
+The file system is followed by the seed itself, which a later change of it starts from. The disk is the guest's to write
+(Ganeti has no read-only ones for KVM), so whoever reads it here takes nothing for granted.
 """
 
 from __future__ import annotations
@@ -52,9 +52,10 @@ def main(_: str, env: Mapping[str, str]) -> None:
             if missing:
                 raise ValueError(f"no seed: {', '.join(missing)} missing")
             content = fat.image(seedtext.LABEL, seedtext.files(wanted, nics(env)))
+            packed = seed.encode(wanted).encode()
         except ValueError as err:  # its words have nothing of the content
             raise ExtError(f"the seed of {env.get('INSTANCE_NAME', '?')} cannot be written: {err}") from err
-        _write(disk, content, wanted)
+        _write(disk, content, packed)
 
 
 def nics(env: Mapping[str, str]) -> list[seedtext.Nic]:
@@ -63,11 +64,10 @@ def nics(env: Mapping[str, str]) -> list[seedtext.Nic]:
     return [seedtext.Nic(env[f"NIC_{number}_MAC"], bool(env.get(f"NIC_{number}_IP"))) for number in range(count)]
 
 
-def _write(disk: Disk, content: bytes, wanted: Mapping[str, Any]) -> None:
+def _write(disk: Disk, content: bytes, packed: bytes) -> None:
     """All of it, so that nothing of an older seed stays."""
-    packed = seed.encode(wanted).encode()
     record = _HEAD.pack(_MAGIC, len(packed), zlib.crc32(packed)) + packed
-    if _RECORD + len(record) > disk.size or len(packed) > _LONGEST:
+    if _RECORD + len(record) > disk.size:
         raise ExtError(f"the disk for the seed has {disk.size} bytes, which are too few")
     disk.write(0, content.ljust(fat.SIZE, b"\0") + record.ljust(disk.size - _RECORD, b"\0"))
     disk.flush()

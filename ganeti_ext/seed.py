@@ -36,6 +36,7 @@ FIELDS = {"host": str, "id": str, "key": str, "keys": list, "password": str, "fi
 
 # An OS script has its parameters in its environment, of which Linux takes 128 KiB a variable (MAX_ARG_STRLEN).
 _LONGEST = (128 << 10) - 64
+_LARGEST = 1 << 20  # octets of a seed that is not packed any more
 _NONCE, _TAG = 16, 32
 
 
@@ -77,18 +78,32 @@ def _pack(value: Mapping[str, Any]) -> bytes:
 
 
 def _unpack(raw: bytes) -> dict[str, Any]:
-    """Whoever reads a seed may trust the types of its fields."""
+    """Whoever reads a seed may trust the types of its fields: a guest may have written it."""
+    unpacking = zlib.decompressobj()
     try:
-        found = json.loads(zlib.decompress(raw))
-    except zlib.error as err:
+        text = unpacking.decompress(raw, _LARGEST)
+        found = json.loads(text)
+    except (zlib.error, RecursionError) as err:
         raise ValueError(f"no seed: {err}") from err
+    except ValueError as err:  # its words quote what there is
+        raise ValueError("no seed: it is not JSON") from err
+    if not unpacking.eof:
+        raise ValueError("no seed: it is too long or was cut")
     if not isinstance(found, dict):
         raise ValueError("no seed: it is no object")
     for name, value in found.items():
         kind = FIELDS.get(name)
-        if kind is None or not isinstance(value, kind):
-            raise ValueError(f"no seed: {name!r} is a {type(value).__name__}")
+        if kind is None or not isinstance(value, kind) or not _fits(name, value):
+            raise ValueError(f"no seed: {name!r:.40} is another kind of {type(value).__name__}")
     return found
+
+
+def _fits(name: str, value: Any) -> bool:
+    if name == "keys":
+        return all(isinstance(key, str) for key in value)
+    if name == "files":
+        return all(isinstance(file, list) and [type(part) for part in file] == [str, str] for file in value)
+    return True
 
 
 def _text(raw: bytes) -> str:

@@ -170,7 +170,6 @@ def test_what_the_disk_holds_is_a_file_system_that_cloud_init_looks_for(cluster:
     with cluster.network():
         disks = rapi(cluster).get(f"instances/{INSTANCE}")["disk.sizes"]
     assert disks == [8, seed.SIZE]
-    assert "mode: ro" in cluster.run("gnt-instance", "info", INSTANCE)
 
 
 def test_a_reinstallation_changes_the_seed_and_tells_nobody(cluster: GanetiNode) -> None:

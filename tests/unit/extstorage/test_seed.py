@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import random
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from extstorage import fat, seedtext
 from extstorage import seed as script
-from extstorage import seedtext
 from extstorage.seedtext import Nic
 from ganeti_ext import seed
 from ganeti_ext.errors import ContractError, ExtError
@@ -102,9 +104,12 @@ def test_what_is_wrong_is_named_without_its_content(disk: Path) -> None:
             script.main("create", env(disk, OSP_SEED=text))
         assert "first-password" not in str(caught.value)
         assert text not in str(caught.value)
-    large = {**SEED, "files": [["/x", "QUFB" * (1 << 20)]]}
-    with pytest.raises(ExtError, match="no room"):
-        script.main("create", env(disk, OSP_SEED=seed._text(seed._pack(large))))
+    noise = base64.b64encode(random.Random(1).randbytes(200_000)).decode()
+    with pytest.raises(ExtError, match="characters, at most"):
+        script.main("create", env(disk, OSP_SEED=seed._text(seed._pack({**SEED, "user_data": noise}))))
+    with pytest.raises(ValueError, match="3145728 bytes in 1 files have no room"):
+        fat.image("CIDATA", {"x": bytes(3 << 20)})
+    assert disk.read_bytes() == bytes(seed.SIZE << 20)
 
 
 def test_without_a_disk_of_that_name_there_is_nowhere_to_write(disk: Path) -> None:

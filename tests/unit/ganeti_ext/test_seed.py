@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import zlib
 from typing import Any
 
 import pytest
@@ -48,10 +49,38 @@ def test_what_is_no_seed(text: str) -> None:
         seed.decode(text)
 
 
-@pytest.mark.parametrize("wrong", [{"password": 1}, {"shell": "x"}, {"keys": "k"}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"password": 1},
+        {"shell": "x"},
+        {"keys": "k"},
+        {"keys": [1]},
+        {"files": [1]},
+        {"files": [["/x"]]},
+        {"files": [["/x", 1]]},
+    ],
+)
 def test_fields_of_another_kind_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=f"no seed: '{next(iter(wrong))}'"):
         seed.decode(seed.encode({**SEED, **wrong}))
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"),
+    [
+        (zlib.compress(b'{"password": "' + b"x" * (4 << 20) + b'"}'), "not JSON"),
+        (zlib.compress(b"{}" + b" " * (2 << 20)), "too long"),
+        (zlib.compress(b"[" * 300_000), "no seed"),
+        (zlib.compress(b'{"password": "hush'), "not JSON"),
+        (zlib.compress(b"{}")[:-2], "was cut"),
+        (zlib.compress(b"[]"), "no object"),
+    ],
+)
+def test_what_a_guest_may_have_written_is_refused_without_a_word_of_it(raw: bytes, words: str) -> None:
+    with pytest.raises(ValueError, match=words) as caught:
+        seed.decode(base64.b85encode(raw).decode())
+    assert "hush" not in str(caught.value)
 
 
 @given(st.fixed_dictionaries({}, optional={"password": st.text(), "host": st.text(), "user_data": st.text()}))
