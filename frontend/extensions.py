@@ -30,6 +30,7 @@ _KNOWN = (
     ("os-flavor-access", "FlavorAccess"),
     ("os-flavor-extra-specs", "FlavorExtraSpecs"),
     ("os-flavor-manage", "FlavorManage"),
+    ("os-hosts", "Hosts"),
     ("os-hypervisors", "Hypervisors"),
     ("os-instance-actions", "InstanceActions"),
     ("os-keypairs", "Keypairs"),

@@ -102,8 +102,11 @@ _REFUSALS: dict[int, Fault] = {
 def render(err: Exception) -> Response:
     """The one error handler of the application."""
     if isinstance(err, HTTPException):
-        words = "The resource could not be found." if err.code == HTTPStatus.NOT_FOUND else err.description
-        return _answer(err.code or 500, words or "", dict(err.get_headers()))
+        code, headers = err.code or 500, dict(err.get_headers())
+        if code == HTTPStatus.METHOD_NOT_ALLOWED and request.path.endswith("/"):
+            code, headers = 404, {}  # of one thing, whose id is blank
+        words = "The resource could not be found." if code == HTTPStatus.NOT_FOUND else err.description
+        return _answer(code, words or "", headers)
     shown = _shown(err)
     headers = {"Retry-After": str(RETRY_AFTER)} if shown.http_status == HTTPStatus.SERVICE_UNAVAILABLE else {}
     if isinstance(shown, TooManyRequests):

@@ -207,5 +207,5 @@ def _prefix(value: Any, ethertype: str) -> str:
     except ValueError as err:
         raise BadRequest(f"remote_ip_prefix: {value!r:.80} is no network") from err
     if f"IPv{network.version}" != ethertype:
-        raise BadRequest(f"remote_ip_prefix: {value} is not of {ethertype}")
+        raise BadRequest(f"Conflicting value ethertype {ethertype} for CIDR {value}")
     return str(value)

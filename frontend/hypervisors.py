@@ -77,6 +77,15 @@ def list_services() -> Response:
 _BINARY = "nova-compute"
 
 
+def list_hosts() -> Response:
+    """GET /os-hosts, the same as older clients ask for it; by `zone`."""
+    with context.database() as connection:
+        rows = nodes.all_rows(connection)
+    zone = request.args.get("zone")
+    found = [row for row in rows if zone in (None, row["zone"])]
+    return jsonify({"hosts": [{"host_name": r["name"], "service": "compute", "zone": r["zone"]} for r in found]})
+
+
 def _service(row: Mapping[str, Any]) -> Row:
     return {
         "id": _number(row["name"]),

@@ -129,6 +129,7 @@ ROUTES: tuple[tuple[str, str, Callable[..., Any], str], ...] = (
     ("GET", f"{COMPUTE}/os-hypervisors/<hypervisor_id>", hypervisors.show, ADMIN),
     ("GET", f"{COMPUTE}/os-hypervisors/<pattern>/search", hypervisors.search, ADMIN),
     ("GET", f"{COMPUTE}/os-hypervisors/<pattern>/servers", hypervisors.list_servers, ADMIN),
+    ("GET", f"{COMPUTE}/os-hosts", hypervisors.list_hosts, ADMIN),
     ("GET", f"{COMPUTE}/os-services", hypervisors.list_services, ADMIN),
     ("GET", f"{COMPUTE}/images", imageproxy.list_short, READER),
     ("GET", f"{COMPUTE}/images/detail", imageproxy.list_detail, READER),

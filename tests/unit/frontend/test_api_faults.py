@@ -93,11 +93,11 @@ def test_not_found_in_each_services_shape(api: Api, path: str, status: int, body
     ("method", "path", "allowed"),
     [
         ("PUT", SERVERS, {"GET", "HEAD", "POST"}),
-        ("PATCH", f"{SERVERS}/x", {"GET", "HEAD", "DELETE"}),
+        ("PATCH", f"{SERVERS}/x", {"GET", "HEAD", "PUT", "DELETE"}),
         ("GET", f"{SERVERS}/x/action", {"POST"}),
         ("OPTIONS", SERVERS, {"GET", "HEAD", "POST"}),
-        ("POST", "/network/v2.0/networks", {"GET", "HEAD"}),
-        ("DELETE", "/image/v2/images/x", {"GET", "HEAD"}),
+        ("POST", "/network/v2.0/ports", {"GET", "HEAD"}),
+        ("DELETE", "/image/v2/schemas/image", {"GET", "HEAD"}),
     ],
 )
 def test_wrong_method_says_which_are_right(api: Api, method: str, path: str, allowed: set[str]) -> None:

@@ -105,7 +105,7 @@ def test_rules_are_made_shown_and_deleted(api: Api) -> None:
         ({"remote_ip_prefix": "192.168.1./24"}, "no network"),
         ({"remote_ip_prefix": "192.168.1.1/33"}, "no network"),
         ({"remote_ip_prefix": "256"}, "no network"),
-        ({"remote_ip_prefix": "fd00::/64"}, "not of IPv4"),
+        ({"remote_ip_prefix": "fd00::/64"}, "Conflicting value ethertype"),
         ({"remote_ip_prefix": "10.0.0.0/8", "remote_group_id": "x"}, "Only remote_ip_prefix or remote_group_id"),
     ],
 )
@@ -278,6 +278,12 @@ def test_others_groups_are_not_there(api: Api, nobody: Api) -> None:
     rule(api, group(api)["id"], 404, remote_group_id=made["id"])
     act(api, server(api), "add", "theirs", 404)
     assert bob.get(f"{GROUPS}/{made['id']}").json == {"security_group": made}
+
+
+def test_a_blank_id_names_nothing(api: Api) -> None:
+    for url in (GROUPS, RULES, OLD, OLD_RULES):
+        assert api.call("DELETE", f"{url}/").status_code == 404
+        assert api.call("DELETE", url).status_code == 405
 
 
 def test_there_are_quotas(front: Front, rapi: FakeRapi) -> None:

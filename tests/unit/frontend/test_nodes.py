@@ -140,4 +140,7 @@ def test_services(furnished: Api, nobody: Api) -> None:
         ("other", "disabled", "down", "rack 2"),
     ]
     assert adam.get(f"{COMPUTE}/os-services?host=node2").json["services"] == found[1:2]  # type: ignore[index]
+    hosts = adam.get(f"{COMPUTE}/os-hosts?zone=rack 2").json
+    assert hosts == {"hosts": [{"host_name": "other", "service": "compute", "zone": "rack 2"}]}
+    assert len(adam.get(f"{COMPUTE}/os-hosts").json["hosts"]) == 3  # type: ignore[index]
     assert adam.get(f"{COMPUTE}/os-services?binary=nova-scheduler").json == {"services": []}
