@@ -123,7 +123,7 @@ def _profile(known: Known, groups: Iterable[str]) -> str:
     if found is None:
         raise Conflict(
             "No firewall profile of the cloud does just what the rules of these security groups say all together. "
-            f"There are, by the groups of the same names: {', '.join((*settings.profiles, 'and no rule for ingress'))}; "
-            "and all of egress has to be allowed."
+            f"There are those of the groups {', '.join(settings.profiles)}, and none that lets anything in; "
+            "all of egress has to be allowed."
         )
     return found
