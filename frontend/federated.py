@@ -45,7 +45,10 @@ def _welcome(engine: Engine, settings: Federation, name: str, wanted: Membership
 
 
 def _make(connection: Connection, settings: Federation, name: str, now: float) -> None:
+    """A new user; Unauthorized when he is not to come in."""
     there = accounts.user(connection, name=name)
+    if there is not None and there["enabled"] and there["seen"] is not None:
+        return  # made by another login of his just now
     if there is not None:
         what = "is disabled" if not there["enabled"] else "is a user of our own, not the federation's"
         log.warning("federation: no token for %r: %s", name, what)
