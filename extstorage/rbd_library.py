@@ -7,6 +7,7 @@ longer than to run the command. docs/rbd.md has the figures.
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import time
 
@@ -37,6 +38,10 @@ def rados() -> ctypes.CDLL:
     return library
 
 
+# librbd's word for an exclusive lock that it lost, or did not get, while it was at work.
+_WORDS = {errno.EROFS: "its exclusive lock is lost: Ceph does not answer, or another client took it"}
+
+
 def rbd() -> ctypes.CDLL:
     return _library("librbd.so.1")
 
@@ -51,7 +56,7 @@ def checked(code: int, what: str, expected: Container[int] = ()) -> int:
     heard()
     if code >= 0 or -code in expected:
         return code
-    raise CephError(f"{what}: {os.strerror(-code)}", -code)
+    raise CephError(f"{what}: {_WORDS.get(-code) or os.strerror(-code)}", -code)
 
 
 def _library(name: str) -> ctypes.CDLL:

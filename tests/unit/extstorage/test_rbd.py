@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import re
 import subprocess
@@ -298,3 +299,10 @@ def test_a_library_that_is_missing_names_its_package(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(ctypes, "CDLL", missing)
     with pytest.raises(ExtError, match=r"librados\.so\.2: .* is the package librados2 installed"):
         rbd_pool.Pool(Settings())
+
+
+def test_a_lost_lock_is_not_called_a_read_only_file_system() -> None:
+    """As librbd does, whose client was cut off or not heard for too long."""
+    with pytest.raises(CephError, match="grow: its exclusive lock is lost: Ceph does not answer") as caught:
+        checked(-errno.EROFS, "grow")
+    assert caught.value.number == errno.EROFS
