@@ -14,8 +14,8 @@ from tests.unit.frontend.conftest import COMPUTE, IMAGE, MINE, NET, SMALL, Api, 
 
 GROUPS, RULES = "/network/v2.0/security-groups", "/network/v2.0/security-group-rules"
 OLD, OLD_RULES = f"{COMPUTE}/os-security-groups", f"{COMPUTE}/os-security-group-rules"
-SSH = {"protocol": "tcp", "port_range_min": 22, "port_range_max": 22}
-LOGIN = (SSH, {"protocol": "icmp"}, {"protocol": "icmp", "ethertype": "IPv6"})
+SSH: dict[str, Any] = {"protocol": "tcp", "port_range_min": 22, "port_range_max": 22}
+LOGIN: tuple[dict[str, Any], ...] = (SSH, {"protocol": "icmp"}, {"protocol": "icmp", "ethertype": "IPv6"})
 
 
 def group(api: Api, name: str = "web", expect: int = 201, **more: Any) -> dict[str, Any]:

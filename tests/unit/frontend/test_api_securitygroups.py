@@ -201,9 +201,9 @@ def test_what_a_new_servers_groups_mean(api: Api) -> None:
         ):
             assert securitygroups.chosen(wanted, MINE) == facts
         for refused, word in (
-            (["web"], "web"),
-            (["protected"], "not found"),
-            ([netview.group_id(FOREIGN, "ssh")], "not"),
+            ("web", "web"),
+            ("protected", "not found"),
+            (netview.group_id(FOREIGN, "ssh"), "not found"),
         ):
             with pytest.raises(BadRequest, match=word):
                 securitygroups.chosen([refused], MINE)
