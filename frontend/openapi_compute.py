@@ -98,6 +98,7 @@ SAID: Mapping[str, Said] = {
         "GET /<pattern>/servers": Said("hypervisors[]"),
     }),
     f"GET {_V2}/os-services": Said("services[]", query=("host", "binary")),
+    f"GET {_V2}/os-hosts": Said("hosts[]", query=("zone",)),
     f"GET {_V2}/os-migrations": Said("migrations[]", query=("instance_uuid", "status", *_PAGE)),
     f"GET {_V2}/os-networks": Said("networks[]"),
     f"GET {_V2}/os-networks/<network_id>": Said("network"),
