@@ -236,11 +236,11 @@ def clear(story: Story) -> None:
 
 
 def volume_of(story: Story, server: str) -> str:
-    """The name of a server's volume in the store."""
+    """The name in the store of the volume that a server boots from."""
     config = json.loads(story.master.read("/var/lib/ganeti/config.data"))
     (uuid,) = (key for key, value in config["instances"].items() if value["name"] == story.instance(server))
-    (disk,) = config["instances"][uuid]["disks"]
-    name: str = config["disks"][disk]["logical_id"][1]
+    root, *_ = config["instances"][uuid]["disks"]  # the other one is its seed
+    name: str = config["disks"][root]["logical_id"][1]
     return name
 
 
