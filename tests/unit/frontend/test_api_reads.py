@@ -225,7 +225,8 @@ def test_networks(api: Api) -> None:
 
 def test_the_default_security_group(api: Api, nobody: Api) -> None:
     (group,) = api.get("/network/v2.0/security-groups?name=default").json["security_groups"]  # type: ignore[index]
-    rules = api.get("/network/v2.0/security-group-rules").json["security_group_rules"]  # type: ignore[index]
+    query = f"security_group_id={group['id']}"  # the profiles have rules, too
+    rules = api.get(f"/network/v2.0/security-group-rules?{query}").json["security_group_rules"]  # type: ignore[index]
     assert group["security_group_rules"] == rules
     assert len({rule["id"] for rule in rules}) == 4
     assert api.get(f"/network/v2.0/security-groups/{group['id']}").json == {"security_group": group}
