@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ganeti_ext.rapi import Rapi
+from ganeti_ext.rapi import Query, Rapi
 from lab import RUN, ganeti, wires
 from lab.node import Node
 
@@ -30,7 +30,7 @@ def namespace(name: str) -> Iterator[None]:
 class RemoteApi(Rapi):
     """Ganeti's remote API, asked from beside the nodes."""
 
-    def _call(self, method: str, path: str, query: Mapping[str, str | int] | None, body: object) -> Any:
+    def _call(self, method: str, path: str, query: Query | None, body: object) -> Any:
         with namespace(wires.SWITCHES):
             return super()._call(method, path, query, body)
 
