@@ -30,7 +30,7 @@ ENV = {"PATH": "/usr/bin:/bin", "TZ": "UTC", "PYTHONDONTWRITEBYTECODE": "1"}
 def node(tmp_path: Path) -> Iterator[Node]:
     made = Node(tmp_path)
     made.configure(control=str(tmp_path / "control"))
-    sockets = "nfdhcpd =\nreaper =\nconsumer =\napi =\n"
+    sockets = "nfdhcpd =\nreaper =\nconsoled =\nconsumer =\napi =\n"
     (tmp_path / "exporter.conf").write_text(f"[sockets]\n{sockets}eventd = {tmp_path}/control\n")
     yield made
     made.close()
