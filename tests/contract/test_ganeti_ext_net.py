@@ -20,7 +20,7 @@ from tests.contract.profiles_packets import ALWAYS, NEW
 
 pytestmark = [pytest.mark.lab, needs_node]
 
-PROFILES = ("unprotected", "limited", "protected", "own")
+PROFILES = ("unprotected", "limited", "ssh", "protected", "own")
 # What conntrack makes of a packet by more than one can say in words.
 STATES = {"tcp without flags": "invalid", "tcp syn and ack of nothing": "invalid"}
 MARK = bytes.fromhex("0200000000aa0200000000bb88b5") + b"all before this has passed"

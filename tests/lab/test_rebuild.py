@@ -18,7 +18,7 @@ from lab.step import until
 from lab.story import Story
 from tests.lab import views
 
-_SERVICES = ("ganeti-ext-consumer", "ganeti-ext-api")
+_SERVICES = ("ganeti-ext-consumer", "ganeti-ext-api", "ganeti-ext-consoleproxy")
 # What only an administrator can say: all the rest has to come from Ganeti.
 _KEPT = ("project", "user_account", "membership", "flavor", "image")
 _COLUMNS = "select json_agg(to_jsonb(server)) from server where deleted is null"
