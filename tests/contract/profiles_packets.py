@@ -64,7 +64,7 @@ family = ipv6
 protocol = icmp
 """
 NOBODY, OPEN = frozenset[str](), frozenset(("unprotected",))
-LIMITED, OF_OWN = OPEN | {"limited"}, OPEN | {"own"}
+LIMITED, OF_OWN, SSH = OPEN | {"limited"}, OPEN | {"own"}, OPEN | {"ssh"}
 
 Make = Callable[[Ends], list[Packet]]
 _LONG = Raw(b"0123456789abcdef" * 100)
@@ -125,9 +125,10 @@ _NEW: Mapping[str, tuple[Make, frozenset[str]]] = {
 _INIT = SCTP(sport=2001, dport=22) / SCTPChunkInit(init_tag=7, n_out_streams=1, n_in_streams=1)
 _NEW4 = {
     **_NEW,
-    "ping": (_to(ICMP() / _TEXT), LIMITED | OF_OWN),
-    "ping in fragments": (_both(ICMP() / _LONG), LIMITED | OF_OWN),
-    "timestamp request": (_to(ICMP(type=13)), OF_OWN),
+    "tcp 22": (_to(TCP(sport=2001, dport=22)), LIMITED | SSH),
+    "ping": (_to(ICMP() / _TEXT), LIMITED | OF_OWN | SSH),
+    "ping in fragments": (_both(ICMP() / _LONG), LIMITED | OF_OWN | SSH),
+    "timestamp request": (_to(ICMP(type=13)), OF_OWN | SSH),
     "echo reply of nothing": (_to(ICMP(type=0) / _TEXT), OPEN),
     "redirect": (_to(ICMP(type=5) / _TEXT), OPEN),
     "parameter problem of nothing": (_to(ICMP(type=12) / Raw(bytes(28))), OPEN),
@@ -136,9 +137,9 @@ _NEW4 = {
 }
 _NEW6 = {
     **_NEW,
-    "ping": (_to(ICMPv6EchoRequest(data=bytes(_TEXT))), LIMITED),
-    "ping in fragments": (_both(ICMPv6EchoRequest(data=bytes(_LONG))), LIMITED),
-    "ping behind options": (_to(IPv6ExtHdrDestOpt() / ICMPv6EchoRequest()), LIMITED),
+    "ping": (_to(ICMPv6EchoRequest(data=bytes(_TEXT))), LIMITED | SSH),
+    "ping in fragments": (_both(ICMPv6EchoRequest(data=bytes(_LONG))), LIMITED | SSH),
+    "ping behind options": (_to(IPv6ExtHdrDestOpt() / ICMPv6EchoRequest()), LIMITED | SSH),
     "tcp 22 behind options": (_to(IPv6ExtHdrHopByHop() / IPv6ExtHdrDestOpt() / TCP(sport=2011, dport=22)), LIMITED),
     "tcp 81 behind options": (_to(IPv6ExtHdrHopByHop() / IPv6ExtHdrDestOpt() / TCP(sport=2012, dport=81)), OPEN),
     "echo reply of nothing": (_to(ICMPv6EchoReply(data=bytes(_TEXT))), OPEN),

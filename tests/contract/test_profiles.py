@@ -15,7 +15,7 @@ from tests.contract.profiles_packets import ALWAYS, NEW, ON_LINK, OWN, REDIRECT,
 
 pytestmark = [pytest.mark.lab, needs_node]
 
-PROFILES = ("unprotected", "limited", "protected", "own")
+PROFILES = ("unprotected", "limited", "ssh", "protected", "own")
 
 
 @pytest.fixture(scope="module", params=[NFT, IPTABLES])
@@ -74,7 +74,7 @@ class TestEach:
         """Where it may begin, it goes on."""
         node.give(profile)
         port = {"own": 80}.get(profile, 22)
-        if profile == "protected":
+        if profile == "protected" or (profile == "ssh" and ends.version == 6):
             assert not way.arrives(ends.to_guest(TCP(sport=3004, dport=port, flags="S", seq=100)))
         else:
             _open(way, ends, Tcp(port, 3004), from_guest=False)
