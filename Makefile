@@ -5,7 +5,7 @@ LAB = /usr/bin/python3 -m lab
 NODE ?= node1
 LIST ?= must
 
-.PHONY: help demo check check-all check-unit lab-up lab-down lab-shell tempest deb clean root bench-dhcp bench-events bench-firewall bench-storage
+.PHONY: help demo check check-all check-unit lab-up lab-down lab-shell tempest deb clean root bench-api bench-dhcp bench-events bench-firewall bench-storage
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -34,6 +34,9 @@ lab-shell: root  ## a shell on NODE=node1 (root)
 
 tempest: root  ## OpenStack's own tests, tempest, on that cluster; LIST=reasonable for more, ARGS="--regex NAME" for some (root)
 	@$(LAB) tempest --list $(LIST) -- $(ARGS)
+
+bench-api: root  ## measure the API beside Ganeti's own, 10 minutes; ARGS=--quick for 2 (root)
+	@/usr/bin/python3 -m bench.api $(ARGS)
 
 bench-dhcp: root  ## measure nfdhcpd beside dnsmasq and Kea, 10 minutes; ARGS=--quick for 3 (root)
 	@/usr/bin/python3 -m bench.dhcp $(ARGS)

@@ -9,8 +9,8 @@ from bench.bars import OURS
 from bench.events.ganeti import PORT
 from bench.events.jobfiles import CLUSTER, NODE, SERVERS
 from bench.events.place import CERTIFICATE, HOME, LUXID, Place
-from bench.events.servers import SOCKETS, database
 from bench.events.way import Table, Way
+from bench.postgresql import SOCKETS, database, url
 from bench.root import OURS as CODE
 
 _AMQP = "amqp://guest:guest@127.0.0.1:5672//"
@@ -54,7 +54,7 @@ def broker(place: Place) -> Iterator[Way]:
     """Through RabbitMQ into PostgreSQL."""
     home, name = f"{HOME}/broker", "front"
     database(place, name)
-    _write(place, home, _AMQP, _AMQP, f"postgresql+psycopg2://postgres@/{name}?host={SOCKETS}")
+    _write(place, home, _AMQP, _AMQP, url(name))
     with _running(place, home, Table("postgresql", f"host={SOCKETS} user=postgres dbname={name}", "server")) as way:
         yield way
 

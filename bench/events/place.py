@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench import PLACE, ROOT, netns
+from bench.daemons import Daemons
 from bench.events.jobfiles import SERVERS
-from bench.notice import Notice
-from bench.process import Process, Where, running
+from bench.process import Where
 from bench.remote import Remote
 from bench.result import Result
 from bench.root import clear, code, enter, mounts
-from ganeti_ext.command import run
 from lab import layer
 
 PACKAGES = ("python3-alembic", "python3-prometheus-client")
@@ -37,36 +36,13 @@ class Size(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Place:
+class Place(Daemons):
     """What every part measures with. `feeder` writes job files while `reader` reads rows."""
 
-    root: Path
-    where: Where
     feeder: Remote
     reader: Remote
     size: Size
     result: Result
-
-    def file(self, path: str) -> Path:
-        """A file of the root, whose directory is there then."""
-        found = self.root / path[1:]
-        found.parent.mkdir(parents=True, exist_ok=True)
-        return found
-
-    def run(self, *argv: str) -> str:
-        return run(enter(NAMESPACE, self.root, *argv), timeout=60)
-
-    @contextlib.contextmanager
-    def daemon(self, name: str, *argv: str) -> Iterator[Process]:
-        """A program that says when it is ready, from then to the end of the block."""
-        path = f"/run/notify-{name}"
-        env = {"NOTIFY_SOCKET": path, "PYTHONPATH": "/opt/ganeti-ext"}
-        with (
-            Notice(self.root / path[1:]) as notice,
-            running(argv, self.where, self.file(f"/var/log/bench-{name}.log"), env) as process,
-        ):
-            notice.wait(name, process)
-            yield process
 
 
 @contextlib.contextmanager
@@ -86,10 +62,7 @@ def place(size: Size, result: Result, tree: Path = ROOT, nice: int = 0) -> Itera
             undo.callback(worker.close)
         made = Place(root, Where(NAMESPACE, None, root, nice), feeder, reader, size, result)
         made.file(STATES).write_bytes(bytes([1]) * SERVERS)
-        subject = ("-nodes", "-days", "2", "-subj", "/CN=rapi", "-keyout", CERTIFICATE, "-out", f"{HOME}/cert")
-        made.run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", *subject)
-        with made.file(CERTIFICATE).open("a", encoding="ascii") as both:
-            both.write(made.file(f"{HOME}/cert").read_text(encoding="ascii"))
+        made.certificate(CERTIFICATE)
         ganeti = ("python3", "-m", "bench.events.ganeti", LUXID, STATES, CERTIFICATE)
         undo.enter_context(made.daemon("ganeti", *ganeti))
         yield made

@@ -6,11 +6,12 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from bench.events import ours, servers
+from bench.events import ours
 from bench.events.jobfiles import SERVERS
 from bench.events.place import HOME, Place
-from bench.events.servers import SOCKETS
+from bench.events.rabbitmq import rabbitmq
 from bench.events.way import Table, Way
+from bench.postgresql import SOCKETS, database, postgresql
 from lab.step import step
 
 RECEIPT = "floor, to its receipt"
@@ -62,8 +63,8 @@ def ways(place: Place, sites: Sequence[Site]) -> Iterator[Ways]:
         found: dict[Site, list[Way]] = {}
         for site in sites:
             if site is BROKER:
-                undo.enter_context(servers.rabbitmq(place))
-                undo.enter_context(servers.postgresql(place))
+                undo.enter_context(rabbitmq(place))
+                undo.enter_context(postgresql(place, f"{HOME}/postgresql"))
             with step(f"Starting all ways with {site.title}"):
                 mine = ours.broker(place) if site is BROKER else ours.embedded(place)
                 floors = [_floor(place, floor) for floor in site.floors]
@@ -80,7 +81,7 @@ def _floor(place: Place, floor: Floor) -> Iterator[Way]:
     where = f"{home}/sink/rows"
     place.file(where)
     if floor.sink == "postgresql":
-        servers.database(place, name)
+        database(place, name)
         where = f"host={SOCKETS} user=postgres dbname={name}"
     program = ("python3", "-m", "bench.events.floor")
     with (

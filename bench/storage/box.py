@@ -53,9 +53,13 @@ class Box:
 
     def run(self, *argv: str, stdin: str = "", timeout: float = 60) -> str:
         """A program inside; its stdout."""
+        return run(self.enter(*argv), stdin=stdin, timeout=timeout)
+
+    def enter(self, *argv: str) -> list[str]:
+        """A command line that runs inside."""
         enter = ["nsenter", f"--target={self._pid}", "--mount", "--net", "--pid", "--uts", "--ipc"]
         env = ["env", "-i", f"PATH={PATH}", "HOME=/root", "LC_ALL=C.UTF-8"]
-        return run([*enter, "chroot", str(self.root), *env, *argv], stdin=stdin, timeout=timeout)
+        return [*enter, "chroot", str(self.root), *env, *argv]
 
     def write(self, path: str, text: str, mode: int = 0o644) -> None:
         file = self.root / path[1:]

@@ -39,7 +39,11 @@ SOLE_USERS = {
     "pyinotify": {"eventd/watch.py", "nfdhcpd/bindings.py"},
 }
 # What runs on a measured node, with the part that is measured or the library that is measured beside it.
-MEASURED = {"bench/firewall/inside.py": {"kvm_ifup"}, "bench/events/amqpqueue.py": {"kombu"}}
+MEASURED = {
+    "bench/api/inside.py": {"frontend"},
+    "bench/events/amqpqueue.py": {"kombu"},
+    "bench/firewall/inside.py": {"kvm_ifup"},
+}
 # Ganeti starts the scripts many times per operation, and each of these costs milliseconds.
 SLOW = {
     *("argparse", "configparser", "dataclasses", "json", "logging", "pathlib", "re", "subprocess", "tempfile"),
