@@ -35,7 +35,7 @@ lab-shell: root  ## a shell on NODE=node1 (root)
 tempest: root  ## OpenStack's own tests, tempest, on that cluster; LIST=reasonable for more, ARGS="--regex NAME" for some (root)
 	@$(LAB) tempest --list $(LIST) -- $(ARGS)
 
-bench-api: root  ## measure the API beside Ganeti's own, 10 minutes; ARGS=--quick for 2 (root)
+bench-api: root  ## measure the API beside Ganeti's own, 10 minutes; ARGS=--quick for 3 (root)
 	@/usr/bin/python3 -m bench.api $(ARGS)
 
 bench-dhcp: root  ## measure nfdhcpd beside dnsmasq and Kea, 10 minutes; ARGS=--quick for 3 (root)

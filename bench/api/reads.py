@@ -22,7 +22,11 @@ CONNECTIONS = 4
 LEAST = 20  # answers of one turn
 SLICES = 5  # of a turn: the fronts take theirs one after the other, so that they share what else the machine does
 _RATE, _P50, _P99, _SERVERS = "requests/s", "p50, ms", "p99, ms", "servers/s"
-AGAINST = (Against("servers/s of RAPI", _SERVERS, RAPI), Against("p99 of RAPI", _P99, RAPI))
+AGAINST = (
+    Against("requests/s of RAPI", _RATE, RAPI),
+    Against("servers/s of RAPI", _SERVERS, RAPI),
+    Against("p99 of RAPI", _P99, RAPI),
+)
 _DETAIL = "/compute/v2.1/servers/detail"
 
 
