@@ -39,7 +39,7 @@ GIVEN = (
 FACTS = MADE + GIVEN
 META = "meta"
 # Never split: `firewall.0:PROFILE` is the first NIC's.
-_WHOLE = frozenset(("firewall",))
+WHOLE = frozenset(("firewall",))
 
 # On networks: hand its NICs to nfdhcpd (the original's tag).
 NFDHCPD = "nfdhcpd"
@@ -158,7 +158,7 @@ def _ours(tags: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 
 def _is_part(key: str, number: str) -> bool:
-    return key in FACTS and (not number or (number.isdecimal() and key not in _WHOLE))
+    return key in FACTS and (not number or (number.isdecimal() and key not in WHOLE))
 
 
 def _whole(pieces: Mapping[int, str]) -> str:
@@ -176,7 +176,7 @@ def term(tag: str) -> tuple[str, str]:
 
 def _fact(key: str, value: str) -> list[str]:
     plain = f"{PREFIX}:{key}:{value}"
-    if len(plain) > _MAX and key in _WHOLE:
+    if len(plain) > _MAX and key in WHOLE:
         raise ValueError(f"{key}: {value!r:.80} does not fit into one tag")
     return [plain] if len(plain) <= _MAX else _pieces(key, value)
 

@@ -64,7 +64,8 @@ def test_the_database_ends_as_ganeti_is(engine: Engine, cluster: Cluster, data: 
     assert (found["task"], found["deleted"] is not None) == (None, there.is_deleted)
     if there.exists and not there.is_deleted:
         power = "ACTIVE" if there.is_running else "SHUTOFF"
-        assert found["status"] == ("ERROR" if there.is_broken else power)
+        stands = "VERIFY_RESIZE" if there.is_resized else power
+        assert found["status"] == ("ERROR" if there.is_broken else stands)
         assert (found["instance"], found["name"], found["host"]) == (there.name, there.label, there.node)
     ended = {job.number: job.last["status"] for job in cluster.ended}
     actions = {each["job"]: each["status"] for each in rows(engine, db.action)}

@@ -1,5 +1,6 @@
 """Facts as tags, within what Ganeti allows in a tag."""
 
+import operator
 import random
 import re
 
@@ -12,7 +13,12 @@ from ganeti_ext import tags
 GANETI = re.compile(r"^[\w.+*/:@-]+$", re.ASCII)  # objects.py, TaggableObject.VALID_TAG_RE
 GANETI_MAX = 128  # MAX_TAG_LEN
 _text = st.text()
-_facts = st.dictionaries(st.sampled_from(tags.FACTS), _text | _text.map(lambda text: text * 40))
+# Those that others read as they are have to fit into one tag.
+_whole = st.dictionaries(st.sampled_from(sorted(tags.WHOLE)), st.text("abc-_.0", max_size=80))
+_split = st.dictionaries(
+    st.sampled_from(sorted(set(tags.FACTS) - tags.WHOLE)), _text | _text.map(lambda text: text * 40)
+)
+_facts = st.builds(operator.or_, _whole, _split)
 
 
 @given(_facts)

@@ -71,7 +71,7 @@ def test_profiles(known: Inquiry, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(profiles.paths, "__defaults__", (directories,))
     known.records.write(record(INTERFACE="tap4")._replace(tap="tap4", firewall=Assigned("lost", 9, "br0", ())))
     found = {one["profile"]: one for one in known.profiles()}
-    assert list(found) == ["bad", "limited", "lost", "protected", "unprotected", "web"]
+    assert list(found) == ["bad", "limited", "lost", "protected", "ssh", "unprotected", "web"]
     assert (found["limited"]["number"], found["limited"]["taps"]) == (1, 2)
     assert (found["web"]["number"], found["web"]["taps"]) == (None, 0)
     assert (found["web"]["description"], found["web"]["file"]) == ("Web", str(own / "web.conf"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import resource
 import subprocess
 import sys
 from functools import cache
@@ -44,7 +45,10 @@ def test_what_is_near_the_corpus(data: st.DataObject) -> None:
 @pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="atheris is not installed")
 def test_a_short_run_guided_by_coverage(tmp_path: Path) -> None:
     seeds.main(tmp_path / "new")
-    command = [sys.executable, "-m", "tests.fuzz.run", "-runs=100000", "-max_len=1500", f"-artifact_prefix={tmp_path}/"]
+    # A child's peak begins with that of the process it is from, which is this one's (getrusage(2)).
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024 + 1024  # MiB
+    limits = (f"-rss_limit_mb={memory}", "-runs=100000", "-max_len=1500")
+    command = [sys.executable, "-m", "tests.fuzz.run", *limits, f"-artifact_prefix={tmp_path}/"]
     done = subprocess.run(
         [*command, str(tmp_path / "new"), str(CORPUS)], cwd=ROOT, capture_output=True, text=True, check=False
     )
