@@ -254,6 +254,7 @@ server = Table(
 
 # Pages of a project's servers, newest first, and those that something is under way with: pressure.py counts them.
 Index("server_page", server.c.project_id, server.c.created, server.c.id)
+Index("server_newest", server.c.created, server.c.id)  # of all projects, for an administrator
 _busy = and_(server.c.task.is_not(None), server.c.deleted.is_(None))
 Index("server_busy", server.c.task, postgresql_where=_busy, sqlite_where=_busy)
 

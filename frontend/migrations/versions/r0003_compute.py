@@ -113,6 +113,7 @@ def _make_compute() -> None:
 
 def _make_indexes() -> None:
     op.create_index("server_page", "server", ["project_id", "created", "id"])
+    op.create_index("server_newest", "server", ["created", "id"])
     for name, table, column, rows in (
         ("server_busy", "server", "task", "task IS NOT NULL AND deleted IS NULL"),
         ("action_unended", "action", "job", "ended IS NULL"),

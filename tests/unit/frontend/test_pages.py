@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import event
 
 from frontend import pressure
+from tests.unit.frontend.admins import administrator
 from tests.unit.frontend.conftest import COMPUTE, FOREIGN, Api
 
 SERVERS = f"{COMPUTE}/servers"
@@ -41,6 +42,12 @@ def test_a_page_is_read_in_the_order_of_its_index(api: Api, plans: Plans, path: 
     assert api.get(path + query).status_code == 200
     assert any("server USING INDEX server_page (project_id=?" in line for line in plans.lines), plans.lines
     assert not [line for line in plans.lines if "SCAN server" in line or "TEMP B-TREE" in line]
+
+
+def test_a_page_of_all_projects_is_read_in_the_order_of_its_index(nobody: Api, plans: Plans) -> None:
+    assert administrator(nobody).get(f"{SERVERS}/detail?all_tenants=1&limit=5").status_code == 200
+    assert any("server USING INDEX server_newest" in line for line in plans.lines), plans.lines
+    assert not [line for line in plans.lines if "server" in line and "TEMP B-TREE" in line]
 
 
 @pytest.mark.parametrize("path", [f"{SERVERS}?changes-since=2020-01-01T00:00:00Z", f"{SERVERS}?status=ACTIVE",
