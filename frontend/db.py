@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Select, create_engine, event
@@ -77,6 +79,7 @@ __all__ = [
 
 # Milliseconds that SQLite waits for another process's transaction: the consumer's take 0.1 s at most.
 _BUSY = 10_000
+_PAUSE = 0.01  # seconds between two attempts where it does not wait
 
 
 def open_engine(url: str, *, pre_ping: bool = True) -> Engine:
@@ -146,7 +149,25 @@ def row(connection: Connection, query: Select[Any]) -> dict[str, Any] | None:
 
 def _tune_sqlite(connection: object, _: object) -> None:
     cursor = connection.cursor()  # type: ignore[attr-defined]
-    # WAL: readers never wait for the consumer's writes.
-    for pragma in (f"busy_timeout={_BUSY}", "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+    cursor.execute(f"PRAGMA busy_timeout={_BUSY}")
+    _use_wal(cursor)
+    for pragma in ("synchronous=NORMAL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _use_wal(cursor: sqlite3.Cursor) -> None:
+    """Readers never wait for the consumer's writes then.
+
+    The first who say so of a new file may be in each other's way, and SQLite lets none of them wait for that.
+    """
+    end = time.monotonic() + _BUSY / 1000
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(_PAUSE)
+        else:
+            return
