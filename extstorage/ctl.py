@@ -8,7 +8,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from extstorage import ctl_arguments, ctl_care, ctl_instance, ctl_move, ctl_volumes, tell
+from extstorage import ctl_arguments, ctl_care, ctl_image, ctl_instance, ctl_move, ctl_volumes, tell
 from extstorage.inventory import Choice
 from extstorage.inventory_ganeti import Ganeti
 from ganeti_ext import tool
@@ -159,6 +159,7 @@ VERBS: Mapping[str, Callable[[Namespace, Choice], int]] = {
     "repair": _repair,
     "locks": _locks,
     "unlock": _unlock,
+    "image": ctl_image.run,
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from extstorage import ctl_care, ctl_volumes, inventory, inventory_ganeti, move_live, provider
+from extstorage import ctl_care, ctl_image_arguments, ctl_volumes, inventory, inventory_ganeti, move_live, provider
 from extstorage.found import IMAGE, SNAPSHOT, VOLUME
 
 if TYPE_CHECKING:
@@ -28,7 +28,9 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     _about_one(verbs, shared)
     _about_instances(verbs, shared)
     _about_all(verbs, shared)
+    ctl_image_arguments.add(verbs, shared)
     found = parser.parse_args(argv)
+    ctl_image_arguments.check(parser, found)
     if found.all and (found.provider or found.pool is not None):
         parser.error("--all goes with neither --provider nor --pool")
     return found

@@ -29,6 +29,7 @@ INFO = "user.ganeti.info"
 ORIGIN = "user.ganeti-ext.origin"
 KIND = "user.ganeti-ext.kind"
 NOTES = (INFO, ORIGIN, KIND)
+BLOCK = 4096  # of a file system, at most: what is shared or cut within one goes through the page cache
 MANY = 25_000  # extents; a reflink takes some 20 us for each, and writers of the source wait as long
 
 
@@ -104,14 +105,17 @@ def notes(path: str | int) -> dict[str, str]:
         return {}
 
 
-def fill(target: int, source: str, size: int | None, told: Told | None = None) -> None:
-    """Give an empty file the content of another, shared where that can be, and a length if one is wanted."""
+def fill(target: int, source: str, size: int | None, told: Told | None = None) -> bool:
+    """Give an empty file the content of another, shared where that can be, and a length if one is wanted.
+
+    Tells whether some of its data may be in the page cache alone.
+    """
     origin = opened(source, size)
     try:
-        _share(origin, target, source, told)
+        copied = not _share(origin, target, source, told)
     finally:
         os.close(origin)
-    lengthen(target, size)
+    return lengthen(target, size) or copied
 
 
 def opened(source: str, size: int | None) -> int:
@@ -127,15 +131,18 @@ def opened(source: str, size: int | None) -> int:
     return fd
 
 
-def lengthen(fd: int, size: int | None) -> None:
+def lengthen(fd: int, size: int | None) -> bool:
+    """Give a file a length, if one is wanted; tell whether zeros behind its old end may be in the page cache alone."""
+    torn = os.fstat(fd).st_size % BLOCK != 0
     if size is None:
-        return
+        return torn
     try:
         os.ftruncate(fd, size)
     except OSError as err:
         if err.errno != errno.EFBIG:
             raise
         raise ExtError(f"{size // MIB} MiB are more than a file may have on this file system") from err
+    return torn
 
 
 def _file(
@@ -144,6 +151,7 @@ def _file(
     fd = os.open(draft_of(path), NEW, 0o600)
     try:
         _complete(fd, size, source, texts, told)
+        os.fsync(fd)
         # link(2) never overwrites, unlike rename. It takes the file by its descriptor: had another node thrown our
         # draft away for a leftover, this fails instead of publishing that node's half-written one.
         # With a src_dir_fd Python calls linkat(AT_SYMLINK_FOLLOW), which /proc needs; the path is absolute.
@@ -169,11 +177,14 @@ def _subvolume(
     try:
         if not snapshot and not (source and _checksummed(source)):
             btrfs.set_nocow(fd)
-        _complete(fd, size, None if snapshot else source, texts, told)
+        if _complete(fd, size, None if snapshot else source, texts, told):
+            os.fsync(fd)
     finally:
         os.close(fd)
     try:
         os.rename(draft, _whole(path))  # onto a subvolume with a disk in it this fails
+        # The name of a subvolume is brought to the disk by a commit of the whole file system (btrfs_rename), so all of
+        # the above is there before it or with it, but for data in the page cache.
         os.fsync(folder)
     except OSError as err:
         if err.errno not in (errno.ENOTEMPTY, errno.EEXIST):
@@ -219,16 +230,15 @@ def _checksummed(source: str) -> bool:
         os.close(fd)
 
 
-def _complete(fd: int, size: int | None, source: str | None, texts: Mapping[str, str], told: Told | None) -> None:
-    if source:
-        fill(fd, source, size, told)
-    else:
-        lengthen(fd, size)
+def _complete(fd: int, size: int | None, source: str | None, texts: Mapping[str, str], told: Told | None) -> bool:
+    """Tells what `fill` does."""
+    waiting = fill(fd, source, size, told) if source else lengthen(fd, size)
     annotate(fd, texts)
-    os.fsync(fd)
+    return waiting
 
 
-def _share(source: int, target: int, name: str, told: Told | None) -> None:
+def _share(source: int, target: int, name: str, told: Told | None) -> bool:
+    """Tells whether the blocks are shared now, not copied."""
     count = reflink.pieces(source)
     if count > MANY:
         warn(
@@ -243,6 +253,7 @@ def _share(source: int, target: int, name: str, told: Told | None) -> None:
             f"no reflink of {name} ({reason}): it is copied, and is of one moment only if nobody writes to it",
         )
         reflink.copy(source, target, told)
+    return not reason
 
 
 def _whole(path: str) -> str:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
+from ganeti_ext.named import NamedTuple
 
-from extstorage.lock import Holder
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from extstorage.lock import Holder
 
 VOLUME = "volume"
 SNAPSHOT = "snapshot"
 IMAGE = "image"
 
 
-class Found(namedtuple("Found", "name kind origin logical physical exclusive created holders")):
+class Found(NamedTuple):
     """One of them; `origin` names another as `kind:name`, or is None.
 
     Bytes: `logical` is the length, `physical` what its data would take alone, `exclusive` what its removal would give
     back; None where the store cannot tell. `created` is in seconds since the epoch, or None.
     """
 
-    __slots__ = ()
     name: str
     kind: str
     origin: str | None
@@ -29,10 +30,9 @@ class Found(namedtuple("Found", "name kind origin logical physical exclusive cre
     holders: tuple[Holder, ...]
 
 
-class Leak(namedtuple("Leak", "kind what why")):
+class Leak(NamedTuple):
     """What a killed call or a lost node left: `kind` is a word for programs, `what` its name, `why` it is one."""
 
-    __slots__ = ()
     kind: str
     what: str
     why: str

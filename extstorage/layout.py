@@ -9,11 +9,11 @@ point would be lost to all.
 from __future__ import annotations
 
 import os
-from collections import namedtuple
 
 from extstorage.hint import Hint
 from extstorage.loop import MARK_MAX
 from ganeti_ext.errors import ConfigError, ContractError, ExtError
+from ganeti_ext.named import NamedTuple
 
 NAME_MAX = MARK_MAX - len("01234567:")  # it must fit into a loop's mark; Ganeti's have 46, of snapshots 51
 ID_MAX = 200
@@ -23,22 +23,15 @@ SUBVOLUME = ".vol"
 DISK = "disk"
 
 
-class Settings(
-    namedtuple(
-        "Settings",
-        "directory run_directory pools userspace node data_directory",
-        defaults=("/srv/ganeti-ext", "/run/ganeti-ext/cow", (), False, "", "/var/lib/ganeti"),
-    )
-):
+class Settings(NamedTuple):
     """Section [cow] of cow.conf."""
 
-    __slots__ = ()
-    directory: str
-    run_directory: str
-    pools: tuple[str, ...]
-    userspace: bool
-    node: str
-    data_directory: str
+    directory: str = "/srv/ganeti-ext"
+    run_directory: str = "/run/ganeti-ext/cow"
+    pools: tuple[str, ...] = ()
+    userspace: bool = False
+    node: str = ""
+    data_directory: str = "/var/lib/ganeti"
 
     def checked(self) -> Settings:
         pools = [(f"directory of pool {name!r}", path) for name, path in self.directories()[1:]]

@@ -5,9 +5,8 @@ Only values here; how they are kept, so that of two nodes that change them at on
 
 from __future__ import annotations
 
-from collections import namedtuple
-
 from ganeti_ext.errors import ExtError
+from ganeti_ext.named import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,13 +27,12 @@ class Held(ExtError):
     http_status = 409
 
 
-class Holder(namedtuple("Holder", "node mode boot since")):
+class Holder(NamedTuple):
     """A node that has a volume open.
 
     `mode` is one of the four above, `boot` the node's boot id when it opened, `since` that time in UTC (ISO 8601).
     """
 
-    __slots__ = ()
     node: str
     mode: str
     boot: str
@@ -44,10 +42,9 @@ class Holder(namedtuple("Holder", "node mode boot since")):
         return f"{self.node} ({self.mode}, since {self.since})"
 
 
-class Change(namedtuple("Change", "holders dropped")):
+class Change(NamedTuple):
     """The holders after a verb, and those of before that were left out because their nodes are down."""
 
-    __slots__ = ()
     holders: tuple[Holder, ...]
     dropped: tuple[Holder, ...]
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
-from collections import namedtuple
 from fcntl import ioctl
 from stat import S_IFBLK, S_ISBLK
 from struct import Struct
 
 from ganeti_ext.errors import ExtError
+from ganeti_ext.named import NamedTuple
 
 CONTROL = "/dev/loop-control"
 CTL_GET_FREE = 0x4C82
@@ -29,10 +29,9 @@ CONFIG = Struct(f"=2I{INFO.size}s64x")
 MARK_MAX = 63  # file_name with its NUL
 
 
-class Status(namedtuple("Status", "device inode flags mark raw")):
+class Status(NamedTuple):
     """What a bound loop says of itself (LOOP_GET_STATUS64); `raw` is the whole loop_info64."""
 
-    __slots__ = ()
     device: int
     inode: int
     flags: int

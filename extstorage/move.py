@@ -149,13 +149,13 @@ class Move:
         return next(disk.number for disk in self._disks() if disk.uuid == uuid)
 
 
-def transfer(old: Place, new: Place) -> None:
-    """Copy a volume to an empty one and compare both; no node may have either open."""
+def transfer(old: Place, new: Place, told: Meter | None = None) -> None:
+    """Copy a volume to an empty one and compare both; no node may have either open. `told` is told how far it is."""
     with ExitStack() as undo:
         for place in (old, new):
             ctl_volumes.call(place.store, "open_", place.volume)
             undo.callback(ctl_volumes.call, place.store, "close", place.volume)
-        meter = Meter()
+        meter = told or Meter()
         with old.opened() as one, new.opened(write=True) as two:
             what = f"{old.volume} from {old.store} to {new.store}"
             with Progress(f"copy {what}", one.size, lambda: meter.count):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections import namedtuple
 
 from extstorage.lock import EXCLUSIVE, SHARED, Holder
+from ganeti_ext.named import NamedTuple
 
 NODES = "ssconf_node_list"
 OFFLINE = "ssconf_offline_nodes"
@@ -14,10 +14,9 @@ BOOT_ID = "/proc/sys/kernel/random/boot_id"
 DATA_DIRECTORY = "/var/lib/ganeti"
 
 
-class Node(namedtuple("Node", "name data_directory")):
+class Node(NamedTuple):
     """This node: its name as Ganeti has it, and where Ganeti keeps ssconf files."""
 
-    __slots__ = ()
     name: str
     data_directory: str
 

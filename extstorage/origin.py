@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
-
 from ganeti_ext.errors import ContractError
+from ganeti_ext.named import NamedTuple
 
 KINDS = ("image", "volume", "snapshot")
 
 
-class Origin(namedtuple("Origin", "kind name")):
+class Origin(NamedTuple):
     """`kind` is one of KINDS, or empty for a bare name: an image or, failing that, a volume."""
 
-    __slots__ = ()
     kind: str
     name: str
 

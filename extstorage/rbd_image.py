@@ -109,6 +109,11 @@ class Image:
         expected = set() if again else {errno.EEXIST}
         checked(code, f"volume {self.name!r}, to make its snapshot {snapshot!r}", expected)
 
+    def show(self, snapshot: str) -> None:
+        """Have what is read be that of a snapshot, from now on."""
+        code = rbd().rbd_snap_set(self.handle, snapshot.encode())
+        checked(code, f"volume {self.name!r}, to read its snapshot {snapshot!r}")
+
     def drop(self, snapshot: str) -> None:
         """Remove a snapshot; success when there is none. One with clones is kept out of sight until the last goes."""
         code = rbd().rbd_snap_remove(self.handle, snapshot.encode())

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import errno
-from collections import namedtuple
 from ctypes import CFUNCTYPE, Structure, byref, c_bool, c_char_p, c_int, c_int64, c_size_t, c_uint8, c_uint64, c_void_p
 
 from extstorage.rbd_image import Image
 from extstorage.rbd_library import CephError, checked, rbd
+from ganeti_ext.named import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,18 +16,16 @@ if TYPE_CHECKING:
 _USER = 0  # RBD_SNAP_NAMESPACE_TYPE_USER; those that were removed and still have clones are in another
 
 
-class Snapshot(namedtuple("Snapshot", "name visible")):
+class Snapshot(NamedTuple):
     """A snapshot of RBD; one that is not visible was removed, and waits for the last of its clones."""
 
-    __slots__ = ()
     name: str
     visible: bool
 
 
-class Parent(namedtuple("Parent", "id name trash")):
+class Parent(NamedTuple):
     """The image that another was cloned from; `trash`: it was removed since, and waits for the last of its clones."""
 
-    __slots__ = ()
     id: str
     name: str
     trash: bool

@@ -10,11 +10,10 @@ Only values here. A volume without a record is one that nobody works on and nobo
 
 from __future__ import annotations
 
-from collections import namedtuple
-
 from extstorage import lock
 from extstorage.found import SNAPSHOT, VOLUME
 from ganeti_ext.errors import ExtError
+from ganeti_ext.named import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,10 +24,9 @@ if TYPE_CHECKING:
 _DOING = "doing"
 
 
-class Doing(namedtuple("Doing", "verb node boot pid start")):
+class Doing(NamedTuple):
     """A call that works on a volume; `start` tells its process from a later one of the same pid."""
 
-    __slots__ = ()
     verb: str
     node: str
     boot: str
@@ -39,14 +37,13 @@ class Doing(namedtuple("Doing", "verb node boot pid start")):
         return f"{self.verb} (process {self.pid} of {self.node})"
 
 
-class Record(namedtuple("Record", "kind depth doing holders", defaults=(VOLUME, 0, None, ()))):
+class Record(NamedTuple):
     """What is remembered of one volume."""
 
-    __slots__ = ()
-    kind: str
-    depth: int
-    doing: Doing | None
-    holders: tuple[Holder, ...]
+    kind: str = VOLUME
+    depth: int = 0
+    doing: Doing | None = None
+    holders: tuple[Holder, ...] = ()
 
 
 def to_text(record: Record) -> str:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
-
 from extstorage import node as nodes
 from ganeti_ext import config
 from ganeti_ext.errors import ConfigError, ContractError
+from ganeti_ext.named import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
 NAME = "rbd"
 NAME_MAX = 90  # librbd and the kernel take 95; an image has its prefix
@@ -19,24 +19,7 @@ IMAGE = "image."  # how the RBD images begin that are not volumes
 CHANGEABLE = ("pool", "user", "conf")  # by a disk's own parameters
 
 
-class Settings(
-    namedtuple(
-        "Settings",
-        ["pool", "user", "conf", "timeout", "patience", "remember", "depth", "run_directory", "data_directory", "node"],
-        defaults=(
-            "rbd",
-            "admin",
-            "/etc/ceph/ceph.conf",
-            15,
-            10,
-            30,
-            8,
-            "/run/ganeti-ext/rbd",
-            nodes.DATA_DIRECTORY,
-            "",
-        ),
-    )
-):
+class Settings(NamedTuple):
     """Section [rbd] of rbd.conf.
 
     `timeout` is for one answer of Ceph, in seconds, `patience` for that of a client that has a volume open, before it
@@ -44,17 +27,16 @@ class Settings(
     more than `depth` clones away from data of its own is worth to be flattened.
     """
 
-    __slots__ = ()
-    pool: str
-    user: str
-    conf: str
-    timeout: int
-    patience: int
-    remember: int
-    depth: int
-    run_directory: str
-    data_directory: str
-    node: str
+    pool: str = "rbd"
+    user: str = "admin"
+    conf: str = "/etc/ceph/ceph.conf"
+    timeout: int = 15
+    patience: int = 10
+    remember: int = 30
+    depth: int = 8
+    run_directory: str = "/run/ganeti-ext/rbd"
+    data_directory: str = nodes.DATA_DIRECTORY
+    node: str = ""
 
     def checked(self) -> Settings:
         for key in ("pool", "user"):
@@ -77,7 +59,7 @@ class Settings(
 
 def load(path: str, params: Mapping[str, str]) -> Settings:
     """The settings of a disk: its own parameters go before the file's."""
-    own = {key: params[key] for key in CHANGEABLE if params.get(key)}
+    own: dict[str, Any] = {key: params[key] for key in CHANGEABLE if params.get(key)}
     return config.load(path, NAME, Settings)._replace(**own).checked()
 
 

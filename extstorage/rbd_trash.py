@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import errno
-from collections import namedtuple
 from ctypes import Structure, byref, c_char_p, c_int, c_int64, c_size_t
 
 from extstorage import rbd_lineage
 from extstorage.rbd_image import Image
 from extstorage.rbd_library import CephError, checked, rbd
+from ganeti_ext.named import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,10 +17,9 @@ if TYPE_CHECKING:
 _PARENT = 4  # RBD_TRASH_IMAGE_SOURCE_USER_PARENT: removed while it had clones
 
 
-class Waiting(namedtuple("Waiting", "id name children")):
+class Waiting(NamedTuple):
     """A removed image and the images that still need it."""
 
-    __slots__ = ()
     id: str
     name: str
     children: list[str]

@@ -43,7 +43,7 @@ def flatten(settings: Settings, name: str) -> None:
         os.close(source)
 
 
-def _replace(path: str, fill: Callable[[int], None]) -> None:
+def _replace(path: str, fill: Callable[[int], object]) -> None:
     """rename(2) a new file over the disk; in a subvolume, within that."""
     new = draft.draft_of(path)
     remove(new)

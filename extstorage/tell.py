@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 _LISTED = ("volume", "kind", "store", "size", "data", "own", "origin", "created", "open on")
 _ROOM = ("store", "volumes", "snapshots", "images", "logical", "data", "shared", "own", "total", "free")
+_IMAGES = ("image", "kind", "store", "size", "data", "own", "name", "created")
+_USAGE = ("name", "kind", "store", "size", "data", "own", "origin")
 _LOCKS = ("volume", "store", "node", "mode", "since", "down")
 
 
@@ -87,6 +89,32 @@ def room(found: Iterable[Facts]) -> Iterator[str]:
         for facts in found
     ]
     yield from columns([[word.upper() for word in _ROOM], *rows])
+
+
+def images(found: Iterable[Facts]) -> Iterator[str]:
+    """The answer to `image list`."""
+    rows = [
+        (
+            *(facts["id"], facts["kind"], facts["store"]),
+            *(size(facts[key]) for key in ("size", "physical", "exclusive")),
+            *((facts["facts"] or {}).get("name"), _date(facts["created"])),
+        )
+        for facts in found
+    ]
+    yield from columns([[word.upper() for word in _IMAGES], *rows])
+
+
+def usage(found: Iterable[Facts]) -> Iterator[str]:
+    """The answer to `image usage`."""
+    rows = [
+        (
+            *(facts["name"], facts["kind"], facts["store"]),
+            *(size(facts[key]) for key in ("logical", "physical", "exclusive")),
+            facts["origin"],
+        )
+        for facts in found
+    ]
+    yield from columns([[word.upper() for word in _USAGE], *rows])
 
 
 def locks(found: Iterable[Facts]) -> Iterator[str]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
-from collections import namedtuple
 from fcntl import ioctl
 from struct import Struct
 
 from extstorage.reflink import FIEMAP, FIEMAP_HEAD
+from ganeti_ext.named import NamedTuple
 
 EXTENT = Struct("=3Q16xI12x")  # struct fiemap_extent: logical physical length, flags
 ROOM = 2000  # extents in one call
@@ -17,10 +17,9 @@ DELALLOC = 4
 SHARED = 0x2000
 
 
-class Usage(namedtuple("Usage", "logical physical exclusive created")):
+class Usage(NamedTuple):
     """Bytes; `exclusive` is None where the file system does not tell. `created`: seconds since the epoch."""
 
-    __slots__ = ()
     logical: int
     physical: int
     exclusive: int | None

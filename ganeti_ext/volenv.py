@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
-
 from ganeti_ext.env import need, optional
+from ganeti_ext.named import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-class Volume(
-    namedtuple("Volume", "name size_mib new_size_mib metadata snapshot exclusive params cname", defaults=(None,))
-):
+class Volume(NamedTuple):
     """One call of a verb, as its environment describes it.
 
     On `grow`, size_mib is the old size and new_size_mib the absolute new one. `cname` is the disk's name.
     """
 
-    __slots__ = ()
     name: str
     size_mib: int | None
     new_size_mib: int | None
@@ -27,7 +23,7 @@ class Volume(
     snapshot: str | None
     exclusive: bool
     params: dict[str, str]
-    cname: str | None
+    cname: str | None = None
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Volume:

@@ -80,6 +80,7 @@ class Eye:
     """Where expressions are evaluated, over the functions of SOURCE."""
 
     def __init__(self, ceph: Ceph) -> None:
+        self.before: set[str] = set()  # objects that a test did not make
         command = ceph.enter("/usr/bin/python3", "-u", "-c", SOURCE, POOL)
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from extstorage import account
@@ -14,7 +16,7 @@ NAME = "0a1b2c3d-0000-4000-8000-00000000000a.ext.disk0"
 HELD = (Holder("n1", "exclusive", "boot", "2026-01-01T00:00:00Z"),)
 
 
-def found(name: str, kind: str = "volume", **more: object) -> Found:
+def found(name: str, kind: str = "volume", **more: Any) -> Found:
     one = Found(name, kind, None, 10 * MIB, 4 * MIB, MIB, 1000.0, ())
     return one._replace(**more)
 

@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 
-from extstorage import ctl, image_hook, image_snapshot
+from extstorage import ctl, image_hook, image_snapshot, retype
 from ganeti_ext.errors import ContractError, ExtError
 
 ROOT = Path(__file__).parents[3]
 IDENT = "7a1f0a52-52b4-4f0d-9d39-0a0b7c4f9c11"
 DISK = "0a1b2c3d-0000-4000-8000-00000000000a.ext.disk0"
 SAVING, FORGET = f"ganeti-ext:saving:cow:{IDENT}", f"ganeti-ext:forget:cow:{IDENT}"
+SECOND, OTHER = "0a1b2c3d-0000-4000-8000-00000000000b.ext.disk1", "7a1f0a52-52b4-4f0d-9d39-0a0b7c4f9c22"
+DATA = f"ganeti-ext:saving:cow:{OTHER}:vol-1"
 
 
 @pytest.fixture
@@ -99,6 +101,11 @@ def test_a_master_without_storage_is_in_nobodys_way(place: Path) -> None:
         (SAVING, {"GANETI_INSTANCE_DISK0_ID": "gone"}, ExtError, "gone"),
         ("ganeti-ext:saving:cow:../../etc", {}, ContractError, "expected"),
         ("ganeti-ext:forget:cow", {}, ContractError, "expected"),
+        (f"ganeti-ext:forget:cow/:{IDENT}", {}, ContractError, "expected"),
+        (f"{FORGET}:vol-1", {}, ContractError, r"expected ganeti-ext:forget:PROVIDER\[/POOL\]:ID$"),
+        (f"{SAVING}:", {}, ContractError, r"ID\[:DISK\]$"),
+        (f"ganeti-ext:copying:cow:{IDENT}", {}, ContractError, "ID:DISK$"),
+        (DATA, {}, ExtError, f"no disk vol-1, .* gnt-instance remove-tags gx-1 {DATA}"),
         (f"ganeti-ext:forget:floppy:{IDENT}", {}, ContractError, "no provider 'floppy'"),
     ],
 )
@@ -108,6 +115,132 @@ def test_the_job_fails(place: Path, tag: str, more: dict[str, str], error: type[
     assert volumes(place) == {DISK}
 
 
+def two(place: Path, **more: str) -> dict[str, str]:
+    """What Ganeti tells of two disks, the second of which is there."""
+    if f"{SECOND}" not in volumes(place):
+        assert ctl.main(["create", "--config", str(place), "--pool=", SECOND, "1M"]) == 0
+        (place / f"share/volumes/{SECOND}.raw").write_bytes(b"data" + bytes((1 << 20) - 4))
+    named = {
+        "COUNT": "2",
+        "0_NAME": "gx-1-root",
+        "1_NAME": "vol-1",
+        "1_UUID": "u-1",
+        "1_PROVIDER": "cow",
+        "1_ID": SECOND,
+    }
+    return {
+        **{f"GANETI_INSTANCE_DISK{'' if key[0].isdigit() else '_'}{key}": value for key, value in named.items()},
+        **more,
+    }
+
+
+def test_the_disk_that_is_named(place: Path) -> None:
+    image_hook.main("instance-image", env(place, DATA, **two(place)))
+    assert (place / f"share/volumes/saved-{OTHER}.raw").read_bytes()[:4] == b"data"
+    image_hook.main("instance-image", env(place, f"ganeti-ext:saving:cow:{IDENT}:u-1", **two(place)))
+    assert (place / f"share/volumes/saved-{IDENT}.raw").read_bytes()[:4] == b"data"
+    image_hook.main("instance-image", env(place, f"ganeti-ext:forget:cow:{OTHER}", **two(place)))
+    assert volumes(place) == {DISK, SECOND, f"saved-{IDENT}"}
+
+
+class Held:
+    """A guest that can be held; `lost` is told when it goes on."""
+
+    made: list[set[str]]
+    lost = ""
+
+    def __init__(self, place: Path, *_: object) -> None:
+        self._place = place
+
+    def end(self) -> str:
+        Held.made.append(volumes(self._place))
+        return Held.lost
+
+    def __enter__(self) -> Held:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """It goes on."""
+
+
+@pytest.fixture
+def held(place: Path, monkeypatch: pytest.MonkeyPatch) -> type[Held]:
+    monkeypatch.setattr(image_snapshot, "listens", lambda _: True)
+    monkeypatch.setattr(image_snapshot, "Keeper", lambda _: Held(place))
+    Held.made, Held.lost = [], ""
+    return Held
+
+
+def test_all_disks_are_of_one_moment(place: Path, held: type[Held]) -> None:
+    image_hook.main("instance-image", env(place, SAVING, DATA, **two(place)))
+    assert held.made == [{DISK, SECOND, f"saved-{IDENT}", f"saved-{OTHER}"}]
+
+
+def test_one_that_is_there_is_left_as_it_is(place: Path, held: type[Held]) -> None:
+    """Two actions of one server may have their tags on it at once; the other's are made, or are to be."""
+    image_hook.main("instance-image", env(place, SAVING, **two(place)))
+    saved = place / f"share/volumes/saved-{IDENT}.raw"
+    (place / f"share/volumes/{DISK}.raw").write_bytes(b"more" + bytes((2 << 20) - 4))
+    image_hook.main("instance-image", env(place, SAVING, DATA, **two(place)))
+    assert len(held.made) == 2
+    assert saved.read_bytes()[:4] == b"root"
+    held.lost = "somebody let the guest go on meanwhile"
+    third = f"ganeti-ext:saving:cow:{'3' * 36}:vol-1"
+    with pytest.raises(ExtError, match="not of one moment"):
+        image_hook.main("instance-image", env(place, SAVING, DATA, third, **two(place)))
+    assert volumes(place) == {DISK, SECOND, f"saved-{IDENT}", f"saved-{OTHER}"}
+
+
+def test_nothing_stays_of_two_when_one_fails(place: Path) -> None:
+    wrong = {"GANETI_INSTANCE_DISK1_ID": "gone"}
+    with pytest.raises(ExtError, match="gone"):
+        image_hook.main("instance-image", env(place, SAVING, DATA, **two(place, **wrong)))
+    assert volumes(place) == {DISK, SECOND}
+
+
+def test_in_a_pool(place: Path) -> None:
+    assert ctl.main(["create", "--config", str(place), "--pool=other", "elsewhere", "1M"]) == 0
+    there = {"GANETI_INSTANCE_DISK0_ID": "elsewhere"}
+    image_hook.main("instance-image", env(place, f"ganeti-ext:saving:cow/other:{IDENT}", **there))
+    assert volumes(place, "other") == {"elsewhere", f"saved-{IDENT}"}
+    image_hook.main("instance-image", env(place, FORGET, **there))
+    assert volumes(place, "other") == {"elsewhere", f"saved-{IDENT}"}
+    image_hook.main("instance-image", env(place, f"ganeti-ext:forget:cow/other:{IDENT}", **there))
+    assert volumes(place, "other") == {"elsewhere"}
+
+
+COPYING = f"ganeti-ext:copying:cow/other:{IDENT}:vol-1"
+
+
+def test_a_disk_is_copied_into_another_store(place: Path) -> None:
+    for _ in range(2):
+        image_hook.main("instance-image", env(place, COPYING, **two(place)))
+    copy = place / f"other/volumes/saved-{IDENT}.raw"
+    assert copy.read_bytes() == (place / f"share/volumes/{SECOND}.raw").read_bytes()
+    assert volumes(place, "other") == {f"saved-{IDENT}"}
+    assert volumes(place) == {DISK, SECOND}
+
+
+def test_a_copy_that_a_killed_one_left_is_made_anew(place: Path) -> None:
+    assert ctl.main(["create", "--config", str(place), "--pool=other", f"copying-{IDENT}", "5M"]) == 0
+    image_hook.main("instance-image", env(place, COPYING, **two(place)))
+    assert volumes(place, "other") == {f"saved-{IDENT}"}
+    assert (place / f"other/volumes/saved-{IDENT}.raw").stat().st_size == 1 << 20
+
+
+def test_nothing_stays_of_a_copy_that_takes_too_long(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retype, "LIMIT", -1.0)
+    with pytest.raises(ExtError, match="an administrator can move it"):
+        image_hook.main("instance-image", env(place, COPYING, **two(place)))
+    assert volumes(place, "other") == set()
+
+
+def test_a_running_guests_disk_is_not_copied(place: Path) -> None:
+    with pytest.raises(ExtError, match="gx-1 is up: disk 1 is copied into cow/other while"):
+        image_hook.main("instance-image", env(place, COPYING, **two(place), GANETI_INSTANCE_STATUS="up"))
+    assert volumes(place, "other") == set()
+
+
 def test_a_disk_that_is_in_another_pool(place: Path) -> None:
     assert ctl.main(["create", "--config", str(place), "--pool=other", "elsewhere", "1M"]) == 0
     with pytest.raises(ExtError, match="default pool"):
@@ -115,21 +248,11 @@ def test_a_disk_that_is_in_another_pool(place: Path) -> None:
     assert volumes(place, "other") == {"elsewhere"}
 
 
-def test_nothing_stays_of_one_that_was_not_of_one_moment(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Lost:
-        def __init__(self, *_: object) -> None:
-            self.end = lambda: "somebody let the guest go on meanwhile"
-
-        def __enter__(self) -> Lost:
-            return self
-
-        def __exit__(self, *_: object) -> None:
-            assert volumes(place) == {DISK, f"saved-{IDENT}"}
-
-    monkeypatch.setattr(image_snapshot, "listens", lambda _: True)
-    monkeypatch.setattr(image_snapshot, "Keeper", Lost)
+def test_nothing_stays_of_one_that_was_not_of_one_moment(place: Path, held: type[Held]) -> None:
+    held.lost = "somebody let the guest go on meanwhile"
     with pytest.raises(ExtError, match="not of one moment: somebody"):
         image_hook.main("instance-image", env(place, SAVING))
+    assert held.made == [{DISK, f"saved-{IDENT}"}]
     assert volumes(place) == {DISK}
 
 
@@ -150,7 +273,9 @@ def test_as_ganeti_runs_it(place: Path) -> None:
     assert done.stderr.startswith("instance-image: disk 0 of gx-1 is in rbd")
 
 
-@pytest.mark.parametrize(("tag", "code"), [("ganeti-ext:name:web", 0), (SAVING, 1)])
+@pytest.mark.parametrize(
+    ("tag", "code"), [("ganeti-ext:name:web", 0), (SAVING, 1), (DATA, 1), (COPYING, 1), (FORGET, 1)]
+)
 def test_the_conffile_starts_python_for_those_tags_alone(tag: str, code: int) -> None:
     """Where nothing is installed, the job of an image fails, and no other."""
     script = ROOT / "debian/ganeti-ext-extstorage.instance-image"

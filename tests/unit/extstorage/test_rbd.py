@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -77,7 +78,7 @@ def test_a_disk_s_parameters_go_before_the_file(tmp_path: Path) -> None:
         ("patience", -1),
     ],
 )
-def test_what_does_not_fit_into_qemu_s_option_is_refused(key: str, value: object) -> None:
+def test_what_does_not_fit_into_qemu_s_option_is_refused(key: str, value: Any) -> None:
     with pytest.raises(ConfigError, match=f"rbd: {key} must be"):
         Settings()._replace(**{key: value}).checked()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ ACCEPTED = re.compile(r"^rbd:(?P<pool>\w+)/(?P<image>[a-z0-9-\.]+)$")
 OWN = f"rbd:vms/{GANETI}:id=ganeti:conf=/etc/ceph/ceph.conf"
 
 
-def settings(folder: Path, release: str, **more: str) -> Settings:
+def settings(folder: Path, release: str, **more: Any) -> Settings:
     if release:
         (folder / "ssconf_release_version").write_text(f"{release}\n")
     return Settings(data_directory=str(folder))._replace(**more)
