@@ -10,3 +10,4 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "bench/out"
 PLACE = Path("/var/tmp/ganeti-ext-bench")  # what a run writes; on a disk, for servers that sync their leases
+LOCK = Path("/var/tmp/ganeti-ext-bench.lock")

@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 
-from bench import OUT
+from bench import LOCK
 from ganeti_ext.errors import ExtError
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -23,12 +23,12 @@ def alone() -> Iterator[None]:
     """
     for number in _ENDING:
         signal.signal(number, _interrupt)
-    OUT.mkdir(exist_ok=True)
-    fd = os.open(OUT, os.O_RDONLY | os.O_CLOEXEC)
+    # One for all checkouts: they share the place that runs write to, and the processors.
+    fd = os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as err:
-        raise ExtError("another run is under way") from err
+        raise ExtError(f"another run is under way, it holds {LOCK}") from err
     else:
         yield
     finally:

@@ -1,6 +1,6 @@
 """The worker in the root: runs and times programs, scatters a file, writes to a disk meanwhile.
 
-It runs on Debian 13, and answers bench.firewall.remote.
+It runs on Debian 13, and answers bench.remote.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from bench.remote import answer
 from bench.storage import scatter
 
 _writers: dict[str, subprocess.Popen[str]] = {}
+_begun: dict[int, subprocess.Popen[str]] = {}
 
 
 def timed(argv: list[str], env: Mapping[str, str]) -> tuple[float, str]:
@@ -58,5 +59,31 @@ def stop(device: str) -> tuple[int, float]:
     return int(count), float(worst)
 
 
+def begin(argv: list[str], lines: int) -> int:
+    """Start a program, and return its process's id when it has said so many lines; `end` ends it."""
+    process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    out = process.stdout
+    assert out is not None
+    for _ in range(lines):
+        if not out.readline():
+            raise RuntimeError(f"{argv}: has ended: {process.wait()}")
+    _begun[process.pid] = process
+    return process.pid
+
+
+def end(pid: int) -> None:
+    """End a program that has been at work until now; it is an error if it was not."""
+    process = _begun.pop(pid)
+    code = process.poll()
+    process.kill()
+    process.communicate()
+    if code is not None:
+        raise RuntimeError(f"{process.args!r}: has ended before: {code}")
+
+
 if __name__ == "__main__":
-    answer(timed, scattered, start, stop)
+    try:
+        answer(timed, scattered, start, stop, begin, end)
+    finally:
+        for process in _begun.values():
+            process.kill()

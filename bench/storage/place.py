@@ -13,7 +13,7 @@ from bench.remote import Remote
 from bench.result import Result
 from bench.root import OURS, PATH
 from bench.storage import share
-from bench.storage.share import Share
+from bench.storage.share import PIECE, Share
 from lab import layer
 from lab.ceph import Ceph
 
@@ -63,9 +63,12 @@ class Bench:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
 
-    def share(self, kind: str) -> contextlib.AbstractContextManager[Share]:
-        """A file system with the provider's configuration for it, for the length of a `with` block."""
-        return _configured(self, kind)
+    def share(self, kind: str, piece: int = PIECE) -> contextlib.AbstractContextManager[Share]:
+        """A file system with the provider's configuration for it, for the length of a `with` block.
+
+        Its image has PIECES such pieces of data.
+        """
+        return _configured(self, kind, piece)
 
 
 @contextlib.contextmanager
@@ -93,8 +96,8 @@ def clear() -> None:
 
 
 @contextlib.contextmanager
-def _configured(bench: Bench, kind: str) -> Iterator[Share]:
-    with share.mounted(kind, bench.root) as made:
+def _configured(bench: Bench, kind: str, piece: int) -> Iterator[Share]:
+    with share.mounted(kind, bench.root, piece) as made:
         text = f"[cow]\ndirectory = {made.inside}\nrun_directory = /run/ganeti-ext/{kind}\nnode = bench\n"
         bench.write(f"{made.etc}/cow.conf", text)
         yield made

@@ -48,13 +48,14 @@ def measure(bench: Bench) -> None:
         FILE: Way("file", "copy", [{"size": SIZE}], max(1, count // FEWER)),
     }
     found: dict[str, float] = dict.fromkeys(ways, 0)
-    with bench.share("xfs") as share, _ganeti(bench, share) as box:
+    with bench.share("xfs") as share, ganeti(bench, share) as box:
+        _golden(bench, share)
         for turn in range(batches):
             for name in list(ways)[:: -1 if turn % 2 else 1]:
                 with step(f"{ways[name].number} servers, {name}, batch {turn + 1} of {batches}"):
                     taken = share.used()
                     took = (
-                        _make(box, ways[name], f"{ways[name].template}-{ways[name].system}-{turn}")
+                        make(box, ways[name], f"{ways[name].template}-{ways[name].system}-{turn}")
                         * count
                         / ways[name].number
                     )
@@ -78,9 +79,9 @@ def measure(bench: Bench) -> None:
     )
 
 
-def _make(box: Box, way: Way, batch: str) -> float:
+def make(box: Box, way: Way, batch: str) -> float:
     """Seconds until all of a batch run."""
-    names = [f"{batch}-{number}.example.org" for number in range(way.number)]
+    found = names(way, batch)
     common: dict[str, object] = {
         "mode": "create",
         "disk_template": way.template,
@@ -99,24 +100,32 @@ def _make(box: Box, way: Way, batch: str) -> float:
     }
     if way.template == "file":
         common["file_driver"] = "loop"
-    box.write("/root/servers.json", json.dumps([{**common, "instance_name": name} for name in names]))
+    box.write("/root/servers.json", json.dumps([{**common, "instance_name": name} for name in found]))
     start = time.monotonic()
     box.run("gnt-instance", "batch-create", "/root/servers.json", timeout=1800)
     took = time.monotonic() - start
-    running = box.run("gnt-instance", "list", "--no-headers", "--output=status", *names).split()
-    if running != ["running"] * len(names):
-        raise ExtError(f"{names} were to run, Ganeti has {running}")
+    running = box.run("gnt-instance", "list", "--no-headers", "--output=status", *found).split()
+    if running != ["running"] * len(found):
+        raise ExtError(f"{found} were to run, Ganeti has {running}")
     return took
 
 
-@contextlib.contextmanager
-def _ganeti(bench: Bench, share: Share) -> Iterator[Box]:
-    """A cluster that finds the provider where packages put it, and the snapshot of a disk with the image's data."""
+def names(way: Way, batch: str) -> list[str]:
+    return [f"{batch}-{number}.example.org" for number in range(way.number)]
+
+
+def _golden(bench: Bench, share: Share) -> None:
+    """The snapshot of a disk with the image's data."""
     for verb, env in (
         ("create", {"VOL_SIZE": str(SIZE), "EXTP_ORIGIN": f"image:{IMAGE}"}),
         ("snapshot", {"VOL_SNAPSHOT_NAME": SNAPSHOT}),
     ):
         bench.timed(bench.verb("cow", verb), share.env("first", **env))
+
+
+@contextlib.contextmanager
+def ganeti(bench: Bench, share: Share) -> Iterator[Box]:
+    """A cluster that finds the provider where packages put it; its OS `copy` gives a disk a copy of the image."""
     bench.write("/etc/ganeti-ext/cow.conf", f"[cow]\ndirectory = {share.inside}\n")
     (bench.root / "usr/share/ganeti/extstorage/cow").symlink_to(f"{CODE}/extstorage/cow")
     with cluster(bench.root, _COPY) as box:

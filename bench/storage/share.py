@@ -48,8 +48,8 @@ class Share(NamedTuple):
 
 
 @contextlib.contextmanager
-def mounted(kind: str, root: Path) -> Iterator[Share]:
-    """Make one of the root's own mkfs, with an image in it, and take it away."""
+def mounted(kind: str, root: Path, piece: int = PIECE) -> Iterator[Share]:
+    """Make one of the root's own mkfs, with an image of PIECES such pieces in it, and take it away."""
     disk, point = PLACE / f"{kind}.disk", root / f"srv/{kind}"
     with contextlib.ExitStack() as undo:
         disk.write_bytes(b"")
@@ -64,7 +64,7 @@ def mounted(kind: str, root: Path) -> Iterator[Share]:
         undo.callback(release, point)
         for name in ("images", "volumes", "byhand"):
             (point / name).mkdir()
-        image(point / f"images/{IMAGE}.raw")
+        image(point / f"images/{IMAGE}.raw", piece)
         yield Share(kind, point)
 
 

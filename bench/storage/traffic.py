@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from bench import bars
 from bench.bars import OURS, Bar
@@ -17,7 +18,7 @@ from lab.step import step
 
 RAW = "raw file, losetup"
 LEAST = 0.9
-TIMES = 3  # of which the median is a sample
+TIMES = 4  # of which the median is a sample; even, so that each goes first as often
 BARE = "bare image"
 AREA = 512 * MIB  # of a disk, where it has data
 
@@ -26,11 +27,11 @@ def cow(bench: Bench) -> None:
     for kind in bench.size.kinds:
         heading = f"cow on {kind}: reads and writes of the attached device"
         with bench.share(kind) as share:
-            disks = {OURS: _volume(bench, share), RAW: _raw(bench, share)}
-            for file in disks.values():
-                bench.run(*fio.fill(file, AREA))
             for turn in range(bench.size.rounds):
-                with step(f"Reads and writes, cow on {kind}, round {turn + 1} of {bench.size.rounds}"):
+                with (
+                    step(f"Reads and writes, cow on {kind}, round {turn + 1} of {bench.size.rounds}"),
+                    _disks(bench, share, turn) as disks,
+                ):
                     for job in JOBS:
                         found = _turns(disks, functools.partial(_fio, bench, job))
                         _add(bench, heading, job.title, found)
@@ -38,6 +39,19 @@ def cow(bench: Bench) -> None:
                             _add(bench, heading, f"{job.title}, fresh clone", _clones(bench, share, job))
         bench.result.note(heading, "fresh clone: each block that the image has is written elsewhere the first time")
         bars.tell(bench.result, heading, tuple(Bar(job.title, LEAST, "x", RAW, least=True) for job in JOBS))
+
+
+@contextlib.contextmanager
+def _disks(bench: Bench, share: Share, turn: int) -> Iterator[dict[str, str]]:
+    """Both disks with data in them, made in changing order: which place of the host's disk they get is felt."""
+    makers = {OURS: _volume, RAW: _raw}
+    with contextlib.ExitStack() as undo:
+        disks = {
+            name: undo.enter_context(makers[name](bench, share)) for name in list(makers)[:: -1 if turn % 2 else 1]
+        }
+        for file in disks.values():
+            bench.run(*fio.fill(file, AREA))
+        yield disks
 
 
 def _turns(disks: Mapping[str, str], measure: Callable[[str], float]) -> dict[str, float]:
@@ -58,19 +72,30 @@ def _add(bench: Bench, heading: str, measure: str, found: Mapping[str, float]) -
         bench.result.add(heading, measure, name, figure)
 
 
-def _volume(bench: Bench, share: Share) -> str:
+@contextlib.contextmanager
+def _volume(bench: Bench, share: Share) -> Iterator[str]:
     _verb(bench, share, "create", VOL_SIZE=str(AREA // MIB))
-    return _verb(bench, share, "attach")
+    try:
+        yield _verb(bench, share, "attach")
+    finally:
+        for verb in ("detach", "remove"):
+            _verb(bench, share, verb)
 
 
-def _raw(bench: Bench, share: Share) -> str:
+@contextlib.contextmanager
+def _raw(bench: Bench, share: Share) -> Iterator[str]:
     """On btrfs written in place, as our volumes are."""
     file = f"{share.inside}/byhand/raw"
     bench.run("touch", file)
     if share.kind == "btrfs":
         bench.run("chattr", "+C", file)
     bench.run("truncate", f"--size={AREA}", file)
-    return bench.run("losetup", "--find", "--show", "--direct-io=on", file).strip()
+    device = bench.run("losetup", "--find", "--show", "--direct-io=on", file).strip()
+    try:
+        yield device
+    finally:
+        bench.run("losetup", "--detach", device)
+        bench.run("rm", file)
 
 
 def _clones(bench: Bench, share: Share, job: Job) -> dict[str, float]:

@@ -48,3 +48,15 @@ def test_somebody_writes_until_he_is_stopped(tmp_path: Path, monkeypatch: pytest
     assert count >= 1 and worst > 0
     assert any(file.read_bytes())
     assert file.stat().st_size == 16 * BLOCK
+
+
+def test_a_program_is_at_work_until_it_is_ended() -> None:
+    pid = inside.begin(["/bin/sh", "-c", "echo one; echo two; exec sleep 60"], 2)
+    inside.end(pid)
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_a_program_that_ends_before_it_has_said_enough_is_an_error() -> None:
+    with pytest.raises(RuntimeError, match=r"has ended: 3"):
+        inside.begin(["/bin/sh", "-c", "echo one; exit 3"], 2)

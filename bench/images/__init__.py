@@ -1,0 +1,1 @@
+"""The image store beside qemu-img, full copies and plain files."""
