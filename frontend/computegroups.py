@@ -48,6 +48,8 @@ def remove(group_id: str) -> tuple[str, int]:
 
 def create_rule() -> Response:
     sent = schema.mapping(schema.body(), "security_group_rule")
+    if type(sent.get("parent_group_id")) is int:  # as nova-network had them
+        raise NotFound(f"Security group {sent['parent_group_id']} not found.")
     parent = schema.text(sent, "parent_group_id")
     if not _UUID.fullmatch(parent):
         raise BadRequest(f"parent_group_id: {parent[:80]!r} is no UUID")

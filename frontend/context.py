@@ -62,7 +62,7 @@ def is_admin() -> bool:
 
 
 def version() -> microversion.Version:
-    """Compute's microversion that the answer is to be by: views show and take what it knows, and no more."""
+    """The microversion of the service that the answer is to be by: views show and take what it knows, and no more."""
     found: microversion.Version = g.get("version", microversion.MINIMUM)
     return found
 

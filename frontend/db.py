@@ -39,6 +39,7 @@ from frontend.tables import (
     tenant_network,
     user,
 )
+from frontend.tables_storage import image_member, image_task, volume, volume_snapshot, volume_transfer
 
 __all__ = [
     "action",
@@ -53,6 +54,8 @@ __all__ = [
     "flavor",
     "flavor_access",
     "image",
+    "image_member",
+    "image_task",
     "keypair",
     "membership",
     "metadata",
@@ -75,6 +78,9 @@ __all__ = [
     "server_group",
     "tenant_network",
     "user",
+    "volume",
+    "volume_snapshot",
+    "volume_transfer",
 ]
 
 # Milliseconds that SQLite waits for another process's transaction: the consumer's take 0.1 s at most.

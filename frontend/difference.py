@@ -51,6 +51,8 @@ class Known(NamedTuple):
     """Ids of servers that the front still has to do something about: their messages will tell."""
     actions: Sequence[Row] = ()
     """Opcodes of which no end was told."""
+    volumes: Sequence[Row] = ()
+    """As the servers."""
 
 
 class Snapshot(NamedTuple):
@@ -120,6 +122,11 @@ def created_instance(summary: str) -> str | None:
     """The instance that an opcode makes, by its summary (ganeti/opcodes_base.py Summary)."""
     head, _, name = summary.partition("(")
     return name.removesuffix(")") if head == "INSTANCE_CREATE" and name else None
+
+
+def said(results: Sequence[Any]) -> str:
+    """What a job's failed opcodes said, in one line."""
+    return " ".join(words for words, _ in map(_words, results) if words)
 
 
 def _words(result: Any) -> tuple[str, str | None]:

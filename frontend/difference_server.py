@@ -54,6 +54,8 @@ class Servers:
         claims: dict[str, _Claim] = {}
         orphans: list[Difference] = []
         for name, instance in sorted(self._found.instances.items(), key=self._own_first):
+            if reading.volume_id(name, self._prefix, tags.decode(instance["tags"])) is not None:
+                continue  # difference_volume.py
             facts = reading.facts(instance["tags"], self._known.owners)
             ident = reading.server_id(name, self._prefix, facts, instance["uuid"])
             if ident is None and instance["uuid"] in self._rows:

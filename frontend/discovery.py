@@ -21,9 +21,17 @@ SERVICES = (
     ("image", "glance", "/image"),
     ("network", "neutron", "/network"),
 )
+# The same by two names: libcloud and older Go clients know the first alone, tempest and the newer SDKs ask for the
+# second, too. Its paths have the project's id in them.
+VOLUMES = (
+    ("volumev3", "cinderv3", "/volume/v3"),
+    ("block-storage", "cinder", "/volume/v3"),
+)
 
 
-def catalog() -> list[dict[str, Any]]:
+def catalog(project: str | None) -> list[dict[str, Any]]:
+    """The services of a token for a project; without one there are no addresses of volumes."""
+    found = [*SERVICES, *((kind, name, f"{path}/{project}") for kind, name, path in VOLUMES if project)]
     region = context.services().settings.front.region
     return [
         {
@@ -40,7 +48,7 @@ def catalog() -> list[dict[str, Any]]:
                 }
             ],
         }
-        for kind, name, path in SERVICES
+        for kind, name, path in found
     ]
 
 
@@ -66,7 +74,7 @@ def compute_2_1() -> Response:
 
 def image_versions() -> tuple[Response, int]:
     first, *older = (
-        {"id": f"v2.{minor}", "status": "SUPPORTED", "links": _self("/image/v2/")} for minor in range(9, -1, -1)
+        {"id": f"v2.{minor}", "status": "SUPPORTED", "links": _self("/image/v2/")} for minor in range(12, -1, -1)
     )
     return jsonify({"versions": [{**first, "status": "CURRENT"}, *older]}), 300
 
@@ -85,6 +93,14 @@ def network_resources() -> Response:
             ]
         }
     )
+
+
+def volume_versions() -> tuple[Response, int]:
+    return jsonify({"versions": [_volume()]}), 300
+
+
+def volume_version() -> Response:
+    return jsonify({"versions": [_volume()]})
 
 
 def _self(path: str) -> list[dict[str, str]]:
@@ -126,4 +142,17 @@ def _compute_2_1() -> dict[str, Any]:
         "updated": UPDATED,
         "links": _self("/compute/v2.1/"),
         "media-types": _media("compute;version=2.1"),
+    }
+
+
+def _volume() -> dict[str, Any]:
+    docs = {"rel": "describedby", "type": "text/html", "href": "https://docs.openstack.org/"}
+    return {
+        "id": "v3.0",
+        "status": "CURRENT",
+        "version": microversion.text(microversion.VOLUME.most),
+        "min_version": microversion.text(microversion.VOLUME.least),
+        "updated": UPDATED,
+        "links": [docs, *_self("/volume/v3/")],
+        "media-types": _media("volume;version=3"),
     }

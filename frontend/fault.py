@@ -73,7 +73,7 @@ class Unavailable(Fault):
     http_status = 503
 
 
-# Nova's names of faults (api-guide, "Faults"); every other status is a computeFault.
+# Nova's and Cinder's names of faults (api-guide, "Faults"); every other status is a computeFault.
 NAMES = {
     400: "badRequest",
     401: "unauthorized",
@@ -143,7 +143,7 @@ def _answer(status: int, message: str, headers: dict[str, str]) -> Response:
 
 def _body(path: str, status: int, message: str) -> dict[str, Any]:
     title = HTTPStatus(status).phrase
-    if path.startswith("/compute"):
+    if path.startswith(("/compute", "/volume")):
         return {NAMES.get(status, "computeFault"): {"code": status, "message": message}}
     if path.startswith("/network"):
         return {"NeutronError": {"type": title.replace(" ", ""), "message": message, "detail": ""}}

@@ -114,7 +114,7 @@ def _shown(connection: Connection, whose: context.Caller) -> dict[str, object]:
             shown["project"] = identity_view.named(row)
             shown["is_domain"] = False
             shown["roles"] = identity_view.roles(whose.roles)
-            shown["catalog"] = discovery.catalog()
+            shown["catalog"] = discovery.catalog(token.project_id)
     credential = accounts.credential(connection, token.credential) if token.credential else None
     if credential is not None:
         shown["application_credential"] = {

@@ -10,7 +10,7 @@ from frontend.fault import NotFound
 
 
 def show_catalog() -> Response:
-    return jsonify({"catalog": discovery.catalog(), "links": identity_view.links()})
+    return jsonify({"catalog": discovery.catalog(context.project_id()), "links": identity_view.links()})
 
 
 def list_own_projects() -> Response:
@@ -90,7 +90,7 @@ def list_services() -> Response:
             "description": "",
             "links": identity_view.link("services", kind),
         }
-        for kind, name, _ in discovery.SERVICES
+        for kind, name, _ in (*discovery.SERVICES, *discovery.VOLUMES)
     ]
     shown = [each for each in shown if all(each[key] == value for key, value in wanted.items())]
     return jsonify({"services": shown, "links": identity_view.links()})

@@ -13,14 +13,20 @@ from flask import Response, jsonify, request
 from sqlalchemy import select, update
 
 from frontend import context, db, images, paging, quotas, schema, when
-from frontend.fault import BadRequest, Forbidden, NotFound
+from frontend.fault import BadRequest, NotFound
 from frontend.view import links, stamp
 
 log = logging.getLogger(__name__)
 
 Row = Mapping[str, Any]
 
-_STATUS = {"active": "ACTIVE", "queued": "SAVING", "saving": "SAVING", "deleted": "DELETED", "killed": "ERROR"}
+_STATUS = {
+    **dict.fromkeys(("queued", "saving", "uploading", "importing"), "SAVING"),
+    "active": "ACTIVE",
+    "deactivated": "UNKNOWN",
+    "deleted": "DELETED",
+    "killed": "ERROR",
+}
 _PROGRESS = {"queued": 25, "saving": 50, "active": 100}  # nova/api/openstack/compute/views/images.py
 # Where it comes from: not the tenant's to change.
 _FACTS = frozenset(("image_type", "instance_uuid", "base_image_ref"))
@@ -157,9 +163,7 @@ def _metadata(row: Row) -> dict[str, str]:
 
 def _change(image_id: str, change: Callable[[Mapping[str, str]], Mapping[str, str]]) -> dict[str, str]:
     """What an image of the project's own has then."""
-    image = images.need(image_id)
-    if image["owner_id"] != context.project_id():
-        raise Forbidden(f"You are not permitted to change image {image_id}: it is not your project's.")
+    image = images.need_own(image_id, "change")
     column = db.image.c
     with context.database() as connection:
         row = db.row(connection, select(db.image).where(column.id == image_id).with_for_update())

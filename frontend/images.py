@@ -1,40 +1,46 @@
-"""Image v2: public images and the project's own. What tenants make are images of servers (createimage.py)."""
+"""Image v2: which images a project has, may use, and may change."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
-from flask import Response, jsonify, request
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
+from flask import Response, jsonify
+from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select, update
 
-from frontend import context, db, forgetimage, imagestore, imageview, paging
-from frontend.fault import BadRequest, Forbidden, NotFound
+from frontend import context, db, forgetimage, imagestate, imageview
+from frontend.fault import Conflict, Forbidden, NotFound, TooLarge
+from frontend.imageprocess import Store
+from frontend.imagestate import DELETED, FILLED, IMPORTING, SAVING
+from frontend.settings import Settings
+
+GIB = 1 << 30
 
 
 def find(connection: Connection, ident: str, project_id: str) -> dict[str, Any] | None:
-    """An image that the project may use."""
-    return db.row(connection, select(db.image).where(db.image.c.id == ident, _visible(project_id)))
+    """An image that the project may use: everybody's, its own, or one that it was shown."""
+    column, member = db.image.c, db.image_member.c
+    shown = exists().where(member.image_id == column.id, member.project_id == project_id)
+    seen = or_(
+        column.visibility.in_(("public", "community")),
+        column.owner_id == project_id,
+        and_(column.visibility == "shared", shown),
+    )
+    return db.row(connection, select(db.image).where(column.id == ident, _there(), seen))
 
 
 def usable(connection: Connection, project_id: str) -> list[dict[str, Any]]:
-    """The images that the project may use, the newest first."""
-    query = select(db.image).where(_visible(project_id))
-    return db.rows(connection, query.order_by(db.image.c.created.desc(), db.image.c.id))
-
-
-def list_images() -> Response:
-    with context.database() as connection:
-        shown = [imageview.shown(row) for row in usable(connection, context.project_id())]
-    page, more = paging.cut([image for image in shown if _wanted(image)], paging.asked())
-    answer: dict[str, Any] = {
-        "images": page,
-        "first": "/v2/images",
-        "schema": "/v2/schemas/images",
-    }
-    if more and page:
-        answer["next"] = paging.next_path(page[-1]["id"]).removeprefix("/image")
-    return jsonify(answer)
+    """What a project's list of images has, the newest first: everybody's, its own, and those that it accepted."""
+    column, member = db.image.c, db.image_member.c
+    mine = (member.image_id == column.id, member.project_id == project_id, member.status == "accepted")
+    listed = or_(
+        column.visibility == "public",
+        column.owner_id == project_id,
+        and_(column.visibility == "shared", exists().where(*mine)),
+    )
+    query = select(db.image).where(listed, _there(), column.hidden.is_(False))
+    return db.rows(connection, query.order_by(column.created.desc(), column.id))
 
 
 def show(image_id: str) -> Response:
@@ -42,114 +48,83 @@ def show(image_id: str) -> Response:
 
 
 def delete(image_id: str) -> tuple[str, int]:
-    """Also of one that is being saved. What is in the image store goes by ganeti-ext-manage alone."""
-    remove(need(image_id))
+    """Also of one that is being saved or imported. Disks that were made of it stay whole."""
+    remove(need_own(image_id, "delete"))
     return "", 204
 
 
 def remove(image: Mapping[str, Any]) -> None:
-    """Forbidden for what is protected, and for what is another project's and only to be read."""
-    if image["owner_id"] != context.project_id():
-        raise Forbidden(f"You are not permitted to delete image {image['id']}: it is not your project's.")
+    """Forbidden for what is protected."""
     if image["protected"]:
         raise Forbidden(f"Image {image['id']} is protected and cannot be deleted.")
     if image["origin"]:
         forgetimage.remove(image)
-    else:
-        imagestore.remove(image["id"])
-
-
-def list_tasks(image_id: str) -> Response:
-    """What imports it: nothing does."""
-    need(image_id)
-    return jsonify({"tasks": []})
+        return
+    engine, settings = context.services().engine, context.services().settings.images
+    with engine.begin() as connection:
+        # Whoever fills it finds out when he is done.
+        write = update(db.image).where(db.image.c.id == image["id"]).values(status=DELETED, updated=time.time())
+        connection.execute(write)
+    imagestate.unstage(settings.staging, image["id"])
+    if image["status"] in FILLED:
+        imagestate.drop(engine, Store(settings.command), image)
+    elif image["status"] not in (SAVING, IMPORTING):  # there is nothing in the store
+        imagestate.forget_if_deleted(engine, image["id"])
 
 
 def check_quota(project: str) -> None:
     """Forbidden when the project may not have one more."""
-    column, allowed = db.image.c, context.services().settings.quota.images
-    query = select(func.count()).where(column.owner_id == project, column.status != forgetimage.DELETED)
+    quota = context.services().settings.quota
     with context.database() as connection:
-        if connection.execute(query).scalar_one() >= allowed:
-            raise Forbidden(f"Quota exceeded for images: the project has {allowed}, and may have no more.")
+        count, octets = used(connection, project)
+    if count >= quota.images:
+        raise Forbidden(f"Quota exceeded for images: the project has {quota.images}, and may have no more.")
+    if octets >= quota.image_gigabytes * GIB:
+        raise Forbidden(f"Quota exceeded for images: {octets} of {quota.image_gigabytes * GIB} octets are used.")
+
+
+def used(connection: Connection, project: str) -> tuple[int, int]:
+    """How many images a project has, and their octets."""
+    column = db.image.c
+    query = select(func.count(), func.coalesce(func.sum(column.size), 0)).where(column.owner_id == project, _there())
+    count, octets = connection.execute(query).one()
+    return int(count), int(octets)
+
+
+def room(connection: Connection, settings: Settings, project: str) -> int:
+    """Octets that one more image may have; TooLarge when the project has no room left."""
+    _, octets = used(connection, project)
+    left = settings.quota.image_gigabytes * GIB - octets
+    if left <= 0:
+        raise TooLarge(f"Quota exceeded for images: {octets} octets are used.")
+    return min(settings.images.max_upload, left)
 
 
 def need(image_id: str) -> dict[str, Any]:
-    """An image that the caller may use."""
+    """An image that the caller may use; an administrator, anybody's."""
     with context.database() as connection:
-        row = find(connection, image_id, context.project_id())
+        if context.is_admin():
+            row = db.row(connection, select(db.image).where(db.image.c.id == image_id, _there()))
+        else:
+            row = find(connection, image_id, context.project_id())
     if row is None:
         raise NotFound(f"No image found with ID {image_id}")
     return row
 
 
-def image_schema() -> Response:
-    return jsonify(_SCHEMA)
+def need_own(image_id: str, verb: str) -> dict[str, Any]:
+    """An image that the caller may change; Forbidden for one that he can only use."""
+    row = need(image_id)
+    if row["owner_id"] != context.project_id() and not context.is_admin():
+        raise Forbidden(f"You are not permitted to {verb} image {image_id}: it is not your project's.")
+    return row
 
 
-def images_schema() -> Response:
-    properties = {
-        "images": {"type": "array", "items": _SCHEMA},
-        "schema": {"type": "string"},
-        "next": {"type": "string"},
-        "first": {"type": "string"},
-    }
-    return jsonify({"name": "images", "properties": properties})
+def need_status(image: Mapping[str, Any], *statuses: str) -> None:
+    """Conflict when it is in none of these."""
+    if image["status"] not in statuses:
+        raise Conflict(f"Image {image['id']} is {image['status']}, and has to be {' or '.join(statuses)}.")
 
 
-def _visible(project_id: str) -> ColumnElement[bool]:
-    column = db.image.c
-    mine = or_(column.visibility == "public", column.owner_id == project_id)
-    return and_(mine, column.status != forgetimage.DELETED)
-
-
-# Of the properties those that clients look for images of servers by.
-_PROPERTIES = ("image_type", "instance_uuid", "base_image_ref")
-_EXACT = ("name", "status", "visibility", "owner", "disk_format", "container_format", "os_hidden", "protected")
-
-
-def _wanted(image: dict[str, Any]) -> bool:
-    """Whether the request's filters (key=value, id=in:A,B; size_min, size_max) let the image through."""
-    args = request.args
-    if "id" in args and image["id"] not in args["id"].removeprefix("in:").split(","):
-        return False
-    if args.get("member_status") == "pending" or not set(args.getlist("tag")) <= set(image["tags"]):
-        return False  # no image has members
-    for key, least in (("size_min", True), ("size_max", False)):
-        if key in args:
-            bound = paging.number(key, digits=18)
-            size = image["size"] or 0
-            if size < bound if least else size > bound:
-                return False
-    return all(_same(key, image[key], args[key]) for key in _EXACT if key in args) and all(
-        str(image.get(key, "")) == args[key] for key in _PROPERTIES if key in args
-    )
-
-
-def _same(key: str, value: object, wanted: str) -> bool:
-    if isinstance(value, bool):
-        if wanted.lower() not in ("true", "false"):
-            raise BadRequest(f"{key}: expected true or false, got {wanted!r}")
-        return wanted.lower() == str(value).lower()
-    if key == "visibility" and wanted == "all":
-        return True
-    names = wanted.removeprefix("in:").split(",") if wanted.startswith("in:") else [wanted]
-    return value in names
-
-
-_STRINGS = (
-    *("id", "name", "status", "visibility", "owner", "disk_format", "container_format", "checksum"),
-    *("os_hash_algo", "os_hash_value", "created_at", "updated_at", "self", "file", "schema"),
-)
-_NUMBERS = ("size", "virtual_size", "min_disk", "min_ram")
-_FLAGS = ("protected", "os_hidden")
-_SCHEMA: dict[str, Any] = {
-    "name": "image",
-    "properties": {
-        **{name: {"type": ["null", "string"]} for name in _STRINGS},
-        **{name: {"type": ["null", "integer"]} for name in _NUMBERS},
-        **{name: {"type": "boolean"} for name in _FLAGS},
-        "tags": {"type": "array", "items": {"type": "string"}},
-    },
-    "additionalProperties": {"type": "string"},
-}
+def _there() -> ColumnElement[bool]:
+    return db.image.c.status != DELETED

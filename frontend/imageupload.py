@@ -1,108 +1,139 @@
-"""POST /v2/images and PUT /v2/images/ID/file: images that tenants bring."""
+"""PUT /v2/images/ID/file and /stage: content of images, as tenants send it; GET .../file: as they get it back.
+
+An upload keeps a thread of this process busy, and a process of the image store. If either end breaks off, nothing of
+it stays, and the image is `queued` again.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import logging
+import os
 import time
-import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator
 from typing import Any
 
-from flask import Response, jsonify, request
-from sqlalchemy import insert, select, update
+from flask import Response, request
 
-from frontend import context, db, images, imagestore, imageview, schema
-from frontend.fault import BadMediaType, BadRequest, Conflict, Forbidden
+from frontend import context, images, imagestate
+from frontend.fault import BadMediaType, BadRequest, Conflict, Forbidden, TooLarge
+from frontend.imageprocess import Exists, Export, Refused, Store, Wanted
+from frontend.imagestate import LEASE, QUEUED, SAVING, UPLOADING
+from frontend.imagevalues import CONTAINERS
 
-_TAG = 255  # characters
-_OWN = ("id", "name", "visibility", "disk_format", "container_format", "min_disk", "min_ram", "tags", "protected")
-# What is said of an image, and cannot be asked for.
-_READ_ONLY = frozenset((
-    *("owner", "status", "size", "virtual_size", "checksum", "os_hash_algo", "os_hash_value", "created_at"),
-    *("updated_at", "self", "file", "schema", "os_hidden"),
-))  # fmt: skip
+log = logging.getLogger(__name__)
 
-
-def create() -> tuple[Response, int]:
-    """The image is `queued` until its file is there."""
-    imagestore.check()
-    row = _row(schema.body())
-    images.check_quota(row["owner_id"])
-    with context.database() as connection:
-        if connection.execute(select(db.image.c.id).where(db.image.c.id == row["id"])).scalar() is not None:
-            raise Conflict(f"Image ID {row['id']} already exists!")
-        connection.execute(insert(db.image).values(row))
-        connection.commit()
-    shown = jsonify(imageview.shown({**row, "updated": None}))
-    shown.headers["Location"] = f"{context.base()}/image/v2/images/{row['id']}"
-    return shown, 201
+_CHUNK = 1 << 20
+_DATA = "application/octet-stream"
 
 
 def upload(image_id: str) -> tuple[str, int]:
-    imagestore.check()
-    image = images.need(image_id)
-    if image["owner_id"] != context.project_id():
-        raise Forbidden(f"You are not permitted to upload to image {image_id}: it is not your project's.")
-    if request.mimetype != "application/octet-stream":
-        raise BadMediaType(f"Content-Type {request.mimetype!r}: expected application/octet-stream")
-    with contextlib.suppress(AttributeError):  # before Flask 3.1 max_body holds for files, too
-        request.max_content_length = context.services().settings.images.max_upload
-    if not _turn(image_id, "queued", "saving"):
-        raise Conflict(f"Image {image_id} has a file already, or is getting one (status {image['status']}).")
-    try:
-        stored = imagestore.fill(image_id, request.stream)
-    except BaseException:
-        _turn(image_id, "saving", "queued")
-        raise
-    _turn(image_id, "saving", "active", size=stored.size, sha256=stored.sha256)
+    """204 when it is in the store; what is refused there is 400 with the reason."""
+    image, most = _begin(image_id, SAVING)
+    services = context.services()
+    store = Store(services.settings.images.command)
+    wanted = Wanted(image_id, image["disk_format"], image["provider"], most, request.content_length)
+    with imagestate.filling(services.engine, image_id, SAVING, QUEUED):
+        try:
+            with imagestate.working(image_id), store.receive(wanted) as receiver:
+                for chunk in _chunks(most):
+                    receiver.write(chunk)
+                stored = receiver.finish()
+        except Refused as err:
+            log.info("image %s: %s", image_id, err)
+            raise BadRequest(str(err)) from err
+        except Exists as err:
+            log.warning("image %s: %s", image_id, err)
+            raise Conflict(f"Image {image_id} has content already.") from err
+    imagestate.filled(services.engine, store, image, SAVING, stored)
     return "", 204
 
 
-def _turn(ident: str, before: str, after: str, **values: Any) -> bool:
-    """From one status to another, unless it is in neither: of two at once, one does it."""
+def stage(image_id: str) -> tuple[str, int]:
+    """Kept as it comes, until it is imported (imageimport.py)."""
+    _, most = _begin(image_id, UPLOADING)
+    services = context.services()
+    folder = services.settings.images.staging
+    path = imagestate.staged(folder, image_id)
+    draft = f"{path}.draft"
+    with imagestate.filling(services.engine, image_id, UPLOADING, QUEUED):
+        try:
+            os.makedirs(folder, mode=0o750, exist_ok=True)
+            with open(draft, "wb") as file:
+                file.writelines(_chunks(most))
+            os.rename(draft, path)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(draft)
+    # It waits for ever now, and nobody has to say that he is at it.
+    if not imagestate.turn(services.engine, image_id, UPLOADING, UPLOADING):
+        imagestate.unstage(folder, image_id)
+    return "", 204
+
+
+def download(image_id: str) -> Response:
+    """200 with the content, which is raw whatever was sent; 204 while there is none."""
+    image = images.need(image_id)
+    if image["status"] == imagestate.DEACTIVATED and not context.is_admin():
+        raise Forbidden(f"Image {image_id} is deactivated.")
+    if image["status"] not in imagestate.FILLED:
+        return Response(status=204)
+    headers = {"Content-Length": str(image["size"])}
+    if image["md5"]:
+        headers["Content-MD5"] = image["md5"]
+    if request.method == "HEAD":
+        return Response(headers=headers, mimetype=_DATA)
+    store = Store(context.services().settings.images.command)
+    with imagestate.working(image_id), contextlib.ExitStack() as undo:
+        export = store.export(imagestate.stored_as(image), image["provider"])
+        undo.callback(export.close)
+        pieces = iter(export)
+        first = next(pieces, b"")  # what fails at once is an answer still, and no torso
+        undo.pop_all()
+    return Response(_Body(export, first, pieces), headers=headers, mimetype=_DATA)
+
+
+class _Body:
+    """What the server sends, and closes when it, or the client, is done."""
+
+    def __init__(self, export: Export, first: bytes, rest: Iterator[bytes]) -> None:
+        self._export, self._first, self._rest = export, first, rest
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self._first
+        yield from self._rest
+
+    def close(self) -> None:
+        self._export.close()
+
+
+def _begin(image_id: str, status: str) -> tuple[dict[str, Any], int]:
+    """The image, which is the caller's to fill from now on, and how many octets it may have."""
+    settings = context.services().settings
+    image = images.need_own(image_id, "upload to")
+    if not settings.images.max_upload:
+        raise Forbidden("Images cannot be uploaded here: ask the administrator to register one.")
+    if request.mimetype != _DATA:
+        raise BadMediaType(f"Content-Type {request.mimetype!r}: expected {_DATA}")
+    if image["disk_format"] is None or image["container_format"] not in CONTAINERS:
+        raise BadRequest("Properties disk_format, container_format must be set prior to saving data.")
     with context.database() as connection:
-        mine = (db.image.c.id == ident, db.image.c.status == before)
-        write = update(db.image).where(*mine).values(status=after, updated=time.time(), **values)
-        changed = connection.execute(write).rowcount > 0
-        connection.commit()
-    return changed
+        most = images.room(connection, settings, image["owner_id"])
+    if (request.content_length or 0) > most:
+        raise TooLarge(f"The image may have {most} octets at most.")
+    with contextlib.suppress(AttributeError):  # before Flask 3.1 max_body holds for files, too
+        request.max_content_length = most
+    engine = context.services().engine
+    if not imagestate.turn(engine, image_id, QUEUED, status, lease=time.time() + LEASE):
+        raise Conflict(f"Image {image_id} has a file already, or is getting one (status {image['status']}).")
+    return image, most
 
 
-def _row(asked: Mapping[str, Any]) -> dict[str, Any]:
-    for key in asked.keys() & _READ_ONLY:
-        raise Forbidden(f"Attribute '{key}' is read-only.")
-    for key, known in (("disk_format", "raw"), ("container_format", "bare"), ("visibility", "private")):
-        value = schema.text(asked, key, known)
-        # An image is shared with those who are told its id by nobody: what is shared is private until somebody can.
-        if value != known and (key, value) != ("visibility", "shared"):
-            raise BadRequest(f"{key}: {value!r}: only {known!r} is possible")
-    return {
-        "id": _ident(schema.text(asked, "id", None)),
-        "name": schema.text(asked, "name", ""),
-        "owner_id": context.project_id(),
-        "visibility": "private",
-        "size": 0,
-        "sha256": "",
-        "min_disk": schema.number(asked, "min_disk", 0, 0, 1 << 20),
-        "min_ram": schema.number(asked, "min_ram", 0, 0, 1 << 30),
-        "created": time.time(),
-        "properties": _properties(asked),
-        "status": "queued",
-        "origin": None,
-        "provider": "cow",
-        "protected": schema.flag(asked, "protected", default=False),
-        "tags": sorted({schema.text({"tags": tag}, "tags", longest=_TAG) for tag in schema.items(asked, "tags")}),
-    }
-
-
-def _ident(wanted: str | None) -> str:
-    try:
-        return str(uuid.UUID(wanted)) if wanted is not None else str(uuid.uuid4())
-    except ValueError as err:
-        raise BadRequest(f"id: {wanted!r:.80} is no UUID") from err
-
-
-def _properties(asked: Mapping[str, Any]) -> dict[str, str]:
-    """All other keys. What is null is not there."""
-    found = {key: value for key, value in asked.items() if key not in _OWN and value is not None}
-    return schema.metadata({"metadata": found})
+def _chunks(most: int) -> Iterator[bytes]:
+    """What the client sends; TooLarge when it is too much, and an error of werkzeug's when he breaks off."""
+    size = 0
+    while chunk := request.stream.read(_CHUNK):
+        size += len(chunk)
+        if size > most:
+            raise TooLarge(f"The image may have {most} octets at most.")
+        yield chunk

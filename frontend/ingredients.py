@@ -8,10 +8,24 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from frontend import context, flavors, images, keypairs, networks, securitygroups, servergroups, translate, zones
+from frontend import (
+    context,
+    flavors,
+    images,
+    keypairs,
+    networks,
+    securitygroups,
+    serverdevices,
+    servergroups,
+    translate,
+    zones,
+)
 from frontend.fault import BadRequest
 from frontend.schema_server import AUTO, Attachment, NewServer
 from frontend.translate_create import Disk, Place, Wish, check_image, size
+
+# Of a server that boots from a volume.
+_NO_IMAGE: Mapping[str, Any] = {"id": "", "size": 0, "min_disk": 0, "min_ram": 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +34,8 @@ class Ingredients:
     image: Mapping[str, Any]
     size: translate.Size
     disk: Disk
+    devices: tuple[serverdevices.Found, ...]
+    """Its volumes, that which it boots from first."""
     nics: tuple[Wish, ...]
     public_key: str | None
     place: Place
@@ -32,11 +48,11 @@ def find(connection: Connection, wanted: NewServer) -> Ingredients:
     flavor = flavors.find(connection, wanted.flavor_id, project)
     if flavor is None:
         raise BadRequest(f"Flavor {wanted.flavor_id} could not be found.")
-    image = images.find(connection, wanted.image_id, project)
-    if image is None:
-        raise BadRequest(f"Image {wanted.image_id} could not be found.")
-    if image["status"] != "active":
-        raise BadRequest(f"Image {wanted.image_id} is not active.")
+    image = _image(connection, wanted.image_id, project) if wanted.image_id else _NO_IMAGE
+    brought = serverdevices.find(connection, wanted.devices, image if wanted.image_id else None)
+    devices = sorted(brought, key=lambda each: not each.device.boots)
+    if any(each.device.boots for each in devices):
+        image = _NO_IMAGE
     found = size(flavor["vcpus"], flavor["ram"], flavor["disk"], image["size"])
     check_image(found, image)
     facts, node = _group(connection, wanted, project)
@@ -47,6 +63,7 @@ def find(connection: Connection, wanted: NewServer) -> Ingredients:
         image=image,
         size=found,
         disk=_disk(image),
+        devices=tuple(devices),
         nics=tuple(_wish(known, each) for each in wishes),
         public_key=_public_key(connection, wanted.key_name),
         place=Place(zones.need(connection, wanted.zone), node),
@@ -54,10 +71,19 @@ def find(connection: Connection, wanted: NewServer) -> Ingredients:
     )
 
 
+def _image(connection: Connection, ident: str, project: str) -> Mapping[str, Any]:
+    image = images.find(connection, ident, project)
+    if image is None:
+        raise BadRequest(f"Image {ident} could not be found.")
+    if image["status"] != "active":
+        raise BadRequest(f"Image {ident} is not active.")
+    return image
+
+
 def _disk(image: Mapping[str, Any]) -> Disk:
     """Of a snapshot, its provider's; of an image of the store, where new disks are made."""
     provider = image.get("provider") or context.services().settings.front.provider
-    return Disk(provider, image["origin"] or image["id"], image.get("pool"))
+    return Disk(provider, image.get("origin") or image["id"], image.get("pool"))
 
 
 def _given(wanted: NewServer) -> dict[str, str]:

@@ -17,9 +17,11 @@ from frontend import (
     manage_flavor,
     manage_health,
     manage_image,
+    manage_imageset,
     manage_letters,
     manage_reconcile,
     manage_state,
+    manage_usage,
     settings,
 )
 from frontend.manage_base import Answer, Context, Owner
@@ -30,11 +32,13 @@ COMMANDS = (
     *manage_flavor.COMMANDS,
     *manage_access.COMMANDS,
     *manage_image.COMMANDS,
+    *manage_imageset.COMMANDS,
     *manage_reconcile.COMMANDS,
     *manage_health.COMMANDS,
     *manage_letters.COMMANDS,
     *manage_database.COMMANDS,
     *manage_state.COMMANDS,
+    *manage_usage.COMMANDS,
     *manage_console.COMMANDS,
 )
 PROGRAM = "ganeti-ext-manage"

@@ -184,6 +184,14 @@ def label(text: str) -> str:
     return text
 
 
+def pair(text: str) -> tuple[str, str]:
+    """NAME=VALUE, for argparse."""
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip() or len(name) > 255 or not text.isprintable():
+        raise argparse.ArgumentTypeError(f"{text!r}: expected NAME=VALUE")
+    return name, value
+
+
 def _me() -> str:
     try:
         return pwd.getpwuid(os.geteuid()).pw_name

@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Engine, Table, bindparam, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from frontend import db, state
+from frontend import db, state, volumestate
 from frontend.difference import Difference, Row
 from frontend.rows import checked
 
-_TABLES = {"server": db.server, "network": db.network}
+_TABLES = {"server": db.server, "network": db.network, "volume": db.volume}
 # Columns that no two rows of a table may share, besides the id.
-_UNIQUE = {"server": "instance", "network": "name"}
+_UNIQUE = {"server": "instance", "network": "name", "volume": "instance"}
 _CHUNK = 500  # rows in a transaction: whoever waits for one of them does not wait long
 
 
@@ -35,7 +35,7 @@ class Mender:
         """Write the differences; returns those that were written. The others' rows changed since they were read."""
         done: list[Difference] = []
         found = list(found)
-        for table in ("network", "server"):
+        for table in ("network", "server", "volume"):
             changes = _by_row(each for each in found if each.table == table and _is_change(each))
             # What takes a name from one row for another belongs into one transaction.
             naming = [change for change in changes if _names(table, change)]
@@ -75,6 +75,8 @@ class Mender:
         after, before = dict(change.after or {}), change.before
         if table is db.server:
             after["status"] = state.status({**(before or {}), **after})
+        if table is db.volume:
+            after["status"] = volumestate.status({**(before or {}), **after})
         if before is None or not after.keys() <= state.BOOKKEEPING:
             after["updated"] = self._clock()
         return checked(table, after)

@@ -15,6 +15,7 @@ from pathlib import Path
 from sqlalchemy import Column, Connection, Engine, MetaData, String, Table, event, insert, inspect, select
 
 from frontend import tables
+from frontend.tables_storage import metadata
 from ganeti_ext.errors import ConfigError
 
 log = logging.getLogger(__name__)
@@ -24,6 +25,7 @@ VERSIONS = {
     "0001": "tenants, images, servers and networks",
     "0002": "actions, effects owed, signs of life, the last comparison; more of servers and dead letters",
     "0003": "keys, groups, credentials, requests; more of servers, flavors and images",
+    "0004": "volumes, their snapshots and transfers, members of images; servers' disks",
 }
 NEWEST = max(VERSIONS)
 
@@ -92,7 +94,7 @@ def _upgrade(connection: Connection) -> None:
         return
     _refuse_newer(found)
     if found is None:
-        tables.metadata.create_all(connection)
+        metadata.create_all(connection)
         _version.create(connection)
         connection.execute(insert(_version).values(version_num=NEWEST))
         return

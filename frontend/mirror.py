@@ -10,7 +10,9 @@ from typing import Any
 from sqlalchemy import Engine, update
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from frontend import actions, blame, db, incoming, letters, mirror_network, mirror_server, savedimage, state
+from frontend import actions, blame, db, incoming, letters, mirror_network, mirror_server, recalled, savedimage, state
+from frontend.recalled import StaleError
+from frontend.remembered import Memory
 from frontend.rows import Rows
 from ganeti_ext import event
 
@@ -44,6 +46,7 @@ class Mirror:
         self._engine, self._prefix, self._clock = engine, prefix, clock
         self._seen, self._compare = seen, compare
         self._term: int | None = None
+        self._memory = Memory()
         self._handlers: Mapping[str, Handler] = {
             event.OP_STATUS: mirror_server.apply,
             event.NETWORK_STATUS: mirror_network.apply,
@@ -115,16 +118,35 @@ class Mirror:
                     if not aside:
                         return err
                     bad.append((body, letters.reason(err)))
-            with self._engine.begin() as connection:
-                rows = Rows(connection, self._prefix, self._clock())
-                outcomes = self._apply(rows, messages)
-                rows.flush()
-                for body, why in bad:
-                    letters.keep(connection, body, why, 1, rows.now)
-            self._tell(rows, zip(messages, outcomes, strict=True), bad)
+            if bad or not self._write_recalled(messages):
+                self._write(messages, bad)
         except Exception as err:  # noqa: BLE001 (whatever one message does, the others are not kept by it)
             return err
         return None
+
+    def _write(self, messages: Sequence[incoming.Message], bad: Sequence[tuple[Body, str]]) -> None:
+        with self._engine.begin() as connection:
+            rows = Rows(connection, self._prefix, self._clock())
+            outcomes = self._apply(rows, messages)
+            rows.flush()
+            for body, why in bad:
+                letters.keep(connection, body, why, 1, rows.now)
+        self._tell(rows, zip(messages, outcomes, strict=True), bad)
+
+    def _write_recalled(self, messages: Sequence[incoming.Message]) -> bool:
+        """False, and nothing is done, when that needs the rows as they are in the database."""
+        if not recalled.suits(messages, self._engine.dialect.name):
+            return False
+        try:
+            with self._engine.begin() as connection:
+                rows = recalled.rows_of(connection, self._prefix, self._clock(), self._memory)
+                outcomes = self._apply(rows, messages)
+                rows.flush()
+        except StaleError:
+            return False
+        rows.remember()
+        self._tell(rows, zip(messages, outcomes, strict=True), ())
+        return True
 
     def _tell(
         self, rows: Rows, taken: Iterable[tuple[incoming.Message, bool]], bad: Iterable[tuple[Body, str]]

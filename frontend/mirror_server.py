@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from frontend import actions, db, owed, reading, state
+from frontend import actions, db, mirror_volume, owed, reading, state
 from frontend.rows import Row, Rows
 from ganeti_ext import tags
 
@@ -19,8 +19,10 @@ _NOBODY = reading.Owners({}, {})
 
 
 def identity(message: state.Message, prefix: str) -> str | None:
-    """Whose server the instance of a message is, as far as its name and what Ganeti said of it tell."""
+    """Whose server, or which volume's holder, the instance of a message is: as its name and Ganeti's words tell."""
     told = message.get("instance_state") or {}
+    if (volume := mirror_volume.identity(message, prefix)) is not None:
+        return volume
     return reading.server_id(message["instance"], prefix, _facts(tuple(told.get("tags") or ())), told.get("uuid"))
 
 
@@ -44,7 +46,9 @@ def find(rows: Rows, message: state.Message) -> Row | None:
 
 
 def apply(rows: Rows, message: state.Message) -> bool:
-    """Apply what an opcode's status says of a server; whether it changed anything."""
+    """Apply what an opcode's status says of a server, or of a volume; whether it changed anything."""
+    if (volume := mirror_volume.identity(message, rows.prefix)) is not None:
+        return mirror_volume.apply(rows, message, volume)
     row = _not_its_namesake(rows, find(rows, message), message)
     born = row is None
     if row is None:
@@ -53,11 +57,11 @@ def apply(rows: Rows, message: state.Message) -> bool:
         log.debug("%s of %s: none of ours", message["operation"], message["instance"])
         return False
     # Called with the row locked, and again for a message that is told again.
-    again = owed.after(rows.connection, row, message)
+    again, disks = owed.after(rows.connection, row, message), row["disks"]
     changes = dict(_advance(rows, row, message, again=again) or {})
     changes.update(_made_earlier({**row, **changes}, message))
     _write(rows, row, changes, f"job {message['order'][2]} {message['operation']} {message['status']}")
-    return bool(changes) or born
+    return mirror_volume.of_server(rows, message, row, disks) or bool(changes) or born
 
 
 def _advance(rows: Rows, row: Row, message: state.Message, *, again: bool = False) -> Mapping[str, Any] | None:

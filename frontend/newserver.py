@@ -28,6 +28,7 @@ from frontend import (
     schema,
     schema_server,
     seeding,
+    serverdevices,
     submission,
     translate,
     translate_create,
@@ -63,6 +64,7 @@ def create() -> tuple[Response, int]:
     with _one_create_at_a_time(context.project_id()):
         with context.database() as connection:
             count = _allowed(connection, wanted, found.size)
+            serverdevices.check(connection, found.devices, count)
         facts = {**found.facts, **({"reservation": _reservation()} if wanted.reservation else {})}
         recipes = [_recipe(wanted, found, name, facts, password) for name in _names(wanted.name, count)]
         made = _make(recipes, wanted, found)
@@ -130,7 +132,7 @@ def _make(recipes: Sequence[Recipe], wanted: schema_server.NewServer, found: ing
     made: list[str] = []
     for recipe in recipes:
         try:
-            job = submission.create(recipe.ident, recipe.call)
+            job = _submit(recipe, found)
         except ExtError as err:
             if len(made) < wanted.least:
                 _take_back(made)
@@ -141,6 +143,13 @@ def _make(recipes: Sequence[Recipe], wanted: schema_server.NewServer, found: ing
         log.info("server %s: create is job %s", recipe.ident, job)
         made.append(recipe.ident)
     return made
+
+
+def _submit(recipe: Recipe, found: ingredients.Ingredients) -> int | None:
+    if not found.devices:
+        return submission.create(recipe.ident, recipe.call)
+    volumes = serverdevices.parts(found.devices)
+    return serverdevices.submit(recipe.ident, recipe.instance, recipe.call, volumes)[-1]
 
 
 def _take_back(made: Sequence[str]) -> None:

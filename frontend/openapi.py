@@ -1,7 +1,8 @@
 """GET /openapi.json: every route with what it takes and answers, as an OpenAPI 3.1 document.
 
 Made of the table of routes, so that none is missing, and of what is said of each beside it (openapi_compute.py,
-openapi_server.py, openapi_identity.py, openapi_image.py, openapi_network.py).
+openapi_server.py, openapi_identity.py, openapi_image.py, openapi_network.py, openapi_volume.py,
+openapi_snapshot.py).
 """
 
 from __future__ import annotations
@@ -14,7 +15,16 @@ from typing import Any
 from flask import Response, jsonify
 
 import ganeti_ext
-from frontend import context, openapi_compute, openapi_identity, openapi_image, openapi_network, openapi_server
+from frontend import (
+    context,
+    openapi_compute,
+    openapi_identity,
+    openapi_image,
+    openapi_network,
+    openapi_server,
+    openapi_snapshot,
+    openapi_volume,
+)
 from frontend.fault import NAMES
 from frontend.openapi_said import Said
 
@@ -28,6 +38,8 @@ SAID: Mapping[str, Said] = {
     **openapi_server.SAID,
     **openapi_image.SAID,
     **openapi_network.SAID,
+    **openapi_volume.SAID,
+    **openapi_snapshot.SAID,
 }
 _PART = re.compile(r"<(?:\w+:)?(\w+)>")
 # Of every route; of those that need a token; of those that take a body; of those that start a job.
@@ -35,7 +47,7 @@ _ALWAYS = (400, 404)
 _WITH_TOKEN = (401, 403)
 _WITH_BODY = (413, 415)
 _EFFECTS = (409, 503)
-_COMPUTE = (406,)
+_VERSIONED = (406,)
 
 
 def show() -> Response:
@@ -56,7 +68,7 @@ def document(routes: Iterable[Route]) -> dict[str, Any]:
         "info": {
             "title": "ganeti-ext",
             "version": ganeti_ext.__version__,
-            "description": "OpenStack's Identity v3, Compute v2.1, Image v2 and Network v2.0 on a Ganeti cluster.",
+            "description": "OpenStack's Identity v3, Compute v2.1, Image v2, Network v2.0, Block Storage v3 on Ganeti.",
         },
         "paths": paths,
         "components": {
@@ -105,7 +117,7 @@ def _responses(route: Route, said: Said) -> dict[str, Any]:
     codes |= set() if access == "everybody" else set(_WITH_TOKEN)
     codes |= set(_WITH_BODY) if said.body is not None or said.data else set()
     codes |= set(_EFFECTS) if method != "GET" else set()
-    codes |= set(_COMPUTE) if url.startswith("/compute/v2.1/") else set()
+    codes |= set(_VERSIONED) if url.startswith(("/compute/v2.1/", "/volume/v3/")) else set()
     found = {str(status): _success(status, said) for status in said.status}
     return {**found, **{str(code): _refusal(code, _shape(url)) for code in sorted(codes - set(said.status))}}
 
@@ -132,7 +144,7 @@ def _service(url: str) -> str:
 
 
 def _shape(url: str) -> str:
-    return _service(url) if _service(url) in ("compute", "network") else "plain"
+    return {"compute": "compute", "volume": "compute", "network": "network"}.get(_service(url), "plain")
 
 
 def _fault(service: str) -> dict[str, Any]:

@@ -101,4 +101,12 @@ SAID: Mapping[str, Said] = {
     f"DELETE {_ONE}/os-server-password": Said(status=(204,)),
     f"GET {_ONE}/os-security-groups": Said("security_groups[]"),
     f"GET {_ONE}/os-volume_attachments": Said("volumeAttachments[]"),
+    f"POST {_ONE}/os-volume_attachments": Said("volumeAttachment", body=under("volumeAttachment", thing(
+        ("volumeId",), volumeId=TEXT, device=TEXT
+    ))),
+    f"GET {_ONE}/os-volume_attachments/<volume_id>": Said("volumeAttachment"),
+    f"PUT {_ONE}/os-volume_attachments/<volume_id>": Said(status=(202,), body=under("volumeAttachment", thing(
+        ("volumeId",), volumeId=TEXT
+    ))),
+    f"DELETE {_ONE}/os-volume_attachments/<volume_id>": Said(status=(202,)),
 }  # fmt: skip

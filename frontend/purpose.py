@@ -13,17 +13,34 @@ _SOURCE = "gnt:user"  # under which the remote API notes the text (constants.OPC
 _PREFIX = "ganeti-ext"
 
 RESIZE, REVERT, SNAPSHOT, FORGET = "resize", "revert", "snapshot", "forget"
+SNAPSHOT_VOLUME, UPLOAD_VOLUME = "snapshot-volume", "upload-volume"
 REBUILD, RESCUE, UNRESCUE = "rebuild", "rescue", "unrescue"
+CREATE_VOLUME, DELETE_VOLUME, EXTEND, RETYPE = "create-volume", "delete-volume", "extend", "retype"
+ATTACH, DETACH, BOOT, LEAVE = "attach", "detach", "boot", "leave"
 # The task of a server meanwhile, in Nova's words (nova/compute/task_states.py). Who carries away the snapshot of an
-# image that was deleted is doing nothing of its own.
+# image that was deleted is doing nothing of its own, and so is one whose volumes come and go.
 TASKS: Mapping[str, str | None] = {
     RESIZE: "resize_prep",
     REVERT: "resize_reverting",
     SNAPSHOT: "image_snapshot",
+    SNAPSHOT_VOLUME: None,
+    UPLOAD_VOLUME: None,
     FORGET: None,
     REBUILD: "rebuilding",
     RESCUE: "rescuing",
     UNRESCUE: "unrescuing",
+    BOOT: "spawning",
+    LEAVE: "deleting",
+    **dict.fromkeys((CREATE_VOLUME, DELETE_VOLUME, EXTEND, RETYPE, ATTACH, DETACH)),
+}
+# What a volume is doing meanwhile, which is its status then: Cinder's words.
+VOLUME_TASKS: Mapping[str, str] = {
+    CREATE_VOLUME: "creating",
+    DELETE_VOLUME: "deleting",
+    EXTEND: "extending",
+    RETYPE: "retyping",
+    ATTACH: "attaching",
+    DETACH: "detaching",
 }
 
 
@@ -31,7 +48,7 @@ class Purpose(NamedTuple):
     kind: str
     """One of TASKS."""
     detail: str
-    """The image's id of SNAPSHOT and FORGET, else empty."""
+    """The image's or snapshot's id of SNAPSHOT, SNAPSHOT_VOLUME, FORGET; the volume's of VOLUME_TASKS; else empty."""
 
     @property
     def reason(self) -> str:

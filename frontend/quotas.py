@@ -60,20 +60,20 @@ def check_metadata(count: int) -> None:
 
 def show(project_id: str) -> Response:
     """GET /os-quota-sets/PROJECT."""
-    _check_reader(project_id)
+    check_reader(project_id)
     with context.database() as connection:
         return jsonify({"quota_set": {"id": project_id, **_all(limits(connection, project_id))}})
 
 
 def show_defaults(project_id: str) -> Response:
     """GET /os-quota-sets/PROJECT/defaults."""
-    _check_reader(project_id)
+    check_reader(project_id)
     return jsonify({"quota_set": {"id": project_id, **_all(DEFAULTS)}})
 
 
 def show_detail(project_id: str) -> Response:
     """GET /os-quota-sets/PROJECT/detail: with what is used. Nothing is reserved: a row is there at once."""
-    _check_reader(project_id)
+    check_reader(project_id)
     with context.database() as connection:
         allowed = _all(limits(connection, project_id))
         in_use = {**used(connection, project_id), "server_groups": server_groups(connection, project_id)}
@@ -85,7 +85,7 @@ def change(project_id: str) -> Response:
     """PUT /os-quota-sets/PROJECT, by an administrator: servers, cores and memory; the others are settings of all."""
     sent = schema.mapping(schema.body(), "quota_set")
     with context.database() as connection:
-        _need_project(connection, project_id)
+        need_project(connection, project_id)
         now, in_use = _all(limits(connection, project_id)), used(connection, project_id)
         values = {}
         for name in [name for name in sent if name in now and sent[name] is not None]:
@@ -107,7 +107,7 @@ def reset(project_id: str) -> tuple[str, int]:
     """DELETE /os-quota-sets/PROJECT: back to the defaults."""
     values = {column: DEFAULTS[name] for name, column in _COLUMNS.items()}
     with context.database() as connection:
-        _need_project(connection, project_id)
+        need_project(connection, project_id)
         connection.execute(update(db.project).where(db.project.c.id == project_id).values(values))
         connection.commit()
     log.info("quota of project %s: defaults", project_id)
@@ -144,16 +144,16 @@ def _all(own: Mapping[str, int]) -> dict[str, int]:
     }
 
 
-def _check_reader(project: str) -> None:
+def check_reader(project: str) -> None:
     """In the same words whether there is such a project or not."""
     if project == context.project_id():
         return
     if not context.is_admin():
         raise Forbidden("Only an administrator may see the quota of another project.")
     with context.database() as connection:
-        _need_project(connection, project)
+        need_project(connection, project)
 
 
-def _need_project(connection: Connection, project: str) -> None:
+def need_project(connection: Connection, project: str) -> None:
     if connection.execute(select(db.project.c.id).where(db.project.c.id == project)).first() is None:
         raise NotFound(f"Project ID {project} is not a valid project.")

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from frontend import volumename
 from ganeti_ext import tags
 from ganeti_ext.address import eui64
 
@@ -20,6 +21,7 @@ CUSTOM = "custom"  # the flavor of a server that was made without one: its own s
 _POWER = {True: "ACTIVE", False: "SHUTOFF", None: UNKNOWN}
 # Facts that have a column of their own, which is a facet of its own, too.
 COLUMNS = {"project": "project_id", "user": "user_id", "name": "name", "flavor": "flavor_id", "image": "image_id"}
+DISKS = "disks"  # the facet, and the column, of what its disks are called
 FACTS = "facts"  # the facet, and the column, of all facts that have no column of their own
 _FOR_EVER = 253402300800.0  # the year 10000, which no date can show
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -53,6 +55,10 @@ def facets(
         yield "nics", {"nics": [_nic(nic, subnets6) for nic in read["instance_nics"]]}
     if read.get("instance_disks") is not None:
         yield "disk", {"disk": gibibytes(read["instance_disks"])}
+        yield (
+            DISKS,
+            {"disks": [{name: disk.get(name) for name in ("name", "uuid", "size")} for disk in read["instance_disks"]]},
+        )
     yield from size(state.get("beparams") or {})
 
 
@@ -90,8 +96,8 @@ def _unsaid(instance: str, facts: Mapping[str, str]) -> dict[str, str]:
 
 
 def gibibytes(disks: Iterable[Mapping[str, Any]]) -> int:
-    """The size of all disks, each of `size` MiB."""
-    return sum(int(disk["size"]) for disk in disks) // 1024
+    """The size of all disks but volumes, each of `size` MiB."""
+    return sum(int(disk["size"]) for disk in disks if not volumename.of_disk(disk.get("name"))) // 1024
 
 
 def size(beparams: Mapping[str, Any]) -> Iterator[tuple[str, Columns]]:
@@ -108,10 +114,11 @@ def of_rapi(instance: Mapping[str, Any]) -> dict[str, Any]:
         *(instance[f"nic.{column}"] for column in ("networks.names", "ips", "macs", "uuids")),
         strict=True,
     )
+    disks = zip(*(instance[f"disk.{column}"] for column in ("names", "uuids", "sizes")), strict=True)
     return {
         "instance_state": {name: instance[name] for name in ("oper_state", "pnode", "tags", "beparams", "ctime")},
         "instance_nics": [dict(zip(("network", "ip", "mac", "uuid"), nic, strict=True)) for nic in nics],
-        "instance_disks": [{"size": size} for size in instance["disk.sizes"]],
+        "instance_disks": [dict(zip(("name", "uuid", "size"), disk, strict=True)) for disk in disks],
     }
 
 
@@ -123,6 +130,8 @@ def server_id(
     What its tags say (also after a rename), else the UUID in the name that the front gave it, else Ganeti's own
     `uuid` of an instance that an administrator made and tagged with its project.
     """
+    if volume_id(instance, prefix, facts) is not None:
+        return None
     told = (facts or {}).get("server", "")
     if _UUID.fullmatch(told):
         return told
@@ -130,6 +139,12 @@ def server_id(
     if instance.startswith(prefix) and _UUID.fullmatch(label):
         return label
     return uuid if uuid and (facts or {}).get("project") else None
+
+
+def volume_id(instance: str, prefix: str, facts: Mapping[str, str] | None = None) -> str | None:
+    """The UUID of the volume that an instance is the holder of; None for one that is no holder. As `server_id`."""
+    told = (facts or {}).get("volume", "")
+    return told if _UUID.fullmatch(told) else volumename.of_holder(prefix, instance)
 
 
 class Owners(NamedTuple):
@@ -185,6 +200,7 @@ def new_row(ident: str, instance: str, facts: Mapping[str, str], flavor: Mapping
         "metadata": {},
         "facts": kept(facts),
         "wished": None,
+        "disks": None,
     }
 
 

@@ -22,6 +22,7 @@ from frontend import (
     serverview,
     translate_create,
     translate_disk,
+    volumename,
 )
 from frontend.fault import BadRequest, Conflict
 from frontend.purpose import REBUILD, RESCUE, UNRESCUE, Purpose
@@ -42,6 +43,7 @@ def rebuild(server: Row, argument: object) -> tuple[Response, int]:
     given = schema.text(asked, "adminPass", "", _PASSWORD)
     image = _image(schema.reference(asked, "imageRef"))
     effect.check(server, "rebuild", "ACTIVE", "SHUTOFF")
+    _refuse_volume(server, "rebuild")
     size = _size(server, image)
     check_image(Size(server["vcpus"], server["ram"], size), image)
     if said or metadata is not None:
@@ -63,6 +65,7 @@ def rescue(server: Row, argument: object) -> tuple[Response, int]:
     given = schema.text(asked, "adminPass", "", _PASSWORD)
     named = schema.reference(asked, "rescue_image_ref") if asked.get("rescue_image_ref") else server["image_id"]
     effect.check(server, "rescue", "ACTIVE", "SHUTOFF")
+    _refuse_volume(server, "rescue")
     image = _image(named)
     password, told = _password(server, given)
     size = max(image["min_disk"] * (GIB // MIB), -(-image["size"] // MIB))
@@ -75,6 +78,12 @@ def unrescue(server: Row, _: object) -> tuple[str, int]:
     effect.check(server, "unrescue", "RESCUE")
     effect.several(server, "unrescue", translate_disk.unrescue(server, _timeout()), Purpose(UNRESCUE, ""))
     return "", 202
+
+
+def _refuse_volume(server: Row, verb: str) -> None:
+    """BadRequest, as Nova's of these microversions, when the server's first disk is a volume."""
+    if volumename.boots(server):
+        raise BadRequest(f"Instance {server['id']} cannot be {verb}ed: Cannot {verb} a volume-backed instance")
 
 
 def _image(ident: str) -> dict[str, Any]:

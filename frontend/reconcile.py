@@ -12,15 +12,17 @@ from typing import NamedTuple
 from sqlalchemy import Engine, insert, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from frontend import db, kinds, nodes
+from frontend import db, difference_saved, kinds, nodes, savedimage
 from frontend.difference import Difference, Entry, Row, Snapshot
 from frontend.difference_action import unended
 from frontend.difference_address import addresses
 from frontend.difference_group import not_apart
 from frontend.difference_network import networks
 from frontend.difference_server import Servers
+from frontend.difference_volume import Volumes
 from frontend.mend import Mender
 from frontend.mirror import Mirror
+from frontend.rows import Rows
 from frontend.snapshot import SILENT, Reader, RemoteApi
 from ganeti_ext import event
 from ganeti_ext.errors import ExtError
@@ -36,6 +38,7 @@ _AWAITED = 10.0
 # While a node does not answer, nobody knows what its instances do, and no job tells when it is back.
 _NODE_SILENT = 3.0
 _LOGGED = 20  # lines of one comparison
+_TOLD = ("action", difference_saved.KIND)  # that messages tell of
 
 
 class Comparison(NamedTuple):
@@ -43,7 +46,7 @@ class Comparison(NamedTuple):
 
     found: list[Difference]
     busy: list[Row]
-    """Servers that were left alone while their jobs go on."""
+    """Servers and volumes that were left alone while their jobs go on."""
     cluster: str
     silent: bool
     """A node does not answer."""
@@ -72,7 +75,7 @@ class Reconciler:
         clock: Callable[[], float] = time.time,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._engine, self._prefix, self._clock = engine, prefix, clock
+        self._engine, self._rapi, self._prefix, self._clock = engine, rapi, prefix, clock
         self._reader = Reader(engine, rapi, prefix, pause)
         self._mender = Mender(engine, clock)
         self._mirror = Mirror(engine, prefix, clock)
@@ -80,13 +83,15 @@ class Reconciler:
         """Since when opcodes, by job and place in it, have been seen to lack their end."""
 
     def compare(self) -> Comparison:
+        saved = difference_saved.differences(self._engine, self._rapi, self._clock())
         known, found = self._reader.read()
         servers = Servers(known, found, self._prefix, self._clock())
+        volumes = Volumes(known, found, self._prefix, self._clock())
         differences = [
-            *(*networks(known, found), *servers.differences(), *unended(known, found)),
-            *(*addresses(found), *not_apart(known, found)),
+            *(*networks(known, found), *servers.differences(), *volumes.differences(), *unended(known, found)),
+            *(*addresses(found), *not_apart(known, found), *saved),
         ]
-        return Comparison(differences, servers.busy, found.cluster, _is_silent(found), found.nodes)
+        return Comparison(differences, [*servers.busy, *volumes.busy], found.cluster, _is_silent(found), found.nodes)
 
     def mend(self, found: Iterable[Difference], wanted: Collection[str] = kinds.MENDABLE) -> list[Difference]:
         """Write the differences of these kinds; returns those that were written.
@@ -99,11 +104,21 @@ class Reconciler:
             if each.kind == "action":
                 self._mirror.take(event.encode(each.after or {}))
                 done.append(each)
+            elif each.kind == difference_saved.KIND and self._settle(each):
+                done.append(each)
         for each in done[:_LOGGED]:
             log.info("reconciled %s", each)
         if len(done) > _LOGGED:
             log.info("reconciled %d more", len(done) - _LOGGED)
         return done
+
+    def _settle(self, found: Difference) -> bool:
+        with self._engine.begin() as connection:
+            rows = Rows(connection, self._prefix, self._clock())
+            changed = savedimage.settle(rows, *difference_saved.verdict(found))
+        for call in rows.after:
+            call()
+        return changed
 
     def run(self, trigger: str) -> Report:
         """Compare, mend, and keep what was found in the table `comparison`; that, too, when it fails."""
@@ -128,7 +143,7 @@ class Reconciler:
     def _awaited(self, found: Iterable[Difference]) -> list[Difference]:
         """Ends of jobs that were first missed so lately that their messages may still come."""
         now, before = self._clock(), self._ended
-        rows = [(each, each.before) for each in found if each.kind == "action" and each.before]
+        rows = [(each, each.before) for each in found if each.kind in _TOLD and each.before]
         self._ended = {(row["job"], row["op_index"]): now for _, row in rows}
         self._ended.update((key, since) for key, since in before.items() if key in self._ended)
         return [each for each, row in rows if now - self._ended[row["job"], row["op_index"]] < _AWAITED]

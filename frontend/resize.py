@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from frontend import context, customflavor, db, effect, facts, flavors, quotas, schema, translate_change
+from frontend import context, customflavor, db, effect, facts, flavors, quotas, schema, serverchange, translate_change
 from frontend.fault import BadRequest, Conflict
 from frontend.purpose import RESIZE, REVERT, Purpose
 
@@ -20,7 +20,9 @@ Row = Mapping[str, Any]
 
 def resize(server: Row, argument: object) -> tuple[str, int]:
     """Takes the server down while it is done; 403 when the quota does not allow it."""
-    wanted = schema.reference(schema.mapping({"resize": argument}, "resize"), "flavorRef")
+    sent = schema.mapping({"resize": argument}, "resize")
+    wanted = schema.reference(sent, "flavorRef")
+    more = {"autodisk": serverchange.disk_config(sent)} if sent.get(serverchange.DISK_CONFIG) else {}
     effect.check(server, "resize", "ACTIVE", "SHUTOFF")
     was = customflavor.shown_id(server)
     with context.database() as connection:
@@ -28,9 +30,10 @@ def resize(server: Row, argument: object) -> tuple[str, int]:
         if new is None:
             raise BadRequest(f"Flavor {wanted} could not be found.")
         _check_sizes(server, new, _flavor(connection, was))
-        more = {"cores": new["vcpus"] - server["vcpus"], "ram": new["ram"] - server["ram"]}
-        quotas.check(connection, server["project_id"], {what: count for what, count in more.items() if count > 0})
-    effect.several(server, "resize", translate_change.resize(server, was, new, _timeout()), Purpose(RESIZE, ""))
+        grows = {"cores": new["vcpus"] - server["vcpus"], "ram": new["ram"] - server["ram"]}
+        quotas.check(connection, server["project_id"], {what: count for what, count in grows.items() if count > 0})
+    steps = translate_change.resize(server, was, new, _timeout(), more)
+    effect.several(server, "resize", steps, Purpose(RESIZE, ""))
     return "", 202
 
 

@@ -15,10 +15,9 @@ from sqlalchemy.engine import MappingResult
 
 from frontend import db, state
 from frontend.reading import Owners
+from frontend.remembered import ActionKey
 
 Row = dict[str, Any]
-ActionKey = tuple[str, int, int]
-"""Cluster, job, place of the opcode in it."""
 
 
 def _one_of(column: Column[Any], name: str) -> ColumnElement[bool]:
@@ -43,13 +42,13 @@ def _actions(has: Callable[[Column[Any], str], ColumnElement[bool]]) -> Select[A
 
 # Made once: to make a statement takes as long as to run it. A message that comes alone is not to wait for lists of
 # one to be put into words and planned.
-_SERVERS, _ONE_SERVER = _servers(_one_of), _servers(_equals)
-_ACTIONS, _ACTIONS_OF_ONE = _actions(_one_of), _actions(_equals)
+_SERVERS, ONE_SERVER = _servers(_one_of), _servers(_equals)
+_ACTIONS, ACTIONS_OF_ONE = _actions(_one_of), _actions(_equals)
 _SUBNETS6 = select(db.network.c.name, db.network.c.subnet6)
-_WRITE_SERVER = update(db.server).where(db.server.c.id == bindparam("its_id"))
-_ADD_ACTION = insert(db.action)
+WRITE_SERVER = update(db.server).where(db.server.c.id == bindparam("its_id"))
+ADD_ACTION = insert(db.action)
 _ACTION_KEY = ("its_cluster", "its_job", "its_index")
-_WRITE_ACTION = update(db.action).where(
+WRITE_ACTION = update(db.action).where(
     db.action.c.cluster == bindparam("its_cluster"),
     db.action.c.job == bindparam("its_job"),
     db.action.c.op_index == bindparam("its_index"),
@@ -73,17 +72,15 @@ class Rows:
 
     def load_servers(self, names: Iterable[str], ids: Iterable[str]) -> None:
         """Read and lock the servers of these instances, and of these ids."""
-        for found in self._read(_SERVERS, _ONE_SERVER, names=sorted(names), ids=sorted(ids)):
+        for found in self._read(_SERVERS, ONE_SERVER, names=sorted(names), ids=sorted(ids)):
             self._keep(dict(found))
 
     def load_actions(self, keys: Iterable[ActionKey]) -> None:
         """Read and lock the actions of these keys' jobs."""
         known = list(keys)
         clusters, jobs = sorted({key[0] for key in known}), sorted({key[1] for key in known})
-        for found in self._read(_ACTIONS, _ACTIONS_OF_ONE, clusters=clusters, jobs=jobs):
-            key = (found["cluster"], found["job"], found["op_index"])
-            self._actions[key] = dict(found)
-            self._stored.add(key)
+        for found in self._read(_ACTIONS, ACTIONS_OF_ONE, clusters=clusters, jobs=jobs):
+            self._keep_stored(dict(found))
 
     def server(self, instance: str) -> Row | None:
         """The server whose instance has this name, as it is now."""
@@ -139,20 +136,17 @@ class Rows:
         alike: dict[frozenset[str], list[Row]] = defaultdict(list)
         for ident, names in self._changed_servers.items():
             row = self._servers[ident]
-            alike[frozenset(names)].append({"its_id": ident, **{name: row[name] for name in sorted(names)}})
+            alike[frozenset(names)].append(server_values(row, names))
         for values in alike.values():
-            self.connection.execute(_WRITE_SERVER, values)
+            self.connection.execute(WRITE_SERVER, values)
         self._changed_servers.clear()
 
     def flush_actions(self) -> None:
         changed = sorted(self._changed_actions)
         if new := [self._actions[key] for key in changed if key not in self._stored]:
-            self.connection.execute(_ADD_ACTION, new)
-        known = [
-            {**self._actions[key], **dict(zip(_ACTION_KEY, key, strict=True))} for key in changed if key in self._stored
-        ]
-        if known:
-            self.connection.execute(_WRITE_ACTION, known)
+            self.connection.execute(ADD_ACTION, new)
+        if known := [action_values(self._actions[key], key) for key in changed if key in self._stored]:
+            self.connection.execute(WRITE_ACTION, known)
         self._stored |= self._changed_actions
         self._changed_actions.clear()
 
@@ -165,6 +159,21 @@ class Rows:
         self._servers[row["id"]] = row
         self._names[row["instance"]] = row["id"]
         return row
+
+    def _keep_stored(self, action: Row) -> None:
+        key = (action["cluster"], action["job"], action["op_index"])
+        self._actions[key] = action
+        self._stored.add(key)
+
+
+def server_values(row: Row, names: Iterable[str]) -> Row:
+    """Parameters of WRITE_SERVER."""
+    return {"its_id": row["id"], **{name: row[name] for name in sorted(names)}}
+
+
+def action_values(row: Row, key: ActionKey) -> Row:
+    """Parameters of WRITE_ACTION."""
+    return {**row, **dict(zip(_ACTION_KEY, key, strict=True))}
 
 
 def locked(connection: Connection, table: Table, where: Any) -> Row | None:

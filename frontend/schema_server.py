@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from frontend import schema
+from frontend import schema, schema_device
 from frontend.fault import BadRequest, Forbidden
 from frontend.quotas import FILE_OCTETS, FILE_PATH, FILES
 from frontend.schema import flag, items, mapping, number, reference, text
@@ -36,6 +36,9 @@ class NewServer:
     name: str
     flavor_id: str
     image_id: str
+    """Of its own disk; empty: it boots from a volume."""
+    devices: tuple[schema_device.Device, ...]
+    """Its volumes, that which it boots from first."""
     networks: tuple[Attachment, ...]
     """Empty: the default network."""
     security_groups: tuple[str, ...]
@@ -72,11 +75,13 @@ def new_server(sent: Mapping[str, Any], version: tuple[int, int]) -> NewServer:
     disk_config = server.get("OS-DCF:diskConfig") or MANUAL
     if disk_config not in (AUTO, MANUAL):
         raise BadRequest(f"OS-DCF:diskConfig: expected AUTO or MANUAL, got {disk_config!r:.80}")
+    image_id, devices = schema_device.devices(server)
     described = server.get("description") if version >= _DESCRIBED else None
     return NewServer(
         name=text(server, "name"),
         flavor_id=reference(server, "flavorRef"),
-        image_id=_image(server),
+        image_id=image_id,
+        devices=devices,
         networks=_networks(server, most),
         security_groups=tuple(text(schema.member("security_groups", each), "name") for each in _groups(server)),
         metadata=schema.metadata(server),
@@ -178,27 +183,6 @@ def _group(sent: Mapping[str, Any], server: Mapping[str, Any]) -> str | None:
         if hints.get(name) is not None:
             raise BadRequest(f"os:scheduler_hints: {name}: Ganeti's allocator knows no such wish, only `group`")
     return text(hints, "group", None)
-
-
-def _image(server: Mapping[str, Any]) -> str:
-    """imageRef, or the one image that a block device is to be made from.
-
-    Clients repeat the image as a block device (python-openstackclient always does).
-    """
-    devices = items(server, "block_device_mapping_v2") + items(server, "block_device_mapping")
-    found = [schema.member("block_device_mapping_v2", each) for each in devices]
-    if not server.get("imageRef") and len(found) == 1 and found[0].get("source_type") == "image":
-        server = {**server, "imageRef": found[0].get("uuid")}
-    image_id = reference(server, "imageRef")
-    for device in found:
-        plain = (
-            device.get("source_type") == "image"
-            and device.get("destination_type", "local") == "local"
-            and device.get("uuid") == image_id
-        )
-        if not plain:
-            raise BadRequest("block_device_mapping_v2: only a boot from imageRef to the server's own disk is supported")
-    return image_id
 
 
 def _networks(server: Mapping[str, Any], count: int) -> tuple[Attachment, ...]:

@@ -49,7 +49,7 @@ threads = SETTINGS.front.threads
 worker_class = "gthread"
 timeout = 60
 graceful_timeout = 20
-keepalive = 5
+keepalive = 75  # seconds: clients look every 5, and must not meet the end of their connection just then
 # The heartbeat of the workers must not wait for a disk; None: the usual directory.
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
 proc_name = "ganeti-ext-api"

@@ -26,7 +26,8 @@ def answer(shape: Shape) -> Response:
         found = (dict(row) for row in connection.execute(query).mappings())
         passed = (row for row in found if all(test(row) for test in tests))
         rows = list(itertools.islice(passed, page.limit + 1))
-    shown, seen = rows[: page.limit], serverview.eye()
+    shown = rows[: page.limit]
+    seen = serverview.eye(shown)
     body: dict[str, Any] = {"servers": [shape(row, seen) for row in shown]}
     if links := paging.next_link(shown, len(rows) > page.limit):
         body["servers_links"] = links

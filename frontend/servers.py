@@ -10,7 +10,20 @@ from typing import Any
 from flask import Response, jsonify
 from sqlalchemy import select, true, update
 
-from frontend import context, db, effect, lock, owed, payer, securitygroups, serverlist, serverview, translate
+from frontend import (
+    attachedvolumes,
+    context,
+    db,
+    effect,
+    lock,
+    owed,
+    payer,
+    securitygroups,
+    serverleave,
+    serverlist,
+    serverview,
+    translate,
+)
 from frontend.fault import NotFound
 from ganeti_ext.errors import ExtError, RapiError
 
@@ -26,16 +39,12 @@ def list_detail() -> Response:
 
 
 def show(server_id: str) -> Response:
-    return jsonify({"server": serverview.detail(need(server_id), serverview.eye())})
+    server = need(server_id)
+    return jsonify({"server": serverview.detail(server, serverview.eye([server]))})
 
 
 def list_security_groups(server_id: str) -> Response:
     return securitygroups.list_of(need(server_id))
-
-
-def list_volume_attachments(server_id: str) -> Response:
-    need(server_id)
-    return jsonify({"volumeAttachments": []})
 
 
 def show_password(server_id: str) -> Response:
@@ -63,10 +72,17 @@ def force_delete(server: Mapping[str, Any], _: object) -> tuple[str, int]:
 def remove(server: Mapping[str, Any]) -> tuple[str, int]:
     lock.check(server)
     server_id = server["id"]
-    if server["task"] == translate.DELETING or (server["status"] == "BUILD" and _delete_while_built(server_id)):
+    if server["task"] == translate.DELETING:
         return "", 204
+    volumes = attachedvolumes.of_server(server_id)
     rapi = context.services().rapi
     try:
+        if volumes:
+            rapi.get(f"instances/{server['instance']}")
+            serverleave.remove(server, volumes)
+            return "", 204
+        if server["status"] == "BUILD" and _delete_while_built(server_id):
+            return "", 204
         if server["status"] == "ERROR":  # the create may have failed before there was an instance
             rapi.get(f"instances/{server['instance']}")
         job = rapi.submit(*translate.delete(server["instance"]))

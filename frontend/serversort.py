@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from flask import request
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, func
 
-from frontend import context, db
+from frontend import context, db, ordering
 from frontend.fault import BadRequest, Forbidden
+from frontend.ordering import Key
 
 _SERVER = db.server.c
 
@@ -38,12 +39,6 @@ _EQUAL = frozenset((
     *("deleted_at", "disable_terminate", "ephemeral_gb", "ephemeral_key_uuid", "id", "internal_id", "locked"),
     *("memory_mb", "os_type", "reservation_id", "root_gb", "shutdown_terminate", "user_data", "vcpus", "vm_mode"),
 ))  # fmt: skip
-_DIRECTIONS = {"asc": True, "desc": False}
-
-
-class Key(NamedTuple):
-    what: ColumnElement[Any]
-    rising: bool
 
 
 def asked() -> list[Key]:
@@ -51,7 +46,7 @@ def asked() -> list[Key]:
     names, directions = request.args.getlist("sort_key"), request.args.getlist("sort_dir")
     if len(directions) > max(len(names), 1):
         raise BadRequest(f"sort_dir: {len(directions)} of them, and sort_key only {len(names)} times")
-    rising = [_direction(text) for text in directions]
+    rising = [ordering.rises(text) for text in directions]
     # A direction alone is that of the usual order; the first one holds for all keys that have none.
     rising += [rising[0] if rising else False] * max(len(names) - len(rising), 1 - len(rising))
     found = [Key(what, up) for name, up in zip(names, rising, strict=False) for what in _named(name)]
@@ -63,18 +58,7 @@ def page(
     connection: Connection, query: Select[Any], keys: list[Key], marker: str | None, scope: ColumnElement[bool]
 ) -> Select[Any]:
     """In order, from behind the marker on; `scope` says which servers the caller may name."""
-    if marker is not None:
-        place = connection.execute(select(*(key.what for key in keys)).where(_SERVER.id == marker, scope)).first()
-        if place is None:
-            raise BadRequest(f"marker [{marker[:80]}] not found")
-        query = query.where(or_(*_behind(keys, tuple(place))))
-    return query.order_by(*(key.what.asc() if key.rising else key.what.desc() for key in keys))
-
-
-def _behind(keys: list[Key], place: tuple[Any, ...]) -> Iterator[ColumnElement[bool]]:
-    for count, (key, value) in enumerate(zip(keys, place, strict=True)):
-        same = (each.what == its for each, its in zip(keys[:count], place, strict=False))
-        yield and_(*same, key.what > value if key.rising else key.what < value)
+    return ordering.behind(connection, query, keys, marker, _SERVER.id, scope)
 
 
 def _named(name: str) -> Iterator[ColumnElement[Any]]:
@@ -86,10 +70,3 @@ def _named(name: str) -> Iterator[ColumnElement[Any]]:
         yield _KEYS[name]
     elif name not in _EQUAL:
         raise BadRequest(f"sort_key: there is no {name!r:.80} to sort by")
-
-
-def _direction(text: str) -> bool:
-    try:
-        return _DIRECTIONS[text.lower()]
-    except KeyError:
-        raise BadRequest(f"sort_dir: expected asc or desc, got {text!r:.80}") from None

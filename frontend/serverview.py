@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from frontend import context, customflavor, groupstore, microversion, netview, translate, zones
+from frontend import attachedvolumes, context, customflavor, groupstore, microversion, netview, translate, zones
 from frontend.view import links, reference, stamp
 from ganeti_ext import hostname
 
@@ -26,14 +26,17 @@ class Eye(NamedTuple):
     """Of the nodes."""
     groups: Mapping[str, str]
     """Names of the security groups that projects have made, by id."""
+    volumes: Mapping[str, Sequence[Row]]
+    """Of the servers that are shown, by their ids."""
 
 
-def eye() -> Eye:
-    """The caller of this request."""
+def eye(shown: Iterable[Row] = ()) -> Eye:
+    """The caller of this request, who is shown these servers."""
     with context.database() as connection:
         is_admin = context.is_admin()
         groups = groupstore.names(connection, None if is_admin else context.project_id())
-        return Eye(context.base(), context.version(), is_admin, zones.of(connection), groups)
+        volumes = attachedvolumes.of_servers(connection, [row["id"] for row in shown])
+        return Eye(context.base(), context.version(), is_admin, zones.of(connection), groups, volumes)
 
 
 def short(row: Row, seen: Eye) -> dict[str, Any]:
@@ -53,7 +56,7 @@ def detail(row: Row, seen: Eye) -> dict[str, Any]:
         "OS-EXT-STS:task_state": row["task"],
         "OS-EXT-STS:vm_state": translate.vm_state(row),
         "OS-EXT-STS:power_state": translate.power_state(row),
-        "os-extended-volumes:volumes_attached": [],
+        "os-extended-volumes:volumes_attached": [_attached(each, seen) for each in seen.volumes.get(row["id"], ())],
     }
     if groups := netview.groups_of(row):  # without any, the key is not there (nova/api/openstack/compute/servers.py)
         shown["security_groups"] = [{"name": seen.groups.get(each, each)} for each in groups]
@@ -112,6 +115,11 @@ def fault(row: Row) -> dict[str, Any]:
 def host_id(project_id: str, host: str | None) -> str:
     """The same for two servers of a project on one node, and no hint at which."""
     return hashlib.sha224(f"{project_id}{host}".encode()).hexdigest() if host else ""
+
+
+def _attached(volume: Row, seen: Eye) -> dict[str, Any]:
+    ends = {"delete_on_termination": bool(volume["facts"].get("autodelete"))} if seen.version >= (2, 3) else {}
+    return {"id": volume["id"], **ends}
 
 
 def _for_administrators(row: Row, seen: Eye) -> dict[str, Any]:

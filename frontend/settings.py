@@ -6,12 +6,14 @@ import re
 from dataclasses import dataclass, field
 
 from frontend.settings_identity import Federation, Identity, Keystone
+from frontend.settings_images import Images
 from ganeti_ext import config, consolewire
 from ganeti_ext.errors import ConfigError
 
 PATH = "/etc/ganeti-ext/frontend.conf"
 
 _PROFILE = re.compile(r"[a-z0-9-]{1,24}")
+_TYPE = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}(:[A-Za-z0-9][A-Za-z0-9_.-]{0,62})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,20 +100,6 @@ class Broker:
 
 
 @dataclass(frozen=True, slots=True)
-class Images:
-    """[images]: the store that images are registered from."""
-
-    directory: str = "/srv/ganeti-ext"
-    """Holds images/ID.raw."""
-    max_upload: int = 0
-    """Octets of an image that a tenant uploads, which the API then writes there; 0: none does."""
-
-    def __post_init__(self) -> None:
-        if self.max_upload < 0:
-            raise ConfigError(f"[images] max_upload: {self.max_upload} is below 0")
-
-
-@dataclass(frozen=True, slots=True)
 class Reconcile:
     """[reconcile]: the consumer's comparison of the database with Ganeti."""
 
@@ -155,18 +143,43 @@ class Quota:
     metadata: int = 128
     """Items of a server."""
     images: int = 50
-    """Of a project, of those that it made of servers or uploaded."""
+    """Of a project, of those that it made of servers or brought."""
+    image_gigabytes: int = 1000
+    """GiB of these, as disks."""
     security_groups: int = 10
     """Of a project, of its own."""
     security_group_rules: int = 100
     """Of all these."""
     networks: int = 10
     """Of a project, of those that tenants make."""
+    volumes: int = 10
+    """Of a project that nobody gave another number, as both below."""
+    gigabytes: int = 1000
+    """GiB of its volumes and their snapshots."""
+    snapshots: int = 10
+    """Of its volumes."""
 
     def __post_init__(self) -> None:
         for name in type(self).__annotations__:
             if getattr(self, name) < 0:
                 raise ConfigError(f"[quota] {name}: {getattr(self, name)!r} is below 0")
+
+
+@dataclass(frozen=True, slots=True)
+class Volumes:
+    """[volumes]: Block Storage (docs/api.md)."""
+
+    types: tuple[str, ...] = ()
+    """Of volumes, an ExtStorage provider each, or PROVIDER:POOL; empty: [front] provider alone."""
+    default: str = ""
+    """The type of volumes that ask for none; empty: the first."""
+
+    def __post_init__(self) -> None:
+        for name in self.types:
+            if not _TYPE.fullmatch(name):
+                raise ConfigError(f"[volumes] types: {name!r}: expected PROVIDER or PROVIDER:POOL")
+        if self.default and self.default not in self.types:
+            raise ConfigError(f"[volumes] default: {self.default!r} is none of types")
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +245,7 @@ class Settings:
     reconcile: Reconcile = field(default_factory=Reconcile)
     health: Health = field(default_factory=Health)
     quota: Quota = field(default_factory=Quota)
+    volumes: Volumes = field(default_factory=Volumes)
     firewall: Firewall = field(default_factory=Firewall)
     identity: Identity = field(default_factory=Identity)
     federation: Federation = field(default_factory=Federation)
@@ -249,6 +263,7 @@ def read(path: str = PATH) -> Settings:
         "reconcile": Reconcile,
         "health": Health,
         "quota": Quota,
+        "volumes": Volumes,
         "firewall": Firewall,
         "identity": Identity,
         "federation": Federation,

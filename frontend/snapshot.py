@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection, Engine, select
 
-from frontend import db, difference, owed, reading, state, wished
+from frontend import db, difference, difference_volume, owed, reading, state, wished
 from frontend.difference import Job, Known, Snapshot
 from ganeti_ext import tags
 
@@ -21,7 +21,8 @@ _CHUNK = 500  # values in one condition, of SQL or of Ganeti's query language
 _JOB = ("id", "status", "summary", "opstatus", "opresult", "opend")
 _INSTANCE = (
     *("name", "uuid", "ctime", "pnode", "admin_state", "oper_state", "status", "tags", "beparams"),
-    *("disk.sizes", "nic.networks", "nic.networks.names", "nic.ips", "nic.macs", "nic.uuids"),
+    *("disk.names", "disk.uuids", "disk.sizes"),
+    *("nic.networks", "nic.networks.names", "nic.ips", "nic.macs", "nic.uuids"),
 )
 _NETWORK = (
     *("uuid", "name", "network", "gateway", "network6", "gateway6", "tags"),
@@ -49,14 +50,14 @@ class Reader:
 
     def read(self) -> tuple[Known, Snapshot]:
         known, found = self._once(())
-        deleted = self._deleted(known, found)
-        if deleted:
+        deleted, volumes = self._deleted(known, found), self._deleted_volumes(known, found)
+        if deleted or volumes:
             # They may have been deleted since Ganeti was asked: now they are read first, as all rows.
-            known, found = self._once(deleted)
+            known, found = self._once(deleted, volumes)
         return known, found
 
-    def _once(self, deleted: Sequence[str]) -> tuple[Known, Snapshot]:
-        known = self._known(deleted)
+    def _once(self, deleted: Sequence[str], deleted_volumes: Sequence[str] = ()) -> tuple[Known, Snapshot]:
+        known = self._known(deleted, deleted_volumes)
         jobs = self._jobs(known)
         info = self._rapi.get("info")
         cluster = str(info["uuid"])
@@ -70,16 +71,18 @@ class Reader:
         said = info.get("tags") or ()
         return known, Snapshot(cluster, jobs, instances, networks, later, groups, creating, nodes, said)
 
-    def _known(self, deleted: Sequence[str]) -> Known:
-        server = db.server.c
+    def _known(self, deleted: Sequence[str], deleted_volumes: Sequence[str]) -> Known:
+        server, volume = db.server.c, db.volume.c
         with self._engine.begin() as connection:
             servers = db.rows(connection, select(db.server).where(server.deleted.is_(None)))
             servers += rows_in(connection, server.id, deleted, server.deleted.is_not(None))
+            volumes = db.rows(connection, select(db.volume).where(volume.deleted.is_(None)))
+            volumes += rows_in(connection, volume.id, deleted_volumes, volume.deleted.is_not(None))
             networks = db.rows(connection, select(db.network))
             owners = reading.Owners(_names(connection, db.project), _names(connection, db.user))
             promised = owed.waiting(connection)
             actions = db.rows(connection, select(db.action).where(db.action.c.ended.is_(None)))
-        return Known(servers, networks, owners, promised, actions)
+        return Known(servers, networks, owners, promised, actions, volumes=volumes)
 
     def _deleted(self, known: Known, found: Snapshot) -> list[str]:
         """Ids of deleted rows that stand for instances which are there, or keep their names from others."""
@@ -95,6 +98,20 @@ class Reader:
                     select(server.id).where(column.in_(chunk), server.deleted.is_not(None))
                 ).scalars()
             ]
+
+    def _deleted_volumes(self, known: Known, found: Snapshot) -> list[str]:
+        """Ids of deleted rows whose holders are there."""
+        wanted = sorted(set(self._volumes(found.instances)) - {row["id"] for row in known.volumes})
+        with self._engine.begin() as connection:
+            column = db.volume.c
+            return [row["id"] for row in rows_in(connection, column.id, wanted, column.deleted.is_not(None))]
+
+    def _volumes(self, instances: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+        """The volumes whose holders are among these."""
+        for name, instance in instances.items():
+            ident = reading.volume_id(name, self._prefix, tags.decode(instance["tags"]))
+            if ident is not None:
+                yield ident
 
     def _servers(self, instances: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
         """Servers' ids and the names of their instances."""
@@ -113,7 +130,7 @@ class Reader:
 
     def _jobs(self, known: Known) -> dict[int, Job]:
         """The jobs of rows that wait for one."""
-        numbers = {row["job"] for row in known.actions}
+        numbers = {row["job"] for row in known.actions} | difference_volume.jobs(known.volumes)
         for row in known.servers:
             if row["deleted"] is None:
                 numbers |= wished.jobs(row["wished"])
@@ -128,8 +145,8 @@ class Reader:
     def _creating(self, known: Known, instances: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
         """Instances that are being made, with their jobs. To ask for these costs Ganeti a look into each job of
         its queue, so it is done when there are unknown servers only."""
-        rows = {row["id"] for row in known.servers}
-        if all(ident in rows for ident, _ in self._servers(instances)):
+        rows = {row["id"] for row in (*known.servers, *known.volumes)}
+        if all(ident in rows for ident in (*dict(self._servers(instances)), *self._volumes(instances))):
             return {}
         wanted = ["|", *(["=", "status", status] for status in _UNFINISHED)]
         jobs = self._rapi.query("job", ("id", "summary"), wanted)

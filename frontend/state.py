@@ -33,6 +33,7 @@ _STANDS_OUT = {"rescued": "RESCUE", "resized": "VERIFY_RESIZE"}
 CREATE = "OP_INSTANCE_CREATE"
 REMOVE = "OP_INSTANCE_REMOVE"
 _RENAME = "OP_INSTANCE_RENAME"
+_STARTUP = "OP_INSTANCE_STARTUP"
 _SET_PARAMS = "OP_INSTANCE_SET_PARAMS"
 # Codes of refused opcodes (ganeti/errors.py).
 TEMP_NORES = "temp_insufficient_resources"
@@ -81,11 +82,11 @@ def advance(
     if message["operation"] == CREATE:
         clocks["create"] = max(clocks.get("create", []), message["order"][2:3])
     wishes = Wishes(row["wished"])
-    said = [each for each in _evidence(row, message, subnets6, owners, is_broken) if not wishes.hold(*each)]
+    told = [each for each in _evidence(row, message, subnets6, owners, is_broken) if not wishes.hold(*each)]
     if message["status"] in event.FINAL:
-        said += wishes.end(message["order"][2], stamp(message), succeeded=message["status"] == "success")
+        told += wishes.end(message["order"][2], stamp(message), succeeded=message["status"] == "success")
     new: Columns = {}
-    for facet, order, values in said:
+    for facet, order, values in told:
         if order > clocks.get(facet, []):
             clocks[facet] = order
             new.update(values)
@@ -157,7 +158,7 @@ def _task(row: Row, message: Message, *, again: bool) -> Columns:
     Jobs are compared by number, not by time: of two that wait, the later one is what the server will do.
     """
     order, task = message["order"], task_of(message)
-    if task is None or order[2:] <= _last_told(row):
+    if task is None or order[2:] <= last_told(row):
         return {}
     if message["status"] in event.FINAL and not again:
         task = None
@@ -166,7 +167,7 @@ def _task(row: Row, message: Message, *, again: bool) -> Columns:
     return {"job": order[2], "job_order": order, "task": task}
 
 
-def _last_told(row: Row) -> list[int]:
+def last_told(row: Row) -> list[int]:
     """[job, opcode, rank] of the last message that the task is from.
 
     The API writes `job` alone, when Ganeti accepted it and nothing was told of it yet.
@@ -220,18 +221,43 @@ def _evidence(
     operation, ended = message["operation"], message["status"]
     if ended not in event.FINAL:
         return
+    is_unstarted = _is_unstarted(row, message)
     if message.get("instance_state"):
         at = stamp(message, read=True)
         for facet, values in reading.facets(message, subnets6, owners, _name_now(message)):
-            # What a failed create left behind may run or not: the server is broken either way.
-            if not (is_broken and facet in ("power", "fault")):
+            # What a failed create left behind may run or not: the server is broken either way. And what is to get its
+            # volumes before it is started, is being built until then.
+            if not (is_broken and facet in ("power", "fault")) and not (is_unstarted and _is_off(values)):
                 yield facet, at, values
     elif message.get("read_at") and (operation, ended) == (REMOVE, "error") and message["instance"] == row["instance"]:
         # It failed because there is nothing to remove, or only after all was removed.
         yield "deleted", stamp(message, read=True), {"deleted": seconds(message["read_at"])}
     conclude = _broken if is_broken else CONCLUSIONS.get((operation, ended))
     for facet, values in conclude(message) if conclude else ():
-        yield facet, stamp(message), values
+        if not (is_unstarted and _is_off(values)):
+            yield facet, stamp(message), values
+    if _is_unbooted(row, message):
+        yield "fault", stamp(message), {"fault": said(message)}
+
+
+def _is_unstarted(row: Row, message: Message) -> bool:
+    """Whether a job makes a server that is to get volumes before it is started, or gives it one of them."""
+    known = purpose.of(message)
+    if known is None or row["power"] is not None:
+        return False
+    return (known.kind, message["operation"]) in ((purpose.BOOT, CREATE), (purpose.ATTACH, _SET_PARAMS))
+
+
+def _is_off(values: Columns) -> bool:
+    return bool(values.get("power") == SHUTOFF)
+
+
+def _is_unbooted(row: Row, message: Message) -> bool:
+    """Whether a server was not started with its volumes. Why, what failed before that may have told."""
+    known = purpose.of(message)
+    if known is None or known.kind != purpose.BOOT or message["operation"] != _STARTUP:
+        return False
+    return message["status"] != "success" and not row["fault"]
 
 
 def _name_now(message: Message) -> str:
@@ -262,10 +288,12 @@ def _created(message: Message) -> Conclusions:
 
 
 def _running(message: Message) -> Conclusions:
+    if _is_nameless(message):
+        return
+    yield "fault", {"fault": None}
     # What Ganeti is told to keep stopped was stopped by a later job, which was read before this one.
-    if _admin_state(message) in (None, "up") and not _is_nameless(message):
+    if _admin_state(message) in (None, "up"):
         yield "power", {"power": ACTIVE}
-        yield "fault", {"fault": None}
 
 
 def _stopped(message: Message) -> Conclusions:
@@ -284,8 +312,13 @@ def _admin_state(message: Message) -> str | None:
 
 
 def _broken(message: Message) -> Conclusions:
-    said = str(message.get("result") or message.get("logmsg") or "")[:_FAULT_LENGTH]
-    yield "fault", {"fault": said or f"job {message['order'][2]} ended as {message['status']}"}
+    yield "fault", {"fault": said(message)}
+
+
+def said(message: Message) -> str:
+    """Why a job failed."""
+    words = str(message.get("result") or message.get("logmsg") or "")[:_FAULT_LENGTH]
+    return words or f"job {message['order'][2]} ended as {message['status']}"
 
 
 def _gone(message: Message) -> Conclusions:

@@ -6,7 +6,7 @@ All of it can be rebuilt from Ganeti; `project`, `user`, `membership`, `flavor` 
 administrator's, by ganeti-ext-manage.
 
 Times are UTC seconds since 1970 (float). SQLAlchemy Core, in the subset that 1.4 and 2.0 share. Whoever changes a
-table adds a migration (migrations/versions).
+table adds a migration (migrations/versions). Tables of images' members and of volumes: tables_storage.py.
 """
 
 from __future__ import annotations
@@ -40,6 +40,9 @@ project = Table(
     Column("max_servers", Integer, nullable=False),
     Column("max_cores", Integer, nullable=False),
     Column("max_ram", Integer, nullable=False),  # MiB
+    Column("max_volumes", Integer, nullable=True),  # null, as both below: as many as any project may have
+    Column("max_gigabytes", Integer, nullable=True),  # GiB, of volumes and their snapshots
+    Column("max_snapshots", Integer, nullable=True),
 )
 
 user = Table(
@@ -171,20 +174,27 @@ image = Table(
     Column("id", String(36), primary_key=True),  # also the file's name in the image store: ID.raw
     Column("name", String(255), nullable=False),
     Column("owner_id", ForeignKey("project.id"), nullable=True),
-    Column("visibility", String(16), nullable=False),  # public, private
+    Column("visibility", String(16), nullable=False),  # public private shared community
     Column("size", BigInteger, nullable=False),  # bytes
     Column("sha256", String(64), nullable=False),
     Column("min_disk", Integer, nullable=False),  # GiB
     Column("min_ram", Integer, nullable=False),  # MiB
     Column("created", Float, nullable=False),
     Column("properties", JSON, nullable=False),
-    Column("status", String(16), nullable=False, server_default="active"),  # saving active killed deleted
+    Column("status", String(16), nullable=False, server_default="active"),  # queued saving active ... deleted
     Column("origin", String(255), nullable=True),  # what the provider clones; null: the image of this id
     Column("provider", String(64), nullable=True),  # that has it; null: whichever servers are made with
     Column("job", Integer, nullable=True),  # the last of those that save it
     Column("protected", Boolean, nullable=False, server_default=true()),
     Column("tags", JSON, nullable=False, server_default="[]"),
     Column("updated", Float, nullable=True),  # null: since it was created
+    Column("pool", String(64), nullable=True),  # of its provider; null: the default one
+    Column("disk_format", String(16), nullable=True, server_default="raw"),  # as it is sent; raw once it is stored
+    Column("container_format", String(16), nullable=True, server_default="bare"),
+    Column("md5", String(32), nullable=True),  # of its content, as sha256
+    Column("hidden", Boolean, nullable=False, server_default=false()),
+    Column("lease", Float, nullable=True),  # until when somebody says again that he is filling it
+    Column("noted", Float, nullable=True),  # `updated` of what was written down beside it: imagefacts.py
 )
 
 network = Table(
@@ -250,6 +260,7 @@ server = Table(
         "facts", JSON, nullable=False, server_default="{}"
     ),  # {fact: text}, the rest of what its tags say: tags.GIVEN
     Column("wished", JSON, nullable=True),  # what of it is shown before Ganeti has it: wished.py
+    Column("disks", JSON, nullable=True),  # [{name, uuid, size (MiB)}] in Ganeti's order; null: nobody said yet
 )
 
 # Pages of a project's servers, newest first, and those that something is under way with: pressure.py counts them.

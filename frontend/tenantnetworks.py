@@ -24,7 +24,7 @@ PATIENCE = 30.0
 
 _LARGEST, _SMALLEST = 16, 29  # of Ganeti's networks (constants.IPV4_NETWORK_MIN_SIZE), and some room for servers
 _PURPOSE = Purpose("network", "")
-_AGAIN = "retry the operation"
+_AGAIN, _GONE = "retry the operation", "(unknown_entity)"  # in Ganeti's words of a failure
 
 
 def create_network() -> tuple[Response, int]:
@@ -93,16 +93,17 @@ def _take_away(row: Mapping[str, Any]) -> None:
         raise Conflict(f"Network {row['id']} is in use: by server {users[0]}, and {len(users) - 1} others.")
     name = row["known_as"]
     steps = [*(Step(tenantnet.disconnect(name, group)) for group in _groups()), Step(tenantnet.remove(name))]
-    _carry_out(steps, row["id"])
+    _carry_out(steps, row["id"], goes=True)
 
 
 def _uses(nics: Sequence[Mapping[str, Any]], network: str) -> bool:
     return any(nic.get("network") == network for nic in nics)
 
 
-def _carry_out(steps: Sequence[Step], ident: str) -> None:
+def _carry_out(steps: Sequence[Step], ident: str, *, goes: bool = False) -> None:
     """Submit the steps and wait for them; Conflict when one failed.
 
+    A network that `goes` may be gone already, by a request before this one that did not wait for its jobs to the end.
     What Ganeti itself says to try again is tried again: other jobs of the group came between its plan and its locks
     (network.py CheckPrereq).
     """
@@ -114,6 +115,8 @@ def _carry_out(steps: Sequence[Step], ident: str) -> None:
         if failed is None:
             return
         at, words = failed
+        if goes and _GONE in words:
+            return
         if _AGAIN not in words or time.monotonic() > end:
             raise Conflict(f"Ganeti could not do that to network {ident}: its job {jobs[at]} failed.")
         steps = steps[at:]

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from frontend import netname
+from frontend.purpose import Purpose
 from ganeti_ext.rapi import Query
 
 MIB = 1 << 20
@@ -29,6 +30,10 @@ class Step(NamedTuple):
     """Also when the one before it failed."""
     alone: bool = False
     """It can be told neither what it is for nor what to wait for."""
+    unless: bool = False
+    """Only when the one before it failed."""
+    purpose: Purpose | None = None
+    """What it is for; None: as the chain."""
 
 
 class Size(NamedTuple):
@@ -113,6 +118,8 @@ def status(row: Mapping[str, Any]) -> str:
 
 def vm_state(row: Mapping[str, Any]) -> str | None:
     kept = "DELETED" if row["deleted"] is not None else row["status"]
+    if kept == VERIFY_RESIZE and status(row) == "RESIZE":
+        kept = row["power"]  # its tags tell of the new flavor before the last job is over
     return _VM_STATE.get(kept, "error")
 
 

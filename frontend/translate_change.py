@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from frontend import reading, translate
+from frontend import reading, translate, volumename
 from frontend.translate import GIB, MIB, Call, Step
 from ganeti_ext import tags
 
@@ -30,19 +30,29 @@ def modify(instance: str, **changes: Any) -> Call:
     return Call("PUT", f"instances/{instance}/modify", changes)
 
 
-def resize(server: Mapping[str, Any], was: str, new: Mapping[str, Any], timeout: int) -> list[Step]:
-    """To another flavor. `was` is the id of the present one, as it is shown.
+def resize(
+    server: Mapping[str, Any],
+    was: str,
+    new: Mapping[str, Any],
+    timeout: int,
+    more: Mapping[str, str | None] | None = None,
+) -> list[Step]:
+    """To another flavor. `was` is the id of the present one, as it is shown; `more` facts follow, None: without it.
 
     The disk grows before the rest: should anything fail, the server has its old flavor, and at most more disk.
     """
     instance, steps = server["instance"], []
-    if new["disk"] > server["disk"]:
+    had = server.get("facts") or {}
+    changed = {fact: text for fact, text in (more or {}).items() if text != had.get(fact)}
+    said = {fact: text for fact, text in changed.items() if text is not None}
+    gone = {fact: had[fact] for fact, text in changed.items() if text is None}
+    if new["disk"] > server["disk"] and not volumename.boots(server):
         size = {"amount": new["disk"] * (GIB // MIB), "absolute": True}
         steps.append(Step(Call("POST", f"instances/{instance}/disk/{ROOT}/grow", size)))
     steps += [
         Step(modify(instance, beparams=sizes(new))),
-        Step(tag(instance, {"resized": was, "flavor": new["id"]})),
-        *_without(instance, _kept({"flavor": server["flavor_id"]})),
+        Step(tag(instance, {"resized": was, "flavor": new["id"], **said})),
+        *_without(instance, {**_kept({"flavor": server["flavor_id"]}), **gone}),
     ]
     return standing_still(server, steps, timeout)
 

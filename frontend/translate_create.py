@@ -30,7 +30,7 @@ class Place(NamedTuple):
 
 
 class Disk(NamedTuple):
-    """What the root disk is made of: parameters of the provider (docs/provider.md)."""
+    """What the root disk is made of: parameters of the provider (docs/provider.md). No origin: it is a volume."""
 
     provider: str
     origin: str
@@ -79,11 +79,13 @@ def create(
         "mode": "create",
         "instance_name": instance,
         "os_type": OS,
-        "disk_template": "ext",
-        "disks": [_root(instance, wanted, disk)],
+        "disks": [_root(instance, wanted, disk)] if disk.origin else [],
         "nics": [nic(wish) for wish in nics],
         "beparams": {"vcpus": wanted.vcpus, "minmem": wanted.ram, "maxmem": wanted.ram},
-        "tags": [*tags.encode(facts), *tags.encode_metadata(metadata)],
+        "tags": [
+            *tags.encode({name: value for name, value in facts.items() if value}),
+            *tags.encode_metadata(metadata),
+        ],
         "ip_check": False,
         "name_check": False,
         "wait_for_sync": False,
@@ -91,6 +93,7 @@ def create(
     if told:
         body["disks"].append(_seed(instance, disk))
         body["osparams_secret"] = {seed.SEED: told}
+    body["disk_template"] = "ext" if body["disks"] else "diskless"
     if place.node:
         body["pnode"] = place.node
     else:
@@ -107,14 +110,19 @@ def nic(wish: Wish) -> dict[str, str]:
     return {"network": wish.network, "ip": "pool"} if wish.subnet else {"network": wish.network}
 
 
+def of(provider: str) -> dict[str, str]:
+    """Parameters of a disk: QEMU itself speaks to Ceph, which not every node's kernel does (docs/rbd.md)."""
+    return {"provider": provider, "access": "userspace"} if provider == "rbd" else {"provider": provider}
+
+
 def _root(instance: str, wanted: Size, disk: Disk) -> dict[str, Any]:
-    found = {"size": wanted.disk, "name": f"{instance}-root", "provider": disk.provider, "origin": disk.origin}
+    found = {"size": wanted.disk, "name": f"{instance}-root", **of(disk.provider), "origin": disk.origin}
     return {**found, "pool": disk.pool} if disk.pool else found
 
 
 def _seed(instance: str, disk: Disk) -> dict[str, Any]:
     """Beside the root disk, so that it goes wherever that goes. KVM has no disks in Ganeti that cannot be written."""
-    found = {"size": seed.SIZE, "name": f"{instance}{seed.DISK}", "provider": disk.provider}
+    found = {"size": seed.SIZE, "name": f"{instance}{seed.DISK}", **of(disk.provider)}
     return {**found, "pool": disk.pool} if disk.pool else found
 
 

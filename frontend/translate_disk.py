@@ -12,7 +12,7 @@ from typing import Any
 from frontend import translate
 from frontend.translate import Call, Step
 from frontend.translate_change import modify, runs, tag, untag
-from frontend.translate_create import OS, Disk
+from frontend.translate_create import OS, Disk, of
 
 Row = Mapping[str, Any]
 Told = Mapping[str, str]
@@ -73,5 +73,5 @@ def _rescue(instance: str) -> str:
 
 
 def _disk(name: str, disk: Disk, size: int) -> dict[str, Any]:
-    found = {"size": size, "name": name, "provider": disk.provider, "origin": disk.origin}
+    found = {"size": size, "name": name, **of(disk.provider), "origin": disk.origin}
     return {**found, "pool": disk.pool} if disk.pool else found

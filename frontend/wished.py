@@ -22,21 +22,24 @@ Columns = dict[str, Any]
 Wished = Mapping[str, Mapping[str, Any]]
 
 METADATA = "metadata"
+_GIVEN = frozenset((*tags.GIVEN, *tags.VOLUME))
 
 
-def facet(fact: str) -> str:
-    """Which facet tells of a fact; ValueError for one that nobody changes."""
-    if fact in reading.COLUMNS:
+def facet(fact: str, own: Mapping[str, str] = reading.COLUMNS) -> str:
+    """Which facet tells of a fact; ValueError for one that nobody changes. `own`: facts with columns of their own."""
+    if fact in own:
         return fact
-    if fact in tags.GIVEN:
+    if fact in _GIVEN:
         return reading.FACTS
     raise ValueError(f"{fact!r} is no fact that changes")
 
 
-def columns(row: Mapping[str, Any], changes: Mapping[str, str | None]) -> Columns:
+def columns(
+    row: Mapping[str, Any], changes: Mapping[str, str | None], own: Mapping[str, str] = reading.COLUMNS
+) -> Columns:
     """The columns of a row when these facts are changed; None: there is no such fact any more."""
-    found: Columns = {reading.COLUMNS[fact]: value or "" for fact, value in changes.items() if fact in reading.COLUMNS}
-    if given := {fact: value for fact, value in changes.items() if fact in tags.GIVEN}:
+    found: Columns = {own[fact]: value or "" for fact, value in changes.items() if fact in own}
+    if given := {fact: value for fact, value in changes.items() if fact in _GIVEN and fact not in own}:
         found[reading.FACTS] = merged(row[reading.FACTS], given)
     return found
 
@@ -46,9 +49,9 @@ def merged(known: Mapping[str, str], changes: Mapping[str, str | None]) -> dict[
     return {name: value for name, value in {**known, **changes}.items() if value is not None}
 
 
-def facts(row: Mapping[str, Any], wanted: Iterable[str]) -> dict[str, str]:
+def facts(row: Mapping[str, Any], wanted: Iterable[str], own: Mapping[str, str] = reading.COLUMNS) -> dict[str, str]:
     """Of these facts those that a row has."""
-    known = {**row[reading.FACTS], **{fact: row[column] for fact, column in reading.COLUMNS.items()}}
+    known = {**row[reading.FACTS], **{fact: row[column] for fact, column in own.items()}}
     return {fact: known[fact] for fact in wanted if known.get(fact)}
 
 

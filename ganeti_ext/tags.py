@@ -36,7 +36,14 @@ GIVEN = (
     *("key", "description", "locked", "group", "apart", "ip4", "ip6", "label", "resized", "rescued", "config"),
     *("firewall", "groups", "reservation", "autodisk"),
 )
-FACTS = MADE + GIVEN
+# On holders of volumes (frontend/volumename.py). volume: its UUID, also after a rename. type: PROVIDER[:POOL].
+# bootable, readonly: "1". source_...: the id of what it was made from. autodelete: "1", it goes with its server.
+# image_meta: what is told of the image that it was made from, JSON.
+VOLUME = (
+    *("volume", "type", "bootable", "readonly", "source_image", "source_snapshot", "source_volume"),
+    *("autodelete", "image_meta"),
+)
+FACTS = MADE + GIVEN + VOLUME
 META = "meta"
 # Never split: `firewall.0:PROFILE` is the first NIC's.
 WHOLE = frozenset(("firewall",))

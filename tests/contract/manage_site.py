@@ -19,6 +19,9 @@ from frontend.manage_base import SERVICE_USER
 from tests.unit.frontend import remote
 
 ROOT = Path(__file__).parents[2]
+STORAGE = ROOT / "extstorage" / "ganeti-ext-storage"
+# With a store of its own: its options stand behind the verb.
+_COMMAND = '#!/bin/sh\nverb=$2; shift 2\nexec {python} -I {program} image "$verb" --config {folder} "$@"\n'
 MANAGE = ROOT / "frontend" / "ganeti-ext-manage"
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
 
@@ -27,7 +30,12 @@ class Manage:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.config = remote.configure(folder)
-        (folder / "store" / "images").mkdir(parents=True)
+        for name in ("images", "volumes"):
+            (folder / "store" / name).mkdir(parents=True)
+        (folder / "cow.conf").write_text(f"[cow]\ndirectory = {folder}/store\nnode = here\n")
+        command = folder / "image-command"
+        command.write_text(_COMMAND.format(python=sys.executable, program=STORAGE, folder=folder))
+        command.chmod(0o755)
 
     def argv(self, *args: str) -> list[str]:
         return [sys.executable, "-I", str(MANAGE), "--config", str(self.config), *args]
@@ -57,7 +65,8 @@ class Manage:
         return found
 
     def stored(self) -> list[str]:
-        return sorted(path.name for path in (self.folder / "store" / "images").iterdir())
+        folder = self.folder / "store" / "images"
+        return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
 
 
 @contextlib.contextmanager

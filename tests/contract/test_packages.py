@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import base
+from lab import layer
 
 pytestmark = [
     pytest.mark.lab,
@@ -59,6 +59,7 @@ LINKS = {
     "frontend": {
         "usr/sbin/ganeti-ext-consoleproxy": "../share/ganeti-ext/frontend/ganeti-ext-consoleproxy",
         "usr/sbin/ganeti-ext-consumer": "../share/ganeti-ext/frontend/ganeti-ext-consumer",
+        "usr/sbin/ganeti-ext-importer": "../share/ganeti-ext/frontend/ganeti-ext-importer",
         "usr/sbin/ganeti-ext-manage": "../share/ganeti-ext/frontend/ganeti-ext-manage",
     },
 }
@@ -93,6 +94,7 @@ CONFFILES = {
     "console": ["/etc/ganeti-ext/console.conf"],
     "frontend": ["/etc/ganeti-ext/frontend.conf"],
 }
+NEEDED = ("qemu-utils",)  # of what the packages depend on, what the nodes' base has not
 UNITS = {
     "common": {"ganeti-ext-exporter"},
     "nfdhcpd": {"nfdhcpd"},
@@ -100,7 +102,7 @@ UNITS = {
     "extstorage": set(),
     "eventd": {"ganeti-ext-eventd"},
     "console": {"ganeti-ext-consoled"},
-    "frontend": {"ganeti-ext-api", "ganeti-ext-consoleproxy", "ganeti-ext-consumer"},
+    "frontend": {"ganeti-ext-api", "ganeti-ext-consoleproxy", "ganeti-ext-consumer", "ganeti-ext-importer"},
 }
 DROP_INS = {
     "nfdhcpd": {"ganeti-ext-exporter.service.d", "ganeti-ext-exporter.service.d/nfdhcpd.conf"},
@@ -241,6 +243,7 @@ mount -t overlay overlay -o "lowerdir=$BASE,upperdir=upper,workdir=work" node
 mount -t proc proc node/proc
 mount --rbind /dev node/dev
 ip link set lo up
+rmdir node/usr/share/ganeti-ext  # the checkout stood there when the layer was made
 printf '#!/bin/sh\\nexit 101\\n' >node/usr/sbin/policy-rc.d
 chmod 755 node/usr/sbin/policy-rc.d
 mkdir node/srv/debs node/srv/ganeti-ext
@@ -263,6 +266,7 @@ inside nfdhcpdctl --help >/dev/null
 inside ganeti-ext-eventd --help >/dev/null
 inside ganeti-ext-manage --help >/dev/null
 inside ganeti-ext-consumer --help >/dev/null
+inside ganeti-ext-importer --help >/dev/null
 inside ganeti-ext-storage --help >/dev/null
 inside ganeti-ext-events --help >/dev/null
 inside ganeti-ext-consoled --help >/dev/null
@@ -279,7 +283,12 @@ def on_a_node(debs: Mapping[str, Path], scratch: Path, script: str) -> str:
     """Stdout of a script on a fresh node's files, without its services."""
     done = subprocess.run(
         ["unshare", "--mount", "--net", "sh", "-c", NODE + script],
-        env={**os.environ, "BASE": base.root(), "DEBS": str(next(iter(debs.values())).parent), "SCRATCH": str(scratch)},
+        env={
+            **os.environ,
+            "BASE": layer.lower("packages", NEEDED),
+            "DEBS": str(next(iter(debs.values())).parent),
+            "SCRATCH": str(scratch),
+        },
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -135,5 +135,6 @@ def running(**columns: Any) -> dict[str, Any]:
         "vcpus": 2,
         "ram": 512,
         "disk": 3,
+        "disks": [{"name": None, "uuid": "d1", "size": 3072}],
     }
     return {**known, **columns}

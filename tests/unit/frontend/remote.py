@@ -104,7 +104,8 @@ ca = {folder}/rapi.pem
 [broker]
 url = outbox:{folder}/outbox.db
 [images]
-directory = {folder}/store
+command = {folder}/image-command
+max_upload = 1000000
 [health]
 control = {folder}/control
 counts = {folder}/counts

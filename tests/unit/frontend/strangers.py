@@ -12,9 +12,9 @@ from typing import Any
 
 from sqlalchemy import Engine, insert
 
-from frontend import db
+from frontend import db, volumeact, volumestate
 from frontend.netview import default_group_id, made
-from frontend.routes import COMPUTE, NETWORK
+from frontend.routes import COMPUTE, NETWORK, TENANT
 from frontend.routes import IMAGE as IMAGE_API
 from frontend.serveract import ACTIONS
 from tests.unit.frontend.conftest import BOB, FOREIGN, IMAGE, MINE, SECRET_IMAGE, SMALL, Api
@@ -30,12 +30,16 @@ REQUEST = "req-0aaaaaaa-1111-4000-8000-000000000001"
 OWN = "0ddddddd-1111-4000-8000-000000000001"
 OWN_GROUP, OWN_RULE = "0fffffff-1111-4000-8000-000000000001", "0fffffff-2222-4000-8000-000000000001"
 TENANT_NET = "0bbbbbbb-6666-4000-8000-000000000001"
+VOLUME, OWN_VOLUME = "0dd00000-0000-4000-8000-000000000001", "0dd00000-1111-4000-8000-000000000001"
+TRANSFER = "0dd00000-2222-4000-8000-000000000001"
+SNAPSHOT, OWN_SNAPSHOT = "0dd00000-3333-4000-8000-000000000001", "0dd00000-4444-4000-8000-000000000001"
 NEVER = "0abcdef0-9999-4999-8999-999999999999"
 
 # What a part of a URL names: what is another project's, and what never was. None: it is everybody's.
 FOREIGN_IDS: Mapping[str, str | None] = {
     "server_id": SERVER,
     "image_id": SECRET_IMAGE,
+    "member_id": FOREIGN,
     "flavor_id": FLAVOR,
     "network_id": TENANT_NET,
     "subnet_id": made("subnet4", TENANT_NET),
@@ -50,6 +54,13 @@ FOREIGN_IDS: Mapping[str, str | None] = {
     "keypair_name": "hush-key",
     "rule_id": OWN_RULE,
     "request_id": REQUEST,
+    "volume_id": VOLUME,
+    "transfer_id": TRANSFER,
+    "snapshot_id": SNAPSHOT,
+    "tenant": None,
+    "type_id": None,
+    "class_name": None,
+    "host_name": "hush-host",
     "spec": "hush-spec",
     "key": "hush-meta",
     "tag": "hush-tag",
@@ -69,7 +80,12 @@ COMMON = {
     "role_id": "member",
     "provider": "idp",
     "protocol": "saml2",
+    "tenant": MINE,
+    "type_id": "cow",
+    "class_name": "default",
 }
+# In place of another project's: what an own one is called.
+OWN_IDS = {"server_id": OWN, "volume_id": OWN_VOLUME, "snapshot_id": OWN_SNAPSHOT}
 
 # They stand in what is the other project's, and must come to nobody else: also what was never sent.
 SECRETS = (
@@ -77,6 +93,7 @@ SECRETS = (
     *("hush-flavor", "hush-spec", "hush-image", "hush-credential", "hush-description", "hush-user", "10.66.66.66"),
     *("aa:00:66:66:66:66", "fd66::66", "hush-action", "AAAAhush"),
     *(SERVER, NIC, SECRET_IMAGE, FLAVOR, GROUP, CREDENTIAL, REQUEST, FOREIGN, BOB, default_group_id(FOREIGN)),
+    *(VOLUME, TRANSFER, SNAPSHOT, "hush-snapshot", "hush-volume", "gx-vol-0dd00000-0"),
     *("bob", "gx-0ddddddd", OWN_GROUP, OWN_RULE, TENANT_NET, "hush-rules", "hush-net", "10.66.0.0", "10.67.0."),
 )
 
@@ -85,6 +102,11 @@ Body = Callable[[Ids], Any]
 
 def _create(**more: Any) -> dict[str, Any]:
     return {"server": {"name": "web", "flavorRef": SMALL, "imageRef": IMAGE, **more}}
+
+
+def _boot(source: str, ident: str) -> dict[str, Any]:
+    device = {"source_type": source, "destination_type": "volume", "uuid": ident, "boot_index": 0, "volume_size": 9}
+    return _create(imageRef="", block_device_mapping_v2=[device])
 
 
 def _do(action: str) -> Body:
@@ -104,6 +126,9 @@ BODIES: Mapping[str, tuple[Body, ...]] = {
         lambda ids: _create(networks=[{"uuid": ids["server_id"]}]),
         lambda ids: _create(security_groups=[{"name": ids["group_id"]}]),
         lambda ids: _create(key_name=ids["keypair_name"]),
+        lambda ids: _boot("volume", ids["volume_id"]),
+        lambda ids: _boot("snapshot", ids["snapshot_id"]),
+        lambda ids: _boot("image", ids["image_id"]),
         lambda ids: {**_create(), "os:scheduler_hints": {"group": ids["server_group_id"]}},
         lambda ids: {**_create(), "os:scheduler_hints": {"different_host": [ids["server_id"]]}},
     ),
@@ -154,6 +179,14 @@ BODIES: Mapping[str, tuple[Body, ...]] = {
     f"POST {COMPUTE}/images/<image_id>/metadata": (lambda ids: {"metadata": {ids["key"]: "x"}},),
     f"PUT {COMPUTE}/images/<image_id>/metadata": (lambda ids: {"metadata": {ids["key"]: "x"}},),
     f"PUT {COMPUTE}/images/<image_id>/metadata/<key>": (lambda ids: {"meta": {ids["key"]: "x"}},),
+    f"PATCH {IMAGE_API}/images/<image_id>": (lambda _: {"name": "x"},),
+    f"PUT {IMAGE_API}/images/<image_id>/stage": (lambda _: {"name": "x"},),
+    f"POST {IMAGE_API}/images/<image_id>/import": (lambda _: {"method": {"name": "glance-direct"}},),
+    f"POST {IMAGE_API}/images/<image_id>/actions/deactivate": (lambda _: {},),
+    f"POST {IMAGE_API}/images/<image_id>/actions/reactivate": (lambda _: {},),
+    f"PUT {IMAGE_API}/images/<image_id>/tags/<tag>": (lambda _: {},),
+    f"POST {IMAGE_API}/images/<image_id>/members": (lambda ids: {"member": ids["project_id"]},),
+    f"PUT {IMAGE_API}/images/<image_id>/members/<member_id>": (lambda _: {"status": "accepted"},),
     f"POST {IMAGE_API}/images": (lambda ids: {"id": ids["image_id"], "name": "x", "disk_format": "none"},),
     f"PUT {IMAGE_API}/images/<image_id>/file": (lambda _: {},),
     f"POST {NETWORK}/networks": (lambda _: {"network": {"name": "hush-net", "nonsense": 1}},),
@@ -163,6 +196,40 @@ BODIES: Mapping[str, tuple[Body, ...]] = {
     f"PUT {COMPUTE}/servers/<server_id>/tags": (lambda _: {"tags": ["x"]},),
     f"PUT {COMPUTE}/servers/<server_id>/tags/<tag>": (lambda _: {},),
     f"PUT {COMPUTE}/servers/<server_id>": (lambda _: {"server": {"name": "x"}},),
+    **{
+        f"POST {url}": (
+            lambda ids: {"volume": {"size": 99, "imageRef": ids["image_id"]}},
+            lambda ids: {"volume": {"size": 99, "source_volid": ids["volume_id"]}},
+            lambda ids: {"volume": {"size": 99, "snapshot_id": ids["snapshot_id"]}},
+        )
+        for url in (f"{TENANT}/volumes", f"{COMPUTE}/os-volumes")
+    },
+    f"POST {COMPUTE}/servers/<server_id>/os-volume_attachments": (
+        lambda ids: {"volumeAttachment": {"volumeId": ids["volume_id"]}},
+    ),
+    f"PUT {COMPUTE}/servers/<server_id>/os-volume_attachments/<volume_id>": (
+        lambda ids: {"volumeAttachment": {"volumeId": ids["volume_id"]}},
+    ),
+    f"PUT {TENANT}/volumes/<volume_id>": (lambda _: {"volume": {"name": "x"}},),
+    f"POST {TENANT}/volumes/<volume_id>/action": tuple(_do(name) for name in (*volumeact.ACTIONS, "nonsense")),
+    f"POST {TENANT}/volumes/<volume_id>/metadata": (lambda ids: {"metadata": {ids["key"]: "x"}},),
+    f"PUT {TENANT}/volumes/<volume_id>/metadata": (lambda ids: {"metadata": {ids["key"]: "x"}},),
+    f"PUT {TENANT}/volumes/<volume_id>/metadata/<key>": (lambda ids: {"meta": {ids["key"]: "x"}},),
+    f"PUT {TENANT}/os-quota-sets/<project_id>": (lambda _: {"quota_set": {"volumes": 99}},),
+    f"POST {TENANT}/snapshots": (lambda ids: {"snapshot": {"volume_id": ids["volume_id"], "force": True}},),
+    f"PUT {TENANT}/snapshots/<snapshot_id>": (lambda _: {"snapshot": {"name": "x"}},),
+    f"POST {TENANT}/snapshots/<snapshot_id>/action": (_do("os-force_delete"), _do("os-reset_status"), _do("nonsense")),
+    f"POST {TENANT}/snapshots/<snapshot_id>/metadata": (lambda ids: {"metadata": {ids["key"]: "x"}},),
+    f"PUT {TENANT}/snapshots/<snapshot_id>/metadata": (lambda ids: {"metadata": {ids["key"]: "x"}},),
+    f"PUT {TENANT}/snapshots/<snapshot_id>/metadata/<key>": (lambda ids: {"meta": {ids["key"]: "x"}},),
+    **{
+        key: bodies
+        for url in (f"{TENANT}/os-volume-transfer", f"{TENANT}/volume-transfers")
+        for key, bodies in {
+            f"POST {url}": (lambda ids: {"transfer": {"volume_id": ids["volume_id"]}},),
+            f"POST {url}/<transfer_id>/accept": (lambda ids: {"accept": {"auth_key": ids["key"]}},),
+        }.items()
+    },
     f"POST {NETWORK}/security-group-rules": (
         lambda ids: {"security_group_rule": {"security_group_id": ids["group_id"]}},
     ),
@@ -199,6 +266,13 @@ FILTERS: tuple[tuple[str, str, str], ...] = (
     *((key, FLAVOR, NEVER) for key in ("flavor", "id", "marker")),
     *((key, GROUP, NEVER) for key in ("id", "marker", "security_group_id")),
     ("id", f"in:{SECRET_IMAGE},{SERVER}", f"in:{NEVER}"),
+    *((key, VOLUME, NEVER) for key in ("id", "marker", "source_volid")),
+    *((key, TRANSFER, NEVER) for key in ("id", "marker")),
+    *((key, SNAPSHOT, NEVER) for key in ("id", "marker", "snapshot_id")),
+    ("volume_id", VOLUME, NEVER),
+    ("name", "hush-snapshot", "hu-never"),
+    *((key, "hush-volume", "hu-never") for key in ("name", "display_name")),
+    ("metadata", "{'hush-meta': 'hush-value'}", "{'hu-never': 'hu-never'}"),
     ("name", "hush-image", "hu-never"),
     ("name", "foreign", "hu-never"),
     ("name", "hush-net", "hu-never"),
@@ -237,11 +311,48 @@ def furnish(api: Api) -> None:
             name="hush-image", tags=["hush-tag"], properties={"hush-spec": "hush-value"}
         ))  # fmt: skip
     _add_to_compute(api.engine)
+    _add_volumes(api.engine)
 
 
 def furnish_own(api: Api) -> None:
-    """A server of project `mine`."""
+    """A server and a volume of project `mine`."""
     api.server(id=OWN, name="own")
+    whose = {"name": "own", "project_id": MINE, "user_id": "a-alice"}
+    add_volume(api.engine, OWN_VOLUME, **whose, held=True)
+    add_snapshot(api.engine, OWN_SNAPSHOT, volume_id=OWN_VOLUME, **whose)
+
+
+def add_volume(engine: Engine, ident: str, **values: Any) -> None:
+    row = {**volumestate.new_row(ident, f"gx-vol-{ident}", {}, time.time()), "type": "cow", "size": 1, **values}
+    with engine.begin() as connection:
+        connection.execute(insert(db.volume).values({**row, "status": volumestate.status(row)}))
+
+
+def add_snapshot(engine: Engine, ident: str, **values: Any) -> None:
+    row = {"size": 1, "status": "available", "provider": "cow", "created": time.time(), "updated": time.time()}
+    with engine.begin() as connection:
+        connection.execute(insert(db.volume_snapshot).values(**row, id=ident, **values))
+
+
+def _add_volumes(engine: Engine) -> None:
+    about = {
+        "name": "hush-volume",
+        "project_id": FOREIGN,
+        "user_id": BOB,
+        "host": "hush-host",
+        "metadata": {"hush-meta": "hush-value"},
+        "facts": {"description": "hush-description"},
+    }
+    add_volume(engine, VOLUME, **about, server_id=SERVER, device="/dev/vdc", attached=time.time(), held=False)
+    offered = VOLUME[:-1] + "2"
+    add_volume(engine, offered, **about, held=True, task="awaiting-transfer")
+    add_volume(engine, VOLUME[:-1] + "3", **about, fault="hush-fault")
+    add_volume(engine, VOLUME[:-1] + "4", **about, deleted=time.time())
+    known = {"name": "hush-snapshot", "metadata": {"hush-meta": "hush-value"}, "description": "hush-description"}
+    add_snapshot(engine, SNAPSHOT, volume_id=VOLUME, project_id=FOREIGN, user_id=BOB, **known)
+    transfer = {"id": TRANSFER, "volume_id": offered, "project_id": FOREIGN, "name": "hush-name", "key_hash": "x"}
+    with engine.begin() as connection:
+        connection.execute(insert(db.volume_transfer).values(**transfer, created=time.time()))
 
 
 def _add_server(api: Api) -> None:

@@ -143,7 +143,7 @@ def test_given_address(api: Api) -> None:
         ({"flavorRef": {}}, "flavorRef: expected a string"),
         ({"imageRef": "i-none"}, "Image i-none"),
         ({"imageRef": SECRET_IMAGE}, f"Image {SECRET_IMAGE} could not be found"),
-        ({"imageRef": ""}, "imageRef: must not be blank"),
+        ({"imageRef": ""}, "Boot sequence for the instance"),
         ({"networks": [{"uuid": "n-none"}]}, "Network n-none"),
         ({"networks": [{"port": "p"}]}, "ports"),
         ({"networks": [{}]}, "uuid: is missing"),

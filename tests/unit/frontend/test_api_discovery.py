@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from frontend.settings import Front
-from tests.unit.frontend.conftest import COMPUTE, Api, FakeRapi, serve
+from tests.unit.frontend.conftest import COMPUTE, MINE, Api, FakeRapi, serve
 
 DOCUMENTS = {
     "/identity": 300,
@@ -19,6 +19,8 @@ DOCUMENTS = {
     "/image": 300,
     "/network": 200,
     "/network/v2.0": 200,
+    "/volume": 300,
+    "/volume/v3": 200,
 }
 
 
@@ -37,11 +39,11 @@ def versions(api: Api, path: str) -> list[dict[str, Any]]:
     return found["values"] if isinstance(found, dict) else found  # type: ignore[no-any-return]
 
 
-@pytest.mark.parametrize("path", ["/identity", "/compute", "/image", "/network"])
+@pytest.mark.parametrize("path", ["/identity", "/compute", "/image", "/network", "/volume"])
 def test_every_self_link_can_be_fetched(nobody: Api, path: str) -> None:
     for version in versions(nobody, path):
         assert version["status"] in ("stable", "CURRENT", "SUPPORTED")
-        link = version["links"][0]["href"]
+        (link,) = (each["href"] for each in version["links"] if each["rel"] == "self")
         assert link.startswith(f"http://localhost{path}/")
         if path != "/image":  # glance has no document of one version
             assert nobody.get(link).status_code == 200
@@ -52,6 +54,13 @@ def test_document_of_a_version_is_the_lists_own(nobody: Api) -> None:
     assert shown == versions(nobody, "/compute")[1]
     assert (shown["min_version"], shown["version"]) == ("2.1", "2.26")
     assert versions(nobody, "/compute")[0]["id"] == "v2.0"
+
+
+def test_document_of_block_storage(nobody: Api) -> None:
+    (shown,) = versions(nobody, "/volume")
+    assert versions(nobody, "/volume/v3/") == [shown]
+    assert (shown["id"], shown["min_version"], shown["version"]) == ("v3.0", "3.0", "3.12")
+    assert shown["media-types"]
 
 
 def test_discovery_does_not_negotiate(nobody: Api) -> None:
@@ -69,6 +78,8 @@ def test_catalog_is_built_from_the_host_that_was_asked(nobody: Api) -> None:
         "compute": "http://cloud.example:8080/compute/v2.1",
         "image": "http://cloud.example:8080/image",
         "network": "http://cloud.example:8080/network",
+        "volumev3": f"http://cloud.example:8080/volume/v3/{MINE}",
+        "block-storage": f"http://cloud.example:8080/volume/v3/{MINE}",
     }
 
 
@@ -82,7 +93,7 @@ def test_public_url_beats_the_host(tmp_path: Path, rapi: FakeRapi) -> None:
 
 def test_endpoints_have_what_clients_look_services_up_by(api: Api) -> None:
     for service in api.get("/identity/v3/auth/catalog").json["catalog"]:  # type: ignore[index]
-        assert service["name"] in ("keystone", "nova", "glance", "neutron")
+        assert service["name"] in ("keystone", "nova", "glance", "neutron", "cinderv3", "cinder")
         (endpoint,) = service["endpoints"]
         assert endpoint["interface"] == "public"
         assert endpoint["region"] == endpoint["region_id"] == "RegionOne"

@@ -37,7 +37,8 @@ def test_token_says_who_where_and_until_when(nobody: Api) -> None:
     assert token["project"] == {"id": MINE, "name": "mine", "domain": {"id": "default", "name": "Default"}}
     assert token["roles"] == [{"id": "member", "name": "member"}]
     assert token["methods"] == ["password"]
-    assert {service["type"] for service in token["catalog"]} == {"identity", "compute", "image", "network"}
+    types = {service["type"] for service in token["catalog"]}
+    assert types == {"identity", "compute", "image", "network", "volumev3", "block-storage"}
     issued, expires = (parsed(token[key]) for key in ("issued_at", "expires_at"))
     assert expires - issued == 12 * 3600
 

@@ -77,7 +77,7 @@ def test_roles_services_and_domains(api: Api) -> None:
     assert names(api, "roles?name=reader", "roles") == ["reader"]
     assert api.get(f"{V3}/roles/reader").json["role"]["id"] == "reader"  # type: ignore[index]
     assert api.get(f"{V3}/roles/boss").status_code == 404
-    assert names(api, "services", "services") == ["keystone", "nova", "glance", "neutron"]
+    assert names(api, "services", "services") == ["keystone", "nova", "glance", "neutron", "cinderv3", "cinder"]
     assert names(api, "services?type=compute", "services") == ["nova"]
     assert names(api, "domains", "domains") == ["Default"]
     assert names(api, "domains?name=other", "domains") == []

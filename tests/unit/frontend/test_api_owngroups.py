@@ -250,7 +250,7 @@ def test_compute_makes_them_too(api: Api) -> None:
     rules = api.get(f"{OLD}/{made['id']}").json["security_group"]["rules"]  # type: ignore[index]
     assert [each["ip_protocol"] for each in rules] == ["tcp", "icmp"]
     assert api.call("DELETE", f"{OLD_RULES}/{new['id']}").status_code == 202
-    for parent, status in (("name", 400), ("0abcdef0-9999-4999-8999-999999999999", 404)):
+    for parent, status in (("name", 400), (True, 400), (47498928, 404), ("0abcdef0-9999-4999-8999-999999999999", 404)):
         bad = {**sent, "parent_group_id": parent}
         assert api.call("POST", OLD_RULES, json={"security_group_rule": bad}).status_code == status
     changed = api.call("PUT", f"{OLD}/{made['id']}", json={"security_group": {"name": "new", "description": "e"}})

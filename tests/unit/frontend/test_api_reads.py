@@ -12,6 +12,7 @@ from frontend import db, groupview
 from frontend.netview import default_group_id
 from frontend.routes import ACCESS, ADMIN, MEMBER, OPEN, READER, ROUTES, USER
 from frontend.settings import Front
+from tests.unit.frontend import strangers
 from tests.unit.frontend.admins import administrator
 from tests.unit.frontend.conftest import ALICE, COMPUTE, FOREIGN, IMAGE, MINE, NET, SMALL, TINY, Api, serve
 
@@ -42,6 +43,12 @@ def furnish(api: Api) -> None:
         up = {"offline": False, "drained": False, "vm_capable": True}
         connection.execute(insert(db.node).values(name="node1", zone="default", updated=1.0, **up))
         connection.execute(insert(db.flavor_access).values(flavor_id=TINY, project_id=MINE))
+        offer = {"id": strangers.TRANSFER, "volume_id": strangers.VOLUME, "project_id": MINE, "name": "offer"}
+        connection.execute(insert(db.volume_transfer).values(**offer, key_hash="x", created=1.0))
+    whose = {"project_id": MINE, "user_id": ALICE, "name": "data", "metadata": {"os_distro": "debian"}}
+    held = {"server_id": row["id"], "device": "/dev/vdb", "attached": 1.0}
+    strangers.add_volume(api.engine, strangers.VOLUME, **whose, **held)
+    strangers.add_snapshot(api.engine, strangers.SNAPSHOT, volume_id=strangers.VOLUME, **whose)
 
 
 def filled(api: Api, url: str) -> str:
@@ -64,14 +71,22 @@ def filled(api: Api, url: str) -> str:
         "alias": "none",
         "keypair_name": "laptop",
         "server_group_id": GROUP,
-        "spec": "hint",
+        "spec": "volume_backend_name" if "/types/" in url else "hint",
         "extension": "os-keypairs",
         "key": "os_distro",
         "tag": "blue",
+        "member_id": MINE,
         "network": "net1",
         "request_id": "req-1",
         "hypervisor_id": str(zlib.crc32(b"node1") & 0x7FFFFFFF),
         "pattern": "node",
+        "tenant": MINE,
+        "volume_id": strangers.VOLUME,
+        "snapshot_id": strangers.SNAPSHOT,
+        "transfer_id": strangers.TRANSFER,
+        "type_id": "cow",
+        "class_name": "default",
+        "host_name": "ganeti@cow",
         "rule_id": groupview.group(MINE, "default", "unprotected")["security_group_rules"][0]["id"],
     }
     for name, value in ids.items():
@@ -91,7 +106,14 @@ def test_reads_never_call_ganeti(front: Front, url: str) -> None:
     headers = {"X-Subject-Token": alice.token or "", "OpenStack-API-Version": "compute latest"}
     answer = alice.get(filled(api, url), headers=headers)
     # There is no consumer here: that is a fault of the health, and of nothing else.
-    unusual = {"<alias>": (404,), "health": (503,)}
+    # Nor is there an image store; the image is public, and has no members, as the type is everybody's.
+    unusual = {
+        "<alias>": (404,),
+        "health": (503,),
+        "file": (503,),
+        "<member_id>": (404,),
+        "os-volume-type-access": (404,),
+    }
     usual = (404,) if "OS-FEDERATION" in url else (200, 204, 300)  # there is no federation here
     assert answer.status_code in unusual.get(url.rpartition("/")[2], usual), answer.text
 

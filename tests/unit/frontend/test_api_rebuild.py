@@ -57,7 +57,13 @@ def test_the_new_disk_is_there_before_the_old_one_goes(api: Api) -> None:
     assert (server["id"], server["image"]["id"], server["status"]) == (row["id"], OTHER, "REBUILD")
     assert "adminPass" not in server  # it has no seed
     assert not [key for key in server if key.startswith("OS-EXT")]
-    disk = {"size": 5120, "name": f"{row['instance']}-root", "provider": "rbd", "origin": f"snapshot:saved-{OTHER}"}
+    disk = {
+        "size": 5120,
+        "name": f"{row['instance']}-root",
+        "provider": "rbd",
+        "access": "userspace",
+        "origin": f"snapshot:saved-{OTHER}",
+    }
     assert jobs(api, "rebuild") == [
         ("PUT", "shutdown", {"timeout": 0}, None),
         ("PUT", "modify", {"disks": [["add", 0, disk], ["remove", 1, {}]]}, SUCCESS),

@@ -75,6 +75,21 @@ def test_a_stopped_server_stays_stopped(api: Api) -> None:
     assert shown(api, row) == ("RESIZE", "resize_prep")
 
 
+@pytest.mark.parametrize(
+    ("had", "asked", "said", "gone"),
+    [({}, "AUTO", ["ganeti-ext:autodisk:1"], []), ({"autodisk": "1"}, "MANUAL", [], ["ganeti-ext:autodisk:1"]),
+     ({"autodisk": "1"}, "AUTO", [], []), ({}, "MANUAL", [], [])],
+)  # fmt: skip
+def test_what_becomes_of_the_disk_is_said_with_it(
+    api: Api, had: dict[str, str], asked: str, said: list[str], gone: list[str]
+) -> None:
+    row = api.server(status="SHUTOFF", power="SHUTOFF", disk=8, facts=had)
+    assert act(api, row, resize={"flavorRef": LARGE, "OS-DCF:diskConfig": asked}).status_code == 202
+    sent = {method: words for method, path, words, _ in jobs(api, "resize") if path == "tags"}
+    assert sent == {"PUT": [*FACTS, *said], "DELETE": [f"ganeti-ext:flavor:{SMALL}", *gone]}
+    assert act(api, api.server(), resize={"flavorRef": LARGE, "OS-DCF:diskConfig": "SOME"}).status_code == 400
+
+
 def hear(api: Api, row: dict[str, Any], message: dict[str, Any]) -> None:
     if changes := state.advance(api.row(row["id"]), message, {"blue": None}):
         api.change(row["id"], **changes)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from frontend import settings, settings_identity
+from frontend import settings, settings_identity, settings_images
 from ganeti_ext.errors import ConfigError
 
 ROOT = Path(__file__).parents[3]
@@ -38,12 +38,13 @@ def test_shipped_file_says_the_defaults(tmp_path: Path) -> None:
         ("front", settings.Front),
         ("rapi", settings.RapiAccess),
         ("broker", settings.Broker),
-        ("images", settings.Images),
+        ("images", settings_images.Images),
         ("reconcile", settings.Reconcile),
         ("identity", settings_identity.Identity),
         ("federation", settings_identity.Federation),
         ("keystone", settings_identity.Keystone),
         ("quota", settings.Quota),
+        ("volumes", settings.Volumes),
         ("firewall", settings.Firewall),
         ("console", settings.Console),
     ],
@@ -62,6 +63,8 @@ def test_shipped_file_names_every_key(section: str, kind: type) -> None:
         ("[front]\npublic_url = cloud.example", "cloud.example"),
         ("[front]\nkey_type = dsa", "dsa"),
         ("[quota]\nkeypairs = -1", "keypairs"),
+        ("[volumes]\ntypes = cow, Some Thing", "'Some'"),
+        ("[volumes]\ntypes = cow\ndefault = rbd", "'rbd'"),
         ("[firewall]\nprofiles = limited, Web Server", "'Web'"),
         ("[firewall]\nprofiles = default", "'default'"),
         ("[firewall]\nprofiles = limited, protected", "'protected'"),

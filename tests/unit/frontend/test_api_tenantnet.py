@@ -147,6 +147,16 @@ def test_what_ganeti_says_to_try_again_is_tried_again(api: Api, ganeti: Ganeti) 
     assert "depends" not in api.rapi.calls[-1][2]
 
 
+def test_a_network_that_is_gone_meanwhile_is_taken_away(api: Api, ganeti: Ganeti) -> None:
+    """The jobs of a request before this one were slow."""
+    ident = make(api)
+    assert with_subnet(api, ident).status_code == 201
+    ganeti.fails, ganeti.why = "DISCONNECT", f"Network 'blue.{ident}' not found (unknown_entity)"
+    assert api.call("DELETE", f"{NETWORKS}/{ident}").status_code == 204
+    ganeti.fails = "CONNECT"
+    assert with_subnet(api, make(api, "red")).status_code == 409
+
+
 def test_who_asks_is_told_before_ganeti_has_come_to_it(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tenantnetworks, "PATIENCE", 0.0)
     answer = with_subnet(api, make(api), gateway_ip=None)

@@ -5,6 +5,7 @@ SCHEMATHESIS_EXAMPLES=200 looks at more of each route, HYPOTHESIS_ROAM=1 at othe
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -21,6 +22,8 @@ from tests.unit.frontend import strangers
 from tests.unit.frontend.conftest import Api, FakeRapi, serve
 
 schemathesis = pytest.importorskip("schemathesis")
+# JSON, whatever it is called.
+schemathesis.serializer("application/openstack-images-v2.1-json-patch")(lambda _, value: json.dumps(value).encode())
 EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "3"))
 # Nobody, a member, a reader, an administrator, and a member who has no project in hand.
 TOKENS = (None, "alice", "rita", "ada", "unscoped")
@@ -47,7 +50,7 @@ def schema() -> Any:
 
 # In one id of two the examples are of something that there is: a row of the database, another's or the caller's.
 def real(name: str) -> st.SearchStrategy[str]:
-    known = [OWN.get(name, "x"), strangers.OWN if name == "server_id" else OWN.get(name, "x")]
+    known = [OWN.get(name, "x"), strangers.OWN_IDS.get(name, OWN.get(name, "x"))]
     return st.sampled_from(known)
 
 

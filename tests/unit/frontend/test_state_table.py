@@ -210,9 +210,17 @@ def test_what_a_server_waits_for_stands_out_whether_it_runs_or_not(
     assert (state.status(found), state.status({**found, "facts": {}})) == (shown, power)
     assert state.status({**found, "power": "UNKNOWN"}) == "UNKNOWN"
     assert state.status({**found, "fault": "broken"}) == "ERROR"
-    kept = {"status": shown, "power": power, "deleted": None}
+    kept = {"status": shown, "power": power, "deleted": None, "task": None}
     assert translate.power_state(kept) == {"ACTIVE": 1, "SHUTOFF": 4}[power]
     assert translate.vm_state(kept) == {"VERIFY_RESIZE": "resized", "RESCUE": "rescued"}[shown]
+
+
+@pytest.mark.parametrize(("power", "shown"), [("ACTIVE", "active"), ("SHUTOFF", "stopped")])
+def test_a_server_is_resized_when_the_last_job_is_over(power: str, shown: str) -> None:
+    kept = {"status": "VERIFY_RESIZE", "power": power, "deleted": None}
+    states = [translate.vm_state({**kept, "task": task}) for task in ("resize_prep", "resize_finish", None)]
+    assert states == [shown, shown, "resized"]
+    assert translate.vm_state({**kept, "task": "resize_reverting"}) == "resized"
 
 
 @pytest.mark.parametrize("opcode", ["SHUTDOWN", "SET_PARAMS", "OP_TAGS_SET", "STARTUP"])

@@ -107,6 +107,8 @@ def instance(name: str = NAME, running: bool | None = True, **fields: Any) -> di
         "oper_state": running,
         "pnode": "n1",
         "tags": tags.encode(FACTS),
+        "disk.names": [None],
+        "disk.uuids": ["d1"],
         "disk.sizes": [3072],
         "beparams": {"vcpus": 2, "minmem": 512, "maxmem": 512, "memory": 512},
         "ctime": BEGIN - 1000.0,

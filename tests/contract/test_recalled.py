@@ -1,0 +1,125 @@
+"""Rows are not looked up that are as the consumer left them, and others are: on both databases."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, event, select, update
+
+from frontend import db
+from frontend.mirror import Mirror
+from ganeti_ext import event as messages
+from tests.contract import consumers
+from tests.unit.frontend.updates import BEGIN, create, op, read
+
+
+@pytest.fixture(params=["postgresql", "sqlite"])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path}/front.db"
+    else:
+        url = request.getfixturevalue("postgresql").database()
+    engine = db.connect_writer(url)
+    yield engine
+    engine.dispose()
+
+
+class Sure(Mirror):
+    """Remembers nothing."""
+
+    def _write_recalled(self, *_: object) -> bool:
+        return False
+
+
+def take(mirror: Mirror, *told: dict[str, Any]) -> None:
+    for message in told:
+        mirror.take(messages.encode(message))
+
+
+@contextlib.contextmanager
+def looked_up(engine: Engine) -> Iterator[list[str]]:
+    """The SELECTs of the block."""
+    said: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("SELECT"):
+            said.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    yield said
+    event.remove(engine, "before_cursor_execute", note)
+
+
+def shown(engine: Engine) -> tuple[Any, ...]:
+    column = db.server.c
+    with engine.connect() as connection:
+        return tuple(connection.execute(select(column.status, column.task, column.job, column.name)).one())
+
+
+def test_a_row_as_it_was_left_is_not_looked_up(engine: Engine) -> None:
+    mirror = Mirror(engine, "gx-")
+    take(mirror, create("success", at=5, **read(True, at=6)), op("SHUTDOWN", "queued", job=11, at=7))
+    with looked_up(engine) as said:
+        take(mirror, op("SHUTDOWN", "running", job=11, at=8), op("SHUTDOWN", "success", job=11, at=9))
+        take(mirror, op("STARTUP", "queued", job=12, at=10))
+    assert said == []
+    assert shown(engine)[:3] == ("SHUTOFF", "powering-on", 12)
+
+
+def test_what_somebody_else_wrote_meanwhile_is_not_lost(engine: Engine) -> None:
+    mirror = Mirror(engine, "gx-")
+    take(mirror, create("success", at=5, **read(True, at=6)), op("SHUTDOWN", "queued", job=11, at=7))
+    other = db.open_engine(engine.url.render_as_string(hide_password=False))
+    with other.begin() as connection:
+        connection.execute(update(db.server).values(name="another", job=20, task="rebooting"))
+    other.dispose()
+    take(mirror, op("SHUTDOWN", "running", job=11, at=8))
+    assert shown(engine) == ("ACTIVE", "rebooting", 20, "another")
+    take(mirror, op("SHUTDOWN", "success", job=11, at=9))
+    assert shown(engine) == ("SHUTOFF", "rebooting", 20, "another")
+
+
+def test_an_action_that_was_ended_meanwhile(engine: Engine) -> None:
+    mirror = Mirror(engine, "gx-")
+    take(mirror, create("success", at=5, **read(True, at=6)), op("SHUTDOWN", "queued", job=11, at=7))
+    final = {"status": "success", "rank": messages.RANKS["success"], "ended": BEGIN + 7.5}
+    with engine.begin() as connection:  # as a comparison does, whose server is as it was
+        connection.execute(update(db.action).where(db.action.c.job == 11).values(final))
+    take(mirror, op("SHUTDOWN", "running", job=11, at=8))
+    with engine.connect() as connection:
+        found = db.rows(connection, select(db.action).where(db.action.c.job == 11))
+    assert [{name: action[name] for name in final} for action in found] == [final]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_two_that_take_turns_end_as_one_that_looks_everything_up(engine: Engine, tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    told = consumers.lives(servers=2, jobs=4)
+    told += chance.sample(told, len(told) // 3)
+    chance.shuffle(told)
+    two = [Mirror(engine, "gx-", clock=lambda: 1.0) for _ in range(2)]
+    plain = db.connect_writer(f"sqlite:///{tmp_path}/plain.db")
+    sure = Sure(plain, "gx-", clock=lambda: 1.0)
+    while told:
+        count = chance.choice((1, 1, 1, 5))
+        batch, told = told[:count], told[count:]
+        bodies = [messages.encode(message) for message in batch]
+        assert [sum(mirror.take_all(bodies)) for mirror in (chance.choice(two), sure)] == [len(batch)] * 2
+        if chance.random() < 0.1:  # the API's part
+            for each in (engine, plain):
+                with each.begin() as connection:
+                    connection.execute(update(db.server).values(task="rebooting", job=batch[0]["jobId"]))
+        for table in (db.server, db.action):
+            assert everything(engine, table) == everything(plain, table)
+    plain.dispose()
+
+
+def everything(engine: Engine, table: Any) -> list[dict[str, Any]]:
+    with engine.connect() as connection:
+        found = db.rows(connection, select(table))
+    return sorted(found, key=lambda row: [str(row[column.name]) for column in table.primary_key])
