@@ -28,7 +28,7 @@ def running() -> bool:
 
 
 def up() -> None:
-    """Bring the lab up: nodes, Ganeti, our packages, our services. A lab that is up only gets the packages."""
+    """Bring the lab up: nodes, Ganeti, our packages, our services. One that is up gets the packages if they are new."""
     base.setup()
     with _exclusive():
         if running():
@@ -76,12 +76,22 @@ def _down() -> None:
 
 
 def install() -> None:
-    """Build our packages and install them with apt on the nodes where they belong."""
+    """Build our packages and install them with apt on the nodes where they belong.
+
+    Nodes that have these very packages are left alone: who else uses the lab meanwhile keeps his daemons.
+    """
     with step("Building the packages"):
         run(["make", "--silent", "--no-print-directory", "-C", str(ROOT), "deb"], timeout=300)
-    _refill(sorted((ROOT / "build/deb").glob("*.deb")))
+    built = sorted((ROOT / "build/deb").glob("*.deb"))
+    sums = run(["sha256sum", *map(str, built)])
+    stamp = RUN / "installed"
+    if stamp.exists() and stamp.read_text() == sums:
+        return
+    stamp.unlink(missing_ok=True)
+    _refill(built)
     with step("Installing them on the nodes"):
         at_once(partial(_install, node) for node in nodes())
+    stamp.write_text(sums)
 
 
 def _refill(built: list[Path]) -> None:

@@ -11,7 +11,7 @@ from lab.ceph import CONF, ETC, POOL, Ceph
 from lab.node import Node
 
 # What a node has to have installed.
-CLIENT = ("librados2", "librbd1", "qemu-block-extra")
+CLIENT = ("librados2", "librbd1", "qemu-block-extra", "qemu-utils")
 # Ganeti 3.1 tells QEMU the pool and the image alone: it is this user, whatever rbd.conf says.
 _USER = "client.admin"
 _FEATURES = "layering,exclusive-lock,object-map,fast-diff,deep-flatten"

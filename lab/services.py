@@ -34,6 +34,9 @@ url = {broker}
 
 [images]
 max_upload = 67108864
+
+[volumes]
+types = cow, rbd
 """
 _UPLOADS = f"[Service]\nReadWritePaths={SHARED}/images\n"
 _PROXY = RUN / "proxy.pid"
@@ -71,7 +74,8 @@ def up(nodes: Sequence[Node]) -> None:
             node.write("/etc/ganeti-ext/eventd.conf", f"[eventd]\nbroker = {broker}\n", "640")
             node.run("systemctl", "restart", "nfdhcpd", "ganeti-ext-reaper", "ganeti-ext-eventd")
             node.run("systemctl", "enable", "--now", "ganeti-ext-exporter")
-        front.write("/etc/systemd/system/ganeti-ext-api.service.d/images.conf", _UPLOADS)
+        for unit in ("api", "importer"):
+            front.write(f"/etc/systemd/system/ganeti-ext-{unit}.service.d/images.conf", _UPLOADS)
         front.run("sh", "-c", f"systemctl daemon-reload; cd {SHARED}; chgrp ganeti-ext images; chmod 2775 images")
         configure_front(master, front, _PRODUCTION.format(broker=broker))
         screens.up(nodes, front)
@@ -89,6 +93,8 @@ url = https://{wires.address(0)}:5080
 user = ganeti-ext
 password = {ganeti.rapi_password(master)}
 ca = /etc/ganeti-ext/rapi-ca.pem
+# Three nodes and their guests share this machine's processors, maybe with other tests.
+timeout = 20
 
 {screens.section(front)}
 [front]
@@ -98,7 +104,8 @@ tenant_link = br0
 {more}"""
     front.write("/etc/ganeti-ext/frontend.conf", text, "640")
     front.run("chgrp", "ganeti-ext", "/etc/ganeti-ext/frontend.conf")
-    front.run("systemctl", "restart", "ganeti-ext-consumer", "ganeti-ext-api", "ganeti-ext-consoleproxy")
+    units = [f"ganeti-ext-{name}" for name in ("consumer", "api", "importer", "consoleproxy")]
+    front.run("systemctl", "restart", *units)
 
 
 def _tenant(front: Node, nodes: Sequence[Node]) -> None:

@@ -98,7 +98,7 @@ def _users(front: Node) -> list[dict[str, object]]:
     """Make all accounts, each with a new password; what tempest is told of them."""
     told: list[dict[str, object]] = []
     for project in {one.project for one in accounts()}:
-        _manage(front, "project-create", project, "--servers=40", "--cores=80", "--ram=65536", "--if-missing")
+        _manage(front, "project-create", project, "--if-missing")  # with the quota that is everybody's: it is compared
     for one in accounts():
         password = secrets.token_urlsafe(16)
         try:
