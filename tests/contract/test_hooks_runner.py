@@ -15,7 +15,7 @@ from tests.lab.clients.box import Program
 
 pytestmark = [pytest.mark.lab, needs_node]
 
-QUICK = 0.5  # seconds from a job's end to the start of the scripts
+PROMPT = 5.0  # seconds from a job's end to the start of the scripts: less than any poll or time-out on the way
 WEB, DB, IDLE = "web1.example.org", "db1.example.org", "idle1.example.org"
 TOLD = "/run/told"
 SCRIPT = f'now=$(date +%s.%N); env >"{TOLD}/$now"'
@@ -79,7 +79,7 @@ def last_end(cluster: GanetiNode) -> float:
     return float(seconds) + float(micros) / 1e6
 
 
-def test_a_tag_is_told_within_half_a_second(cluster: GanetiNode, start: Start) -> None:
+def test_a_tag_is_told_at_once(cluster: GanetiNode, start: Start) -> None:
     eventd = start()
     for verb, tag, tags in (("add", "ssh", "ssh"), ("add", "a:b", "a:b ssh"), ("remove", "ssh", "a:b")):
         cluster.run("gnt-instance", f"{verb}-tags", "web1", tag)  # a short name is a name, too
@@ -88,7 +88,7 @@ def test_a_tag_is_told_within_half_a_second(cluster: GanetiNode, start: Start) -
         assert env["GANETI_INSTANCE_TAGS"] == tags
         assert env["GANETI_OP_CODE"] == {"add": "OP_TAGS_SET", "remove": "OP_TAGS_DEL"}[verb]
         end = last_end(cluster)
-        assert end <= float(env["GANETI_EXT_TAGS_TIME"]) < began < end + QUICK
+        assert end <= float(env["GANETI_EXT_TAGS_TIME"]) < began < end + PROMPT
     assert len(told(cluster)) == 3
 
 
@@ -118,7 +118,7 @@ def test_a_networks_tag_is_told_to_its_running_instances(cluster: GanetiNode, st
     assert f"{IDLE}: its tags need not be told, it is down" in eventd.everything()
     ((began, env),) = told(cluster)
     assert (env["GANETI_INSTANCE_NAME"], env["GANETI_INSTANCE_NIC0_NETWORK_TAGS"]) == (WEB, "first second")
-    assert began < last_end(cluster) + QUICK
+    assert began < last_end(cluster) + PROMPT
     cluster.run("gnt-network", "remove-tags", "net1", "second")
     eventd.says(f"told of the tags of {WEB}")
     assert told(cluster)[-1][1]["GANETI_INSTANCE_NIC0_NETWORK_TAGS"] == "first"
@@ -143,7 +143,7 @@ def test_a_burst_ends_with_what_is_so(cluster: GanetiNode, start: Start) -> None
     times = [float(env["GANETI_EXT_TAGS_TIME"]) for _, env in told(cluster)]
     assert times == sorted(times)
     assert len(times) <= len(names)
-    assert told(cluster)[-1][0] < last_end(cluster) + QUICK
+    assert told(cluster)[-1][0] < last_end(cluster) + PROMPT
 
 
 def test_what_was_changed_while_eventd_was_down(cluster: GanetiNode, start: Start) -> None:
