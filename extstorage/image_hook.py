@@ -9,8 +9,8 @@ STORE is PROVIDER, for what is in its default pool, or PROVIDER/POOL. Of an inst
 there yet are of one moment.
 
 The front sets such tags, then modifies the instance, of which nothing need change, and takes the tags away
-(frontend/translate_image.py). So one job of Ganeti's carries the snapshots, with the instance's lock: nobody starts,
-stops, moves or removes it meanwhile, and if this fails, so does the job. Each may be repeated.
+(frontend/effect/translate_image.py). So one job of Ganeti's carries the snapshots, with the instance's lock:
+nobody starts, stops, moves or removes it meanwhile, and if this fails, so does the job. Each may be repeated.
 """
 
 from __future__ import annotations

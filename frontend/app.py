@@ -10,12 +10,15 @@ from flask import Flask, Response, g, request
 from werkzeug.routing import Map, Rule
 from werkzeug.security import generate_password_hash
 
-from frontend import context, db, identity, identity_source, measure, microversion, pressure, tokens
-from frontend.fault import BadRequest, Forbidden, Unauthorized, render
-from frontend.remote import RemoteApi
+from frontend.database import db
+from frontend.database.vault import Vault
+from frontend.effect import pressure
+from frontend.effect.remote import RemoteApi
+from frontend.identity import identity, identity_source, tokens
 from frontend.routes import ACCESS, ADMIN, COMPUTE, MEMBER, OPEN, ROUTES, USER, VOLUME, WRITERS
 from frontend.settings import Settings
-from frontend.vault import Vault
+from frontend.web import context, measure, microversion
+from frontend.web.fault import BadRequest, Forbidden, Unauthorized, render
 from ganeti_ext.tally import Tally
 
 MAX_PARAMETERS = 128  # of an address; each may become a condition of a query

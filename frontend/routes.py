@@ -5,38 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from frontend import (
-    appcred,
+from frontend.compute import (
     computegroups,
     computenetworks,
     computevolumes,
-    console,
-    discovery,
-    extensions,
-    federation,
     flavoradmin,
     flavors,
-    health,
     hypervisors,
-    identity,
-    identity_read,
-    imageactions,
-    imagecreate,
-    imageimport,
-    imagelist,
-    imagemember,
-    imagepatch,
     imageproxy,
-    images,
-    imageschema,
-    imageupload,
     keypairs,
     limits,
     migration_view,
-    networkgroups,
-    networks,
     newserver,
-    openapi,
     quotas,
     serveract,
     serveractions,
@@ -47,9 +27,26 @@ from frontend import (
     serverparts,
     servers,
     servertags,
-    snapshots,
-    tenantnetworks,
     usage,
+    zones,
+)
+from frontend.console import console
+from frontend.identity import appcred, federation, identity, identity_read
+from frontend.image import (
+    imageactions,
+    imagecreate,
+    imageimport,
+    imagelist,
+    imagemember,
+    imagepatch,
+    images,
+    imageschema,
+    imageupload,
+)
+from frontend.network import networkgroups, networks, tenantnetworks
+from frontend.update import health
+from frontend.volume import (
+    snapshots,
     volumeact,
     volumelist,
     volumemetadata,
@@ -58,8 +55,8 @@ from frontend import (
     volumeservices,
     volumetransfer,
     volumetypes,
-    zones,
 )
+from frontend.web import discovery, extensions, openapi
 
 # Who may call a route.
 OPEN = "everybody"

@@ -12,7 +12,11 @@ from typing import Any, NoReturn
 
 from sqlalchemy.exc import ArgumentError, OperationalError
 
-from frontend import db, identity_source, measure, remote, routes, settings, tokens
+from frontend import routes, settings
+from frontend.database import db
+from frontend.effect import remote
+from frontend.identity import identity_source, tokens
+from frontend.web import measure
 from ganeti_ext.errors import ConfigError
 
 CONF = "GANETI_EXT_FRONTEND_CONF"

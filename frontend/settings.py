@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from frontend.settings_identity import Federation, Identity, Keystone
-from frontend.settings_images import Images
+from frontend.identity.settings_identity import Federation, Identity, Keystone
+from frontend.image.settings_images import Images
 from ganeti_ext import config, consolewire
 from ganeti_ext.errors import ConfigError
 

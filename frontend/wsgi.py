@@ -8,8 +8,8 @@ import time
 from flask import Flask
 from sqlalchemy.exc import OperationalError
 
-from frontend import remote
 from frontend.app import create_app
+from frontend.effect import remote
 from frontend.serve import SETTINGS, TALLY
 from ganeti_ext.service import log_to_journal
 

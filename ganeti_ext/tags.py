@@ -36,7 +36,7 @@ GIVEN = (
     *("key", "description", "locked", "group", "apart", "ip4", "ip6", "label", "resized", "rescued", "config"),
     *("firewall", "groups", "reservation", "autodisk"),
 )
-# On holders of volumes (frontend/volumename.py). volume: its UUID, also after a rename. type: PROVIDER[:POOL].
+# On holders of volumes (frontend/volume/volumename.py). volume: its UUID, also after a rename. type: PROVIDER[:POOL].
 # bootable, readonly: "1". source_...: the id of what it was made from. autodelete: "1", it goes with its server.
 # image_meta: what is told of the image that it was made from, JSON.
 VOLUME = (

@@ -11,7 +11,9 @@ from collections.abc import Sequence
 
 from bench.api import population
 from bench.remote import answer
-from frontend import db, settings, tokens
+from frontend import settings
+from frontend.database import db
+from frontend.identity import tokens
 
 _HASH = "pbkdf2:sha256:1$x$0"  # no password's, but a token has a mark of it
 _workers: dict[str, Worker] = {}

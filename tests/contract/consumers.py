@@ -17,7 +17,8 @@ from typing import Any
 import kombu
 from sqlalchemy import Engine, select
 
-from frontend import amqp, db
+from frontend.database import db
+from frontend.update import amqp
 from ganeti_ext import event, tags
 from tests.unit.frontend import remote, updates
 

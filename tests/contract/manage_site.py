@@ -14,8 +14,8 @@ from typing import Any
 
 from sqlalchemy import create_engine, select
 
-from frontend import db
-from frontend.manage_base import SERVICE_USER
+from frontend.database import db
+from frontend.manage.manage_base import SERVICE_USER
 from tests.unit.frontend import remote
 
 ROOT = Path(__file__).parents[2]

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from frontend import remote as remote_of
 from frontend import settings
 from frontend.app import create_app
+from frontend.effect import remote as remote_of
 from lab.vnc import Refused, Websocket, picture
 from tests.contract.console_node import KVM, PATIENCE, QEMU, TREE, Node, certificate, command_lines, sector, until_read
 from tests.contract.services import free_ports

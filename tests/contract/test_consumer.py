@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine, select
 
-from frontend import db
+from frontend.database import db
 from ganeti_ext import event
 from ganeti_ext.outbox import Outbox
 from tests.unit.frontend import remote, updates

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from frontend import db, incoming
-from frontend.mirror import Mirror
+from frontend.database import db
+from frontend.update import incoming
+from frontend.update.mirror import Mirror
 from ganeti_ext.errors import ExtError
 from ganeti_ext.outbox import Outbox
 from tests.contract import consumers

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from frontend import translate_create
-from frontend.translate import Call, Size
-from frontend.translate_create import ANYWHERE, Disk, Place
+from frontend.effect import translate_create
+from frontend.effect.translate import Call, Size
+from frontend.effect.translate_create import ANYWHERE, Disk, Place
 from tests.contract.ganeti_node import GanetiNode
 from tests.contract.kvm_ifup_node import needs_node
 from tests.contract.test_seed import finished, prepare

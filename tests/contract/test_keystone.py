@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from frontend.app import create_app
+from frontend.identity.settings_identity import Identity, Keystone
 from frontend.settings import Front, Settings
-from frontend.settings_identity import Identity, Keystone
 from tests.unit.frontend.conftest import COMPUTE, FakeRapi
 
 pytest.importorskip("keystonemiddleware", reason="Keystone's middleware is not installed")

@@ -18,9 +18,9 @@ from pathlib import Path
 import pytest
 from werkzeug.security import check_password_hash
 
-from frontend import db
-from frontend.manage import COMMANDS
-from frontend.manage_base import Owner
+from frontend.database import db
+from frontend.manage.manage import COMMANDS
+from frontend.manage.manage_base import Owner
 from tests.contract.manage_site import ENVIRONMENT, Manage, site
 from tests.unit.frontend import remote
 

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Engine, create_engine, insert
 
-from frontend import accounts, db, lockout
+from frontend.database import db
+from frontend.identity import accounts, lockout
 from tests.contract.manage_site import Manage, site
 
 

@@ -10,8 +10,8 @@ from contextlib import closing
 
 import pytest
 
-from frontend import db, migration
-from frontend.mirror import Mirror
+from frontend.database import db, migration
+from frontend.update.mirror import Mirror
 from ganeti_ext import event
 from tests.contract.manage_site import Manage, site
 from tests.unit.frontend import unversioned, updates

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from frontend import db, kinds
+from frontend.database import db
+from frontend.reconcile import kinds
 from ganeti_ext.outbox import Outbox
 from tests.contract.manage_site import Manage, site
 from tests.unit.frontend import remote, updates

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine, insert
 
-from frontend import db, reading, volumestate
+from frontend.database import db
+from frontend.update import reading
+from frontend.volume import volumestate
 from tests.contract.manage_site import Manage
 
 MIB = 1 << 20

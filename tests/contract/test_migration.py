@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 
-from frontend import db, migration, postgres
+from frontend.database import db, migration, postgres
 from tests.contract.services import PostgreSql
 from tests.unit.frontend import unversioned
 
@@ -19,7 +19,7 @@ AT_ONCE = 6
 # Each says when it is ready and opens the database when it is told to.
 OPEN = """
 import sys; sys.path.insert(0, sys.argv[1])
-from frontend import db, migration
+from frontend.database import db, migration
 print("ready", flush=True); sys.stdin.readline()
 print(migration.version(db.connect_writer(sys.argv[2])), flush=True)
 """

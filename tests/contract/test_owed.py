@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 import pytest
 from sqlalchemy import delete
 
-from frontend import db, payer
-from frontend.payer import Payer
+from frontend.database import db
+from frontend.effect import payer
+from frontend.effect.payer import Payer
 from tests.contract.services import PostgreSql
 from tests.unit.frontend.test_owed import NO_ROOM, VAULT, Front
 from tests.unit.frontend.updates import op

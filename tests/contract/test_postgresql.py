@@ -10,8 +10,9 @@ import pytest
 from sqlalchemy import Engine, insert, select, text
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from frontend import db, mirror_server
-from frontend.mirror import Mirror
+from frontend.database import db
+from frontend.update import mirror_server
+from frontend.update.mirror import Mirror
 from ganeti_ext import event, tags
 from tests.contract.services import PostgreSql
 from tests.unit.frontend import updates

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, select
 
-from frontend import db, federated, lockout
+from frontend.database import db
+from frontend.identity import federated, lockout
+from frontend.identity.settings_identity import Federation
 from frontend.settings import Front
-from frontend.settings_identity import Federation
 from tests.contract.services import PostgreSql
 from tests.unit.frontend.conftest import ALICE, COMPUTE, MINE, Api, FakeRapi, serve
 

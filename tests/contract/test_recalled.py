@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event, select, update
 
-from frontend import db
-from frontend.mirror import Mirror
+from frontend.database import db
+from frontend.update.mirror import Mirror
 from ganeti_ext import event as messages
 from tests.contract import consumers
 from tests.unit.frontend.updates import BEGIN, create, op, read

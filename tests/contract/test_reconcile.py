@@ -11,8 +11,9 @@ import pytest
 from sqlalchemy import event as sql
 from sqlalchemy import update
 
-from frontend import db, kinds
-from frontend.mirror import Mirror
+from frontend.database import db
+from frontend.reconcile import kinds
+from frontend.update.mirror import Mirror
 from ganeti_ext import event
 from tests.unit.frontend.cluster import Both
 from tests.unit.frontend.updates import instance, op

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from frontend import seeding, translate_create
-from frontend.schema_server import NewServer, new_server
-from frontend.translate import Call, Size
-from frontend.translate_create import Disk
-from frontend.vault import Vault
+from frontend.compute import seeding
+from frontend.compute.schema_server import NewServer, new_server
+from frontend.database.vault import Vault
+from frontend.effect import translate_create
+from frontend.effect.translate import Call, Size
+from frontend.effect.translate_create import Disk
 from ganeti_ext import seed
 from ganeti_ext.rapi import Rapi
 from lab import layer

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from frontend import chain, translate_change, translate_create, translate_disk, translate_image
-from frontend.purpose import Purpose
-from frontend.translate import Size, Step
-from frontend.translate_create import Disk
+from frontend.effect import chain, translate_change, translate_create, translate_disk, translate_image
+from frontend.effect.purpose import Purpose
+from frontend.effect.translate import Size, Step
+from frontend.effect.translate_create import Disk
 from ganeti_ext import tags
 from ganeti_ext.rapi import Rapi
 from lab import ROOT, layer

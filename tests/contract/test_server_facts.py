@@ -11,10 +11,11 @@ import pytest
 from flask import Flask
 from sqlalchemy import insert, select, update
 
-from frontend import db, facts
 from frontend.app import create_app
-from frontend.fault import Conflict
+from frontend.database import db
+from frontend.effect import facts
 from frontend.settings import Front, Settings
+from frontend.web.fault import Conflict
 from ganeti_ext import event, tags
 from ganeti_ext.rapi import Rapi
 from tests.contract.ganeti_node import GanetiNode

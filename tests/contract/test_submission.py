@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from frontend import submission
+from frontend.effect import submission
 from tests.contract.ganeti_node import NAME, GanetiNode
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes namespaces: needs root")

@@ -28,14 +28,14 @@ LIBRARIES = {
 # The one module of a part that knows a library: to change the library is to change one file.
 SOLE_USERS = {
     "amqp": {"eventd/publish.py", "monitor/broker.py"},
-    "cryptography": {"frontend/consolecert.py", "frontend/sshkey.py", "frontend/vault.py"},
+    "cryptography": {"frontend/console/consolecert.py", "frontend/compute/sshkey.py", "frontend/database/vault.py"},
     "iptc": {"kvm_ifup/xtables.py"},
-    "keystonemiddleware": {"frontend/keystone.py"},
-    "kombu": {"eventd/publish.py", "frontend/amqp.py", "monitor/broker.py"},
+    "keystonemiddleware": {"frontend/identity/keystone.py"},
+    "kombu": {"eventd/publish.py", "frontend/update/amqp.py", "monitor/broker.py"},
     "netfilterqueue": {"nfdhcpd/nfqueue.py"},
     "prometheus_client": {"monitor/exporter.py"},
-    "psycopg2": {"frontend/postgres.py"},
-    "websockify": {"frontend/consoleproxy.py"},
+    "psycopg2": {"frontend/database/postgres.py"},
+    "websockify": {"frontend/console/consoleproxy.py"},
     "pyinotify": {"eventd/watch.py", "nfdhcpd/bindings.py"},
 }
 # What runs on a measured node, with the part that is measured or the library that is measured beside it.
@@ -77,26 +77,26 @@ CORES = (
     "extstorage/image_format.py",
     "extstorage/image_record.py",
     "extstorage/seedtext.py",
-    "frontend/difference.py",
-    "frontend/difference_action.py",
-    "frontend/difference_address.py",
-    "frontend/difference_group.py",
-    "frontend/difference_network.py",
-    "frontend/difference_server.py",
-    "frontend/extraspec.py",
-    "frontend/federation_map.py",
-    "frontend/grouprules.py",
-    "frontend/groupview.py",
-    "frontend/imagefacts.py",
-    "frontend/kinds.py",
-    "frontend/reading.py",
-    "frontend/state.py",
-    "frontend/translate.py",
-    "frontend/translate_disk.py",
-    "frontend/translate_move.py",
-    "frontend/translate_image.py",
-    "frontend/translate_change.py",
-    "frontend/purpose.py",
+    "frontend/reconcile/difference.py",
+    "frontend/reconcile/difference_action.py",
+    "frontend/reconcile/difference_address.py",
+    "frontend/reconcile/difference_group.py",
+    "frontend/reconcile/difference_network.py",
+    "frontend/reconcile/difference_server.py",
+    "frontend/compute/extraspec.py",
+    "frontend/identity/federation_map.py",
+    "frontend/network/grouprules.py",
+    "frontend/network/groupview.py",
+    "frontend/image/imagefacts.py",
+    "frontend/reconcile/kinds.py",
+    "frontend/update/reading.py",
+    "frontend/update/state.py",
+    "frontend/effect/translate.py",
+    "frontend/effect/translate_disk.py",
+    "frontend/effect/translate_move.py",
+    "frontend/effect/translate_image.py",
+    "frontend/effect/translate_change.py",
+    "frontend/effect/purpose.py",
     "ganeti_ext/feed.py",
     "ganeti_ext/metric.py",
     "ganeti_ext/session.py",
@@ -169,7 +169,13 @@ CORES = (
 )
 # Where all that nobody expected ends: once per process, at its edge.
 # A question must end no daemon, nor in nfdhcpd a packet and a binding the service of all.
-BROAD = {"frontend/mirror.py", "ganeti_ext/entry.py", "ganeti_ext/control.py", "nfdhcpd/nfqueue.py", "nfdhcpd/table.py"}
+BROAD = {
+    "frontend/update/mirror.py",
+    "ganeti_ext/entry.py",
+    "ganeti_ext/control.py",
+    "nfdhcpd/nfqueue.py",
+    "nfdhcpd/table.py",
+}
 VAGUE = {"utils", "util", "helpers", "helper", "manager", "common", "misc"}
 # Paths of a developer's machine and words that are not the project's, in pieces: this file is searched too.
 _PIECES = (

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.api import ganeti
-from frontend import submission
+from frontend.effect import submission
 from ganeti_ext.errors import RapiError, RapiLost
 from ganeti_ext.rapi import Rapi
 from tests.unit.frontend.remote import certificate

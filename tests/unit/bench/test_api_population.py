@@ -9,7 +9,7 @@ import pytest
 
 from bench.api import population
 from bench.api.population import BIG, FEW, MANY, TENANT, USERS
-from frontend import db
+from frontend.database import db
 
 
 @pytest.mark.parametrize("servers", [5500, 50_000])

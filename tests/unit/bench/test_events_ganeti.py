@@ -11,7 +11,7 @@ from bench.events import ganeti
 from bench.events.jobfiles import NODE, SERVERS, instance, tags
 from eventd.ganeti import Ganeti
 from eventd.luxi import LuxiError, query
-from frontend import reading
+from frontend.update import reading
 
 
 @pytest.fixture

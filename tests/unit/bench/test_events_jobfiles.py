@@ -8,7 +8,7 @@ import pytest
 from bench.events import floor, jobfiles
 from bench.events.jobfiles import FINAL, SERVERS, STATUSES
 from eventd import jobs, messages
-from frontend import state
+from frontend.update import state
 
 RECORDED = Path(__file__).parents[2] / "data/jobs"
 TIMES = [1_800_000_000.0, 1_800_000_001.25, 1_800_000_002.5, 1_800_000_004.0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import insert
 from werkzeug.security import generate_password_hash
 
-from frontend import db
+from frontend.database import db
 from tests.unit.frontend.conftest import MINE, PASSWORD, Api
 
 ADAM = "a-adam"

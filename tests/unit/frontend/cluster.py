@@ -8,9 +8,9 @@ from typing import Any
 
 from sqlalchemy import Engine, insert, select
 
-from frontend import db
-from frontend.difference import Difference
-from frontend.reconcile import Reconciler
+from frontend.database import db
+from frontend.reconcile.difference import Difference
+from frontend.reconcile.reconcile import Reconciler
 from ganeti_ext import event
 from ganeti_ext.errors import RapiUnavailable
 from ganeti_ext.rapi import Query

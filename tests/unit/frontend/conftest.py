@@ -14,8 +14,8 @@ from sqlalchemy import Engine, insert, select, update
 from werkzeug.security import generate_password_hash
 from werkzeug.test import TestResponse
 
-from frontend import db
 from frontend.app import create_app
+from frontend.database import db
 from frontend.settings import Front, Settings
 from ganeti_ext.errors import RapiError
 from ganeti_ext.rapi import Query

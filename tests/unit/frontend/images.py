@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy import insert, select
 
-from frontend import db
+from frontend.database import db
+from frontend.image.settings_images import Images
 from frontend.settings import Front, Quota, Settings
-from frontend.settings_images import Images
 from tests.unit.frontend import image_command
 from tests.unit.frontend.conftest import MINE, Api, FakeRapi, serve
 

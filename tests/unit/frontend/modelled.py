@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from frontend.mirror import Mirror
+from frontend.update.mirror import Mirror
 from ganeti_ext import event
 from tests.unit.frontend.conftest import FakeRapi
 

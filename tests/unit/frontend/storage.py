@@ -7,8 +7,9 @@ from typing import Any
 
 from sqlalchemy import insert, select
 
-from frontend import db, volumestate
-from frontend.mirror import Mirror
+from frontend.database import db
+from frontend.update.mirror import Mirror
+from frontend.volume import volumestate
 from ganeti_ext import event
 from tests.unit.frontend import updates
 from tests.unit.frontend.conftest import ALICE, MINE, Api

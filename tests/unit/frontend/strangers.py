@@ -12,11 +12,12 @@ from typing import Any
 
 from sqlalchemy import Engine, insert
 
-from frontend import db, volumeact, volumestate
-from frontend.netview import default_group_id, made
+from frontend.compute.serveract import ACTIONS
+from frontend.database import db
+from frontend.network.netview import default_group_id, made
 from frontend.routes import COMPUTE, NETWORK, TENANT
 from frontend.routes import IMAGE as IMAGE_API
-from frontend.serveract import ACTIONS
+from frontend.volume import volumeact, volumestate
 from tests.unit.frontend.conftest import BOB, FOREIGN, IMAGE, MINE, SECRET_IMAGE, SMALL, Api
 
 Ids = Mapping[str, str]

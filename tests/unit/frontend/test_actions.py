@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from frontend import actions
+from frontend.update import actions
 from ganeti_ext import event
 from tests.unit.frontend.updates import BEGIN, NAME, op
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from frontend import amqp
-from frontend.amqp import AmqpSource, addresses, shown
-from frontend.consumer import Backoff
+from frontend.update import amqp
+from frontend.update.amqp import AmqpSource, addresses, shown
+from frontend.update.consumer import Backoff
 from ganeti_ext.errors import ConfigError
 from ganeti_ext.service import Loop
 
@@ -110,8 +110,8 @@ URLS = "amqp://front:s3cret@one/v, amqp://front:s3cret@two/v"
 
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
-    monkeypatch.setattr("frontend.amqp.kombu.Consumer", FakeConsumer)
-    monkeypatch.setattr("frontend.amqp.QUEUE", FakeQueue())
+    monkeypatch.setattr("frontend.update.amqp.kombu.Consumer", FakeConsumer)
+    monkeypatch.setattr("frontend.update.amqp.QUEUE", FakeQueue())
     yield Cluster()
 
 

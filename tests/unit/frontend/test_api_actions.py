@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from frontend import owed
+from frontend.effect import owed
 from ganeti_ext.errors import RapiError, RapiUnavailable
 from tests.unit.frontend.conftest import COMPUTE, Api
 

@@ -12,10 +12,11 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from sqlalchemy import Engine, select
 
-from frontend import consolelog, consolenode, consoletoken, db
 from frontend.app import create_app
-from frontend.fault import BadRequest
+from frontend.console import consolelog, consolenode, consoletoken
+from frontend.database import db
 from frontend.settings import Console, Front, RapiAccess, Settings
+from frontend.web.fault import BadRequest
 from ganeti_ext.errors import ConfigError, RapiError, RapiUnavailable
 from tests.unit.console.node import Node, keys
 from tests.unit.frontend.conftest import COMPUTE, Api, FakeRapi

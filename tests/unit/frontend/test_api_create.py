@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, insert
 
-from frontend import db
-from frontend.netview import default_group_id
+from frontend.database import db
+from frontend.database.vault import Vault
+from frontend.network.netview import default_group_id
 from frontend.settings import Front
-from frontend.vault import Vault
 from ganeti_ext import tags
 from ganeti_ext.errors import RapiError, RapiUnavailable
 from tests.unit.frontend.conftest import (

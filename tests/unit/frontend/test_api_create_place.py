@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, update
 
-from frontend import db
+from frontend.database import db
 from tests.unit.frontend.conftest import ALICE, FOREIGN, IMAGE, MINE, Api
 from tests.unit.frontend.test_api_create import SERVERS, refused, wish
 

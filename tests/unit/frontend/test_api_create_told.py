@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
-from frontend import db, seeding
+from frontend.compute import seeding
+from frontend.database import db
+from frontend.database.vault import Vault
 from frontend.settings import Front
-from frontend.vault import Vault
 from ganeti_ext import seed, tags
 from tests.unit.frontend.conftest import ALICE, BOB, Api, FakeRapi, serve
 from tests.unit.frontend.test_api_create import SERVERS, refused, wish

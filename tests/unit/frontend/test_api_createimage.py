@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select, update
 
-from frontend import db, forgetimage
-from frontend.mirror import Mirror
+from frontend.database import db
+from frontend.image import forgetimage
+from frontend.update.mirror import Mirror
 from ganeti_ext import event
 from ganeti_ext.errors import RapiUnavailable
 from tests.unit.frontend import updates

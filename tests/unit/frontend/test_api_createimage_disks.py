@@ -7,7 +7,8 @@ from typing import Any
 
 from sqlalchemy import select, update
 
-from frontend import db, imagedisks
+from frontend.database import db
+from frontend.image import imagedisks
 from ganeti_ext.errors import RapiUnavailable
 from tests.unit.frontend.conftest import COMPUTE, FOREIGN, GIB, MINE, SMALL, Api
 from tests.unit.frontend.storage import VOLUME, attached, hear, snapshots, tags, volume

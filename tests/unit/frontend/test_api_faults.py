@@ -120,7 +120,7 @@ def test_bug_is_logged_and_not_shown(
     def broken(*_: object) -> None:
         raise KeyError("inner secret")
 
-    monkeypatch.setattr("frontend.paging.asked", broken)
+    monkeypatch.setattr("frontend.web.paging.asked", broken)
     answer = api.get(f"{COMPUTE}/flavors/detail")
     assert answer.status_code == 500
     assert list(answer.json or {}) == ["computeFault"]
@@ -132,7 +132,7 @@ def test_database_that_is_away_is_a_503(api: Api, monkeypatch: pytest.MonkeyPatc
     def away(*_: object, **__: object) -> None:
         raise OperationalError("SELECT 1", {}, Exception("could not connect"))
 
-    monkeypatch.setattr("frontend.context.database", away)
+    monkeypatch.setattr("frontend.web.context.database", away)
     answer = api.get(f"{COMPUTE}/servers")
     assert answer.status_code == 503
     assert answer.headers["Retry-After"] == "10"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select, update
 
-from frontend import db
+from frontend.database import db
 from tests.unit.frontend.admins import administrator
 from tests.unit.frontend.conftest import COMPUTE, FOREIGN, HUGE, IMAGE, MINE, NET, SMALL, TINY, Api
 

@@ -13,10 +13,11 @@ import pytest
 from sqlalchemy import delete, select, update
 from werkzeug.security import generate_password_hash
 
-from frontend import db, tokens
-from frontend.fault import Unauthorized
+from frontend.database import db
+from frontend.identity import tokens
+from frontend.identity.tokens import Proof
 from frontend.settings import Front
-from frontend.tokens import Proof
+from frontend.web.fault import Unauthorized
 from ganeti_ext.errors import ConfigError
 from tests.unit.frontend.conftest import ALICE, BOB, COMPUTE, FOREIGN, MINE, PASSWORD, Api, FakeRapi, serve
 
@@ -78,7 +79,7 @@ def test_unknown_user_costs_a_comparison_too(nobody: Api, monkeypatch: pytest.Mo
         compared.append(hashed)
         return False
 
-    monkeypatch.setattr("frontend.accounts.check_password_hash", compare)
+    monkeypatch.setattr("frontend.identity.accounts.check_password_hash", compare)
     for name in ("alice", "nobody", "eve"):
         nobody.login(name, "mine")
     assert len(compared) == 3

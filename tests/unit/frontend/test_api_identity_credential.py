@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import delete, insert, select, update
 from werkzeug.test import TestResponse
 
-from frontend import appcred, db
+from frontend.database import db
+from frontend.identity import appcred
 from tests.unit.frontend.conftest import ALICE, BOB, COMPUTE, FOREIGN, MINE, PASSWORD, Api
 
 MINE_ALL = f"/identity/v3/users/{ALICE}/application_credentials"
@@ -19,7 +20,7 @@ TOKENS = "/identity/v3/auth/tokens"
 
 @pytest.fixture(autouse=True)
 def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("frontend.appcred.generate_password_hash", _cheap)
+    monkeypatch.setattr("frontend.identity.appcred.generate_password_hash", _cheap)
 
 
 def _cheap(secret: str) -> str:

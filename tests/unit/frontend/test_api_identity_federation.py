@@ -12,10 +12,11 @@ import pytest
 from sqlalchemy import insert, select, update
 from werkzeug.test import TestResponse
 
-from frontend import db, federation
 from frontend.app import create_app
+from frontend.database import db
+from frontend.identity import federation
+from frontend.identity.settings_identity import Federation
 from frontend.settings import Front, Settings
-from frontend.settings_identity import Federation
 from ganeti_ext.errors import ConfigError
 from tests.unit.frontend.conftest import ALICE, COMPUTE, FOREIGN, MINE, Api
 
@@ -289,7 +290,7 @@ def test_who_is_in_no_project_is_told_so(site: Api) -> None:
 
 def test_two_first_logins_at_once(site: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second one finds the user whom the first has made meanwhile."""
-    from frontend import accounts  # noqa: PLC0415
+    from frontend.identity import accounts  # noqa: PLC0415
 
     real, asked = accounts.user, []
 

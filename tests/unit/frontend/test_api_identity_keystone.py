@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from frontend import db, identity_source
 from frontend.app import create_app
+from frontend.database import db
+from frontend.identity import identity_source
+from frontend.identity.settings_identity import Identity, Keystone
 from frontend.settings import Front, Settings
-from frontend.settings_identity import Identity, Keystone
 from ganeti_ext.errors import ConfigError
 from tests.unit.frontend.conftest import COMPUTE, MINE, Api
 

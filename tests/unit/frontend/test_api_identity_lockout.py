@@ -12,10 +12,12 @@ from sqlalchemy import insert, select
 from werkzeug.security import generate_password_hash
 from werkzeug.test import TestResponse
 
-from frontend import accounts, context, db, lockout
 from frontend.app import create_app
+from frontend.database import db
+from frontend.identity import accounts, lockout
+from frontend.identity.settings_identity import Identity
 from frontend.settings import Front, Settings
-from frontend.settings_identity import Identity
+from frontend.web import context
 from tests.unit.frontend.conftest import ALICE, COMPUTE, MINE, Api
 
 TOKENS = "/identity/v3/auth/tokens"
@@ -76,7 +78,7 @@ def test_a_locked_users_passwords_are_not_looked_at(guessed: Api, monkeypatch: p
     for _ in range(3):
         say(guessed, "alice", "wrong")
     looked: list[Any] = []
-    monkeypatch.setattr("frontend.accounts.check_password_hash", lambda *said: looked.append(said))
+    monkeypatch.setattr("frontend.identity.accounts.check_password_hash", lambda *said: looked.append(said))
     say(guessed, "alice", RIGHT)
     assert looked == []
 
@@ -113,7 +115,7 @@ def test_who_does_not_exist_is_locked_alike(guessed: Api, monkeypatch: pytest.Mo
         looked.append(hashed)
         return False
 
-    monkeypatch.setattr("frontend.accounts.check_password_hash", look)
+    monkeypatch.setattr("frontend.identity.accounts.check_password_hash", look)
     said: dict[str, list[tuple[Any, ...]]] = {}
     work: dict[str, list[int]] = {}
     for name in ("alice", "nobody", "eve"):  # eve is disabled

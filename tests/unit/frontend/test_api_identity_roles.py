@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from frontend import db
+from frontend.database import db
 from tests.unit.frontend.conftest import ALICE, BOB, COMPUTE, EVE, FOREIGN, MINE, RITA, Api
 
 V3 = "/identity/v3"

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from frontend import db, imagestate
-from frontend.imagecare import Care
-from frontend.imageprocess import Store
+from frontend.database import db
+from frontend.image import imagestate
+from frontend.image.imagecare import Care
+from frontend.image.imageprocess import Store
 from frontend.settings import Front, Quota
 from tests.unit.frontend import image_command
 from tests.unit.frontend.conftest import COMPUTE, FOREIGN, IMAGE, SECRET_IMAGE, SMALL, FakeRapi

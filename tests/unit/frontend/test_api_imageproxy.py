@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
-from frontend import db
+from frontend.database import db
 from frontend.settings import Front, Quota, Settings
 from tests.unit.frontend.conftest import COMPUTE, IMAGE, MINE, SECRET_IMAGE, Api, FakeRapi, serve
 

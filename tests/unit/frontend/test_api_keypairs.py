@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from frontend import sshkey
+from frontend.compute import sshkey
 from frontend.settings import Front, Quota, Settings
 from tests.unit.frontend.admins import ADAM, administrator
 from tests.unit.frontend.conftest import ALICE, BOB, COMPUTE, Api, FakeRapi, serve

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, update
 
-from frontend import db, serveract
+from frontend.compute import serveract
+from frontend.database import db
 from tests.unit.frontend.conftest import COMPUTE, FOREIGN, MINE, RITA, Api
 
 SERVERS = f"{COMPUTE}/servers"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from frontend import netview
+from frontend.network import netview
 from frontend.settings import Front, Quota, Settings
 from ganeti_ext import tags
 from ganeti_ext.errors import RapiUnavailable

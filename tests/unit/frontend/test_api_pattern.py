@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frontend.pattern import Pattern
+from frontend.web.pattern import Pattern
 
 atoms = st.sampled_from(["a", "b", ".", "[ab]", "[^a]", "\\-", "-", "\\d", "1"])
 expressions = st.builds(

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from frontend import context, manage_account, quotas
-from frontend.fault import Forbidden
+from frontend.compute import quotas
+from frontend.manage import manage_account
 from frontend.settings import Front
+from frontend.web import context
+from frontend.web.fault import Forbidden
 from tests.unit.frontend.admins import administrator
 from tests.unit.frontend.conftest import COMPUTE, FOREIGN, MINE, Api
 

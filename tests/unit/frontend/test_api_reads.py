@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, update
 
-from frontend import db, groupview
-from frontend.netview import default_group_id
+from frontend.database import db
+from frontend.network import groupview
+from frontend.network.netview import default_group_id
 from frontend.routes import ACCESS, ADMIN, MEMBER, OPEN, READER, ROUTES, USER
 from frontend.settings import Front
 from tests.unit.frontend import strangers

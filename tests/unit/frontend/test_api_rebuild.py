@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, update
 
-from frontend import db
+from frontend.database import db
 from ganeti_ext.errors import RapiUnavailable
 from tests.unit.frontend.conftest import COMPUTE, GIB, IMAGE, MINE, SECRET_IMAGE, Api
 

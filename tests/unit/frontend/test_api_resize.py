@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select, update
 
-from frontend import db, state
+from frontend.database import db
+from frontend.update import state
 from ganeti_ext import tags
 from ganeti_ext.errors import RapiUnavailable
 from tests.unit.frontend import updates

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from frontend import grouprules, netview, securitygroups
-from frontend.fault import BadRequest, Conflict
+from frontend.network import grouprules, netview, securitygroups
 from frontend.settings import Firewall, Front, Settings
+from frontend.web.fault import BadRequest, Conflict
 from ganeti_ext import tags
 from tests.unit.frontend.conftest import COMPUTE, FOREIGN, MINE, Api, FakeRapi, serve
 

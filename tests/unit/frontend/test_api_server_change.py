@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import insert
 from werkzeug.test import TestResponse
 
-from frontend import db
+from frontend.database import db
 from ganeti_ext import tags
 from tests.unit.frontend.admins import administrator
 from tests.unit.frontend.conftest import COMPUTE, FOREIGN, MINE, Api

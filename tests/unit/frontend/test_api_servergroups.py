@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from frontend import servergroups
-from frontend.fault import BadRequest, Conflict, Forbidden
+from frontend.compute import servergroups
 from frontend.settings import Front, Quota, Settings
+from frontend.web.fault import BadRequest, Conflict, Forbidden
 from tests.unit.frontend.admins import administrator
 from tests.unit.frontend.conftest import ALICE, COMPUTE, FOREIGN, MINE, Api, FakeRapi, serve
 

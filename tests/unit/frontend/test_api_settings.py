@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from frontend import settings, settings_identity, settings_images
+from frontend import settings
+from frontend.identity import settings_identity
+from frontend.image import settings_images
 from ganeti_ext.errors import ConfigError
 
 ROOT = Path(__file__).parents[3]

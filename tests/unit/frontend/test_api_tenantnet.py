@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from frontend import tenantnet, tenantnetworks
-from frontend.mirror import Mirror
+from frontend.network import tenantnet, tenantnetworks
 from frontend.settings import Front
+from frontend.update.mirror import Mirror
 from ganeti_ext import event
 from tests.unit.frontend.conftest import IMAGE, MINE, NET, SMALL, Api, FakeRapi, serve
 from tests.unit.frontend.updates import network

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from frontend import db
+from frontend.database import db
 from frontend.settings import Front, Quota, Settings
 from ganeti_ext import tags
 from tests.unit.frontend.admins import administrator
@@ -265,7 +265,7 @@ def test_what_is_being_made_is_not_changed(api: Api) -> None:
 
 
 def test_a_mark_is_not_put_on_what_changed_meanwhile(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    from frontend import volumeeffect  # noqa: PLC0415 (patched)
+    from frontend.volume import volumeeffect  # noqa: PLC0415 (patched)
 
     key = add(api)
 

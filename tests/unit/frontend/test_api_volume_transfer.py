@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from frontend import db
+from frontend.database import db
 from frontend.settings import Front, Quota, Settings
 from ganeti_ext import tags
 from ganeti_ext.errors import RapiUnavailable

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from frontend import db
+from frontend.database import db
 from frontend.settings import Front, Settings, Volumes
 from ganeti_ext.errors import RapiUnavailable
 from tests.unit.frontend.conftest import GIB, MINE, Api, FakeRapi, serve

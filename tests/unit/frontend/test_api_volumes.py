@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, update
 
-from frontend import db
+from frontend.database import db
 from frontend.settings import Front, Quota, Settings, Volumes
 from ganeti_ext import tags
 from ganeti_ext.errors import RapiError, RapiUnavailable

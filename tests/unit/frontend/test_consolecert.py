@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from frontend import consolecert
+from frontend.console import consolecert
 from ganeti_ext.errors import ConfigError
 
 

@@ -18,7 +18,8 @@ from sqlalchemy import Engine, create_engine, insert
 from sqlalchemy.pool import StaticPool
 from websockify import websocketproxy  # noqa: F401 (without it these tests are left out)
 
-from frontend import consolenode, consoleproxy, consoletoken, db, tables
+from frontend.console import consolenode, consoleproxy, consoletoken
+from frontend.database import db, tables
 from frontend.settings import Console
 from tests.unit.console.node import Node, keys, screen
 from tests.unit.frontend.test_api_console import Cluster

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from frontend.consumer import BATCH, Backoff, Delivery, OutboxSource, Pump
+from frontend.update.consumer import BATCH, Backoff, Delivery, OutboxSource, Pump
 from ganeti_ext.errors import ConfigError, ExtError
 from ganeti_ext.outbox import Outbox
 from ganeti_ext.service import Loop

@@ -10,8 +10,9 @@ import pytest
 from sqlalchemy import Engine, insert, select, update
 
 from eventd import enrich, jobs, messages
-from frontend import db, wished
-from frontend.mirror import Mirror
+from frontend.compute import wished
+from frontend.database import db
+from frontend.update.mirror import Mirror
 from ganeti_ext import event, tags
 
 JOBS = sorted((Path(__file__).parents[2] / "data" / "jobs").glob("*.json"))

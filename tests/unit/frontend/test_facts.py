@@ -12,8 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import insert
 
-from frontend import actions, context, db, facts, mirror, tokens
-from frontend.fault import Conflict
+from frontend.database import db
+from frontend.effect import facts
+from frontend.identity import tokens
+from frontend.update import actions, mirror
+from frontend.web import context
+from frontend.web.fault import Conflict
 from ganeti_ext import event, tags
 from ganeti_ext.errors import RapiError, RapiUnavailable
 from tests.unit.frontend import updates

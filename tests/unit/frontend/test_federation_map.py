@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from frontend import federation_map
-from frontend.federation_map import Told, memberships, parse, told
+from frontend.identity import federation_map
+from frontend.identity.federation_map import Told, memberships, parse, told
 from ganeti_ext.errors import ConfigError
 
 MAP = r"""

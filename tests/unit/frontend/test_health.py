@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, insert, text
 
-from frontend import db, health
+from frontend.database import db
 from frontend.settings import Reconcile, Settings
+from frontend.update import health
 from tests.unit.frontend.conftest import Api
 
 NOW = 1_700_000_000.0

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from frontend.imagefetch import FetchError, Rules, fetch
+from frontend.image.imagefetch import FetchError, Rules, fetch
 
 ALL = Rules(("*",))
 LOCAL = Rules.of(("*", "*:*"), ("127.0.0.0/8",))

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from frontend import db
-from frontend.importer import Importer
+from frontend.database import db
+from frontend.image.importer import Importer
 from frontend.settings import Front
 from tests.unit.frontend.conftest import IMAGE, MINE, SECRET_IMAGE, FakeRapi
 from tests.unit.frontend.images import DATA, IMAGES, Site, make, send, shown

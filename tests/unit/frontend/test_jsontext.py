@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frontend import jsontext
-from frontend.jsontext import MAX_DEPTH, MAX_VALUES, parse
+from frontend.web import jsontext
+from frontend.web.jsontext import MAX_DEPTH, MAX_VALUES, parse
 
 PLAIN = st.none() | st.booleans() | st.integers(-(10**17), 10**17) | st.floats(allow_nan=False, allow_infinity=False)
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frontend import microversion
-from frontend.fault import BadRequest, NotAcceptable
+from frontend.web import microversion
+from frontend.web.fault import BadRequest, NotAcceptable
 from tests.unit.frontend.conftest import COMPUTE, Api
 
 SERVERS = f"{COMPUTE}/servers"

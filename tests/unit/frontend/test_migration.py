@@ -11,7 +11,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Column, Integer, text
 from sqlalchemy.exc import OperationalError
 
-from frontend import db, migration
+from frontend.database import db, migration
 from ganeti_ext.errors import ConfigError
 from tests.unit.frontend import unversioned
 

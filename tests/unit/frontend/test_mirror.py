@@ -12,8 +12,8 @@ import pytest
 from sqlalchemy import Engine, delete, insert, select
 from sqlalchemy.exc import OperationalError
 
-from frontend import db
-from frontend.mirror import Mirror
+from frontend.database import db
+from frontend.update.mirror import Mirror
 from ganeti_ext import event
 from tests.unit.frontend import updates
 from tests.unit.frontend.updates import BEGIN, create, network, network_data, op, read, row

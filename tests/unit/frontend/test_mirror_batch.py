@@ -11,8 +11,9 @@ import pytest
 from sqlalchemy import event, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from frontend import db, incoming, mirror_server
-from frontend.mirror import TRIES, Mirror
+from frontend.database import db
+from frontend.update import incoming, mirror_server
+from frontend.update.mirror import TRIES, Mirror
 from ganeti_ext import event as messages
 from tests.unit.frontend.updates import BEGIN, create, network, network_data, op, read
 

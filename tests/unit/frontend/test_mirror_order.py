@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, delete, insert, select
 
-from frontend import db
-from frontend.mirror import Mirror
+from frontend.database import db
+from frontend.update.mirror import Mirror
 from ganeti_ext import event
 from tests.unit.frontend import updates
 from tests.unit.frontend.history import Cluster

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, insert, select
 
-from frontend import db
-from frontend.mirror import Mirror
+from frontend.database import db
+from frontend.update.mirror import Mirror
 from ganeti_ext import event, tags
 from tests.unit.frontend import updates
 from tests.unit.frontend.updates import BEGIN, create, op, read, row

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
-from frontend import db, nodes, zones
-from frontend.fault import BadRequest
+from frontend.compute import nodes, zones
+from frontend.database import db
+from frontend.web.fault import BadRequest
 from tests.unit.frontend import updates
 from tests.unit.frontend.admins import administrator
 from tests.unit.frontend.cluster import Both

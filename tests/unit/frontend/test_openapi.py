@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from frontend import openapi
 from frontend.routes import OPEN, ROUTES
+from frontend.web import openapi
 from tests.unit.frontend.conftest import Api
 
 validator = pytest.importorskip("openapi_spec_validator")

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, insert, select, update
 
-from frontend import db, owed, state
-from frontend.payer import Payer
-from frontend.rows import locked
-from frontend.vault import Vault
+from frontend.database import db
+from frontend.database.vault import Vault
+from frontend.effect import owed
+from frontend.effect.payer import Payer
+from frontend.update import state
+from frontend.update.rows import locked
 from ganeti_ext.errors import RapiError, RapiUnavailable
 from tests.unit.frontend import updates
 from tests.unit.frontend.conftest import FakeRapi

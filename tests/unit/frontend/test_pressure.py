@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
-from frontend import db, pressure
+from frontend.database import db
+from frontend.effect import pressure
 from frontend.settings import Front
 from tests.unit.frontend.conftest import COMPUTE, IMAGE, SMALL, Api, FakeRapi, serve
 

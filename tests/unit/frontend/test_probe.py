@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, select, update
 
-from frontend import db, probe
-from frontend.beat import Beat
-from frontend.counts import Counts
+from frontend.database import db
+from frontend.update import probe
+from frontend.update.beat import Beat
+from frontend.update.counts import Counts
 from ganeti_ext.errors import ExtError, RapiError, RapiUnavailable
 from ganeti_ext.event import HEARTBEAT, HEARTBEAT_TAG
 

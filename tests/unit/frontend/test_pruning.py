@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, func, insert, select
 
-from frontend import actions, db
-from frontend.pruning import AT_ONCE, Pruning
+from frontend.database import db
 from frontend.settings import Front
+from frontend.update import actions
+from frontend.update.pruning import AT_ONCE, Pruning
 from ganeti_ext.errors import ConfigError
 from tests.unit.frontend.updates import BEGIN, op
 

@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, insert
 
-from frontend import db, measure, questions
 from frontend.app import create_app
-from frontend.counts import Counts
+from frontend.database import db
 from frontend.routes import ROUTES
 from frontend.settings import Front, Settings
+from frontend.update import questions
+from frontend.update.counts import Counts
+from frontend.web import measure
 from ganeti_ext import event, metric, tally
 from tests.unit.frontend.conftest import FakeRapi
 

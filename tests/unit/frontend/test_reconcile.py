@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, insert, select, update
 
-from frontend import db
-from frontend.difference import Difference
-from frontend.kinds import KINDS
-from frontend.snapshot import LAG
+from frontend.database import db
+from frontend.reconcile.difference import Difference
+from frontend.reconcile.kinds import KINDS
+from frontend.reconcile.snapshot import LAG
 from tests.unit.frontend import updates
 from tests.unit.frontend.cluster import NOW, Both, job, network, running
 from tests.unit.frontend.updates import IDENT, NAME, instance

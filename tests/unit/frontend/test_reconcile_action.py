@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select
 
-from frontend import db
-from frontend.mirror import Mirror
+from frontend.database import db
+from frontend.update.mirror import Mirror
 from ganeti_ext import event
 from tests.unit.frontend import updates
 from tests.unit.frontend.cluster import NOW, Both, job, running

@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, delete, insert, select, update
 
-from frontend import db, kinds
+from frontend.database import db
+from frontend.reconcile import kinds
 from ganeti_ext import tags
 from tests.unit.frontend import updates
 from tests.unit.frontend.cluster import Both, network

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert, update
 
-from frontend import db
-from frontend.difference import Difference
+from frontend.database import db
+from frontend.reconcile.difference import Difference
 from ganeti_ext import tags
 from tests.unit.frontend import updates
 from tests.unit.frontend.cluster import NOW, Both, job, network, running

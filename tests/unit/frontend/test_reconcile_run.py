@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from frontend import db
-from frontend.reconcile import Background
+from frontend.database import db
+from frontend.reconcile.reconcile import Background
 from tests.unit.frontend.cluster import CLUSTER, NOW, Both, running
 from tests.unit.frontend.updates import instance
 

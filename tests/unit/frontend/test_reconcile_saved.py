@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select
 
-from frontend import db
+from frontend.database import db
 from tests.unit.frontend.cluster import NOW, Both, job
 
 SNAPSHOT = "5a1f0a52-52b4-4f0d-9d39-0a0b7c4f9c11"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from frontend.schedule import Schedule
+from frontend.reconcile.schedule import Schedule
 
 
 class Work:

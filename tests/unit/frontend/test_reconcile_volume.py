@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select
 
-from frontend import db, volumestate
+from frontend.database import db
+from frontend.volume import volumestate
 from ganeti_ext import tags
 from tests.unit.frontend import updates
 from tests.unit.frontend.cluster import Both, job, running

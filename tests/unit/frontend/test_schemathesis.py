@@ -15,9 +15,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from frontend import openapi
 from frontend.routes import ROUTES
 from frontend.settings import Front
+from frontend.web import openapi
 from tests.unit.frontend import strangers
 from tests.unit.frontend.conftest import Api, FakeRapi, serve
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frontend import state
+from frontend.update import state
 from ganeti_ext import event, tags
 from tests.unit.frontend import updates
 from tests.unit.frontend.updates import op, read, row

@@ -7,7 +7,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from frontend import purpose, state
+from frontend.effect import purpose
+from frontend.update import state
 from ganeti_ext import event
 from tests.unit.frontend import updates
 from tests.unit.frontend.history import EFFECTS, Cluster, Message

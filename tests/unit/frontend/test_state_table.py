@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from frontend import purpose, state, translate
+from frontend.effect import purpose, translate
+from frontend.update import state
 from ganeti_ext import event
 from tests.unit.frontend import updates
 from tests.unit.frontend.updates import op, read, row

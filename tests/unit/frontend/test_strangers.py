@@ -13,7 +13,8 @@ import pytest
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from frontend import db, routes
+from frontend import routes
+from frontend.database import db
 from frontend.routes import ADMIN, MEMBER, OPEN, ROUTES, USER
 from frontend.settings import Front
 from tests.unit.frontend import strangers

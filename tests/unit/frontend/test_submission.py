@@ -12,11 +12,13 @@ import pytest
 from flask import Flask
 from sqlalchemy import insert, select, update
 
-from frontend import db, owed, state, submission
 from frontend.app import create_app
-from frontend.payer import Payer
+from frontend.database import db
+from frontend.effect import owed, submission
+from frontend.effect.payer import Payer
+from frontend.effect.translate import Call
 from frontend.settings import Front, Settings
-from frontend.translate import Call
+from frontend.update import state
 from ganeti_ext.errors import RapiError, RapiLost, RapiUnavailable
 from tests.unit.frontend import updates
 from tests.unit.frontend.lossy import NOT_TAKEN, TAKEN, Ganeti, ganeti

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from frontend import translate
+from frontend.effect import translate
 
 
 @pytest.mark.parametrize(

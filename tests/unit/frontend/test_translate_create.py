@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from frontend import translate, translate_create
-from frontend.fault import BadRequest
-from frontend.translate import Size
-from frontend.translate_create import Disk, Place, Wish, check_image, nic, size
+from frontend.effect import translate, translate_create
+from frontend.effect.translate import Size
+from frontend.effect.translate_create import Disk, Place, Wish, check_image, nic, size
+from frontend.web.fault import BadRequest
 from ganeti_ext import tags
 
 NET = Wish("net-uuid", "10.0.0.0/24", None)

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from frontend import purpose, state
+from frontend.effect import purpose
+from frontend.update import state
 from tests.unit.frontend import updates
 from tests.unit.frontend.conftest import IMAGE, SMALL, Api, FakeRapi
 from tests.unit.frontend.modelled import Ganeti

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import pytest
 from sqlalchemy import insert
 
-from frontend import db
+from frontend.database import db
 from tests.unit.frontend.conftest import MINE, Api
 
 

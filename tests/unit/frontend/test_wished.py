@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from frontend import state, wished
+from frontend.compute import wished
+from frontend.update import state
 from ganeti_ext import tags
 from tests.unit.frontend.updates import FACTS, op, read, row
 

@@ -10,7 +10,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, create_engine, select
 
-from frontend import db
+from frontend.database import db
 
 DATA = Path(__file__).parents[2] / "data" / "frontend"
 
@@ -33,7 +33,7 @@ def postgresql(url: str) -> str:
 
 
 def differences(engine: Engine) -> list[Any]:
-    """What Alembic finds to be other than frontend/tables.py says."""
+    """What Alembic finds to be other than frontend/database/tables.py says."""
     with engine.connect() as connection:
         options = {"compare_server_default": _differs}
         return list(compare_metadata(MigrationContext.configure(connection, opts=options), db.metadata))

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from frontend import reading
+from frontend.update import reading
 from ganeti_ext import event, tags
 
 IDENT = "7a1f0a52-52b4-4f0d-9d39-0a0b7c4f9c11"

@@ -6,7 +6,8 @@ from typing import Any
 
 from sqlalchemy import insert, select
 
-from frontend import db, volumestate
+from frontend.database import db
+from frontend.volume import volumestate
 from tests.unit.frontend.conftest import ALICE, FOREIGN, MINE, Api
 
 VOLUMES = f"/volume/v3/{MINE}"

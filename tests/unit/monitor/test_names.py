@@ -35,8 +35,9 @@ def of_consumer(folder: Path) -> Iterator[Family]:
     pytest.importorskip("sqlalchemy")
     from sqlalchemy import insert  # noqa: PLC0415
 
-    from frontend import db, questions  # noqa: PLC0415
-    from frontend.counts import Counts  # noqa: PLC0415
+    from frontend.database import db  # noqa: PLC0415
+    from frontend.update import questions  # noqa: PLC0415
+    from frontend.update.counts import Counts  # noqa: PLC0415
 
     engine = db.connect(f"sqlite:///{folder}/front.db")
     with engine.begin() as connection:

@@ -1,0 +1,70 @@
+"""Compute's own views of networks (api-ref, up to microversion 2.35), for clients of before the Network service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from flask import Response, jsonify
+
+from frontend.network import networks
+from frontend.web import context
+from frontend.web.fault import NotFound
+
+Row = Mapping[str, Any]
+
+
+def list_networks() -> Response:
+    """GET /os-networks."""
+    return _list(_network)
+
+
+def show_network(network_id: str) -> Response:
+    return _show(_network, network_id)
+
+
+def list_tenant_networks() -> Response:
+    """GET /os-tenant-networks."""
+    return _list(_tenant_network)
+
+
+def show_tenant_network(network_id: str) -> Response:
+    return _show(_tenant_network, network_id)
+
+
+def list_floating_ips() -> Response:
+    """GET /os-floating-ips: there are none."""
+    return jsonify({"floating_ips": []})
+
+
+def list_floating_ip_pools() -> Response:
+    return jsonify({"floating_ip_pools": []})
+
+
+def _tenant_network(row: Row) -> dict[str, Any]:
+    return {"id": row["id"], "label": row["name"], "cidr": row["subnet"]}
+
+
+def _network(row: Row) -> dict[str, Any]:
+    return {
+        **_tenant_network(row),
+        "gateway": row["gateway"],
+        "cidr_v6": row["subnet6"],
+        "gateway_v6": row["gateway6"],
+        "netmask": None,
+        "dns1": None,
+        "dns2": None,
+    }
+
+
+def _list(shape: Callable[[Row], dict[str, Any]]) -> Response:
+    with context.database() as connection:
+        return jsonify({"networks": [shape(row) for row in networks.all_rows(connection)]})
+
+
+def _show(shape: Callable[[Row], dict[str, Any]], ident: str) -> Response:
+    with context.database() as connection:
+        for row in networks.all_rows(connection):
+            if row["id"] == ident:
+                return jsonify({"network": shape(row)})
+    raise NotFound(f"Network {ident} could not be found.")

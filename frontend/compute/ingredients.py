@@ -1,0 +1,123 @@
+"""What a new server is made of, looked up: BadRequest names what the project has not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from frontend.compute import flavors, keypairs, serverdevices, servergroups, zones
+from frontend.compute.schema_server import AUTO, Attachment, NewServer
+from frontend.effect import translate
+from frontend.effect.translate_create import Disk, Place, Wish, check_image, size
+from frontend.image import images
+from frontend.network import networks, securitygroups
+from frontend.web import context
+from frontend.web.fault import BadRequest
+
+# Of a server that boots from a volume.
+_NO_IMAGE: Mapping[str, Any] = {"id": "", "size": 0, "min_disk": 0, "min_ram": 0}
+
+
+@dataclass(frozen=True, slots=True)
+class Ingredients:
+    flavor: Mapping[str, Any]
+    image: Mapping[str, Any]
+    size: translate.Size
+    disk: Disk
+    devices: tuple[serverdevices.Found, ...]
+    """Its volumes, that which it boots from first."""
+    nics: tuple[Wish, ...]
+    public_key: str | None
+    place: Place
+    facts: Mapping[str, str]
+    """Those that follow from the wishes (ganeti_ext/tags.py GIVEN)."""
+
+
+def find(connection: Connection, wanted: NewServer) -> Ingredients:
+    project = context.project_id()
+    flavor = flavors.find(connection, wanted.flavor_id, project)
+    if flavor is None:
+        raise BadRequest(f"Flavor {wanted.flavor_id} could not be found.")
+    image = _image(connection, wanted.image_id, project) if wanted.image_id else _NO_IMAGE
+    brought = serverdevices.find(connection, wanted.devices, image if wanted.image_id else None)
+    devices = sorted(brought, key=lambda each: not each.device.boots)
+    if any(each.device.boots for each in devices):
+        image = _NO_IMAGE
+    found = size(flavor["vcpus"], flavor["ram"], flavor["disk"], image["size"])
+    check_image(found, image)
+    facts, node = _group(connection, wanted, project)
+    known = networks.all_rows(connection)
+    wishes = wanted.networks or (Attachment(_default_network(known), None),)
+    return Ingredients(
+        flavor=flavor,
+        image=image,
+        size=found,
+        disk=_disk(image),
+        devices=tuple(devices),
+        nics=tuple(_wish(known, each) for each in wishes),
+        public_key=_public_key(connection, wanted.key_name),
+        place=Place(zones.need(connection, wanted.zone), node),
+        facts={**_given(wanted), **facts, **_firewall(wanted, project)},
+    )
+
+
+def _image(connection: Connection, ident: str, project: str) -> Mapping[str, Any]:
+    image = images.find(connection, ident, project)
+    if image is None:
+        raise BadRequest(f"Image {ident} could not be found.")
+    if image["status"] != "active":
+        raise BadRequest(f"Image {ident} is not active.")
+    return image
+
+
+def _disk(image: Mapping[str, Any]) -> Disk:
+    """Of a snapshot, its provider's; of an image of the store, where new disks are made."""
+    provider = image.get("provider") or context.services().settings.front.provider
+    return Disk(provider, image.get("origin") or image["id"], image.get("pool"))
+
+
+def _given(wanted: NewServer) -> dict[str, str]:
+    said = {"key": wanted.key_name, "description": wanted.description, "ip4": wanted.ip4, "ip6": wanted.ip6}
+    facts = {name: value for name, value in said.items() if value}
+    return {**facts, "autodisk": "1"} if wanted.disk_config == AUTO else facts
+
+
+def _public_key(connection: Connection, name: str | None) -> str | None:
+    if name is None:
+        return None
+    found = keypairs.find(connection, context.caller().user_id, name)
+    if found is None:
+        raise BadRequest(f"Invalid key_name provided: {name} could not be found.")
+    return str(found["public_key"])
+
+
+def _group(connection: Connection, wanted: NewServer, project: str) -> tuple[Mapping[str, str], str | None]:
+    if wanted.group is None:
+        return {}, None
+    placed = servergroups.placed(connection, project, wanted.group, wanted.most)
+    return placed.facts, placed.node
+
+
+def _firewall(wanted: NewServer, project: str) -> dict[str, str]:
+    return securitygroups.chosen(wanted.security_groups, project)
+
+
+def _default_network(known: list[dict[str, Any]]) -> str:
+    named = context.services().settings.front.default_network
+    shared = [row for row in known if row["project_id"] is None]
+    found = [row["id"] for row in shared if not named or named in (row["id"], row["name"])]
+    if len(found) != 1:
+        raise BadRequest("networks: name one by its uuid; there is no default network")
+    return str(found[0])
+
+
+def _wish(known: list[dict[str, Any]], wanted: Attachment) -> Wish:
+    for row in known:
+        if row["id"] == wanted.network_id:
+            if row["uuid"] is None:
+                raise BadRequest(f"Network {wanted.network_id} requires a subnet in order to boot instances on.")
+            return Wish(row["uuid"], row["subnet"], wanted.fixed_ip)
+    raise BadRequest(f"Network {wanted.network_id} could not be found.")

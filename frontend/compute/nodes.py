@@ -1,0 +1,69 @@
+"""Ganeti's nodes in the table `node`: what the last comparison with Ganeti found. Who reads does not ask Ganeti."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Engine, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from frontend.database import db
+from frontend.reconcile.difference import Entry
+
+log = logging.getLogger(__name__)
+
+_ASKED = {"cpus": "ctotal", "memory": "mtotal"}
+
+
+def all_rows(connection: Connection) -> list[dict[str, Any]]:
+    """The nodes, by name."""
+    return db.rows(connection, select(db.node).order_by(db.node.c.name))
+
+
+def is_up(row: Mapping[str, Any]) -> bool:
+    """Whether new servers may come to a node."""
+    return bool(row["vm_capable"]) and not row["offline"] and not row["drained"]
+
+
+def keep(engine: Engine, found: Sequence[Entry], now: float) -> None:
+    """Make the table what Ganeti says; a size that a node did not tell this time stays."""
+    with engine.connect() as connection:
+        known = {row["name"]: row for row in all_rows(connection)}
+    wanted = {entry["name"]: _columns(entry, known.get(entry["name"])) for entry in found}
+    changed = [row for name, row in wanted.items() if not _is_same(known.get(name), row)]
+    gone = known.keys() - wanted.keys()
+    if not changed and not gone:
+        return
+    try:
+        with engine.begin() as connection:
+            _write(connection, known.keys(), ({**row, "updated": now} for row in changed))
+            if gone:
+                connection.execute(delete(db.node).where(db.node.c.name.in_(sorted(gone))))
+    except IntegrityError:  # another consumer has just done so
+        log.debug("the nodes were kept by another process")
+
+
+def _write(connection: Connection, known: Iterable[str], changed: Iterable[Mapping[str, Any]]) -> None:
+    there = set(known)
+    for row in changed:
+        name = row["name"]
+        write = update(db.node).where(db.node.c.name == name) if name in there else insert(db.node)
+        connection.execute(write.values(row))
+        log.info("node %s: %s", name, ", ".join(f"{key} {row[key]}" for key in row if key not in ("name", "updated")))
+
+
+def _columns(entry: Entry, known: Mapping[str, Any] | None) -> dict[str, Any]:
+    row = {name: bool(entry[name]) for name in ("offline", "drained", "vm_capable")}
+    sizes = {name: _number(entry.get(field)) for name, field in _ASKED.items()}
+    kept = {name: known[name] if known and size is None else size for name, size in sizes.items()}
+    return {"name": entry["name"], "zone": entry["group"], **row, **kept}
+
+
+def _number(value: Any) -> int | None:
+    return value if isinstance(value, int) else None
+
+
+def _is_same(known: Mapping[str, Any] | None, row: Mapping[str, Any]) -> bool:
+    return known is not None and all(known[name] == value for name, value in row.items())

@@ -1,0 +1,55 @@
+"""Parts of a server, to read: addresses and network interfaces."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Response, jsonify
+
+from frontend.compute import servers, serverview
+from frontend.network import netview, networks
+from frontend.web import context
+from frontend.web.fault import NotFound
+
+
+def list_addresses(server_id: str) -> Response:
+    """GET /servers/ID/ips."""
+    return jsonify({"addresses": serverview.addresses(servers.need(server_id))})
+
+
+def show_addresses(server_id: str, network: str) -> Response:
+    """GET /servers/ID/ips/NETWORK, by its name."""
+    found = serverview.addresses(servers.need(server_id))
+    if network not in found:
+        raise NotFound("Instance is not a member of specified network")
+    return jsonify({network: found[network]})
+
+
+def list_interfaces(server_id: str) -> Response:
+    """GET /servers/ID/os-interface."""
+    return jsonify({"interfaceAttachments": _interfaces(servers.need(server_id))})
+
+
+def show_interface(server_id: str, port_id: str) -> Response:
+    """GET /servers/ID/os-interface/PORT."""
+    for interface in _interfaces(servers.need(server_id)):
+        if interface["port_id"] == port_id:
+            return jsonify({"interfaceAttachment": interface})
+    raise NotFound(f"Port {port_id} could not be found.")
+
+
+def _interfaces(server: Mapping[str, Any]) -> list[dict[str, Any]]:
+    with context.database() as connection:
+        known = {row["known_as"]: row for row in networks.all_rows(connection)}
+    ports = [netview.port(server, nic, known[nic["network"]]) for nic in server["nics"] if nic.get("network") in known]
+    return [
+        {
+            "port_id": port["id"],
+            "net_id": port["network_id"],
+            "mac_addr": port["mac_address"],
+            "port_state": port["status"],
+            "fixed_ips": port["fixed_ips"],
+        }
+        for port in ports
+    ]

@@ -1,0 +1,1 @@
+"""The front's database: its tables, their versions, how it is opened."""

@@ -1,0 +1,177 @@
+"""What the front still owes its tenants: rows of the table `owed`, written in the transactions that make them due.
+
+    create   The request of a create that goes on, kept until its end: if Ganeti then lacks something for the moment
+             alone, the same is submitted once more. tries 0: it goes on; 1: to be submitted again; 2 and more:
+             that was begun, and may have been done by somebody who died of it. Without a job then, it is the first
+             one, whose answer was lost (submission.py).
+    remove   A server was deleted while it was built. Its removal is submitted behind the job that builds it.
+
+payer.py does what is due. Done twice, neither does harm: of two creates the second is refused, and so is a removal
+of what is gone.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from frontend.database import db
+from frontend.update import state
+from ganeti_ext import event
+
+Row = dict[str, Any]
+
+CREATE, REMOVE = "create", "remove"
+# Seconds: how long a create may take before one asks whether its end was missed; and who promised pays for himself.
+_KEPT = 86_400.0
+_GRACE = 20.0
+
+
+def keep_create(connection: Connection, server_id: str, body: str) -> None:
+    """Before a create is submitted. `body` is encrypted."""
+    _add(connection, server_id, CREATE, due=time.time() + _KEPT, body=body)
+
+
+def accepted(connection: Connection, server_id: str, job: int) -> None:
+    """Ganeti took the create as this job."""
+    mine = (db.owed.c.server_id == server_id, db.owed.c.what == CREATE, db.owed.c.job.is_(None))
+    connection.execute(update(db.owed).where(*mine).values(job=job))
+
+
+def lost(connection: Connection, server_id: str, due: float) -> None:
+    """Nobody knows whether Ganeti took the create: to be looked for, and submitted again if it is not there."""
+    mine = (db.owed.c.server_id == server_id, db.owed.c.what == CREATE, db.owed.c.job.is_(None))
+    connection.execute(update(db.owed).where(*mine).values(tries=2, due=due))
+
+
+def found_again(connection: Connection, ident: str, job: int) -> None:
+    """The create whose answer was lost, or the same in its place, goes on as this job."""
+    _change(connection, ident, job=job, tries=0, due=time.time() + _KEPT)
+
+
+def refused(connection: Connection, server_id: str) -> None:
+    """Ganeti did not take the create."""
+    connection.execute(delete(db.owed).where(db.owed.c.server_id == server_id))
+
+
+def after(connection: Connection, row: state.Row, message: state.Message) -> bool:
+    """Whether the create of this message failed and is submitted once more; the row is locked.
+
+    To be asked for each OP_STATUS message that has a row; the same message may come again.
+    """
+    if message["operation"] != state.CREATE or message["status"] not in event.FINAL:
+        return False
+    kept = _owed(connection, row["id"], CREATE)
+    if kept is None:
+        return False
+    job, failed = message["order"][2], state.is_passing(message)
+    first = kept["tries"] == 0 or kept["job"] is None
+    if not first and job <= kept["job"]:
+        return failed  # the first one, told again
+    if first and kept["job"] not in (None, job):
+        return False
+    # With another job there, somebody else has taken the server in hand.
+    if failed and first and row["job"] in (None, job):
+        _change(connection, kept["id"], job=job, tries=1, due=time.time())
+        return True
+    settle(connection, kept["id"])
+    return False
+
+
+def promise_removal(connection: Connection, server_id: str) -> Row | None:
+    """Mark a server that is being built as deleted by its user; what is owed now, None: it is not being built.
+
+    The write comes first: it locks the row, in SQLite as well.
+    """
+    column = db.server.c
+    building = (column.id == server_id, column.deleted.is_(None), column.status == state.BUILD)
+    marked = update(db.server).where(*building).values(task=state.DELETING, updated=time.time())
+    if connection.execute(marked).rowcount == 0:
+        return None
+    job, clocks = connection.execute(select(column.job, column.clocks).where(column.id == server_id)).one()
+    if job is not None:  # its create may be canceled now, and is not broken by that
+        unwanted = {**(clocks or {}), "unwanted": [job]}
+        connection.execute(update(db.server).where(column.id == server_id).values(clocks=unwanted))
+    # A create that was begun again by now is the payer's to find; until then he keeps the removal waiting.
+    unbegun = (db.owed.c.server_id == server_id, db.owed.c.what == CREATE, db.owed.c.tries < 2)
+    connection.execute(delete(db.owed).where(*unbegun))
+    if _owed(connection, server_id, REMOVE) is None:
+        _add(connection, server_id, REMOVE, due=time.time() + _GRACE, job=job)
+    return _owed(connection, server_id, REMOVE)
+
+
+def waiting(connection: Connection) -> set[str]:
+    """The servers that something is owed for which is not merely kept."""
+    found = select(db.owed.c.server_id).where((db.owed.c.what == REMOVE) | (db.owed.c.tries > 0))
+    return set(connection.execute(found).scalars())
+
+
+def claim(connection: Connection, now: float, lease: float) -> Row | None:
+    """The next that is due: nobody else gets it for `lease` seconds."""
+    table = db.owed.c
+    due = (table.due <= now, (table.what == REMOVE) | (table.tries > 0))
+    query = select(db.owed).where(*due).order_by(table.due).limit(1).with_for_update(skip_locked=True)
+    found = connection.execute(query).mappings().first()
+    if found is None:
+        return None
+    tries = found["tries"] + 1
+    _change(connection, found["id"], tries=tries, due=now + lease)
+    return {**found, "tries": tries}
+
+
+def still(connection: Connection, ident: str) -> Row | None:
+    """What is owed as it is now; None when that is done."""
+    found = connection.execute(select(db.owed).where(db.owed.c.id == ident)).mappings().first()
+    return dict(found) if found is not None else None
+
+
+def put_off(connection: Connection, ident: str, due: float) -> None:
+    _change(connection, ident, due=due)
+
+
+def settle(connection: Connection, ident: str) -> None:
+    """It is done."""
+    connection.execute(delete(db.owed).where(db.owed.c.id == ident))
+
+
+def remove_behind(connection: Connection, server_id: str, job: int) -> None:
+    """A server that its user deleted has one more create: remove it behind that."""
+    known = _owed(connection, server_id, REMOVE)
+    if known:
+        _change(connection, known["id"], job=job, due=time.time())
+    else:
+        _add(connection, server_id, REMOVE, due=time.time(), job=job)
+
+
+def is_begun_again(connection: Connection, server_id: str) -> bool:
+    """Whether a second create is under way whose job nobody knows yet."""
+    kept = _owed(connection, server_id, CREATE)
+    return kept is not None and kept["tries"] > 1
+
+
+def forget(connection: Connection, now: float) -> None:
+    """Creates whose end nobody told of, of servers that are not being built."""
+    building = select(db.server.c.id).where(db.server.c.status == state.BUILD, db.server.c.deleted.is_(None))
+    old = (db.owed.c.what == CREATE, db.owed.c.tries == 0, db.owed.c.due < now)
+    connection.execute(delete(db.owed).where(*old, db.owed.c.server_id.not_in(building)))
+
+
+def _owed(connection: Connection, server_id: str, what: str) -> Row | None:
+    mine = select(db.owed).where(db.owed.c.server_id == server_id, db.owed.c.what == what)
+    found = connection.execute(mine).mappings().first()
+    return dict(found) if found is not None else None
+
+
+def _add(
+    connection: Connection, server_id: str, what: str, *, due: float, job: int | None = None, body: str | None = None
+) -> None:
+    ident = str(uuid.uuid4())
+    values = {"id": ident, "server_id": server_id, "what": what, "body": body, "job": job, "tries": 0, "due": due}
+    connection.execute(insert(db.owed).values(values))
+
+
+def _change(connection: Connection, ident: str, **values: Any) -> None:
+    connection.execute(update(db.owed).where(db.owed.c.id == ident).values(values))

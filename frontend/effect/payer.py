@@ -1,0 +1,174 @@
+"""Does what the front owes (owed.py): removals behind a create, and creates once more.
+
+It may die at any point: nothing is forgotten before it is done, and what may have been done is looked for in Ganeti
+before it is done again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sqlalchemy import Connection, Engine, or_, update
+from sqlalchemy.exc import SQLAlchemyError
+
+from frontend.database import db
+from frontend.database.vault import Vault
+from frontend.effect import owed, submission, translate
+from frontend.effect.remote import RemoteApi
+from frontend.update import state
+from frontend.update.rows import locked
+from ganeti_ext import event
+from ganeti_ext.errors import ExtError, RapiError
+
+log = logging.getLogger(__name__)
+
+_LEASE = 60.0  # seconds that one attempt may take, with all of its questions
+_AGAIN = 5.0
+_LONGEST = 60.0
+_MOST = 20  # attempts that Ganeti refuses, before it is given up
+_FORGETS = 3600.0
+
+
+class Payer:
+    """Several processes may have one, on one database. `tick` is to be called every PERIOD seconds."""
+
+    PERIOD = 5.0
+
+    def __init__(self, engine: Engine, rapi: RemoteApi, vault: Vault, clock: Callable[[], float] = time.time) -> None:
+        self._engine, self._rapi, self._vault, self._clock = engine, rapi, vault, clock
+        self._thread: threading.Thread | None = None
+        self._forgets = 0.0
+
+    def tick(self) -> None:
+        """See whether something is due, in a thread, as Ganeti and the database may keep it waiting."""
+        if self._thread is None or not self._thread.is_alive():
+            self._thread = threading.Thread(target=self._run, name="payer", daemon=True)
+            self._thread.start()
+
+    def work(self) -> None:
+        """All that is due. SQLAlchemyError when the database does not work."""
+        now = self._clock()
+        if now >= self._forgets:
+            self._forgets = now + _FORGETS
+            with self._engine.begin() as connection:
+                owed.forget(connection, now)
+        while True:
+            with self._engine.begin() as connection:
+                found = owed.claim(connection, now, _LEASE)
+            if found is None:
+                return
+            self._pay(found)
+
+    def _run(self) -> None:
+        try:
+            self.work()
+        except SQLAlchemyError as err:
+            log.error("database: %s; what is owed is done later", str(err).split("\n", 1)[0])
+
+    def _pay(self, found: owed.Row) -> None:
+        try:
+            if found["what"] == owed.CREATE:
+                self._create(found)
+            else:
+                remove(self._engine, self._rapi, found)
+        except (ExtError, ValueError) as err:
+            is_hopeless = isinstance(err, ValueError) or (isinstance(err, RapiError) and found["tries"] >= _MOST)
+            log.error("server %s: %s is owed: %s; %s", found["server_id"], found["what"], err,
+                      "given up" if is_hopeless else "again later")  # fmt: skip
+            with self._engine.begin() as connection:
+                if is_hopeless:
+                    _give_up(connection, found, str(err))
+                else:
+                    owed.put_off(connection, found["id"], self._clock() + min(_AGAIN * found["tries"], _LONGEST))
+
+    def _create(self, found: owed.Row) -> None:
+        with self._engine.begin() as connection:
+            row = _server(connection, found["server_id"])
+        job = None
+        if row is not None and found["tries"] > 2:  # somebody tried, and did not live to say how it went
+            job = submission.find_create(self._rapi, row["instance"], found["job"] or 0)
+        if row is not None and job is None and _is_wanted(row):
+            body = self._vault.unlock(found["body"])
+            call = translate.create_again(body) if found["job"] else translate.Call("POST", "instances", body)
+            job = self._rapi.submit(*call)
+            log.info("server %s: create is submitted once more, job %d", row["id"], job)
+        with self._engine.begin() as connection:
+            row = _server(connection, found["server_id"])
+            if row is not None and job is not None and not found["job"] and _is_wanted(row):
+                owed.found_again(connection, found["id"], job)
+            else:
+                owed.settle(connection, found["id"])
+            if row is None or job is None:
+                return
+            if not _is_wanted(row):
+                owed.remove_behind(connection, row["id"], job)
+                return
+            clocks = {**(row["clocks"] or {}), "create": [job]}
+            _mark(connection, row["id"], job, task=state.TASKS[state.CREATE], clocks=clocks)
+
+
+def remove(engine: Engine, rapi: RemoteApi, found: owed.Row) -> None:
+    """Submit a removal that is owed; RapiUnavailable or RapiError when it stays owed."""
+    with engine.begin() as connection:
+        row = _server(connection, found["server_id"])
+        is_begun_again = owed.is_begun_again(connection, found["server_id"])
+        # With the server locked: a create that has just been begun again is what it has to wait for now.
+        now_owed = owed.still(connection, found["id"])
+    if is_begun_again or now_owed is None:
+        return  # once its job is known, this one is due (owed.remove_behind)
+    found = now_owed
+    if row is None:
+        with engine.begin() as connection:
+            owed.settle(connection, found["id"])
+        return
+    create = found["job"] if found["job"] is not None and _goes_on(rapi, found["job"]) else None
+    job = rapi.submit(*translate.delete(row["instance"], create))
+    log.info("server %s: delete is job %d, behind %s", row["id"], job, f"job {create}" if create else "no other")
+    with engine.begin() as connection:
+        owed.settle(connection, found["id"])
+        _mark(connection, row["id"], job, task=state.DELETING)
+    if create is not None:
+        with contextlib.suppress(ExtError):  # then it is built, and removed
+            rapi.cancel(create)
+
+
+def _server(connection: Connection, ident: str) -> dict[str, Any] | None:
+    return locked(connection, db.server, db.server.c.id == ident)
+
+
+def _is_wanted(row: Mapping[str, Any]) -> bool:
+    return row["deleted"] is None and row["task"] != state.DELETING
+
+
+def _mark(connection: Connection, ident: str, job: int, **values: Any) -> None:
+    """Show the task, unless the consumer has heard of the job already: then it may be over."""
+    column = db.server.c
+    unheard = (column.id == ident, column.deleted.is_(None), or_(column.job.is_(None), column.job < job))
+    connection.execute(update(db.server).where(*unheard).values(job=job, updated=time.time(), **values))
+
+
+def _goes_on(rapi: RemoteApi, job: int) -> bool:
+    """Whether a job is there and not over; to wait for one that Ganeti has forgotten is an error to it."""
+    try:
+        return rapi.get(f"jobs/{job}")["status"] not in event.FINAL
+    except RapiError as err:
+        if err.code != 404:
+            raise
+        return False
+
+
+def _give_up(connection: Connection, found: owed.Row, why: str) -> None:
+    row = _server(connection, found["server_id"])
+    owed.settle(connection, found["id"])
+    if row is None or row["deleted"] is not None:
+        return
+    values: dict[str, Any] = {"task": None}
+    if found["what"] == owed.CREATE and row["status"] == state.BUILD:
+        values["fault"] = f"it could not be created once more: {why}"
+    values["status"] = state.status({**row, **values})
+    connection.execute(update(db.server).where(db.server.c.id == row["id"]).values(updated=time.time(), **values))

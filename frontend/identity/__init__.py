@@ -1,0 +1,1 @@
+"""Identity v3: who somebody is, and what he may do where."""

@@ -1,0 +1,1 @@
+"""Image v2, and the imports that tenants asked for."""

@@ -1,0 +1,132 @@
+"""Image v2: which images a project has, may use, and may change."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Response, jsonify
+from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select, update
+
+from frontend.database import db
+from frontend.image import forgetimage, imagestate, imageview
+from frontend.image.imageprocess import Store
+from frontend.image.imagestate import DELETED, FILLED, IMPORTING, SAVING
+from frontend.settings import Settings
+from frontend.web import context
+from frontend.web.fault import Conflict, Forbidden, NotFound, TooLarge
+
+GIB = 1 << 30
+
+
+def find(connection: Connection, ident: str, project_id: str) -> dict[str, Any] | None:
+    """An image that the project may use: everybody's, its own, or one that it was shown."""
+    column, member = db.image.c, db.image_member.c
+    shown = exists().where(member.image_id == column.id, member.project_id == project_id)
+    seen = or_(
+        column.visibility.in_(("public", "community")),
+        column.owner_id == project_id,
+        and_(column.visibility == "shared", shown),
+    )
+    return db.row(connection, select(db.image).where(column.id == ident, _there(), seen))
+
+
+def usable(connection: Connection, project_id: str) -> list[dict[str, Any]]:
+    """What a project's list of images has, the newest first: everybody's, its own, and those that it accepted."""
+    column, member = db.image.c, db.image_member.c
+    mine = (member.image_id == column.id, member.project_id == project_id, member.status == "accepted")
+    listed = or_(
+        column.visibility == "public",
+        column.owner_id == project_id,
+        and_(column.visibility == "shared", exists().where(*mine)),
+    )
+    query = select(db.image).where(listed, _there(), column.hidden.is_(False))
+    return db.rows(connection, query.order_by(column.created.desc(), column.id))
+
+
+def show(image_id: str) -> Response:
+    return jsonify(imageview.shown(need(image_id)))
+
+
+def delete(image_id: str) -> tuple[str, int]:
+    """Also of one that is being saved or imported. Disks that were made of it stay whole."""
+    remove(need_own(image_id, "delete"))
+    return "", 204
+
+
+def remove(image: Mapping[str, Any]) -> None:
+    """Forbidden for what is protected."""
+    if image["protected"]:
+        raise Forbidden(f"Image {image['id']} is protected and cannot be deleted.")
+    if image["origin"]:
+        forgetimage.remove(image)
+        return
+    engine, settings = context.services().engine, context.services().settings.images
+    with engine.begin() as connection:
+        # Whoever fills it finds out when he is done.
+        write = update(db.image).where(db.image.c.id == image["id"]).values(status=DELETED, updated=time.time())
+        connection.execute(write)
+    imagestate.unstage(settings.staging, image["id"])
+    if image["status"] in FILLED:
+        imagestate.drop(engine, Store(settings.command), image)
+    elif image["status"] not in (SAVING, IMPORTING):  # there is nothing in the store
+        imagestate.forget_if_deleted(engine, image["id"])
+
+
+def check_quota(project: str) -> None:
+    """Forbidden when the project may not have one more."""
+    quota = context.services().settings.quota
+    with context.database() as connection:
+        count, octets = used(connection, project)
+    if count >= quota.images:
+        raise Forbidden(f"Quota exceeded for images: the project has {quota.images}, and may have no more.")
+    if octets >= quota.image_gigabytes * GIB:
+        raise Forbidden(f"Quota exceeded for images: {octets} of {quota.image_gigabytes * GIB} octets are used.")
+
+
+def used(connection: Connection, project: str) -> tuple[int, int]:
+    """How many images a project has, and their octets."""
+    column = db.image.c
+    query = select(func.count(), func.coalesce(func.sum(column.size), 0)).where(column.owner_id == project, _there())
+    count, octets = connection.execute(query).one()
+    return int(count), int(octets)
+
+
+def room(connection: Connection, settings: Settings, project: str) -> int:
+    """Octets that one more image may have; TooLarge when the project has no room left."""
+    _, octets = used(connection, project)
+    left = settings.quota.image_gigabytes * GIB - octets
+    if left <= 0:
+        raise TooLarge(f"Quota exceeded for images: {octets} octets are used.")
+    return min(settings.images.max_upload, left)
+
+
+def need(image_id: str) -> dict[str, Any]:
+    """An image that the caller may use; an administrator, anybody's."""
+    with context.database() as connection:
+        if context.is_admin():
+            row = db.row(connection, select(db.image).where(db.image.c.id == image_id, _there()))
+        else:
+            row = find(connection, image_id, context.project_id())
+    if row is None:
+        raise NotFound(f"No image found with ID {image_id}")
+    return row
+
+
+def need_own(image_id: str, verb: str) -> dict[str, Any]:
+    """An image that the caller may change; Forbidden for one that he can only use."""
+    row = need(image_id)
+    if row["owner_id"] != context.project_id() and not context.is_admin():
+        raise Forbidden(f"You are not permitted to {verb} image {image_id}: it is not your project's.")
+    return row
+
+
+def need_status(image: Mapping[str, Any], *statuses: str) -> None:
+    """Conflict when it is in none of these."""
+    if image["status"] not in statuses:
+        raise Conflict(f"Image {image['id']} is {image['status']}, and has to be {' or '.join(statuses)}.")
+
+
+def _there() -> ColumnElement[bool]:
+    return db.image.c.status != DELETED

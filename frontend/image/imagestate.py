@@ -1,0 +1,137 @@
+"""What becomes of an image's row while it is filled, and when it goes.
+
+    queued -> saving -> active                     an upload
+    queued -> uploading -> importing -> active     an upload that waits for its import (glance-direct)
+    queued -> importing -> active                  a download (web-download)
+
+Whoever fills one says so again and again (`lease`); where nobody does any more, it is `queued` once more, and what was
+left in the store is taken away (imagecare.py). A snapshot of a server is `saving` without a lease: Ganeti's job tells.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from sqlalchemy import Engine, delete, update
+from sqlalchemy.exc import SQLAlchemyError
+
+from frontend.database import db
+from frontend.image.imageprocess import Store, Stored
+from frontend.web.fault import Unavailable
+from ganeti_ext.errors import CommandError, ExtError
+
+log = logging.getLogger(__name__)
+
+QUEUED, SAVING, UPLOADING, IMPORTING = "queued", "saving", "uploading", "importing"
+ACTIVE, DEACTIVATED, DELETED = "active", "deactivated", "deleted"
+FILLED = (ACTIVE, DEACTIVATED)
+LEASE = 120.0  # seconds
+_AGAIN = 20.0
+
+
+def turn(engine: Engine, ident: str, before: str, after: str, **values: Any) -> bool:
+    """From one status to another, unless it is in neither: of two at once, one does it."""
+    column = db.image.c
+    with engine.begin() as connection:
+        write = update(db.image).where(column.id == ident, column.status == before)
+        new = {"status": after, "updated": time.time(), "lease": None, **values}
+        return connection.execute(write.values(new)).rowcount > 0
+
+
+@contextlib.contextmanager
+def filling(engine: Engine, ident: str, status: str, back: str) -> Iterator[None]:
+    """While a queued image is filled, whose status has been turned; `back` is what it is again when that fails."""
+
+    def renew() -> None:
+        with engine.begin() as connection:
+            write = update(db.image).where(db.image.c.id == ident, db.image.c.status.in_((status, DELETED)))
+            connection.execute(write.values(lease=time.time() + LEASE))
+
+    try:
+        with repeated(renew, _AGAIN):
+            yield
+    except BaseException:
+        turn(engine, ident, status, back)
+        forget_if_deleted(engine, ident)
+        raise
+
+
+@contextlib.contextmanager
+def working(ident: str) -> Iterator[None]:
+    """Unavailable when the image store is not what it should be; the administrator's words go to the log."""
+    try:
+        yield
+    except CommandError as err:
+        log.error("image %s: %s", ident, err)
+        raise Unavailable("The image store does not work now. Try again later.") from err
+
+
+@contextlib.contextmanager
+def repeated(act: Callable[[], None], seconds: float) -> Iterator[None]:
+    """Act again and again, in a thread, whatever this one waits for."""
+    over = threading.Event()
+
+    def work() -> None:
+        while not over.wait(seconds):
+            try:
+                act()
+            except SQLAlchemyError as err:
+                log.warning("database: %s", str(err).split("\n", 1)[0])
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def filled(engine: Engine, store: Store, image: Mapping[str, Any], status: str, stored: Stored) -> bool:
+    """The image is in the store: it is active, unless somebody deleted it meanwhile; then it goes."""
+    values = {"size": stored.size, "sha256": stored.sha256, "md5": stored.md5, "pool": stored.pool}
+    values |= {"disk_format": "raw"}  # as what is downloaded is
+    if turn(engine, image["id"], status, ACTIVE, **values):
+        log.info("image %s: active, %d octets", image["id"], stored.size)
+        return True
+    log.info("image %s was deleted while it was filled", image["id"])
+    drop(engine, store, image)
+    return False
+
+
+def drop(engine: Engine, store: Store, image: Mapping[str, Any]) -> None:
+    """Take a deleted image out of the store, then its row; the row stays, to be tried again, when that fails."""
+    try:
+        store.remove(image["id"], image["provider"])
+    except ExtError as err:
+        log.error("image %s is deleted, and its content stays for now: %s", image["id"], err)
+        return
+    forget_if_deleted(engine, image["id"])
+
+
+def forget_if_deleted(engine: Engine, ident: str) -> None:
+    column = db.image.c
+    with engine.begin() as connection:
+        connection.execute(delete(db.image).where(column.id == ident, column.status == DELETED))
+
+
+def staged(folder: str, ident: str) -> str:
+    """Where an upload lies that waits for its import."""
+    return os.path.join(folder, ident)
+
+
+def unstage(folder: str, ident: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(staged(folder, ident))
+
+
+def stored_as(image: Mapping[str, Any]) -> str:
+    """What the store calls it: its id, or the snapshot of a server that it is."""
+    origin: str = image["origin"] or ""
+    return origin.partition(":")[2] or image["id"]

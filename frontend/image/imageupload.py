@@ -1,0 +1,140 @@
+"""PUT /v2/images/ID/file and /stage: content of images, as tenants send it; GET .../file: as they get it back.
+
+An upload keeps a thread of this process busy, and a process of the image store. If either end breaks off, nothing of
+it stays, and the image is `queued` again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from flask import Response, request
+
+from frontend.image import images, imagestate
+from frontend.image.imageprocess import Exists, Export, Refused, Store, Wanted
+from frontend.image.imagestate import LEASE, QUEUED, SAVING, UPLOADING
+from frontend.image.imagevalues import CONTAINERS
+from frontend.web import context
+from frontend.web.fault import BadMediaType, BadRequest, Conflict, Forbidden, TooLarge
+
+log = logging.getLogger(__name__)
+
+_CHUNK = 1 << 20
+_DATA = "application/octet-stream"
+
+
+def upload(image_id: str) -> tuple[str, int]:
+    """204 when it is in the store; what is refused there is 400 with the reason."""
+    image, most = _begin(image_id, SAVING)
+    services = context.services()
+    store = Store(services.settings.images.command)
+    wanted = Wanted(image_id, image["disk_format"], image["provider"], most, request.content_length)
+    with imagestate.filling(services.engine, image_id, SAVING, QUEUED):
+        try:
+            with imagestate.working(image_id), store.receive(wanted) as receiver:
+                for chunk in _chunks(most):
+                    receiver.write(chunk)
+                stored = receiver.finish()
+        except Refused as err:
+            log.info("image %s: %s", image_id, err)
+            raise BadRequest(str(err)) from err
+        except Exists as err:
+            log.warning("image %s: %s", image_id, err)
+            raise Conflict(f"Image {image_id} has content already.") from err
+    imagestate.filled(services.engine, store, image, SAVING, stored)
+    return "", 204
+
+
+def stage(image_id: str) -> tuple[str, int]:
+    """Kept as it comes, until it is imported (imageimport.py)."""
+    _, most = _begin(image_id, UPLOADING)
+    services = context.services()
+    folder = services.settings.images.staging
+    path = imagestate.staged(folder, image_id)
+    draft = f"{path}.draft"
+    with imagestate.filling(services.engine, image_id, UPLOADING, QUEUED):
+        try:
+            os.makedirs(folder, mode=0o750, exist_ok=True)
+            with open(draft, "wb") as file:
+                file.writelines(_chunks(most))
+            os.rename(draft, path)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(draft)
+    # It waits for ever now, and nobody has to say that he is at it.
+    if not imagestate.turn(services.engine, image_id, UPLOADING, UPLOADING):
+        imagestate.unstage(folder, image_id)
+    return "", 204
+
+
+def download(image_id: str) -> Response:
+    """200 with the content, which is raw whatever was sent; 204 while there is none."""
+    image = images.need(image_id)
+    if image["status"] == imagestate.DEACTIVATED and not context.is_admin():
+        raise Forbidden(f"Image {image_id} is deactivated.")
+    if image["status"] not in imagestate.FILLED:
+        return Response(status=204)
+    headers = {"Content-Length": str(image["size"])}
+    if image["md5"]:
+        headers["Content-MD5"] = image["md5"]
+    if request.method == "HEAD":
+        return Response(headers=headers, mimetype=_DATA)
+    store = Store(context.services().settings.images.command)
+    with imagestate.working(image_id), contextlib.ExitStack() as undo:
+        export = store.export(imagestate.stored_as(image), image["provider"])
+        undo.callback(export.close)
+        pieces = iter(export)
+        first = next(pieces, b"")  # what fails at once is an answer still, and no torso
+        undo.pop_all()
+    return Response(_Body(export, first, pieces), headers=headers, mimetype=_DATA)
+
+
+class _Body:
+    """What the server sends, and closes when it, or the client, is done."""
+
+    def __init__(self, export: Export, first: bytes, rest: Iterator[bytes]) -> None:
+        self._export, self._first, self._rest = export, first, rest
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self._first
+        yield from self._rest
+
+    def close(self) -> None:
+        self._export.close()
+
+
+def _begin(image_id: str, status: str) -> tuple[dict[str, Any], int]:
+    """The image, which is the caller's to fill from now on, and how many octets it may have."""
+    settings = context.services().settings
+    image = images.need_own(image_id, "upload to")
+    if not settings.images.max_upload:
+        raise Forbidden("Images cannot be uploaded here: ask the administrator to register one.")
+    if request.mimetype != _DATA:
+        raise BadMediaType(f"Content-Type {request.mimetype!r}: expected {_DATA}")
+    if image["disk_format"] is None or image["container_format"] not in CONTAINERS:
+        raise BadRequest("Properties disk_format, container_format must be set prior to saving data.")
+    with context.database() as connection:
+        most = images.room(connection, settings, image["owner_id"])
+    if (request.content_length or 0) > most:
+        raise TooLarge(f"The image may have {most} octets at most.")
+    with contextlib.suppress(AttributeError):  # before Flask 3.1 max_body holds for files, too
+        request.max_content_length = most
+    engine = context.services().engine
+    if not imagestate.turn(engine, image_id, QUEUED, status, lease=time.time() + LEASE):
+        raise Conflict(f"Image {image_id} has a file already, or is getting one (status {image['status']}).")
+    return image, most
+
+
+def _chunks(most: int) -> Iterator[bytes]:
+    """What the client sends; TooLarge when it is too much, and an error of werkzeug's when he breaks off."""
+    size = 0
+    while chunk := request.stream.read(_CHUNK):
+        size += len(chunk)
+        if size > most:
+            raise TooLarge(f"The image may have {most} octets at most.")
+        yield chunk

@@ -1,0 +1,1 @@
+"""ganeti-ext-manage, the administrator's command."""

@@ -1,0 +1,131 @@
+"""The security groups of projects: those that are firewall profiles, and the rows of their own."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, select
+
+from frontend.database import db
+from frontend.network import grouprules, groupview, netview
+from frontend.network.netview import DEFAULT_GROUP, NO_GROUP
+from frontend.web import context
+from frontend.web.fault import BadRequest, Conflict
+
+Row = Mapping[str, Any]
+
+
+class Known(NamedTuple):
+    """A project's groups."""
+
+    project: str
+    own: Mapping[str, Row]
+    """By id."""
+    rules: Mapping[str, Sequence[Row]]
+    """By the id of their group."""
+
+    def with_rules(self, group_id: str, rules: Sequence[Row]) -> Known:
+        """As it would be if a group had these rules."""
+        return self._replace(rules={**self.rules, group_id: rules})
+
+
+def profiles() -> list[str]:
+    """Names of the groups that there are in every project."""
+    return [DEFAULT_GROUP, *context.services().settings.firewall.profiles]
+
+
+def read(connection: Connection, project: str) -> Known:
+    group, rule = db.security_group.c, db.security_group_rule.c
+    mine = select(db.security_group).where(group.project_id == project)
+    own = {row["id"]: row for row in db.rows(connection, mine.order_by(group.created, group.id))}
+    rules: dict[str, list[Row]] = {ident: [] for ident in own}
+    theirs = select(db.security_group_rule).join(db.security_group).where(group.project_id == project)
+    for row in db.rows(connection, theirs.order_by(rule.created, rule.id)) if own else ():
+        rules[row["group_id"]].append(row)
+    return Known(project, own, rules)
+
+
+def names(connection: Connection, project: str | None) -> dict[str, str]:
+    """Names of own groups by id: of a project, or of all."""
+    column = db.security_group.c
+    query = select(column.id, column.name)
+    if project is not None:
+        query = query.where(column.project_id == project)
+    return {row.id: row.name for row in connection.execute(query)}
+
+
+def shown(known: Known) -> list[dict[str, Any]]:
+    """All groups, as Network v2.0 shows them."""
+    default = context.services().settings.firewall.default
+    found = [groupview.group(known.project, name, default) for name in profiles()]
+    return found + [groupview.own_group(row, known.rules[ident]) for ident, row in known.own.items()]
+
+
+def find(known: Known, wanted: str) -> str | None:
+    """The group of this name or id, as servers have it: the name of a profile, or the id of an own one.
+
+    BadRequest when two have the name.
+    """
+    if wanted in known.own:
+        return wanted
+    for name in profiles():
+        if wanted in (name, netview.group_id(known.project, name)):
+            return name
+    found = [ident for ident, row in known.own.items() if row["name"] == wanted]
+    if len(found) > 1:
+        raise BadRequest(f"Multiple security groups are called {wanted[:80]!r}: say which id: {', '.join(found)}")
+    return found[0] if found else None
+
+
+def facts(known: Known, groups: Sequence[str]) -> dict[str, str | None]:
+    """What the tags of a server in these groups say; Conflict when no profile does what they say all together."""
+    if list(groups) == [DEFAULT_GROUP]:
+        return {"firewall": None, "groups": None}
+    if not groups:
+        return {"firewall": NO_GROUP, "groups": None}
+    if len(groups) == 1 and groups[0] not in known.own:
+        return {"firewall": groups[0], "groups": None}
+    return {"firewall": _profile(known, groups), "groups": ",".join(groups)}
+
+
+def new_rule(group_id: str, rule: Row, description: str = "") -> dict[str, Any]:
+    """A row of the table."""
+    return {
+        "id": str(uuid.uuid4()),
+        "group_id": group_id,
+        **rule,
+        "description": description,
+        "created": time.time(),
+    }
+
+
+def new_rules(group_id: str) -> list[dict[str, Any]]:
+    """Those of a new group: all may be sent."""
+    sent = ({"direction": grouprules.EGRESS, "ethertype": family} for family in grouprules.FAMILIES)
+    return [new_rule(group_id, grouprules.asked(rule)) for rule in sent]
+
+
+def _profile(known: Known, groups: Iterable[str]) -> str:
+    settings = context.services().settings.firewall
+    rows: list[Row] = []
+    more: set[grouprules.Rule] = set()
+    judged = True
+    for group in groups:
+        if group in known.own:
+            rows += known.rules[group]
+        else:
+            profile = settings.default if group == DEFAULT_GROUP else group
+            judged = judged and profile in grouprules.PROFILES
+            more |= grouprules.PROFILES.get(profile, frozenset())
+            rows += new_rules(group)
+    found = grouprules.profile(rows, more, (NO_GROUP, *settings.profiles)) if judged else None
+    if found is None:
+        raise Conflict(
+            "No firewall profile of the cloud does just what the rules of these security groups say all together. "
+            f"There are those of the groups {', '.join(settings.profiles)}, and none that lets anything in; "
+            "all of egress has to be allowed."
+        )
+    return found

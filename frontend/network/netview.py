@@ -1,0 +1,133 @@
+"""Ganeti's networks, and what follows from them and the servers' NICs, as the JSON of Network v2.0. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from frontend.web import view
+from ganeti_ext import tags
+
+DEFAULT_GROUP = "default"
+NO_GROUP = "protected"  # the profile of servers in no group: nothing new comes in, as without groups in OpenStack
+
+# Ids of things that Ganeti has no row for: made from the id of what they follow from.
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_SPACE = uuid.UUID("6f0a35b6-4a4c-4e55-9a0a-9f6d3c1f8a11")
+
+
+def group_id(project_id: str, name: str) -> str:
+    """The id of a project's security group."""
+    return made(f"security group {name}".removesuffix(f" {DEFAULT_GROUP}"), project_id)
+
+
+def default_group_id(project_id: str) -> str:
+    return group_id(project_id, DEFAULT_GROUP)
+
+
+def groups_of(server: Mapping[str, Any]) -> list[str]:
+    """A server's security groups: names of those that are profiles, ids of the project's own."""
+    said = server["facts"]
+    if said.get("groups"):
+        return str(said["groups"]).split(",")
+    profile = said.get("firewall", DEFAULT_GROUP)
+    return [] if profile == NO_GROUP else [profile]
+
+
+def group_ids(server: Mapping[str, Any]) -> list[str]:
+    """The ids of a server's security groups."""
+    project = server["project_id"]
+    return [each if _UUID.fullmatch(each) else group_id(project, each) for each in groups_of(server)]
+
+
+def network(row: Mapping[str, Any]) -> dict[str, Any]:
+    when = view.stamp(row["updated"])
+    return {
+        "id": row["id"],
+        "name": row["name"],
+        "description": "",
+        "status": "ACTIVE",
+        "admin_state_up": True,
+        "shared": not row["project_id"],
+        "router:external": False,
+        "tenant_id": row["project_id"] or "",
+        "project_id": row["project_id"] or "",
+        "subnets": [subnet["id"] for subnet in subnets_of(row)],
+        "availability_zones": [],
+        "availability_zone_hints": [],
+        "port_security_enabled": True,
+        "tags": [],
+        "created_at": when,
+        "updated_at": when,
+    }
+
+
+def subnets_of(row: Mapping[str, Any]) -> list[dict[str, Any]]:
+    found = []
+    for version, cidr, gateway in ((4, row["subnet"], row["gateway"]), (6, row["subnet6"], row["gateway6"])):
+        if cidr:
+            found.append(_subnet(row, version, cidr, gateway))
+    return found
+
+
+def port(server: Mapping[str, Any], nic: Mapping[str, Any], network: Mapping[str, Any]) -> dict[str, Any]:
+    fixed = [
+        {"subnet_id": subnet["id"], "ip_address": nic[key]}
+        for subnet in subnets_of(network)
+        if nic.get(key := "ip" if subnet["ip_version"] == 4 else "ip6")
+    ]
+    return {
+        "id": nic["uuid"],
+        "name": "",
+        "description": "",
+        "network_id": network["id"],
+        "mac_address": nic.get("mac"),
+        "fixed_ips": fixed,
+        "status": "ACTIVE" if server["status"] == "ACTIVE" else "DOWN",
+        "admin_state_up": True,
+        "device_id": server["id"],
+        "device_owner": "compute:nova",
+        "security_groups": group_ids(server),
+        "port_security_enabled": True,
+        "allowed_address_pairs": [],
+        "extra_dhcp_opts": [],
+        "tenant_id": server["project_id"],
+        "project_id": server["project_id"],
+        "tags": [],
+        "created_at": view.stamp(server["created"]),
+        "updated_at": view.stamp(server["updated"]),
+    }
+
+
+def _subnet(row: Mapping[str, Any], version: int, cidr: str, gateway: str | None) -> dict[str, Any]:
+    when = view.stamp(row["updated"])
+    return {
+        "id": made(f"subnet{version}", row["id"]),
+        "name": f"{row['name']}-ipv{version}",
+        "description": "",
+        "network_id": row["id"],
+        "cidr": str(ipaddress.ip_network(cidr, strict=False)),
+        "gateway_ip": gateway,
+        "ip_version": version,
+        "enable_dhcp": tags.NFDHCPD in row["tags"],
+        "ipv6_address_mode": "slaac" if version == 6 else None,
+        "ipv6_ra_mode": "slaac" if version == 6 else None,
+        "allocation_pools": [],
+        "dns_nameservers": [],
+        "host_routes": [],
+        "service_types": [],
+        "subnetpool_id": None,
+        "tenant_id": row["project_id"] or "",
+        "project_id": row["project_id"] or "",
+        "tags": [],
+        "created_at": when,
+        "updated_at": when,
+    }
+
+
+def made(kind: str, of: str) -> str:
+    """The same id for the same words."""
+    return str(uuid.uuid5(_SPACE, f"{kind} {of}"))

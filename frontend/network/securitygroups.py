@@ -1,0 +1,115 @@
+"""The security groups of servers: their firewall profile follows from them, and is what their nodes read."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from flask import Response, jsonify
+from sqlalchemy import Connection, select
+
+from frontend.compute import requests
+from frontend.database import db
+from frontend.effect import facts
+from frontend.network import groupstore, groupview, netview
+from frontend.network.groupstore import Known
+from frontend.web import context, schema
+from frontend.web.fault import BadRequest, NotFound
+from ganeti_ext.errors import ExtError
+
+log = logging.getLogger(__name__)
+
+Row = Mapping[str, Any]
+
+
+def chosen(wanted: Sequence[str], project: str) -> dict[str, str]:
+    """The facts of a new server in these groups (names or ids), for its tags; none in the default one.
+
+    BadRequest for a group that there is not, Conflict where no profile does what they say.
+    """
+    if not wanted:
+        return {}
+    with context.database() as connection:
+        known = groupstore.read(connection, project)
+    found: list[str] = []
+    for each in wanted:
+        group = groupstore.find(known, each)
+        if group is None:
+            raise BadRequest(f"Security group {each[:80]} not found.")
+        found += [group] if group not in found else []
+    return {fact: value for fact, value in groupstore.facts(known, found).items() if value is not None}
+
+
+def add(server: Row, argument: object) -> tuple[str, int]:
+    """Action addSecurityGroup."""
+    return _change("addSecurityGroup", server, argument, lambda now, group: now if group in now else [*now, group])
+
+
+def remove(server: Row, argument: object) -> tuple[str, int]:
+    """Action removeSecurityGroup. A server in no group gets nothing that is new."""
+
+    def without(now: Sequence[str], group: str) -> list[str]:
+        if group not in now:
+            raise NotFound(f"Security group {group} is not associated with the instance {server['id']}")
+        return [each for each in now if each != group]
+
+    return _change("removeSecurityGroup", server, argument, without)
+
+
+def list_of(server: Row) -> Response:
+    """GET /servers/ID/os-security-groups."""
+    wanted = netview.group_ids(server)
+    with context.database() as connection:
+        known = groupstore.read(connection, server["project_id"])
+    groups = groupstore.shown(known)
+    names = {group["id"]: group["name"] for group in groups}
+    found = [groupview.compute_group(group, names) for group in groups if group["id"] in wanted]
+    return jsonify({"security_groups": found})
+
+
+def using(connection: Connection, project: str, group_id: str) -> list[dict[str, Any]]:
+    """The project's servers in a group of its own."""
+    query = select(db.server).where(db.server.c.project_id == project, db.server.c.deleted.is_(None))
+    return [row for row in db.rows(connection, query) if group_id in netview.groups_of(row)]
+
+
+@contextlib.contextmanager
+def changing(after: Known, group_id: str) -> Iterator[None]:
+    """Give the servers of a group the profile that its rules `after` a change mean; undone if the block fails.
+
+    Conflict, and nothing done, when one of them could have none.
+    """
+    with context.database() as connection:
+        servers = using(connection, after.project, group_id)
+    plans = [(server, groupstore.facts(after, netview.groups_of(server))) for server in servers]
+    with contextlib.ExitStack() as undo:
+        for server, wanted in plans:
+            facts.change(server, wanted)
+            undo.callback(_restore, server, {fact: server["facts"].get(fact) for fact in wanted})
+        yield
+        undo.pop_all()
+
+
+def _restore(server: Row, before: Mapping[str, str | None]) -> None:
+    try:
+        facts.change(server, before)
+    except ExtError as err:
+        log.error("server %s: keeps the firewall profile of rules that were not made: %s", server["id"], err)
+
+
+def _change(
+    action: str, server: Row, argument: object, change: Callable[[Sequence[str], str], Sequence[str]]
+) -> tuple[str, int]:
+    if not isinstance(argument, dict):
+        raise BadRequest(f"{action}: expected an object")
+    name = schema.text(argument, "name")
+    with context.database() as connection:
+        known = groupstore.read(connection, server["project_id"])
+    group = groupstore.find(known, name)
+    if group is None:
+        raise NotFound(f"Security group {name} not found.")
+    jobs = facts.change(server, lambda row: groupstore.facts(known, change(netview.groups_of(row), group)))
+    requests.note(context.services().engine, action, server["id"], jobs)
+    return "", 202

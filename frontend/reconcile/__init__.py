@@ -1,0 +1,1 @@
+"""What the update path missed: the database compared with Ganeti, and mended."""

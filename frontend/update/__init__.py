@@ -1,0 +1,1 @@
+"""The update path: from messages about jobs to rows, each message once."""

@@ -1,0 +1,71 @@
+"""Messages about networks, written into their rows."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import delete, insert, or_, select, update
+
+from frontend.database import db
+from frontend.update import state
+from frontend.update.rows import Rows, checked, locked
+
+log = logging.getLogger(__name__)
+
+_REMOVE = "OP_NETWORK_REMOVE"
+
+
+def apply(rows: Rows, message: state.Message) -> bool:
+    """Whether it changed anything."""
+    if message["status"] != "success":
+        return False
+    if message["operation"] == _REMOVE:
+        return _forget(rows, message["network"], state.stamp(message))
+    if not message.get("network_data"):
+        return False
+    return _keep(rows, message["network_data"], state.stamp(message, read=True))
+
+
+def network_row(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of a network in network_data of a message."""
+    columns = {name: data.get(name) for name in ("name", "subnet", "gateway", "subnet6", "gateway6")}
+    return {"id": data["uuid"], **columns, "tags": sorted(data.get("tags") or ())}
+
+
+def _keep(rows: Rows, data: Mapping[str, Any], order: list[Any]) -> bool:
+    connection, new = rows.connection, network_row(data)
+    removed = locked(connection, db.removed_network, db.removed_network.c.name == new["name"])
+    if removed is not None and removed["order"] >= order:
+        return False
+    # Another network of its name that is told of earlier is gone, or Ganeti would not have let it have the name.
+    same = or_(db.network.c.id == new["id"], db.network.c.name == new["name"])
+    query = select(db.network).where(same).order_by(db.network.c.id).with_for_update()
+    known = list(connection.execute(query).mappings())
+    if any((row["read_order"] or []) >= order for row in known):
+        return False
+    connection.execute(delete(db.network).where(same, db.network.c.id != new["id"]))
+    columns = checked(db.network, {**new, "updated": rows.now, "read_order": order})
+    there = new["id"] in [row["id"] for row in known]
+    write = update(db.network).where(db.network.c.id == new["id"]) if there else insert(db.network)
+    connection.execute(write.values(columns))
+    rows.networks_changed()
+    rows.after.append(lambda: log.info("network %s: %s", new["name"], "updated" if there else "added"))
+    return True
+
+
+def _forget(rows: Rows, name: str, order: list[Any]) -> bool:
+    connection, table = rows.connection, db.removed_network
+    known = locked(connection, table, table.c.name == name)
+    if known is None:
+        connection.execute(insert(table).values(name=name, order=order))
+    elif known["order"] < order:
+        connection.execute(update(table).where(table.c.name == name).values(order=order))
+    row = locked(connection, db.network, db.network.c.name == name)
+    if row is None or (row["read_order"] or []) >= order:
+        return False
+    connection.execute(delete(db.network).where(db.network.c.id == row["id"]))
+    rows.networks_changed()
+    rows.after.append(lambda: log.info("network %s: removed", name))
+    return True

@@ -1,0 +1,197 @@
+"""The rows that a batch of messages touches: read and locked once at its start, written once at its end.
+
+Servers, then actions, each in the order of their keys: so two consumers wait for each other, and seldom for ever.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import JSON, Column, ColumnElement, Connection, Select, Table, bindparam, insert, or_, select, update
+from sqlalchemy.engine import MappingResult
+
+from frontend.database import db
+from frontend.update import state
+from frontend.update.reading import Owners
+from frontend.update.remembered import ActionKey
+
+Row = dict[str, Any]
+
+
+def _one_of(column: Column[Any], name: str) -> ColumnElement[bool]:
+    return column.in_(bindparam(name, expanding=True))
+
+
+def _equals(column: Column[Any], name: str) -> ColumnElement[bool]:
+    return column == bindparam(name)
+
+
+def _servers(has: Callable[[Column[Any], str], ColumnElement[bool]]) -> Select[Any]:
+    column = db.server.c
+    wanted = or_(has(column.instance, "names"), has(column.id, "ids"))
+    return select(db.server).where(wanted).order_by(column.id).with_for_update()
+
+
+def _actions(has: Callable[[Column[Any], str], ColumnElement[bool]]) -> Select[Any]:
+    column = db.action.c
+    query = select(db.action).where(has(column.cluster, "clusters"), has(column.job, "jobs"))
+    return query.order_by(column.cluster, column.job, column.op_index).with_for_update()
+
+
+# Made once: to make a statement takes as long as to run it. A message that comes alone is not to wait for lists of
+# one to be put into words and planned.
+_SERVERS, ONE_SERVER = _servers(_one_of), _servers(_equals)
+_ACTIONS, ACTIONS_OF_ONE = _actions(_one_of), _actions(_equals)
+_SUBNETS6 = select(db.network.c.name, db.network.c.subnet6)
+WRITE_SERVER = update(db.server).where(db.server.c.id == bindparam("its_id"))
+ADD_ACTION = insert(db.action)
+_ACTION_KEY = ("its_cluster", "its_job", "its_index")
+WRITE_ACTION = update(db.action).where(
+    db.action.c.cluster == bindparam("its_cluster"),
+    db.action.c.job == bindparam("its_job"),
+    db.action.c.op_index == bindparam("its_index"),
+)
+
+
+class Rows:
+    """One transaction's rows. `prefix` is how our instances' names begin, `now` what is written as `updated`."""
+
+    def __init__(self, connection: Connection, prefix: str, now: float) -> None:
+        self.connection, self.prefix, self.now = connection, prefix, now
+        self.after: list[Callable[[], None]] = []
+        """What is to be done once the transaction is in."""
+        self._servers: dict[str, Row] = {}
+        self._names: dict[str, str] = {}  # of instances -> id
+        self._actions: dict[ActionKey, Row] = {}
+        self._stored: set[ActionKey] = set()
+        self._changed_servers: dict[str, set[str]] = defaultdict(set)
+        self._changed_actions: set[ActionKey] = set()
+        self._subnets6: dict[str, str | None] | None = None
+
+    def load_servers(self, names: Iterable[str], ids: Iterable[str]) -> None:
+        """Read and lock the servers of these instances, and of these ids."""
+        for found in self._read(_SERVERS, ONE_SERVER, names=sorted(names), ids=sorted(ids)):
+            self._keep(dict(found))
+
+    def load_actions(self, keys: Iterable[ActionKey]) -> None:
+        """Read and lock the actions of these keys' jobs."""
+        known = list(keys)
+        clusters, jobs = sorted({key[0] for key in known}), sorted({key[1] for key in known})
+        for found in self._read(_ACTIONS, ACTIONS_OF_ONE, clusters=clusters, jobs=jobs):
+            self._keep_stored(dict(found))
+
+    def server(self, instance: str) -> Row | None:
+        """The server whose instance has this name, as it is now."""
+        ident = self._names.get(instance)
+        return self._servers[ident] if ident is not None else None
+
+    def server_by_id(self, ident: str) -> Row | None:
+        return self._servers.get(ident)
+
+    def add_server(self, row: Mapping[str, Any]) -> Row:
+        """Insert a row; IntegrityError when somebody else has just done so."""
+        self.connection.execute(insert(db.server).values(checked(db.server, row)))
+        return self._keep({column.name: row.get(column.name) for column in db.server.c})
+
+    def change_server(self, row: Row, changes: Mapping[str, Any]) -> None:
+        """Changed columns; `updated` only when a client can see one of them."""
+        seen = {} if changes.keys() <= state.BOOKKEEPING else {"updated": self.now}
+        new = checked(db.server, {**changes, **seen})
+        if "instance" in new:
+            self._names.pop(row["instance"], None)
+        row.update(new)
+        self._keep(row)
+        self._changed_servers[row["id"]] |= new.keys()
+
+    def action(self, key: ActionKey) -> Row | None:
+        return self._actions.get(key)
+
+    def keep_action(self, row: Row) -> None:
+        key = (row["cluster"], row["job"], row["op_index"])
+        self._actions[key] = row
+        self._changed_actions.add(key)
+
+    def subnets6(self) -> dict[str, str | None]:
+        """The IPv6 subnet of each network, by its name."""
+        if self._subnets6 is None:
+            found = self.connection.execute(_SUBNETS6).all()
+            self._subnets6 = {row.name: row.subnet6 for row in found}
+        return self._subnets6
+
+    def owners(self) -> Owners:
+        """The ids of projects and users by their names."""
+        return Owners(self._ids(db.project), self._ids(db.user))
+
+    def _ids(self, table: Table) -> dict[str, str]:
+        return {row.name: row.id for row in self.connection.execute(select(table.c.name, table.c.id))}
+
+    def networks_changed(self) -> None:
+        self._subnets6 = None
+
+    def flush(self) -> None:
+        """Write what changed."""
+        self.flush_actions()
+        alike: dict[frozenset[str], list[Row]] = defaultdict(list)
+        for ident, names in self._changed_servers.items():
+            row = self._servers[ident]
+            alike[frozenset(names)].append(server_values(row, names))
+        for values in alike.values():
+            self.connection.execute(WRITE_SERVER, values)
+        self._changed_servers.clear()
+
+    def flush_actions(self) -> None:
+        changed = sorted(self._changed_actions)
+        if new := [self._actions[key] for key in changed if key not in self._stored]:
+            self.connection.execute(ADD_ACTION, new)
+        if known := [action_values(self._actions[key], key) for key in changed if key in self._stored]:
+            self.connection.execute(WRITE_ACTION, known)
+        self._stored |= self._changed_actions
+        self._changed_actions.clear()
+
+    def _read(self, many: Select[Any], one: Select[Any], **wanted: Sequence[Any]) -> MappingResult:
+        if all(len(values) == 1 for values in wanted.values()):
+            return self.connection.execute(one, {name: value for name, (value,) in wanted.items()}).mappings()
+        return self.connection.execute(many, wanted).mappings()
+
+    def _keep(self, row: Row) -> Row:
+        self._servers[row["id"]] = row
+        self._names[row["instance"]] = row["id"]
+        return row
+
+    def _keep_stored(self, action: Row) -> None:
+        key = (action["cluster"], action["job"], action["op_index"])
+        self._actions[key] = action
+        self._stored.add(key)
+
+
+def server_values(row: Row, names: Iterable[str]) -> Row:
+    """Parameters of WRITE_SERVER."""
+    return {"its_id": row["id"], **{name: row[name] for name in sorted(names)}}
+
+
+def action_values(row: Row, key: ActionKey) -> Row:
+    """Parameters of WRITE_ACTION."""
+    return {**row, **dict(zip(_ACTION_KEY, key, strict=True))}
+
+
+def locked(connection: Connection, table: Table, where: Any) -> Row | None:
+    """A row, locked until the transaction ends (see db.connect_writer)."""
+    found = connection.execute(select(table).where(where).with_for_update()).mappings().first()
+    return dict(found) if found is not None else None
+
+
+def checked(table: Table, values: Mapping[str, Any]) -> Row:
+    """The values, if they are of their columns' types; drivers disagree on what they raise for others."""
+    kinds = _kinds(table)
+    for name, value in values.items():
+        if value is not None and not isinstance(value, kinds[name]):
+            raise ValueError(f"{table.name}.{name}: {value!r:.80} is no {kinds[name].__name__}")
+    return dict(values)
+
+
+@functools.lru_cache
+def _kinds(table: Table) -> dict[str, type]:
+    return {column.name: object if isinstance(column.type, JSON) else column.type.python_type for column in table.c}

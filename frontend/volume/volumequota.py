@@ -1,0 +1,148 @@
+"""What projects may have of volumes and their snapshots, and have (api-ref, "Limits", "Quota sets extension")."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Response, jsonify, request
+from sqlalchemy import Connection, func, select, update
+
+from frontend.compute import quotas
+from frontend.database import db
+from frontend.volume import volumetypes
+from frontend.web import context, schema
+from frontend.web.fault import BadRequest, TooLarge
+
+log = logging.getLogger(__name__)
+
+_UNLIMITED = -1
+_LARGEST = 0x7FFFFFFF
+_COLUMNS: Mapping[str, str] = {
+    "volumes": "max_volumes",
+    "gigabytes": "max_gigabytes",
+    "snapshots": "max_snapshots",
+}
+# There are none of these, or no limit but those above.
+_NONE = ("backups", "backup_gigabytes", "groups")
+_FREE = "per_volume_gigabytes"
+
+
+def defaults() -> dict[str, int]:
+    """Of a project that nobody gave others."""
+    quota = context.services().settings.quota
+    return {"volumes": quota.volumes, "gigabytes": quota.gigabytes, "snapshots": quota.snapshots}
+
+
+def limits(connection: Connection, project: str) -> dict[str, int]:
+    """volumes, gigabytes (GiB) and snapshots of a project; below 0: any number."""
+    row = db.row(connection, select(db.project).where(db.project.c.id == project)) or {}
+    own = {name: row.get(column) for name, column in _COLUMNS.items()}
+    return {name: defaults()[name] if value is None else value for name, value in own.items()}
+
+
+def used(connection: Connection, project: str) -> dict[str, int]:
+    """The same of what there is."""
+    volume, snapshot = db.volume.c, db.volume_snapshot.c
+    counts = []
+    for table, mine in (
+        (volume, (volume.project_id == project, volume.deleted.is_(None))),
+        (snapshot, (snapshot.project_id == project,)),
+    ):
+        query = select(func.count(), func.coalesce(func.sum(table.size), 0)).where(*mine)
+        counts.append(tuple(map(int, connection.execute(query).one())))
+    (volumes, large), (snapshots, more) = counts
+    return {"volumes": volumes, "gigabytes": large + more, "snapshots": snapshots}
+
+
+def check(connection: Connection, project: str, more: Mapping[str, int]) -> None:
+    """TooLarge (413, as Cinder) when with so many more of these a project has more than it may."""
+    allowed, now = limits(connection, project), used(connection, project)
+    for what, asked in more.items():
+        if asked > 0 and 0 <= allowed[what] < now[what] + asked:
+            unit = "G" if what == "gigabytes" else ""
+            raise TooLarge(
+                f"Requested {what} exceed the allowed quota. Requested {asked}{unit}, quota is {allowed[what]}{unit} "
+                f"and {now[what]}{unit} has been consumed."
+            )
+
+
+def show_limits() -> Response:
+    """GET /limits: as absolute numbers. There are no limits of rate."""
+    project = context.project_id()
+    with context.database() as connection:
+        allowed, now = limits(connection, project), used(connection, project)
+    absolute = {
+        "maxTotalVolumes": allowed["volumes"],
+        "maxTotalVolumeGigabytes": allowed["gigabytes"],
+        "maxTotalSnapshots": allowed["snapshots"],
+        "maxTotalBackups": 0,
+        "maxTotalBackupGigabytes": 0,
+        "totalVolumesUsed": now["volumes"],
+        "totalGigabytesUsed": now["gigabytes"],
+        "totalSnapshotsUsed": now["snapshots"],
+        "totalBackupsUsed": 0,
+        "totalBackupGigabytesUsed": 0,
+    }
+    return jsonify({"limits": {"rate": [], "absolute": absolute}})
+
+
+def show(project_id: str) -> Response:
+    """GET /os-quota-sets/PROJECT; with `usage` what is used, too. Nothing is reserved: a row is there at once."""
+    quotas.check_reader(project_id)
+    with context.database() as connection:
+        allowed, now = _all(limits(connection, project_id)), used(connection, project_id)
+    shown: dict[str, Any] = dict(allowed)
+    if schema.flag(request.args, "usage", default=False):
+        shown = {name: {"limit": each, "in_use": now.get(name, 0), "reserved": 0} for name, each in allowed.items()}
+    return jsonify({"quota_set": {"id": project_id, **shown}})
+
+
+def show_defaults(project_id: str) -> Response:
+    """GET /os-quota-sets/PROJECT/defaults."""
+    quotas.check_reader(project_id)
+    return jsonify({"quota_set": {"id": project_id, **_all(defaults())}})
+
+
+def change(project_id: str) -> Response:
+    """PUT /os-quota-sets/PROJECT, by an administrator; below what is used, too, as Cinder does."""
+    sent = schema.mapping(schema.body(), "quota_set")
+    values = {}
+    with context.database() as connection:
+        quotas.need_project(connection, project_id)
+        now = _all(limits(connection, project_id))
+        for name in [name for name in sent if name in now and sent[name] is not None]:
+            value = schema.number(sent, name, 0, _UNLIMITED, _LARGEST)
+            if name in _COLUMNS:
+                values[_COLUMNS[name]] = value
+            elif value != now[name]:
+                raise BadRequest(f"{name}: is the same for all projects, {now[name]}")
+        if values:
+            connection.execute(update(db.project).where(db.project.c.id == project_id).values(values))
+            connection.commit()
+        shown = _all(limits(connection, project_id))
+    log.info("quota of project %s: %s", project_id, values)
+    return jsonify({"quota_set": shown})
+
+
+def reset(project_id: str) -> tuple[str, int]:
+    """DELETE /os-quota-sets/PROJECT: back to the defaults."""
+    with context.database() as connection:
+        quotas.need_project(connection, project_id)
+        values = dict.fromkeys(_COLUMNS.values())
+        connection.execute(update(db.project).where(db.project.c.id == project_id).values(values))
+        connection.commit()
+    log.info("quota of project %s: volumes' defaults", project_id)
+    return "", 200
+
+
+def show_class(class_name: str) -> Response:
+    """GET /os-quota-class-sets/NAME, for administrators: there is one class, which has the defaults."""
+    return jsonify({"quota_class_set": {"id": class_name, **_all(defaults())}})
+
+
+def _all(own: Mapping[str, int]) -> dict[str, int]:
+    """Every key of Cinder's; of each type any number."""
+    kinds = {f"{what}_{each.name}": _UNLIMITED for each in volumetypes.every() for what in _COLUMNS}
+    return {**own, **dict.fromkeys(_NONE, 0), _FREE: _UNLIMITED, **kinds}
