@@ -107,9 +107,13 @@ refused hypervisor list
 
 # Something to log in with that is not the password
 openstack application credential create day -f json > "$work/credential"
-ident=$(sed -n 's/.*"id": "\(.*\)",*/\1/p' "$work/credential")
-secret=$(sed -n 's/.*"secret": "\(.*\)",*/\1/p' "$work/credential")
+said() { # the client's releases differ in the case of their columns
+    python3 -c 'import json, sys
+print({key.lower(): value for key, value in json.load(open(sys.argv[1])).items()}[sys.argv[2]])' "$work/credential" "$1"
+}
 set +x
+ident=$(said id)
+secret=$(said secret)
 env -u OS_USERNAME -u OS_PASSWORD -u OS_PROJECT_NAME -u OS_USER_DOMAIN_NAME -u OS_PROJECT_DOMAIN_NAME \
     OS_AUTH_TYPE=v3applicationcredential OS_APPLICATION_CREDENTIAL_ID="$ident" \
     OS_APPLICATION_CREDENTIAL_SECRET="$secret" openstack server list
