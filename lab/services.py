@@ -6,16 +6,17 @@ would choose. tests/lab/test_single.py tries what needs neither.
 
 from __future__ import annotations
 
+import configparser
 import contextlib
 import os
 import secrets
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ganeti_ext.command import run
-from lab import RUN, STATE, base, ganeti, guest, screens, storage, wires
+from lab import RUN, STATE, base, ganeti, guest, pool, screens, storage, wires
 from lab.node import DEBS, SHARED, Node
 from lab.step import step, until
 
@@ -39,6 +40,8 @@ max_upload = 67108864
 types = cow, rbd
 """
 _UPLOADS = f"[Service]\nReadWritePaths={SHARED}/images\n"
+_CONF = "/etc/ganeti-ext/frontend.conf"
+_OF_FRONT = ("consumer", "api", "importer", "consoleproxy")
 _PROXY = RUN / "proxy.pid"
 
 
@@ -77,6 +80,7 @@ def up(nodes: Sequence[Node]) -> None:
         for unit in ("api", "importer"):
             front.write(f"/etc/systemd/system/ganeti-ext-{unit}.service.d/images.conf", _UPLOADS)
         front.run("sh", "-c", f"systemctl daemon-reload; cd {SHARED}; chgrp ganeti-ext images; chmod 2775 images")
+        pool.let(front)
         configure_front(master, front, _PRODUCTION.format(broker=broker))
         screens.up(nodes, front)
     with step("Making a tenant, flavors and an image"):
@@ -102,10 +106,30 @@ listen = 0.0.0.0:{PORT}
 shutdown_timeout = 2
 tenant_link = br0
 {more}"""
-    front.write("/etc/ganeti-ext/frontend.conf", text, "640")
-    front.run("chgrp", "ganeti-ext", "/etc/ganeti-ext/frontend.conf")
-    units = [f"ganeti-ext-{name}" for name in ("consumer", "api", "importer", "consoleproxy")]
-    front.run("systemctl", "restart", *units)
+    _configured(front, text)
+
+
+@contextlib.contextmanager
+def settings(front: Node, changes: Mapping[str, Mapping[str, str]]) -> Iterator[None]:
+    """The front has other settings, by section and key, for the length of a `with` block."""
+    before = front.read(_CONF)
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read_string(before)
+    parser.read_dict(changes)
+    text = "".join(
+        f"[{name}]\n" + "".join(f"{key} = {value}\n" for key, value in parser[name].items()) for name in parser
+    )
+    try:
+        _configured(front, text.removeprefix("[DEFAULT]\n"))
+        yield
+    finally:
+        _configured(front, before)
+
+
+def _configured(front: Node, text: str) -> None:
+    front.write(_CONF, text, "640")
+    front.run("chgrp", "ganeti-ext", _CONF)
+    front.run("systemctl", "restart", *(f"ganeti-ext-{name}" for name in _OF_FRONT), timeout=180)
 
 
 def _tenant(front: Node, nodes: Sequence[Node]) -> None:
