@@ -17,14 +17,14 @@ import signal
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
-from extstorage import consistency_qemu
+from ganeti_ext import qemusocket
 from ganeti_ext.errors import ExtError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from extstorage.consistency_qemu import Monitor
+    from ganeti_ext.qemusocket import Monitor
 
 # What snapshots of several disks can be.
 STOPPED = "stopped"  # the instance does not run: as its guest left the disks
@@ -58,7 +58,7 @@ class Guest:
         """Freeze the file systems if the agent can, stop the processors; an error leaves nothing held."""
         try:
             why = self._frozen() if self._freeze else "it was not asked to"
-            self._qemu = consistency_qemu.monitor(self._qmp, ANSWER)
+            self._qemu = qemusocket.monitor(self._qmp, ANSWER)
             state = self._qemu.ask("query-status")["status"]
             if state in MOVING:
                 raise ExtError(f"the instance is being migrated (QEMU says {state}): wait for the end of that")
@@ -82,9 +82,9 @@ class Guest:
         """Let the processors, then the file systems go on; returns what could not be undone, in words."""
         wrong = []
         if self._stopped:
-            wrong.append(_say(self._qemu, self._qmp, consistency_qemu.monitor, "cont"))
+            wrong.append(_say(self._qemu, self._qmp, qemusocket.monitor, "cont"))
         if self._files:
-            wrong.append(_say(self._files, self._agent, consistency_qemu.agent, "guest-fsfreeze-thaw"))
+            wrong.append(_say(self._files, self._agent, qemusocket.agent, "guest-fsfreeze-thaw"))
         for one in (self._qemu, self._files):
             if one:
                 one.close()
@@ -93,11 +93,11 @@ class Guest:
 
     def free(self) -> str:
         """Let go what another process held: neither command does harm to a guest that goes on."""
-        with contextlib.suppress(ExtError), consistency_qemu.monitor(self._qmp, ANSWER) as qemu:
+        with contextlib.suppress(ExtError), qemusocket.monitor(self._qmp, ANSWER) as qemu:
             self._stopped = qemu.ask("query-status")["status"] == PAUSED
         wrong = self.release()
         if self._freeze and os.path.exists(self._agent):
-            with contextlib.suppress(ExtError), consistency_qemu.agent(self._agent, ANSWER) as agent:
+            with contextlib.suppress(ExtError), qemusocket.agent(self._agent, ANSWER) as agent:
                 agent.ask("guest-fsfreeze-thaw")
         return wrong
 
@@ -106,7 +106,7 @@ class Guest:
         if not os.path.exists(self._agent):
             return "the hypervisor parameter use_guest_agent is off"
         try:
-            self._files = consistency_qemu.agent(self._agent, ANSWER)
+            self._files = qemusocket.agent(self._agent, ANSWER)
         except ExtError:
             return "no agent answers in the guest"
         try:

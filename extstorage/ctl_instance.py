@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from extstorage import consistency, ctl_volumes, node
 from extstorage.consistency import Guest, Held, Keeper
-from extstorage.consistency_qemu import listens
 from extstorage.inventory import Choice, Store
 from extstorage.tell_progress import Progress
 from extstorage.warning import warn
 from ganeti_ext.errors import ExtError
+from ganeti_ext.qemusocket import listens
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 from extstorage import inventory, node
 from extstorage.consistency import Guest, Keeper
-from extstorage.consistency_qemu import listens
 from extstorage.inventory import PROVIDERS, Choice, Store
 from extstorage.inventory_ganeti import Ganeti
 from extstorage.tell_progress import Progress
 from extstorage.warning import warn
 from ganeti_ext.errors import ContractError, ExtError
+from ganeti_ext.qemusocket import listens
 
 
 class Source(NamedTuple):

@@ -21,23 +21,23 @@ import time
 from typing import TYPE_CHECKING
 
 from extstorage import lock, mirror, mirror_lock, mirror_qemu
-from extstorage.consistency_qemu import listens
 from extstorage.mirror_guard import Guard
 from extstorage.move_copy import Meter, Place
 from extstorage.tell_progress import Progress
 from extstorage.warning import warn
 from ganeti_ext.errors import ExtError
 from ganeti_ext.files import remove, replace
+from ganeti_ext.qemusocket import listens
 from ganeti_ext.volenv import Volume
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
-    from extstorage.consistency_qemu import Monitor
     from extstorage.inventory import Store
     from extstorage.inventory_ganeti import Disk, Ganeti
     from extstorage.mirror_qemu import Pair
+    from ganeti_ext.qemusocket import Monitor
 
 GUARDED = 10.0  # seconds that the guard of a killed call may need yet
 

@@ -10,21 +10,21 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from extstorage import consistency_qemu
 from extstorage.consistency import MOVING, PAUSED, RUNNING
-from extstorage.consistency_qemu import Refused
 from extstorage.mirror import job_name, mirrored, node_name
 from extstorage.warning import warn
+from ganeti_ext import qemusocket
 from ganeti_ext.errors import ExtError
+from ganeti_ext.qemusocket import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from extstorage.consistency_qemu import Monitor
     from extstorage.inventory_ganeti import Disk
     from extstorage.mirror import Tree
     from extstorage.move_copy import Meter
+    from ganeti_ext.qemusocket import Monitor
 
 OPENED = 60.0  # seconds for QEMU to open a node: a cluster of disks may be slow
 PACE, END = 0.5, 0.01  # seconds between two questions
@@ -40,7 +40,7 @@ class Pair(NamedTuple):
 
 def connected(path: str) -> Monitor:
     """QEMU's monitor; another client may have it for a while."""
-    return consistency_qemu.monitor(path, OPENED)
+    return qemusocket.monitor(path, OPENED)
 
 
 def state(qemu: Monitor, pair: Pair) -> str:

@@ -14,7 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from extstorage import consistency_qemu, ctl, ctl_move, mirror_lock, mirror_node
+from extstorage import ctl, ctl_move, mirror_lock, mirror_node
+from ganeti_ext import qemusocket
 
 LOOKS = ("query-", "qmp_capabilities")
 
@@ -51,7 +52,7 @@ def main(last: int, who: str, *argv: str) -> int:
     steps = Steps(last, children=who == "all")
     steps.before(ctl_move.Jobs, "modify")
     steps.before(ctl_move.Jobs, "activate")
-    steps.before(consistency_qemu.Monitor, "ask", lambda _, command, *__: not command.startswith(LOOKS))
+    steps.before(qemusocket.Monitor, "ask", lambda _, command, *__: not command.startswith(LOOKS))
     steps.before(mirror_lock, "_change")
     for name in ("_verb", "_link", "replace", "remove"):
         steps.before(mirror_node, name)

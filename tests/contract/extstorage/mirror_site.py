@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from extstorage import consistency_qemu
-from extstorage.consistency_qemu import Monitor
+from ganeti_ext import qemusocket
 from ganeti_ext.errors import ExtError
+from ganeti_ext.qemusocket import Monitor
 from lab.step import until
 from tests.contract.extstorage.gnt_instance import Job
 from tests.contract.extstorage.harness import MIB, ROOT
@@ -145,7 +145,7 @@ class Site:
         return self._run / "kvm/ctrl/web.pid"
 
     def qmp(self, name: str = "qmp") -> Monitor:
-        return consistency_qemu.monitor(f"{self._run}/kvm/ctrl/web.{name}", 20)
+        return qemusocket.monitor(f"{self._run}/kvm/ctrl/web.{name}", 20)
 
     def status(self) -> str:
         with contextlib.suppress(ExtError), self.qmp() as qmp:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from extstorage import consistency_qemu
+from ganeti_ext import qemusocket
 from ganeti_ext.errors import ExtError
 from lab import BASES, base, layer
 from lab.step import until
@@ -195,7 +195,7 @@ class Machine:
         until("QEMU listens", lambda: self.state() == "running", 20)
 
     def state(self) -> str:
-        with contextlib.suppress(ExtError), consistency_qemu.monitor(self.path, 5) as qmp:
+        with contextlib.suppress(ExtError), qemusocket.monitor(self.path, 5) as qmp:
             return str(qmp.ask("query-status")["status"])
         return ""
 
@@ -235,11 +235,11 @@ def test_snapshots_of_a_running_instance(machine: tuple[Admin, Machine]) -> None
 def test_the_guest_goes_on_after_a_snapshot_that_fails(machine: tuple[Admin, Machine]) -> None:
     admin, qemu = machine
     other = Admin(admin.node)
-    with consistency_qemu.monitor(qemu.path, 5) as qmp:
+    with qemusocket.monitor(qemu.path, 5) as qmp:
         qmp.ask("stop")
     admin.ok("snapshot-instance", "web", "paused")
     assert qemu.state() == "paused"
-    with consistency_qemu.monitor(qemu.path, 5) as qmp:
+    with qemusocket.monitor(qemu.path, 5) as qmp:
         qmp.ask("cont")
     for name in ("paused.disk0", "paused.disk1"):
         other.ok("remove", name)

@@ -18,8 +18,9 @@ from typing import Any
 
 import pytest
 
-from extstorage import consistency, consistency_qemu
+from extstorage import consistency
 from extstorage.consistency import CRASH, FILES, Guest, Keeper
+from ganeti_ext import qemusocket
 from ganeti_ext.errors import ExtError
 
 ROOT = Path(__file__).parents[3]
@@ -247,15 +248,15 @@ def test_a_socket_that_says_nothing(tmp_path: Path) -> None:
     silent.bind(str(tmp_path / "qmp"))
     silent.listen(1)
     with silent, pytest.raises(ExtError, match="no answer"):
-        consistency_qemu.monitor(str(tmp_path / "qmp"), 0.1)
+        qemusocket.monitor(str(tmp_path / "qmp"), 0.1)
     with pytest.raises(ExtError, match="No such file"):
-        consistency_qemu.monitor(str(tmp_path / "none"), 0.1)
+        qemusocket.monitor(str(tmp_path / "none"), 0.1)
 
 
 def test_what_an_earlier_client_left_is_skipped(tmp_path: Path) -> None:
     """The agent's answers to somebody who gave up come before ours."""
     ours, theirs = socket.socketpair()
-    found = consistency_qemu.Monitor.__new__(consistency_qemu.Monitor)
+    found = qemusocket.Monitor.__new__(qemusocket.Monitor)
     found.path, found._socket, found._timeout, found._rest = "x", ours, 5.0, b""
 
     def answer() -> None:

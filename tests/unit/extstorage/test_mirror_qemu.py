@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from extstorage import consistency_qemu, mirror, mirror_qemu
-from extstorage.consistency_qemu import Refused
+from extstorage import mirror, mirror_qemu
 from extstorage.mirror_qemu import DONE, GOING, Pair
 from extstorage.move_copy import Meter
+from ganeti_ext import qemusocket
 from ganeti_ext.errors import ExtError
+from ganeti_ext.qemusocket import Refused
 from tests.unit.extstorage.test_mirror import BOTH, NEW, OLD
 
 
@@ -108,7 +109,7 @@ class Qemu:
 @pytest.fixture
 def qemu(monkeypatch: pytest.MonkeyPatch) -> Qemu:
     made = Qemu()
-    monkeypatch.setattr(consistency_qemu, "monitor", lambda *_: made)
+    monkeypatch.setattr(qemusocket, "monitor", lambda *_: made)
     monkeypatch.setattr("time.sleep", lambda _: None)
     return made
 

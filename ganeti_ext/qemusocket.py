@@ -1,4 +1,7 @@
-"""What QEMU and its guest agent answer on an instance's control sockets (QEMU's qmp-spec, qga/qapi-schema.json)."""
+"""What QEMU and its guest agent answer on an instance's control sockets (QEMU's qmp-spec, qga/qapi-schema.json).
+
+What an agent answers is the guest's to choose: any octets, any JSON, as much of it as it likes.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +20,16 @@ if TYPE_CHECKING:
     from typing import Any
 
 SYNC = 0xFF  # guest-sync-delimited: the agent forgets what it was told before, and its answer begins with this
+LONGEST = 4 << 20  # octets of an answer
+WORDS = 500  # characters of an error
 
 
 class Refused(ExtError):
-    """An answer that is an error."""
+    """An answer that is an error. `said` is what it says, in printable characters: an agent's words are its guest's."""
+
+    def __init__(self, text: str, said: str = "") -> None:
+        super().__init__(text)
+        self.said = said
 
 
 def listens(path: str) -> bool:
@@ -86,12 +95,14 @@ class Monitor:
         while True:
             message = self._message(end)
             if "error" in message:
-                raise Refused(f"{self.path}: {command}: {message['error'].get('desc', message['error'])}")
+                said = _words(message["error"])
+                raise Refused(f"{self.path}: {command}: {said}", said)
             if "return" in message:  # neither the greeting nor an event
                 return message["return"]
 
     def _send(self, command: str, arguments: Mapping[str, Any], before: bytes) -> None:
         text = json.dumps({"execute": command, **({"arguments": arguments} if arguments else {})})
+        self._socket.settimeout(self._timeout)
         try:
             self._socket.sendall(before + text.encode() + b"\n")
         except OSError as err:
@@ -112,12 +123,20 @@ class Monitor:
             if not block:
                 raise ExtError(f"{self.path}: closed by the other side")
             self._rest += block
+            if len(self._rest) > LONGEST:
+                raise ExtError(f"{self.path}: an answer of more than {LONGEST} octets")
         text, _, self._rest = self._rest.partition(b"\n")
         try:
             found = json.loads(text.rpartition(bytes([SYNC]))[2] or b"{}")
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}  # what an earlier client left half-read
         return found if isinstance(found, dict) else {}
+
+
+def _words(error: object) -> str:
+    """An error's description."""
+    said = error.get("desc", error) if isinstance(error, dict) else error
+    return "".join(one if one.isprintable() else " " for one in str(said)[:WORDS])
 
 
 def monitor(path: str, timeout: float) -> Monitor:
