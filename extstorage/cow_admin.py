@@ -16,6 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from extstorage.image_cow import Cow
     from extstorage.lock import Holder
 
 LOOP, DRAFT, LOCK = "loop", "draft", "lock"
@@ -108,10 +109,12 @@ def flatten(settings: Settings, name: str) -> None:
 def leaks(settings: Settings, age: float = volumefile.OLD) -> list[Leak]:
     """What killed calls and lost nodes left, as far as this node can tell.
 
-    A draft may be another node's work: it counts when nobody has written to it for `age` seconds.
+    A draft may be another node's work: it counts when nobody has written to it for `age` seconds. Of an image's, the
+    kernel knows whether somebody is at work on it.
     """
     why = f"nobody has written to it for {age:.0f} s"
     found = [Leak(DRAFT, path, why) for path in volumefile.drafts(settings, age)]
+    found += [Leak(DRAFT, path, "its import has died, or its image is gone") for path in _images(settings).left()]
     gone = [name for name in hint.names(settings.run_directory) if existing(settings, name) is None]
     found += [Leak(LOOP, name, "this node has a device for a volume that is gone") for name in gone]
     here, attached = holding.this(settings), hint.names(settings.run_directory)
@@ -132,7 +135,9 @@ def mend(
     found = [leak for leak in leaks(settings, age) if wanted(leak)]
     for leak in found:
         name, _, who = leak.what.partition(" ")
-        if leak.kind == DRAFT:
+        if leak.kind == DRAFT and os.path.dirname(leak.what) == _images(settings).folder:
+            _images(settings).sweep_one(leak.what)
+        elif leak.kind == DRAFT:
             volumefile.sweep(settings, name)
         elif leak.kind == LOOP:
             with settings.hint(name) as held:
@@ -141,6 +146,12 @@ def mend(
         else:
             _mend_lock(settings, name, who)
     return found
+
+
+def _images(settings: Settings) -> Cow:
+    from extstorage.image_cow import Cow  # noqa: PLC0415 (with SQLite and all; most calls look at no image)
+
+    return Cow(settings)
 
 
 def _mend_lock(settings: Settings, name: str, who: str) -> None:

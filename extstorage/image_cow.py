@@ -123,9 +123,14 @@ class Cow:
     def sweep(self) -> list[str]:
         found = list(self.left())
         for path in found:
+            self.sweep_one(path)
+        return found
+
+    def sweep_one(self, path: str) -> None:
+        """Remove one of those, if it is still left."""
+        if path in self.left():
             with contextlib.suppress(FileNotFoundError):
                 self._discard(os.path.basename(path))
-        return found
 
     def share(self, ident: str, told: Report, *, again: bool) -> tuple[int, int] | None:
         path = self.path(ident)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from pathlib import Path
 from typing import Any
@@ -66,3 +67,21 @@ def test_what_could_not_be_mended_is_told(
     monkeypatch.setattr(cow_admin, "mend", mends_all_but_v)
     assert run("repair", "--json") == 4
     assert {row["volume"]: row["done"] for row in rows(capsys)} == {"v": False, str(draft): True}
+
+
+def test_what_dead_imports_left_of_images_is_told_and_mended(run: Any, capsys: Output, place: Path) -> None:
+    images = place / "share/images"
+    dead, alive = images / ".dead.making", images / ".alive.making"
+    lost, kept = images / "gone.json", images / "kept.json"
+    for path in (dead, alive, lost, kept, images / "kept.raw"):
+        path.touch()
+        os.utime(path, (1, 1))
+    with alive.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert run("verify", "--json") == 4
+        found = rows(capsys)
+        assert {(row["kind"], row["volume"]) for row in found} == {("draft", str(dead)), ("draft", str(lost))}
+        assert run("repair", str(dead)) == 0
+        assert (dead.exists(), lost.exists()) == (False, True)
+        assert run("gc", "--yes") == 0
+    assert sorted(path.name for path in images.iterdir()) == [".alive.making", "kept.json", "kept.raw"]
