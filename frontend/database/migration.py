@@ -26,6 +26,7 @@ VERSIONS = {
     "0002": "actions, effects owed, signs of life, the last comparison; more of servers and dead letters",
     "0003": "keys, groups, credentials, requests; more of servers, flavors and images",
     "0004": "volumes, their snapshots and transfers, members of images; servers' disks",
+    "0005": "what is written down of snapshots of volumes",
 }
 NEWEST = max(VERSIONS)
 

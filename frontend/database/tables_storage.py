@@ -91,6 +91,7 @@ volume_snapshot = Table(
     Column("created", Float, nullable=False),
     Column("updated", Float, nullable=False),
     Column("job", Integer, nullable=True),  # the last of those that make or remove it
+    Column("noted", Float, nullable=True),  # `updated` of what was written down beside it: imagefacts.py
 )
 Index("volume_snapshot_page", volume_snapshot.c.project_id, volume_snapshot.c.created, volume_snapshot.c.id)
 

@@ -44,8 +44,16 @@ def remove(image: Mapping[str, Any]) -> None:
         connection.execute(
             update(db.image).where(db.image.c.id == image["id"]).values(status=DELETED, updated=time.time())
         )
+        touch_snapshot(connection, image)
         connection.commit()
     _keep_job(db.image, image["id"], carry(_of_image(image)))
+
+
+def touch_snapshot(connection: Connection, image: Mapping[str, Any]) -> None:
+    """Of a volume, that an image is which goes: it is written down anew, without the image (imagecare.py)."""
+    column = db.volume_snapshot.c
+    mine = column.id == translate_image.saved(image["origin"])
+    connection.execute(update(db.volume_snapshot).where(mine).values(noted=None))
 
 
 def remove_snapshot(row: Mapping[str, Any]) -> int | None:

@@ -1,4 +1,4 @@
-"""What images need done besides imports: uploads that died, deletions that failed, facts beside the images.
+"""What images need done besides imports: uploads that died, deletions that failed, facts beside images and snapshots.
 
 All of it is found in the database, so that whoever died leaves nothing to be forgotten; done twice, none does harm.
 """
@@ -10,10 +10,10 @@ import os
 import time
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, func, or_, select, update
+from sqlalchemy import ColumnElement, Engine, Table, func, or_, select, update
 
 from frontend.database import db
-from frontend.image import imagefacts, imagestate
+from frontend.image import imagenotes, imagestate
 from frontend.image.imageprocess import Store
 from frontend.image.imagestate import DELETED, FILLED, IMPORTING, QUEUED, SAVING, UPLOADING
 from frontend.settings import Settings
@@ -24,7 +24,12 @@ log = logging.getLogger(__name__)
 _MOST = 20
 _PAUSE = 60.0  # seconds without another try of what has failed
 _OLD = 86400.0
-_IMAGE = db.image.c
+_IMAGE, _SNAPSHOT = db.image.c, db.volume_snapshot.c
+_THERE = ("available", "error_deleting")  # statuses of snapshots that the store has
+
+
+# By table: what its rows are called, and what is written down of one.
+_KINDS = {"image": ("image", imagenotes.of_image), "volume_snapshot": ("snapshot", imagenotes.of_snapshot)}
 
 
 class Care:
@@ -49,7 +54,10 @@ class Care:
             self._failed[image["id"]] = now
         changed = _IMAGE.noted < func.coalesce(_IMAGE.updated, _IMAGE.created)
         for image in self._rows(_IMAGE.status.in_(FILLED), or_(_IMAGE.noted.is_(None), changed)):
-            self._note(image)
+            self._note(db.image, image)
+        changed = or_(_SNAPSHOT.noted.is_(None), _SNAPSHOT.noted < _SNAPSHOT.updated)
+        for snapshot in self._rows(_SNAPSHOT.status.in_(_THERE), changed, table=db.volume_snapshot):
+            self._note(db.volume_snapshot, snapshot)
         self._clear_staging(now)
 
     def _requeue(self, image: dict[str, Any], dead: ColumnElement[bool]) -> None:
@@ -65,23 +73,22 @@ class Care:
             connection.execute(update(db.image).where(*mine).values(status=QUEUED, lease=None, updated=time.time()))
         log.info("image %s: its upload broke off", image["id"])
 
-    def _note(self, image: dict[str, Any]) -> None:
-        member = db.image_member.c
+    def _note(self, table: Table, row: dict[str, Any]) -> None:
+        kind, facts = _KINDS[table.name]
         with self._engine.connect() as connection:
-            members = db.rows(connection, select(db.image_member).where(member.image_id == image["id"]))
-            owner = connection.execute(select(db.project.c.name).where(db.project.c.id == image["owner_id"])).scalar()
+            note = facts(connection, row)
         try:
-            name = imagestate.stored_as(image)
-            self._store.note(name, image["provider"], imagefacts.of(image, owner, members))
+            self._store.note(note.name, note.provider, note.facts)
         except ExtError as err:
-            self._failed[image["id"]] = time.time()
-            log.warning("image %s: its facts are not written down: %s", image["id"], err)
+            self._failed[row["id"]] = time.time()
+            log.warning("%s %s: its facts are not written down: %s", kind, row["id"], err)
             return
         with self._engine.begin() as connection:
-            # Unless its members changed meanwhile.
-            same = (_IMAGE.id == image["id"], _IMAGE.noted.is_not_distinct_from(image["noted"]))
-            values = {"noted": image["updated"] or image["created"]}
-            connection.execute(update(db.image).where(*same).values(values))
+            same = (table.c.id == row["id"], table.c.noted.is_not_distinct_from(row["noted"]))
+            values = {"noted": row["updated"] or row["created"]}
+            if not connection.execute(update(table).where(*same).values(values)).rowcount:
+                # Something changed, or somebody wrote meanwhile, and older words may stand there now.
+                connection.execute(update(table).where(table.c.id == row["id"]).values(noted=None))
 
     def _clear_staging(self, now: float) -> None:
         """What nobody waits for any more."""
@@ -95,7 +102,9 @@ class Care:
             if name.partition(".")[0] not in wanted:
                 imagestate.unstage(folder, name)
 
-    def _rows(self, *conditions: ColumnElement[bool], most: int | None = _MOST) -> list[dict[str, Any]]:
-        query = select(db.image).where(*conditions, _IMAGE.id.not_in(list(self._failed)))
+    def _rows(
+        self, *conditions: ColumnElement[bool], most: int | None = _MOST, table: Table = db.image
+    ) -> list[dict[str, Any]]:
+        query = select(table).where(*conditions, table.c.id.not_in(list(self._failed)))
         with self._engine.connect() as connection:
-            return db.rows(connection, query.order_by(_IMAGE.updated).limit(most))
+            return db.rows(connection, query.order_by(table.c.updated).limit(most))

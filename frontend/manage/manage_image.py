@@ -16,6 +16,7 @@ from sqlalchemy import delete, insert, select
 
 from frontend.database import db
 from frontend.effect import translate_image
+from frontend.image import forgetimage
 from frontend.image.imageprocess import Store, Wanted
 from frontend.image.imagevalues import FORMATS
 from frontend.manage.manage_base import Command, Context, if_missing, label, named, no_arguments, pair, table_of, whole
@@ -171,6 +172,7 @@ def image_delete(context: Context, options: argparse.Namespace) -> str:
         image = named(connection, db.image, "image", options.name)
         # The row first: an image without its content could still be asked for.
         connection.execute(delete(db.image).where(db.image.c.id == image["id"]))
+        forgetimage.touch_snapshot(connection, image)
     if image["origin"]:
         volume = image["origin"].partition(":")[2]
         return f"its snapshot stays: ganeti-ext-storage remove {volume}\n"

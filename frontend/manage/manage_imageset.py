@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select, update
 
 from frontend.database import db
-from frontend.image import imagefacts
+from frontend.image.imageadopt import Adopter, Default
 from frontend.image.imagestate import ACTIVE, DEACTIVATED
 from frontend.image.imagevalues import VISIBILITIES
 from frontend.manage.manage_base import Command, Context, label, named, pair, table_of, whole
@@ -107,55 +107,19 @@ def _adopt_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def image_adopt(context: Context, options: argparse.Namespace) -> str:
-    """What was put into a store by hand, or whose row the database lost."""
+    """What was put into a store by hand, or whose row the database lost; snapshots of volumes, too."""
     listed = store_of(context).listed()
     missing = {*options.id} - {one["id"] for one in listed}
     if missing:
         raise ExtError(f"not in any store: {' '.join(sorted(missing))}")
     shown = []
     with context.engine.begin() as connection:
-        known = set(connection.execute(select(db.image.c.id)).scalars())
         other = named(connection, db.project, "project", options.project)["id"] if options.project else None
+        adopter = Adopter(connection, Default(other, options.public), dry_run=options.dry_run)
         for one in listed:
-            if (options.id and one["id"] not in options.id) or one["id"].removeprefix("saved-") in known:
-                continue
-            row, said = _adopted(connection, one, other, is_public=options.public)
-            if row is not None and not options.dry_run:
-                connection.execute(insert(db.image).values(row))
-                _adopt_members(connection, one)
-            shown.append((one["id"], one["provider"], row["name"] if row else None, said))
+            if not options.id or one["id"] in options.id:
+                shown += [(one["id"], one["provider"], done.name, done.said) for done in adopter.adopt(one)]
     return table_of(("ID", "PROVIDER", "NAME", "DID"), shown)
-
-
-def _adopted(
-    connection: Connection, one: Mapping[str, Any], other: str | None, *, is_public: bool
-) -> tuple[dict[str, Any] | None, str]:
-    """Its row, None where nobody can be told whose it is; and what is said of it."""
-    facts = one.get("facts") or {}
-    owner = _owner(connection, facts) or other
-    row = imagefacts.row_of(one, owner)
-    if not facts and is_public:
-        row["visibility"] = "public"
-    if owner is None and row["visibility"] != "public":
-        return None, "left: whose is it? say --project" + ("" if facts else " or --public")
-    return row, "adopted" if facts else "adopted, without facts"
-
-
-def _owner(connection: Connection, facts: Mapping[str, Any]) -> str | None:
-    column = db.project.c
-    for key, where in (("owner", column.id), ("owner_name", column.name)):
-        found: str | None = connection.execute(select(column.id).where(where == facts.get(key))).scalar()
-        if found is not None:
-            return found
-    return None
-
-
-def _adopt_members(connection: Connection, one: Mapping[str, Any]) -> None:
-    image = one["id"].removeprefix("saved-")
-    for project, status in (one.get("facts") or {}).get("members", {}).items():
-        now = time.time()
-        row = {"image_id": image, "project_id": project, "status": status, "created": now, "updated": now}
-        connection.execute(insert(db.image_member).values(row))
 
 
 COMMANDS = (
