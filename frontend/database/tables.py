@@ -336,9 +336,10 @@ owed = Table(
     "owed",
     metadata,
     Column("id", String(36), primary_key=True),
-    Column("server_id", String(36), nullable=False, index=True),
-    Column("what", String(16), nullable=False),  # create, remove
-    Column("body", Text, nullable=True),  # of a create: the request, encrypted with the front's secret
+    Column("server_id", String(36), nullable=False, index=True),  # of an untag: the image's or snapshot's
+    Column("what", String(16), nullable=False),  # create, remove, untag
+    # Of a create: the request, encrypted with the front's secret; of an untag: the instance and the tag.
+    Column("body", Text, nullable=True),
     Column("job", Integer, nullable=True),  # the one that it waits for
     Column("tries", Integer, nullable=False),
     Column("due", Float, nullable=False),

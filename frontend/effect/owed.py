@@ -5,6 +5,7 @@
              that was begun, and may have been done by somebody who died of it. Without a job then, it is the first
              one, whose answer was lost (submission.py).
     remove   A server was deleted while it was built. Its removal is submitted behind the job that builds it.
+    untag    A tag was left on an instance (lefttag.py). It is taken away once whoever may still need it is surely done.
 
 payer.py does what is due. Done twice, neither does harm: of two creates the second is refused, and so is a removal
 of what is gone.
@@ -24,10 +25,11 @@ from ganeti_ext import event
 
 Row = dict[str, Any]
 
-CREATE, REMOVE = "create", "remove"
+CREATE, REMOVE, UNTAG = "create", "remove", "untag"
 # Seconds: how long a create may take before one asks whether its end was missed; and who promised pays for himself.
 _KEPT = 86_400.0
 _GRACE = 20.0
+_SURELY = 60.0
 
 
 def keep_create(connection: Connection, server_id: str, body: str) -> None:
@@ -103,16 +105,31 @@ def promise_removal(connection: Connection, server_id: str) -> Row | None:
     return _owed(connection, server_id, REMOVE)
 
 
+def promise_untag(connection: Connection, ident: str, instance: str, tag: str, now: float) -> bool:
+    """Whether that was not promised yet. `ident`: of the image or snapshot that the tag is about."""
+    if (instance, tag) in untags(connection):
+        return False
+    _add(connection, ident, UNTAG, due=now + _SURELY, body=f"{instance} {tag}")
+    return True
+
+
+def untags(connection: Connection) -> set[tuple[str, str]]:
+    """Instances and their tags that are to be taken away."""
+    found = connection.execute(select(db.owed.c.body).where(db.owed.c.what == UNTAG)).scalars()
+    return {(instance, tag) for instance, _, tag in (str(body).partition(" ") for body in found)}
+
+
 def waiting(connection: Connection) -> set[str]:
     """The servers that something is owed for which is not merely kept."""
-    found = select(db.owed.c.server_id).where((db.owed.c.what == REMOVE) | (db.owed.c.tries > 0))
+    about_servers = (db.owed.c.what == REMOVE) | ((db.owed.c.tries > 0) & (db.owed.c.what == CREATE))
+    found = select(db.owed.c.server_id).where(about_servers)
     return set(connection.execute(found).scalars())
 
 
 def claim(connection: Connection, now: float, lease: float) -> Row | None:
     """The next that is due: nobody else gets it for `lease` seconds."""
     table = db.owed.c
-    due = (table.due <= now, (table.what == REMOVE) | (table.tries > 0))
+    due = (table.due <= now, table.what.in_((REMOVE, UNTAG)) | (table.tries > 0))
     query = select(db.owed).where(*due).order_by(table.due).limit(1).with_for_update(skip_locked=True)
     found = connection.execute(query).mappings().first()
     if found is None:

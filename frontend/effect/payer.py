@@ -1,4 +1,4 @@
-"""Does what the front owes (owed.py): removals behind a create, and creates once more.
+"""Does what the front owes (owed.py): removals behind a create, creates once more, tags that were left over.
 
 It may die at any point: nothing is forgotten before it is done, and what may have been done is looked for in Ganeti
 before it is done again.
@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from frontend.database import db
 from frontend.database.vault import Vault
-from frontend.effect import owed, submission, translate
+from frontend.effect import lefttag, owed, submission, translate
 from frontend.effect.remote import RemoteApi
 from frontend.update import state
 from frontend.update.rows import locked
@@ -74,11 +74,13 @@ class Payer:
         try:
             if found["what"] == owed.CREATE:
                 self._create(found)
+            elif found["what"] == owed.UNTAG:
+                self._untag(found)
             else:
                 remove(self._engine, self._rapi, found)
         except (ExtError, ValueError) as err:
             is_hopeless = isinstance(err, ValueError) or (isinstance(err, RapiError) and found["tries"] >= _MOST)
-            log.error("server %s: %s is owed: %s; %s", found["server_id"], found["what"], err,
+            log.error("%s: %s is owed: %s; %s", found["server_id"], found["what"], err,
                       "given up" if is_hopeless else "again later")  # fmt: skip
             with self._engine.begin() as connection:
                 if is_hopeless:
@@ -110,6 +112,24 @@ class Payer:
                 return
             clocks = {**(row["clocks"] or {}), "create": [job]}
             _mark(connection, row["id"], job, task=state.TASKS[state.CREATE], clocks=clocks)
+
+    def _untag(self, found: owed.Row) -> None:
+        """Unless somebody needs the tag now, or it is gone: a comparison finds it again if it is ever left over."""
+        instance, _, tag = found["body"].partition(" ")
+        is_busy = instance in lefttag.busy(self._rapi)
+        try:
+            tags = self._rapi.get(f"instances/{instance}/tags")
+        except RapiError as err:
+            if err.code != 404:
+                raise
+            tags = []
+        with self._engine.begin() as connection:
+            is_left = tag in lefttag.of_nobody(connection, instance, tags)
+        if is_left and not is_busy:
+            job = self._rapi.submit(*lefttag.untag(instance, tag))
+            log.info("%s: its tag %s was left over, and is taken away by job %d", instance, tag, job)
+        with self._engine.begin() as connection:
+            owed.settle(connection, found["id"])
 
 
 def remove(engine: Engine, rapi: RemoteApi, found: owed.Row) -> None:

@@ -9,12 +9,16 @@ from frontend.settings import Settings
 from ganeti_ext.rapi import Query, Rapi
 
 
-class RemoteApi(Protocol):
+class Asked(Protocol):
+    """As far as it changes nothing."""
+
+    def query(self, what: str, fields: Sequence[str], wanted: Sequence[Any] | None = None) -> list[dict[str, Any]]: ...
+
+
+class RemoteApi(Asked, Protocol):
     """ganeti_ext.rapi.Rapi."""
 
     def get(self, path: str, query: Query | None = None) -> Any: ...
-
-    def query(self, what: str, fields: Sequence[str], wanted: Sequence[Any] | None = None) -> list[dict[str, Any]]: ...
 
     def submit(self, method: str, path: str, body: object = None, query: Query | None = None) -> int: ...
 

@@ -35,6 +35,17 @@ def saved(origin_: str | None) -> str | None:
     return origin_.removeprefix(head) if origin_ and origin_.startswith(head) else None
 
 
+def told(tag: str) -> Shot | None:
+    """What a tag asks of the hook; None for another tag."""
+    for what in (_SAVING, _COPYING, _FORGET):
+        if tag.startswith(f"{what}:"):
+            store, _, rest = tag.removeprefix(f"{what}:").partition(":")
+            ident, _, disk = rest.partition(":")
+            provider, _, pool = store.partition("/")
+            return Shot(ident, provider, pool or None, disk)
+    return None
+
+
 def save(instance: str, provider: str, image: str, disk: str = "", pool: str | None = None) -> list[Step]:
     return save_all(instance, [Shot(image, provider, pool, disk)])
 

@@ -1,6 +1,7 @@
 """The kinds of differences between the database and Ganeti: what each means, and what is done about it.
 
-The database is what is mended, and only where the kind says so; Ganeti is never changed.
+The database is what is mended, and only where the kind says so; Ganeti is never changed by that. What is to be done
+there, the front owes from then on (frontend/effect/owed.py).
 """
 
 from __future__ import annotations
@@ -67,6 +68,11 @@ KINDS = (
         "saved",
         "An image or a snapshot waits for a job that is over or not known to Ganeti, or of which there never was one.",
         "it is shown as its job has ended, as failed when nobody knows; what was to be removed, is or can be",
+    ),
+    Kind(
+        "tag-left",
+        "An instance has a tag that asks its hook for a snapshot, a copy or a removal that nobody waits for.",
+        "a job takes the tag away a minute later, if it is left over still and no job is about the instance",
     ),
     Kind(
         "volume-missing",

@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from frontend.compute import nodes
 from frontend.database import db
 from frontend.image import savedimage
-from frontend.reconcile import difference_saved, kinds
+from frontend.reconcile import difference_saved, difference_tag, kinds
 from frontend.reconcile.difference import Difference, Entry, Row, Snapshot
 from frontend.reconcile.difference_action import unended
 from frontend.reconcile.difference_address import addresses
@@ -42,6 +42,7 @@ _AWAITED = 10.0
 _NODE_SILENT = 3.0
 _LOGGED = 20  # lines of one comparison
 _TOLD = ("action", difference_saved.KIND)  # that messages tell of
+_OWN = (difference_saved.KIND, difference_tag.KIND)
 
 
 class Comparison(NamedTuple):
@@ -80,6 +81,7 @@ class Reconciler:
     ) -> None:
         self._engine, self._rapi, self._prefix, self._clock = engine, rapi, prefix, clock
         self._reader = Reader(engine, rapi, prefix, pause)
+        self._pause = pause
         self._mender = Mender(engine, clock)
         self._mirror = Mirror(engine, prefix, clock)
         self._ended: dict[tuple[int, int], float] = {}
@@ -93,6 +95,7 @@ class Reconciler:
         differences = [
             *(*networks(known, found), *servers.differences(), *volumes.differences(), *unended(known, found)),
             *(*addresses(found), *not_apart(known, found), *saved),
+            *difference_tag.differences(self._engine, self._rapi, found.instances, self._pause),
         ]
         return Comparison(differences, [*servers.busy, *volumes.busy], found.cluster, _is_silent(found), found.nodes)
 
@@ -107,7 +110,7 @@ class Reconciler:
             if each.kind == "action":
                 self._mirror.take(event.encode(each.after or {}))
                 done.append(each)
-            elif each.kind == difference_saved.KIND and self._settle(each):
+            elif each.kind in _OWN and self._write(each):
                 done.append(each)
         for each in done[:_LOGGED]:
             log.info("reconciled %s", each)
@@ -115,7 +118,10 @@ class Reconciler:
             log.info("reconciled %d more", len(done) - _LOGGED)
         return done
 
-    def _settle(self, found: Difference) -> bool:
+    def _write(self, found: Difference) -> bool:
+        """What is no row of its own; whether it was to be written still."""
+        if found.kind == difference_tag.KIND:
+            return difference_tag.promise(self._engine, found, self._clock())
         with self._engine.begin() as connection:
             rows = Rows(connection, self._prefix, self._clock())
             changed = savedimage.settle(rows, *difference_saved.verdict(found))

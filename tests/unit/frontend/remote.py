@@ -82,7 +82,7 @@ def table(answers: Mapping[str, Any], path: str, fields: Sequence[str], wanted: 
     known = answers.get(f"{kind}s", [])
     if wanted is not None:
         asked = [(field, value) for _, field, value in wanted[1:]]
-        ids = {entry["id"] for entry in known}
+        ids = {entry.get("id") for entry in known}
         known = [entry for entry in known if any(entry[field] == value for field, value in asked)]
         known += [{"id": value} for field, value in asked if field == "id" and value not in ids]
     rows = [[[0, entry[field]] if field in entry else [2, None] for field in fields] for entry in known]
