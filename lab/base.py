@@ -38,6 +38,7 @@ HOST = [
     "python3-venv",
     "openssl",
     "make",
+    "qemu-utils",
 ]
 
 NODE = [
