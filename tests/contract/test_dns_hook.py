@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from collections.abc import Iterator
 
@@ -253,16 +254,16 @@ def test_a_wrong_key_is_named_and_nothing_is_changed(node: Node) -> None:
 
 
 def test_a_server_that_is_away_costs_its_timeout_at_most(node: Node) -> None:
-    node.configure(server=AWAY, timeout=1)
+    node.configure(server=AWAY, timeout=3)
     start = time.monotonic()
     said = node.refused("add", "web", Nic("192.0.2.61", subnet6=SIX))
-    assert 1 <= time.monotonic() - start < 2
+    assert 3 <= time.monotonic() - start < 6
     assert said.startswith(f"dns: web: asking {AWAY}: dig @{AWAY} ")
-    assert said.endswith(": no end after 1 s\n") or ": no end after 0.9" in said
+    assert re.search(r": no end after (3|2\.\d+) s\n$", said)
     node.configure(port=54)
     start = time.monotonic()
     said = node.refused("add", "web", Nic("192.0.2.61"))
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < 4  # the usual timeout is 5 s
     assert said.startswith("dns: web: asking 127.0.0.1: dig @127.0.0.1 -p 54 ")
 
 

@@ -323,7 +323,7 @@ def test_to_stop_it_waits_for_nobody(world: World) -> None:
     world.runner.told()
     begun = time.monotonic()
     teller.stop()
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < PATIENCE / 2  # the script hangs for PATIENCE
     assert world.cursors() == {"tags/7/0"}
     gate.set()
 

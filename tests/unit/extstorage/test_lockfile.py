@@ -100,7 +100,7 @@ def test_a_slow_node_does_not_win_over_a_lock_that_was_forgotten_and_made_anew(f
 
 def test_of_many_first_takers_one_wins(folder: str) -> None:
     def take(before: tuple[Holder, ...], name: str) -> tuple[Holder, ...]:
-        barrier.wait(1)  # all have read that nobody holds it, before one writes
+        barrier.wait(20)  # all have read that nobody holds it, before one writes
         return before or (holder(name),)
 
     won: list[str] = []

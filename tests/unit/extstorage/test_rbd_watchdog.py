@@ -19,7 +19,7 @@ from extstorage.rbd_watchdog import Watchdog
     ("body", "code", "told"),
     [
         ("with Watchdog('remove: v', 0.3): time.sleep(30)", 1, "remove: v: nothing was heard of Ceph for 0.3 s\n"),
-        ("with Watchdog('remove: v', 0.3):\n  for _ in range(10): time.sleep(0.1); checked(0, '')", 0, ""),
+        ("with Watchdog('remove: v', 1):\n  for _ in range(15): time.sleep(0.1); checked(0, '')", 0, ""),
         ("with Watchdog('remove: v', 0.3): pass\ntime.sleep(1)", 0, ""),
         ("questions.append(lambda: True)\nwith Watchdog('remove: v', 0.2): time.sleep(1)", 0, ""),
         (

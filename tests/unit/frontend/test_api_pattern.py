@@ -32,7 +32,7 @@ def test_what_is_not_understood_is_said(expression: str) -> None:
 
 
 def test_no_expression_takes_long() -> None:
-    before = time.perf_counter()
+    before = time.process_time()
     assert not Pattern("a*" * 100 + "b").search("a" * 255)
     assert not Pattern(".*" * 60 + "x$").search("y" * 255)
-    assert time.perf_counter() - before < 2
+    assert time.process_time() - before < 2
