@@ -189,8 +189,9 @@ FOREIGN = re.compile(
 PYTHON = re.compile(rb"#!/usr/bin/python3 (-SEI|-I)\n")
 
 
-def sources(*folders: str) -> list[Path]:
-    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+@cache
+def sources(*folders: str) -> tuple[Path, ...]:
+    return tuple(sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py")))
 
 
 def executables() -> list[Path]:
@@ -219,16 +220,17 @@ def walk(node: ast.AST, *, inside_functions: bool) -> Iterator[ast.AST]:
             yield from walk(child, inside_functions=inside_functions)
 
 
-def imports(path: Path, *, lazy: bool = True) -> set[str]:
+@cache
+def imports(path: Path, *, lazy: bool = True) -> frozenset[str]:
     """Dotted names that a file imports; `from a import b` counts as a and a.b."""
-    found = set()
+    found: set[str] = set()
     for node in walk(tree(path), inside_functions=lazy):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{name(path)}:{node.lineno}: a relative import"
             found |= {str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return found
+    return frozenset(found)
 
 
 def tops(path: Path) -> set[str]:
