@@ -1,7 +1,8 @@
 """Jobs that wait for each other: one action of a tenant that Ganeti carries out in several steps.
 
-All of them are in Ganeti's queue before the answer goes out, so that none depends on this process. Each waits for the
-one before it (`depends`), and fails with that; what has to come after a failure, too, or then alone, is marked so.
+All of them are in Ganeti's queue before the answer goes out, so that none depends on this process; if it dies before
+that, the rest is submitted all the same (begun.py). Each waits for the one before it (`depends`), and fails with that;
+what has to come after a failure, too, or then alone, is marked so.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import contextlib
 import logging
 from collections.abc import Sequence
 
+from frontend.effect import begun
 from frontend.effect.purpose import Purpose
 from frontend.effect.remote import RemoteApi
 from frontend.effect.translate import Call, Step
@@ -28,22 +30,34 @@ def submit(rapi: RemoteApi, steps: Sequence[Step], purpose: Purpose, before: int
     it are taken back, as far as they do not run yet.
     """
     jobs: list[int] = []
-    awaited = before
-    # The limit on jobs (pressure.py) stops an action before it begins, and never half way.
-    unlimited = getattr(rapi, "unlimited", rapi)
+    kept = begun.keep(steps, purpose, before)
     try:
-        for step in steps:
-            first = not jobs
-            call = _behind(step._replace(anyway=True) if first else step, awaited, step.purpose or purpose)
-            jobs.append((unlimited if jobs else rapi).submit(*call))
-            awaited = awaited if step.unless else jobs[-1]
+        go_on(rapi, steps, purpose, before, jobs)
     except ExtError:
         for job in reversed(jobs):
             log.warning("job %d is taken back: the steps after it could not be submitted", job)
             with contextlib.suppress(ExtError):
-                unlimited.cancel(job)
+                _unlimited(rapi).cancel(job)
+        begun.over(kept)
         raise
+    begun.over(kept)
     return jobs
+
+
+def go_on(rapi: RemoteApi, steps: Sequence[Step], purpose: Purpose, before: int | None, jobs: list[int]) -> None:
+    """Submit what comes behind the steps that have jobs already; each new one's number is added."""
+    awaited = before
+    for number, step in enumerate(steps):
+        if number == len(jobs):
+            call = _behind(step._replace(anyway=True) if number == 0 else step, awaited, step.purpose or purpose)
+            # The limit on jobs (pressure.py) stops an action before it begins, and never half way.
+            jobs.append((rapi if number == 0 else _unlimited(rapi)).submit(*call))
+        awaited = awaited if step.unless else jobs[number]
+
+
+def _unlimited(rapi: RemoteApi) -> RemoteApi:
+    found: RemoteApi = getattr(rapi, "unlimited", rapi)
+    return found
 
 
 def _behind(step: Step, before: int | None, purpose: Purpose) -> Call:

@@ -6,6 +6,9 @@
              one, whose answer was lost (submission.py).
     remove   A server was deleted while it was built. Its removal is submitted behind the job that builds it.
     untag    A tag was left on an instance (lefttag.py). It is taken away once whoever may still need it is surely done.
+    chain    Jobs that wait for each other are being submitted (begun.py). tries 0: somebody is at it, until it is due;
+             then he is dead, and the rest is submitted. `job`: all that it has are behind that one.
+    give     The disk of a volume is attached to nothing. It is given to its holder, again and again until it has it.
 
 payer.py does what is due. Done twice, neither does harm: of two creates the second is refused, and so is a removal
 of what is gone.
@@ -25,7 +28,7 @@ from ganeti_ext import event
 
 Row = dict[str, Any]
 
-CREATE, REMOVE, UNTAG = "create", "remove", "untag"
+CREATE, REMOVE, UNTAG, CHAIN, GIVE = "create", "remove", "untag", "chain", "give"
 # Seconds: how long a create may take before one asks whether its end was missed; and who promised pays for himself.
 _KEPT = 86_400.0
 _GRACE = 20.0
@@ -119,6 +122,17 @@ def untags(connection: Connection) -> set[tuple[str, str]]:
     return {(instance, tag) for instance, _, tag in (str(body).partition(" ") for body in found)}
 
 
+def promise_give(connection: Connection, volume_id: str, now: float) -> None:
+    """Unless that was promised already."""
+    if _owed(connection, volume_id, GIVE) is None:
+        _add(connection, volume_id, GIVE, due=now)
+
+
+def promise_chain(connection: Connection, about: str, body: str, job: int | None, due: float) -> str:
+    """Its id. `about`: the id of what it is for."""
+    return _add(connection, about, CHAIN, due=due, job=job, body=body)
+
+
 def waiting(connection: Connection) -> set[str]:
     """The servers that something is owed for which is not merely kept."""
     about_servers = (db.owed.c.what == REMOVE) | ((db.owed.c.tries > 0) & (db.owed.c.what == CREATE))
@@ -129,7 +143,7 @@ def waiting(connection: Connection) -> set[str]:
 def claim(connection: Connection, now: float, lease: float) -> Row | None:
     """The next that is due: nobody else gets it for `lease` seconds."""
     table = db.owed.c
-    due = (table.due <= now, table.what.in_((REMOVE, UNTAG)) | (table.tries > 0))
+    due = (table.due <= now, table.what.in_((REMOVE, UNTAG, CHAIN, GIVE)) | (table.tries > 0))
     query = select(db.owed).where(*due).order_by(table.due).limit(1).with_for_update(skip_locked=True)
     found = connection.execute(query).mappings().first()
     if found is None:
@@ -184,10 +198,11 @@ def _owed(connection: Connection, server_id: str, what: str) -> Row | None:
 
 def _add(
     connection: Connection, server_id: str, what: str, *, due: float, job: int | None = None, body: str | None = None
-) -> None:
+) -> str:
     ident = str(uuid.uuid4())
     values = {"id": ident, "server_id": server_id, "what": what, "body": body, "job": job, "tries": 0, "due": due}
     connection.execute(insert(db.owed).values(values))
+    return ident
 
 
 def _change(connection: Connection, ident: str, **values: Any) -> None:

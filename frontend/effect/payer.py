@@ -18,8 +18,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from frontend.database import db
 from frontend.database.vault import Vault
-from frontend.effect import lefttag, owed, submission, translate
+from frontend.effect import begun, chain, lefttag, owed, submission, translate, translate_volume
+from frontend.effect.purpose import DETACH, Purpose
 from frontend.effect.remote import RemoteApi
+from frontend.effect.translate import Step
 from frontend.update import state
 from frontend.update.rows import locked
 from ganeti_ext import event
@@ -30,6 +32,7 @@ log = logging.getLogger(__name__)
 _LEASE = 60.0  # seconds that one attempt may take, with all of its questions
 _AGAIN = 5.0
 _LONGEST = 60.0
+_SELDOM = 21_600.0
 _MOST = 20  # attempts that Ganeti refuses, before it is given up
 _FORGETS = 3600.0
 
@@ -76,6 +79,10 @@ class Payer:
                 self._create(found)
             elif found["what"] == owed.UNTAG:
                 self._untag(found)
+            elif found["what"] == owed.CHAIN:
+                self._chain(found)
+            elif found["what"] == owed.GIVE:
+                self._give(found)
             else:
                 remove(self._engine, self._rapi, found)
         except (ExtError, ValueError) as err:
@@ -130,6 +137,33 @@ class Payer:
             log.info("%s: its tag %s was left over, and is taken away by job %d", instance, tag, job)
         with self._engine.begin() as connection:
             owed.settle(connection, found["id"])
+
+    def _chain(self, found: owed.Row) -> None:
+        steps, purpose, before = begun.unpacked(self._vault, found["body"])
+        jobs = begun.submitted(self._rapi, steps, purpose, found["job"] or 0)
+        known = len(jobs)
+        if jobs:
+            try:
+                chain.go_on(self._rapi, steps, purpose, before, jobs)
+            finally:
+                new = " ".join(map(str, jobs[known:]))
+                log.info("%s: the rest of what was begun by jobs %s is jobs %s", purpose.reason, jobs[:known], new)
+        begun.settle(self._engine, found)
+
+    def _give(self, found: owed.Row) -> None:
+        """Its node may be down now, or there is no such disk any more: nobody but Ganeti knows, by such a job."""
+        with self._engine.begin() as connection:
+            row = locked(connection, db.volume, db.volume.c.id == found["server_id"])
+            if row is None or row["deleted"] is not None or row["held"] or row["server_id"] is not None:
+                owed.settle(connection, found["id"])
+                return
+            pause = min(_AGAIN * 2 ** found["tries"], _SELDOM)
+            owed.put_off(connection, found["id"], self._clock() + (_AGAIN if row["task"] else pause))
+        if row["task"] is None:
+            step = Step(translate_volume.give(row, row["instance"]))
+            (job,) = chain.submit(self._rapi, [step], Purpose(DETACH, row["id"]))
+            log.info("volume %s: its disk is attached to nothing, and is given to %s by job %d", row["id"],
+                     row["instance"], job)  # fmt: skip
 
 
 def remove(engine: Engine, rapi: RemoteApi, found: owed.Row) -> None:

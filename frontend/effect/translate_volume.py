@@ -77,8 +77,11 @@ def facts(row: Row) -> dict[str, str]:
 
 
 def delete(row: Row) -> list[Step]:
-    """The holder, and its disk with it."""
-    return [Step(Call("DELETE", f"instances/{row['instance']}", {"shutdown_timeout": 0}))]
+    """The holder, and its disk with it; to which a disk is given before that is attached to nothing."""
+    removal = Step(Call("DELETE", f"instances/{row['instance']}", {"shutdown_timeout": 0}))
+    if row["held"] is False and row["server_id"] is None:
+        return [Step(give(row, row["instance"])), removal._replace(anyway=True)]
+    return [removal]
 
 
 def extend(instance: str, index: int, size: int) -> list[Step]:

@@ -97,7 +97,8 @@ class Volumes:
         after = {**row, **changes}
         if not after["held"] and after["server_id"] is None:
             advice = f"gnt-instance modify --disk 0:attach,name={volumename.disk(row['id'])} {holder['name']}"
-            yield Difference("volume-lost", "volume", holder["name"], None, None, "no instance has its disk", advice)
+            words = "no instance has its disk"
+            yield Difference("volume-lost", "volume", holder["name"], None, {"id": row["id"]}, words, advice)
 
     def _unheld(self, row: Row) -> Iterator[Difference]:
         """A volume without a holder."""

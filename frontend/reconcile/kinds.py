@@ -107,7 +107,8 @@ KINDS = (
     Kind(
         "volume-lost",
         "A volume's disk is attached to no instance: a job was broken off, or a server removed with it.",
-        "attach it to its holder; if there is no such disk any more, its tenant can only delete the volume",
+        "the consumer attaches it to its holder, and tries again while that fails; if there is no such disk any more,"
+        " its tenant can only delete the volume",
         mendable=False,
     ),
     Kind(

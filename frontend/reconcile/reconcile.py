@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from frontend.compute import nodes
 from frontend.database import db
+from frontend.effect import owed
 from frontend.image import savedimage
 from frontend.reconcile import difference_saved, difference_tag, kinds
 from frontend.reconcile.difference import Difference, Entry, Row, Snapshot
@@ -129,6 +130,14 @@ class Reconciler:
             call()
         return changed
 
+    def _promise(self, found: Iterable[Difference]) -> None:
+        """What is done in Ganeti, not in the database: disks that are attached to nothing go back to their holders."""
+        lost = [str((each.after or {})["id"]) for each in found if each.kind == "volume-lost"]
+        if lost:
+            with self._engine.begin() as connection:
+                for ident in lost:
+                    owed.promise_give(connection, ident, self._clock())
+
     def run(self, trigger: str) -> Report:
         """Compare, mend, and keep what was found in the table `comparison`; that, too, when it fails."""
         began = self._clock()
@@ -138,6 +147,7 @@ class Reconciler:
             awaited = self._awaited(seen.found)
             seen = seen._replace(found=[each for each in seen.found if each not in awaited])
             mended = self.mend(seen.found)
+            self._promise(seen.found)
             nodes.keep(self._engine, seen.nodes, self._clock())
         except (ExtError, SQLAlchemyError) as err:
             self._keep(began, trigger, {}, 0, error=_first_line(err))

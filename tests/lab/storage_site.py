@@ -34,6 +34,7 @@ FINAL: Mapping[str, frozenset[str]] = {
     "volume": frozenset(("available", "in-use", "error")),
     "image": frozenset(("active", "queued", "killed")),
 }
+_OWED = "select what from owed where what <> 'create' or tries > 0"
 WHOLE = frozenset(("ACTIVE", "SHUTOFF", "available", "in-use", "active"))
 
 
@@ -134,11 +135,13 @@ class Site:
         return all(job.is_final for job in self.jobs.read().values())
 
     def settle(self) -> list[Thing]:
-        """Wait until nothing goes on any more; how all of it ended."""
+        """Wait until nothing goes on any more, and nothing is owed; how all of it ended."""
 
         def restless() -> list[str]:
             if not self.jobs_end():
                 return ["jobs go on"]
+            if owed := views.sql(self.front, _OWED).split():
+                return [f"the front owes {what}" for what in owed]
             return [f"{each.kind} {each.status}" for each in self.things() if each.status not in FINAL[each.kind]]
 
         until("all is in a final state", lambda: not restless(), PATIENCE, 0.3)

@@ -43,7 +43,7 @@ EVERYWHERE = (front_killed, consumer_killed, provider_killed, node_dead, master_
 ALWAYS = (
     (Upload, front_killed, "cow"),
     (Snapshot, provider_killed, "cow"),
-    (Attach, front_killed, "cow"),
+    (Attach, provider_killed, "cow"),
 )
 
 Fault = Callable[[Operation], None]

@@ -91,6 +91,11 @@ def test_its_disk_is_nowhere(both: Both) -> None:
     both.reconciler.mend(found_)
     assert (found(both)["status"], volumestate.fault(found(both))) == ("error", volumestate.LOST)
     assert [each.kind for each in both.found()] == ["volume-lost"]
+    both.reconciler.run("timer")
+    both.reconciler.run("timer")
+    with both.engine.connect() as connection:
+        promised = connection.execute(select(db.owed.c.what, db.owed.c.server_id)).all()
+    assert [tuple(each) for each in promised] == [("give", KEY)]
 
 
 def test_its_holder_is_gone(both: Both) -> None:

@@ -137,10 +137,11 @@ def test_a_disk_that_nobody_has_is_told_and_can_be_deleted(api: Api, ganeti: Gan
     ganeti.fails = {len(api.rapi.calls) + 2, len(api.rapi.calls) + 3}
     attach(api, ident, key)
     ganeti.run()
-    assert shown(api, key)["status"] == "error"
+    assert (shown(api, key)["status"], list(ganeti.loose)) == ("error", [f"vol-{key}"])
     assert api.call("DELETE", f"{VOLUMES}/volumes/{key}").status_code == 202
     ganeti.run()
     assert api.get(f"{VOLUMES}/volumes/{key}").status_code == 404
+    assert list(ganeti.loose) == []  # it went with its holder
 
 
 def test_a_server_that_an_administrator_removes_takes_its_volume_with_it(api: Api, ganeti: Ganeti) -> None:

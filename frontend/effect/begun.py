@@ -1,0 +1,88 @@
+"""Chains of jobs that are being submitted, kept in the table `owed` from before their first job to behind their last.
+
+Whoever submits one may die after some of its jobs: a volume then would be on its way for ever. The payer finds out in
+Ganeti how far he came, and submits the rest. What had not begun at all is forgotten: nobody was answered.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import flask
+from sqlalchemy import Engine, func, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from frontend.database import db
+from frontend.database.vault import Vault
+from frontend.effect import owed
+from frontend.effect.purpose import Purpose
+from frontend.effect.remote import RemoteApi
+from frontend.effect.translate import Call, Step
+from frontend.web import context
+
+log = logging.getLogger(__name__)
+
+# Seconds in which all jobs of a chain are submitted, or whoever does so is dead: each call has the time of [rapi].
+_SUBMITTED = 60.0
+
+Row = Mapping[str, Any]
+
+
+def keep(steps: Sequence[Step], purpose: Purpose, before: int | None) -> str | None:
+    """Before the first job; None for what needs no such care: one job is submitted or not."""
+    if len(steps) < 2 or any(step.alone for step in steps) or not flask.has_app_context():
+        return None
+    services = context.services()
+    packed = {"purpose": purpose, "before": before, "steps": [list(step) for step in steps]}
+    body = services.vault.lock(packed)  # it may have a server's seed
+    with services.engine.begin() as connection:
+        # Jobs of the same kind on the same thing are over by now, and their ends were told.
+        known = connection.execute(select(func.max(db.action.c.job))).scalar()
+        return owed.promise_chain(connection, purpose.detail, body, known, time.time() + _SUBMITTED)
+
+
+def over(ident: str | None) -> None:
+    """All of it is submitted, or none."""
+    if ident is None:
+        return
+    try:
+        with context.services().engine.begin() as connection:
+            owed.settle(connection, ident)
+    except SQLAlchemyError as err:  # then the payer finds all of its jobs
+        log.warning("database: %s", str(err).split("\n", 1)[0])
+
+
+def unpacked(vault: Vault, body: str) -> tuple[list[Step], Purpose, int | None]:
+    """What `keep` was given; ValueError when it cannot be read."""
+    told = vault.unlock(body)
+    steps = [
+        Step(Call(*call), anyway, alone, unless, Purpose(*own) if own else None)
+        for call, anyway, alone, unless, own in told["steps"]
+    ]
+    return steps, Purpose(*told["purpose"]), told["before"]
+
+
+def submitted(rapi: RemoteApi, steps: Sequence[Step], purpose: Purpose, after: int) -> list[int]:
+    """The jobs of the first steps, as far as Ganeti has them: those behind a job which are for the same."""
+    found: list[int] = []
+    for job in sorted(rapi.query("job", ("id", "ops"), [">", "id", after]), key=lambda job: int(job["id"])):
+        if len(found) < len(steps) and any(_is(op, steps[len(found)], purpose) for op in job["ops"] or ()):
+            found.append(int(job["id"]))
+    return found
+
+
+def _is(op: Mapping[str, Any], step: Step, purpose: Purpose) -> bool:
+    reason = (step.purpose or purpose).reason
+    if not any(text == reason for _, text, *_ in op.get("reason") or ()):
+        return False
+    _, *named = step.call.path.split("/")
+    name = named[0] if named else (step.call.body or {}).get("instance_name")
+    return name in (op.get("instance_name"), op.get("name"))
+
+
+def settle(engine: Engine, found: Row) -> None:
+    with engine.begin() as connection:
+        owed.settle(connection, found["id"])
