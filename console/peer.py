@@ -10,7 +10,7 @@ import socket
 import ssl
 from typing import TYPE_CHECKING
 
-from console import tunnel
+from console import agent, tunnel
 from ganeti_ext import consolewire
 from ganeti_ext.errors import ExtError
 
@@ -82,15 +82,22 @@ class Server:
         return front
 
     def _answer(self, front: ssl.SSLSocket, peer: str) -> None:
-        do, name = consolewire.request(consolewire.receive(front))
+        asked = consolewire.receive(front)
+        do, name = consolewire.request(asked)
         try:
             if do == consolewire.LOG:
                 self._tell(front, name)
+            elif do == consolewire.PASSWORD:
+                self._set(front, name, asked)
             else:
                 self._show(front, name, peer)
         except Absent as err:
             self._tally.add("absent")
             consolewire.send(front, {"error": str(err), "absent": True})
+        except agent.Unable as err:
+            self._tally.add("unable")
+            log.info("%s: %s", peer, err)
+            consolewire.send(front, {"error": str(err), "why": err.why, "said": err.said})
 
     def _tell(self, front: ssl.SSLSocket, name: str) -> None:
         found = self._logs.read(name, consolewire.NEWEST)
@@ -99,6 +106,12 @@ class Server:
         consolewire.send(front, {"octets": len(found)})
         front.sendall(found)
         self._tally.serve(consolewire.LOG)
+
+    def _set(self, front: ssl.SSLSocket, name: str, asked: consolewire.Record) -> None:
+        agent.tell(self._settings.agents, name, *consolewire.account(asked))
+        self._tally.serve(consolewire.PASSWORD)
+        log.info("%s: a password was set", name)
+        consolewire.send(front, {})
 
     def _show(self, front: ssl.SSLSocket, name: str, peer: str) -> None:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as guest:

@@ -13,13 +13,14 @@ PATH = "/etc/ganeti-ext/console.conf"
 class Console(
     namedtuple(
         "Console",
-        "address port certificate clients screens logs log_size connections control instances",
+        "address port certificate clients screens agents logs log_size connections control instances",
         defaults=(
             "",
             1819,
             "/var/lib/ganeti/rapi.pem",
             "/etc/ganeti-ext/console-clients.pem",
             "/run/ganeti-ext/vnc",
+            "/run/ganeti/kvm-hypervisor/ctrl",
             "/run/ganeti-ext/console/log",
             1024,
             64,
@@ -31,8 +32,9 @@ class Console(
     """[console]: the daemon.
 
     `address` is where it listens, "" everywhere. `certificate` is what it shows, `clients` the certificates of the
-    fronts that may ask; PEM files. `screens` is where the guests' VNC sockets are; `logs` a directory in a file
-    system of its own. `log_size` is KiB of one guest's log. `instances` is Ganeti's list of all instances' names.
+    fronts that may ask; PEM files. `screens` is where the guests' VNC sockets are, `agents` where Ganeti has those of
+    the agents in them; `logs` a directory in a file system of its own. `log_size` is KiB of one guest's log.
+    `instances` is Ganeti's list of all instances' names.
     """
 
     __slots__ = ()
@@ -41,6 +43,7 @@ class Console(
     certificate: str
     clients: str
     screens: str
+    agents: str
     logs: str
     log_size: int
     connections: int

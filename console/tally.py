@@ -22,8 +22,9 @@ class Tally:
     open: int = 0  # screens that somebody looks at
     logs: int = 0  # guests that have a log here
     trimmed: int = 0  # times that one had become too long
-    served: dict[str, int] = field(default_factory=lambda: {"screen": 0, "log": 0})
+    served: dict[str, int] = field(default_factory=lambda: {"screen": 0, "log": 0, "password": 0})
     absent: int = 0  # asked for, and there is no such guest here
+    unable: int = 0  # passwords that a guest's agent was to set, and did not
     refused: int = 0  # connections of strangers, and too many at once
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -44,9 +45,10 @@ class Tally:
         yield gauge("ganeti_ext_consoled_open", "Screens that somebody looks at", self.open)
         yield gauge("ganeti_ext_consoled_logs", "Guests that have a serial log here", self.logs)
         yield counter("ganeti_ext_consoled_trimmed_total", "Times that a serial log had become too long", self.trimmed)
-        about = "Screens and serial logs that were opened"
+        about = "Screens and serial logs that were opened, passwords that were set"
         yield counts("ganeti_ext_consoled_served_total", about, "what", self.served)
         yield counter("ganeti_ext_consoled_absent_total", "Requests for what is not on this node", self.absent)
+        yield counter("ganeti_ext_consoled_unable_total", "Passwords that a guest's agent did not set", self.unable)
         yield counter(
             "ganeti_ext_consoled_refused_total", "Connections of strangers, or too many at once", self.refused
         )

@@ -62,9 +62,10 @@ def _reaper(record: Record, now: float) -> Iterator[str]:
 def _consoled(record: Record, _: float) -> Iterator[str]:
     yield f"{record['open']} screens are open; {record['logs']} guests have a serial log"
     served = record["served"]
+    passwords = served.get("password", 0)
     yield (
-        f"served: {served['screen']} screens, {served['log']} logs; not here: {record['absent']}; "
-        f"refused: {record['refused']}"
+        f"served: {served['screen']} screens, {served['log']} logs, {passwords} passwords; not here: "
+        f"{record['absent']}; refused: {record['refused']}"
     )
 
 

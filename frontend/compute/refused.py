@@ -21,7 +21,6 @@ _WHY = {
     "shelveOffload": "no server is ever shelved",
     "unshelve": "no server is ever shelved",
     "restore": "a deleted server's disks are gone",
-    "changePassword": "nothing brings a password into a running guest, log in by a key and set it there",
     "createBackup": "there is no rotation of images, use createImage",
     "trigger_crash_dump": "Ganeti cannot send a guest an interrupt",
 }

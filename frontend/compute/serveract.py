@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from flask.typing import ResponseReturnValue
 
-from frontend.compute import lock, migration_view, power, rebuild, refused, resetstate, resize, servers
+from frontend.compute import changepassword, lock, migration_view, power, rebuild, refused, resetstate, resize, servers
 from frontend.console import console, consolelog
 from frontend.image import createimage
 from frontend.network import securitygroups
@@ -38,6 +38,7 @@ ACTIONS: Mapping[str, Do] = {
     "rescue": Do(rebuild.rescue),
     "unrescue": Do(rebuild.unrescue),
     "createImage": Do(createimage.create),
+    "changePassword": Do(changepassword.change),
     "addSecurityGroup": Do(securitygroups.add),
     "removeSecurityGroup": Do(securitygroups.remove),
     "lock": Do(lock.lock, locked=True),

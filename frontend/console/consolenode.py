@@ -1,4 +1,5 @@
-"""The way from the front to a guest's console: Ganeti says on which node it is now, ganeti-ext-consoled there is asked.
+"""The way from the front to a guest's console, and to the agent in it: Ganeti says on which node it is now,
+ganeti-ext-consoled there is asked.
 
 The other end is console/peer.py.
 """
@@ -29,6 +30,16 @@ class Unreachable(ExtError):
     http_status = 503
 
 
+class Unable(ExtError):
+    """The guest did not set a password; `why` is one of consolewire.WHY, `said` the guest's own words."""
+
+    http_status = 409
+
+    def __init__(self, text: str, why: str, said: str) -> None:
+        super().__init__(text)
+        self.why, self.said = why, said
+
+
 class Nodes:
     """Asks the nodes. `ca` is a PEM file with the certificate that they show."""
 
@@ -57,13 +68,23 @@ class Nodes:
             undo.pop_all()
             return sock
 
-    def _ask(self, sock: ssl.SSLSocket, do: str, instance: str) -> dict[str, Any]:
+    def set_password(self, instance: str, user: str, password: str) -> None:
+        """Let the guest's agent set it; Unable when that does not."""
+        with contextlib.closing(self._connect(instance)) as sock:
+            sock.settimeout(self._settings.timeout + consolewire.AWAKE + consolewire.SET)
+            answer = self._ask(sock, consolewire.PASSWORD, instance, user=user, password=password)
+        if answer:
+            raise Unreachable(f"password of {instance}: ganeti-ext-consoled said more than that it is set")
+
+    def _ask(self, sock: ssl.SSLSocket, do: str, instance: str, **more: str) -> dict[str, Any]:
         """The answer to a request. That the node does not know this front shows here at first (TLS 1.3)."""
         try:
-            consolewire.send(sock, {"do": do, "instance": instance})
+            consolewire.send(sock, {"do": do, "instance": instance, **more})
             answer = consolewire.receive(sock)
         except (OSError, ExtError) as err:
             raise Unreachable(f"{do} of {instance}: ganeti-ext-consoled does not let us in: {err}") from err
+        if answer.get("why") in consolewire.WHY:
+            raise Unable(str(answer.get("error")), answer["why"], str(answer.get("said", "")))
         if "error" in answer:
             raise (Absent if answer.get("absent") else Unreachable)(str(answer["error"]))
         return answer

@@ -67,7 +67,7 @@ _ACTIONS = action(
         "rebuild": thing(("imageRef",), imageRef=LONG, name=NAME, adminPass=TEXT, metadata=WORDS),
         "rescue": optional(thing(adminPass=TEXT, rescue_image_ref=LONG)),
         "createImage": thing(("name",), name=NAME, metadata=WORDS),
-        "changePassword": thing(("adminPass",), adminPass=TEXT),
+        "changePassword": thing(("adminPass",), adminPass=NAME),
         "os-resetState": thing(("state",), state={"enum": ["active", "error"]}),
         "os-getConsoleOutput": optional(thing(length=_NUMBER)),
     }

@@ -52,6 +52,7 @@ class Node:
             certificate=f"{keys}/node.pem",
             clients=str(self.clients),
             screens=str(folder),
+            agents=str(folder),
             logs=f"{folder}/log",
             connections=2,
         )
@@ -88,9 +89,9 @@ class Node:
             context.load_cert_chain(f"{self.keys}/{who}.pem")
         return context.wrap_socket(socket.create_connection(self.door.socket.getsockname(), 10))
 
-    def ask(self, do: str, name: str, who: str | None = "front") -> tuple[dict[str, object], bytes]:
+    def ask(self, do: str, name: str, who: str | None = "front", **more: str) -> tuple[dict[str, object], bytes]:
         with self.knock(who) as sock:
-            consolewire.send(sock, {"do": do, "instance": name})
+            consolewire.send(sock, {"do": do, "instance": name, **more})
             answer = consolewire.receive(sock)
             return answer, consolewire.exactly(sock, answer.get("octets", 0))
 

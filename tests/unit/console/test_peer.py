@@ -13,6 +13,7 @@ import pytest
 
 from ganeti_ext import consolewire
 from ganeti_ext.errors import ExtError
+from tests.unit.console.agent import GOES, LOST, NO_USER, REFUSES, SILENT, Agent
 from tests.unit.console.node import Node, keys, screen
 
 
@@ -31,7 +32,66 @@ def test_a_log_is_told(node: Node) -> None:
     (node.folder / "log/gx-1.log").write_bytes(b"Booting\r\n\xff")
     assert node.ask("log", "gx-1") == ({"octets": 10}, b"Booting\r\n\xff")
     node.settle()
-    assert node.tally.served == {"screen": 0, "log": 1}
+    assert node.tally.served == {"screen": 0, "log": 1, "password": 0}
+
+
+ACCOUNT = {"user": "root", "password": " s3cret wörd "}
+
+
+def test_a_password_is_set_by_the_agent(node: Node, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG), contextlib.closing(Agent(node.folder / "gx-1.qga")) as agent:
+        assert node.ask("password", "gx-1", **ACCOUNT) == ({}, b"")
+        node.settle()
+    assert agent.users == [("root", " s3cret wörd ")]
+    assert (node.tally.served["password"], node.tally.unable) == (1, 0)
+    assert "gx-1: a password was set" in caplog.text
+    assert "s3cret" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("how", "why", "said"),
+    [
+        (None, "no socket", ""),
+        (SILENT, "silent", ""),
+        (LOST, "lost", ""),
+        (GOES, "lost", ""),
+        (REFUSES, "refused", NO_USER.replace("\n", " ")),
+    ],
+)
+def test_a_password_that_is_not_set(
+    node: Node, how: str | None, why: str, said: str,
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("console.agent.AWAKE", 0.3)
+    monkeypatch.setattr("console.agent.SET", 0.3)
+    with contextlib.ExitStack() as undo, caplog.at_level(logging.DEBUG):
+        if how:
+            undo.enter_context(contextlib.closing(Agent(node.folder / "gx-1.qga", how)))
+        answer, _ = node.ask("password", "gx-1", **ACCOUNT)
+        node.settle()
+    assert (answer["why"], answer["said"]) == (why, said)
+    assert (node.tally.served["password"], node.tally.unable) == (0, 1)
+    assert "gx-1: no password was set: " in caplog.text
+    assert "s3cret" not in caplog.text
+    assert "chpasswd" not in caplog.text  # a guest could say the password
+
+
+def test_an_agent_that_is_gone_with_its_guest(node: Node) -> None:
+    Agent(node.folder / "gx-1.qga").close()
+    answer, _ = node.ask("password", "gx-1", **ACCOUNT)
+    assert answer["why"] == "silent"
+
+
+@pytest.mark.parametrize("more", [{}, {"user": "root"}, {"user": "root", "password": "s3cret\n"}], ids=str)
+def test_a_password_that_is_none_is_not_told(
+    node: Node, more: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG), contextlib.closing(Agent(node.folder / "gx-1.qga")) as agent:
+        with pytest.raises(ExtError):
+            node.ask("password", "gx-1", **more)
+        node.settle()
+    assert agent.commands == []
+    assert "s3cret" not in caplog.text
 
 
 @pytest.mark.parametrize("do", ["log", "screen"])
@@ -55,8 +115,11 @@ def test_a_stranger_is_told_nothing(node: Node, who: str | None, caplog: pytest.
     (node.folder / "log/gx-1.log").write_bytes(b"secret")
     with caplog.at_level(logging.WARNING), pytest.raises((OSError, ExtError)):
         node.ask("log", "gx-1", who)
+    with pytest.raises((OSError, ExtError)), contextlib.closing(Agent(node.folder / "gx-1.qga")) as agent:
+        node.ask("password", "gx-1", who, **ACCOUNT)
+    assert agent.commands == []
     node.settle()
-    assert (node.tally.refused, node.tally.served["log"]) == (1, 0)
+    assert (node.tally.refused, node.tally.served["log"]) == (2, 0)
     assert "refused" in caplog.text
 
 

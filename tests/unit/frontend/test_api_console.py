@@ -15,26 +15,13 @@ from sqlalchemy import Engine, select
 from frontend.app import create_app
 from frontend.console import consolelog, consolenode, consoletoken
 from frontend.database import db
-from frontend.settings import Console, Front, RapiAccess, Settings
+from frontend.settings import Console, Front, Settings
 from frontend.web.fault import BadRequest
 from ganeti_ext.errors import ConfigError, RapiError, RapiUnavailable
 from tests.unit.console.node import Node, keys
+from tests.unit.frontend import consoles
 from tests.unit.frontend.conftest import COMPUTE, Api, FakeRapi
-
-URL = "https://console.example.org"
-
-
-class Cluster(FakeRapi):
-    """Tells where an instance is."""
-
-    offline = False
-
-    def get(self, path: str, query: Any = None) -> Any:
-        super().get(path, query)
-        kind, _, name = path.partition("/")
-        if kind == "instances":
-            return {"pnode": "node1.example.org"}
-        return {"name": name, "pip": "127.0.0.1", "offline": self.offline}
+from tests.unit.frontend.consoles import URL, Cluster
 
 
 @pytest.fixture(scope="session", name="keys")
@@ -56,17 +43,12 @@ def rapi() -> FakeRapi:
 
 @pytest.fixture
 def settings(tmp_path: Path, keys: Path, node: Node) -> Console:
-    certificate = tmp_path / "console.pem"
-    certificate.write_bytes((keys / "front.pem").read_bytes())
-    certificate.chmod(0o600)
-    port = node.door.socket.getsockname()[1]
-    return Console(url=URL, certificate=str(certificate), ca=f"{keys}/node.crt", port=port, timeout=10)
+    return consoles.settings(tmp_path, keys, node)
 
 
 @pytest.fixture
 def api(front: Front, rapi: FakeRapi, settings: Console) -> Api:
-    app = create_app(Settings(front=front, console=settings, rapi=RapiAccess()), rapi)
-    return Api(app.test_client(), app.extensions["ganeti-ext"].engine, rapi).become("alice")
+    return consoles.api(front, rapi, settings)
 
 
 def ask(api: Api, ident: str, action: dict[str, Any], version: str = "2.1") -> Any:

@@ -88,7 +88,7 @@ def test_what_an_administrator_locked(api: Api, admin: Api, tags: list[str]) -> 
     assert api.row(row["id"])["facts"] == {}
 
 
-@pytest.mark.parametrize("action", ["pause", "unpause", "suspend", "resume", "shelve", "unshelve", "changePassword"])
+@pytest.mark.parametrize("action", ["pause", "unpause", "suspend", "resume", "shelve", "unshelve"])
 def test_what_ganeti_cannot(api: Api, action: str) -> None:
     row = api.server()
     answer = act(api, row, action)

@@ -58,6 +58,18 @@ def test_a_wrong_request_is_named(record: dict[str, object], words: str) -> None
         consolewire.request(record)
 
 
+def test_an_account_is_understood() -> None:
+    assert consolewire.account({"user": "root", "password": " a b "}) == ("root", " a b ")
+
+
+@pytest.mark.parametrize("user", ["root", "", 7, "a\n"])
+@pytest.mark.parametrize("password", [None, "", ["s3cret"], "s3cret\0", "s3cret\ud800"])
+def test_a_wrong_account_is_refused_without_its_words(user: object, password: object) -> None:
+    with pytest.raises(ExtError) as err:
+        consolewire.account({"user": user, "password": password})
+    assert "s3cret" not in str(err.value)
+
+
 @pytest.mark.parametrize("name", ["gx-0c0ffee0-0000-4000-8000-000000000000", "web.example.org", "a", "A_1"])
 def test_names(name: str) -> None:
     assert is_name(name)

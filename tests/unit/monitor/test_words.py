@@ -146,8 +146,8 @@ def test_how_the_others_stand() -> None:
         "  undone: 1 records, 0 bindings; failures: 0",
     ]
     consoled = {"daemon": "consoled", "version": "1", "started": 99, "open": 1, "logs": 4, "trimmed": 0,
-                "served": {"screen": 7, "log": 9}, "absent": 2, "refused": 3}  # fmt: skip
+                "served": {"screen": 7, "log": 9, "password": 1}, "absent": 2, "refused": 3}  # fmt: skip
     assert list(standing.lines(consoled, 100))[1:] == [
         "  1 screens are open; 4 guests have a serial log",
-        "  served: 7 screens, 9 logs; not here: 2; refused: 3",
+        "  served: 7 screens, 9 logs, 1 passwords; not here: 2; refused: 3",
     ]
