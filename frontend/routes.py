@@ -46,10 +46,14 @@ from frontend.image import (
 from frontend.network import networkgroups, networks, tenantnetworks
 from frontend.update import health
 from frontend.volume import (
+    absent,
+    attachments,
+    resourcefilter,
     snapshots,
     volumeact,
     volumelist,
     volumemetadata,
+    volumepools,
     volumequota,
     volumes,
     volumeservices,
@@ -318,7 +322,14 @@ ROUTES: tuple[Route, ...] = (
     ("GET", f"{TENANT}/os-services", volumeservices.list_services, ADMIN),
     ("GET", f"{TENANT}/os-hosts", volumeservices.list_hosts, ADMIN),
     ("GET", f"{TENANT}/os-hosts/<host_name>", volumeservices.show_host, ADMIN),
-    ("GET", f"{TENANT}/scheduler-stats/get_pools", volumeservices.list_pools, ADMIN),
+    ("GET", f"{TENANT}/scheduler-stats/get_pools", volumepools.show, ADMIN),
+    ("GET", f"{TENANT}/resource_filters", resourcefilter.list_all, READER),
+    ("GET", f"{TENANT}/attachments", attachments.list_short, READER),
+    ("POST", f"{TENANT}/attachments", attachments.create, MEMBER),
+    ("GET", f"{TENANT}/attachments/detail", attachments.list_detail, READER),
+    ("GET", f"{TENANT}/attachments/<attachment_id>", attachments.show, READER),
+    ("PUT", f"{TENANT}/attachments/<attachment_id>", attachments.change, MEMBER),
+    ("DELETE", f"{TENANT}/attachments/<attachment_id>", attachments.delete, MEMBER),
     ("GET", f"{TENANT}/snapshots", snapshots.list_short, READER),
     ("POST", f"{TENANT}/snapshots", snapshots.create, MEMBER),
     ("GET", f"{TENANT}/snapshots/detail", snapshots.list_detail, READER),
@@ -334,6 +345,7 @@ ROUTES: tuple[Route, ...] = (
     ("DELETE", f"{TENANT}/snapshots/<snapshot_id>/metadata/<key>", snapshots.remove_item, MEMBER),
     *_transfers("os-volume-transfer"),
     *_transfers("volume-transfers"),
+    *absent.routes(TENANT, READER, MEMBER, ADMIN),
 )
 
 ACCESS = {f"{method} {url}": access for method, url, _, access in ROUTES}

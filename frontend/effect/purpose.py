@@ -13,7 +13,7 @@ _SOURCE = "gnt:user"  # under which the remote API notes the text (constants.OPC
 _PREFIX = "ganeti-ext"
 
 RESIZE, REVERT, SNAPSHOT, FORGET = "resize", "revert", "snapshot", "forget"
-SNAPSHOT_VOLUME, UPLOAD_VOLUME = "snapshot-volume", "upload-volume"
+SNAPSHOT_VOLUME, UPLOAD_VOLUME, REVERT_VOLUME = "snapshot-volume", "upload-volume", "revert-volume"
 REBUILD, RESCUE, UNRESCUE = "rebuild", "rescue", "unrescue"
 CREATE_VOLUME, DELETE_VOLUME, EXTEND, RETYPE = "create-volume", "delete-volume", "extend", "retype"
 ATTACH, DETACH, BOOT, LEAVE = "attach", "detach", "boot", "leave"
@@ -31,7 +31,7 @@ TASKS: Mapping[str, str | None] = {
     UNRESCUE: "unrescuing",
     BOOT: "spawning",
     LEAVE: "deleting",
-    **dict.fromkeys((CREATE_VOLUME, DELETE_VOLUME, EXTEND, RETYPE, ATTACH, DETACH)),
+    **dict.fromkeys((CREATE_VOLUME, DELETE_VOLUME, EXTEND, RETYPE, REVERT_VOLUME, ATTACH, DETACH)),
 }
 # What a volume is doing meanwhile, which is its status then: Cinder's words.
 VOLUME_TASKS: Mapping[str, str] = {
@@ -39,6 +39,7 @@ VOLUME_TASKS: Mapping[str, str] = {
     DELETE_VOLUME: "deleting",
     EXTEND: "extending",
     RETYPE: "retyping",
+    REVERT_VOLUME: "reverting",
     ATTACH: "attaching",
     DETACH: "detaching",
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from frontend.effect import translate_image
 from frontend.effect.translate import GIB, MIB, Call, Step
 from frontend.effect.translate_change import modify
 from frontend.effect.translate_create import OS, Place, of
@@ -88,6 +89,17 @@ def extend(instance: str, index: int, size: int) -> list[Step]:
     """To `size` GiB, on the instance that has the disk, as its disk `index`."""
     body = {"amount": size * (GIB // MIB), "absolute": True, "ignore_ipolicy": True}
     return [Step(Call("POST", f"instances/{instance}/disk/{index}/grow", body))]
+
+
+def revert(row: Row, snapshot: str) -> list[Step]:
+    """A clone of a snapshot in place of the disk, in its holder: until the one is there, the other does not go."""
+    disk = {
+        "size": row["size"] * (GIB // MIB),
+        "name": volumename.disk(row["id"]),
+        **parameters(row["type"]),
+        "origin": translate_image.origin(snapshot),
+    }
+    return [Step(modify(row["instance"], disks=[["add", 0, disk], ["remove", 1, {}]], ignore_ipolicy=True))]
 
 
 def attach(row: Row, server: str, index: int = LAST) -> list[Step]:

@@ -53,6 +53,8 @@ class Known(NamedTuple):
     """Opcodes of which no end was told."""
     volumes: Sequence[Row] = ()
     """As the servers."""
+    offered: Collection[str] = ()
+    """Ids of volumes that have a transfer."""
 
 
 class Snapshot(NamedTuple):

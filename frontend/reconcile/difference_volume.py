@@ -87,8 +87,8 @@ class Volumes:
         new = self._read(row["id"], holder, row)
         if row["instance"] != holder["name"]:
             new["instance"] = holder["name"]
-        if row["task"] in _TASKS:
-            new["task"] = None
+        if row["task"] in (None, volumestate.OFFERED, *_TASKS):
+            new["task"] = self._mark(row["id"], {**row, **new})
         new["wished"] = None
         changes = {column: value for column, value in new.items() if row[column] != value}
         if changes or volumestate.status(row) != row["status"]:
@@ -99,6 +99,11 @@ class Volumes:
             advice = f"gnt-instance modify --disk 0:attach,name={volumename.disk(row['id'])} {holder['name']}"
             words = "no instance has its disk"
             yield Difference("volume-lost", "volume", holder["name"], None, {"id": row["id"]}, words, advice)
+
+    def _mark(self, ident: str, row: Row) -> str | None:
+        """That it is offered, which the table of transfers knows: the mark of one may be lost, and stay behind one."""
+        idle = row["held"] and row["server_id"] is None
+        return volumestate.OFFERED if ident in self._known.offered and idle else None
 
     def _unheld(self, row: Row) -> Iterator[Difference]:
         """A volume without a holder."""

@@ -86,7 +86,8 @@ class Reader:
             owners = reading.Owners(_names(connection, db.project), _names(connection, db.user))
             promised = owed.waiting(connection)
             actions = db.rows(connection, select(db.action).where(db.action.c.ended.is_(None)))
-        return Known(servers, networks, owners, promised, actions, volumes=volumes)
+            offered = set(connection.execute(select(db.volume_transfer.c.volume_id)).scalars())
+        return Known(servers, networks, owners, promised, actions, volumes=volumes, offered=offered)
 
     def _deleted(self, known: Known, found: Snapshot) -> list[str]:
         """Ids of deleted rows that stand for instances which are there, or keep their names from others."""

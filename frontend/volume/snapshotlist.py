@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ from flask import Response, jsonify, request
 from sqlalchemy import ColumnElement, func, select, true
 
 from frontend.database import db
+from frontend.volume import resourcefilter, volumefilter
 from frontend.web import context, ordering, paging, schema
 from frontend.web.fault import BadRequest, NotFound
 from frontend.web.ordering import Key
@@ -22,6 +24,12 @@ _EQUAL: Mapping[str, ColumnElement[Any]] = {
     "volume_id": _SNAPSHOT.volume_id,
     "id": _SNAPSHOT.id,
 }
+_LIKE: Mapping[str, ColumnElement[Any]] = {
+    "name": _SNAPSHOT.name,
+    "status": _SNAPSHOT.status,
+    "description": func.coalesce(_SNAPSHOT.description, ""),
+}
+_BY_METADATA = (3, 22)
 # By Cinder's names (cinder/db/sqlalchemy/models.py Snapshot). What may lack has a value to sort by.
 _SORTED: Mapping[str, ColumnElement[Any]] = {
     "id": _SNAPSHOT.id,
@@ -40,14 +48,21 @@ _SORTED: Mapping[str, ColumnElement[Any]] = {
 
 def answer(shape: Shape) -> Response:
     """The page that the request's query asks for; newest first, unless it says otherwise."""
+    resourcefilter.check("snapshot")
     asked, scope, keys = paging.asked(), _scope(), _order()
     query = select(db.volume_snapshot).where(scope, *_conditions())
+    first, metadata = paging.number("offset"), _metadata()
     with context.database() as connection:
         try:
             query = ordering.behind(connection, query, keys, asked.marker, _SNAPSHOT.id, scope)
         except BadRequest as err:  # of a marker; Cinder's is 404
             raise NotFound(f"Snapshot {str(asked.marker)[:80]} could not be found.") from err
-        rows = db.rows(connection, query.offset(paging.number("offset")).limit(asked.limit))
+        if not metadata:
+            rows = db.rows(connection, query.offset(first).limit(asked.limit))
+        else:
+            found = (dict(row) for row in connection.execute(query).mappings())
+            passed = (row for row in found if metadata.items() <= row["metadata"].items())
+            rows = list(itertools.islice(passed, first, first + asked.limit))
     body: dict[str, Any] = {"snapshots": [shape(row) for row in rows]}
     # As Cinder: whoever got a full page is told of the next, which may be empty.
     if links := paging.next_link(rows, len(rows) == asked.limit):
@@ -64,7 +79,15 @@ def _scope() -> ColumnElement[bool]:
 
 
 def _conditions() -> list[ColumnElement[bool]]:
-    return [column == request.args[key] for key, column in _EQUAL.items() if request.args.get(key)]
+    equal = [column == request.args[key] for key, column in _EQUAL.items() if request.args.get(key)]
+    parts = [(column, resourcefilter.like(key)) for key, column in _LIKE.items()]
+    return [*equal, *(column.icontains(part, autoescape=True) for column, part in parts if part)]
+
+
+def _metadata() -> dict[str, str]:
+    """Items that a snapshot has to have, from 3.22."""
+    is_asked = context.version() >= _BY_METADATA and request.args.get("metadata")
+    return volumefilter.items_of("metadata") if is_asked else {}
 
 
 def _order() -> list[Key]:

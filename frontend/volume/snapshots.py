@@ -43,7 +43,7 @@ def create() -> tuple[Response, int]:
     volume = volumes.need(schema.text(asked, "volume_id"))
     volumeeffect.check(volume, "snapshot", *(_FORCED if force else _AT_REST))
     row = snapshotstore.create(volume, name or "", description, metadata)
-    return jsonify({"snapshot": snapshotview.short(row)}), 202
+    return jsonify({"snapshot": snapshotview.made_one(row)}), 202
 
 
 def change(snapshot_id: str) -> Response:
@@ -55,7 +55,7 @@ def change(snapshot_id: str) -> Response:
         raise BadRequest("snapshot: expected a name or a description")
     if "name" in values:
         values["name"] = values["name"] or ""
-    return jsonify({"snapshot": snapshotview.short(snapshotstore.change(row, values))})
+    return jsonify({"snapshot": snapshotview.made_one(snapshotstore.change(row, values))})
 
 
 def delete(snapshot_id: str) -> tuple[str, int]:

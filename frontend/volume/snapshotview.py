@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from frontend.volume.volumeview import stamp
+from frontend.web import context
 
 Row = Mapping[str, Any]
 
+_GROUPS, _USER = (3, 14), (3, 41)
+
 
 def short(row: Row) -> dict[str, Any]:
-    """As a create, a change and a list without details show it."""
+    """As a list without details shows it."""
     return {
         "id": row["id"],
         "name": row["name"] or None,
@@ -25,9 +28,19 @@ def short(row: Row) -> dict[str, Any]:
     }
 
 
+def made_one(row: Row) -> dict[str, Any]:
+    """As a create and a change answer."""
+    shown, version = short(row), context.version()
+    if version >= _GROUPS:
+        shown["group_snapshot_id"] = None
+    if version >= _USER:
+        shown["user_id"] = row["user_id"]
+    return shown
+
+
 def detail(row: Row) -> dict[str, Any]:
     return {
-        **short(row),
+        **made_one(row),
         "os-extended-snapshot-attributes:project_id": row["project_id"],
         "os-extended-snapshot-attributes:progress": "100%" if row["status"] == "available" else "0%",
     }

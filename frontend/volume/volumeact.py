@@ -8,7 +8,15 @@ from typing import Any, NamedTuple, NoReturn
 from flask.typing import ResponseReturnValue
 
 from frontend.compute.refused import Unsupported
-from frontend.volume import schema_volume, volumeattach, volumechange, volumeimage, volumeretype, volumes
+from frontend.volume import (
+    schema_volume,
+    volumeattach,
+    volumechange,
+    volumeimage,
+    volumeretype,
+    volumerevert,
+    volumes,
+)
 from frontend.web import context, schema
 from frontend.web.fault import BadRequest, Forbidden
 
@@ -61,6 +69,7 @@ ACTIONS: Mapping[str, Do] = {
     "os-show_image_metadata": Do(volumechange.show_image_metadata),
     "os-retype": Do(retype),
     "os-volume_upload_image": Do(upload_image),
+    "revert": Do(volumerevert.revert),
     "os-attach": Do(volumeattach.attach),
     "os-detach": Do(volumeattach.detach),
     "os-reserve": Do(volumeattach.reserve),

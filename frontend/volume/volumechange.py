@@ -10,7 +10,7 @@ from flask import Response, jsonify
 
 from frontend.compute import quotas
 from frontend.volume import schema_volume, volumeeffect, volumequota, volumestate
-from frontend.volume.volumemark import OFFERED, mark
+from frontend.volume.volumemark import is_offered, mark
 from frontend.web import context, schema
 from frontend.web.fault import BadRequest, NotFound
 
@@ -18,14 +18,15 @@ log = logging.getLogger(__name__)
 
 Row = dict[str, Any]
 
-_EXTENDABLE = ("available", "in-use")
+_IN_USE = (3, 42)
 _FAULT = "An administrator said so."
 
 
 def extend(row: Row, argument: Any) -> tuple[str, int]:
-    """os-extend: also while a server has it, at every microversion."""
+    """os-extend: also while a server has it, from 3.42."""
     size = schema_volume.size(argument)
-    volumeeffect.check(row, "extend", *_EXTENDABLE)
+    is_late = context.version() >= _IN_USE
+    volumeeffect.check(row, "extend", volumestate.AVAILABLE, *((volumestate.IN_USE,) if is_late else ()))
     if size <= row["size"]:
         raise BadRequest(
             f"Invalid input received: New size for extend must be greater than current size. (current: {row['size']}, "
@@ -77,7 +78,7 @@ def reset_status(row: Row, argument: Any) -> tuple[str, int]:
         raise BadRequest(
             f"Invalid status: {wanted!r:.80}: expected error, or available or in-use, which is what Ganeti says"
         )
-    if row["task"] == OFFERED:
+    if row["task"] == volumestate.OFFERED and is_offered(row["id"]):
         raise BadRequest(f"Invalid volume: Volume {row['id']} is offered: delete its transfer first.")
     values = {"task": None, "fault": _FAULT if wanted == volumestate.ERROR else None}
     values["status"] = volumestate.status({**row, **values})

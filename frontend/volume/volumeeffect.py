@@ -131,9 +131,10 @@ def delete(row: Row, before: int | None = None) -> list[int]:
 
 
 def extend(row: Row, size: int) -> list[int]:
-    """To `size` GiB, wherever it is; a guest that runs sees it at once."""
+    """To `size` GiB, wherever it is; a guest that runs sees it at once, and its server's actions tell of it."""
     instance, index = where(row)
-    return _do(row, EXTEND, translate_volume.extend(instance, index, size))
+    server = {"id": row["server_id"]} if row["server_id"] else None
+    return _do(row, EXTEND, translate_volume.extend(instance, index, size), server, "extend_volume")
 
 
 def attach(row: Row, server: Row, *, device: str | None = None, autodelete: bool | None = None) -> str:

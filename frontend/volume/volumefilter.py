@@ -15,7 +15,7 @@ from flask import request
 from sqlalchemy import ColumnElement, func, true
 
 from frontend.database import db
-from frontend.volume import volumestate, volumetypes, volumeview
+from frontend.volume import resourcefilter, volumestate, volumetypes, volumeview
 from frontend.web import context, ordering
 from frontend.web.fault import BadRequest, NotFound
 from frontend.web.ordering import Key
@@ -34,6 +34,7 @@ _EQUAL: Mapping[str, ColumnElement[Any]] = {
     "id": _VOLUME.id,
     "user_id": _VOLUME.user_id,
 }
+_LIKE: Mapping[str, ColumnElement[Any]] = {"name": _VOLUME.name, "status": _VOLUME.status}
 _FACTS = {
     "snapshot_id": "source_snapshot",
     "source_volid": "source_volume",
@@ -75,6 +76,9 @@ def conditions() -> Iterator[ColumnElement[bool]]:
     for key, column in _EQUAL.items():
         if args.get(key):
             yield column == args[key]
+    for key, column in _LIKE.items():
+        if part := resourcefilter.like(key):
+            yield column.icontains(part, autoescape=True)
     if args.get("size"):
         yield _VOLUME.size == _number("size")
     if args.get("volume_type"):
@@ -91,12 +95,14 @@ def tests() -> list[Test]:
     for key, fact in _FACTS.items():
         if args.get(key):
             found.append(_has_fact(fact, args[key]))
+    if part := resourcefilter.like("description"):
+        found.append(_is_said(part))
     if args.get("bootable"):
         found.append(_is_bootable(_bootable(args["bootable"])))
     if args.get("metadata"):
-        found.append(_holds(volumeview.metadata, _object("metadata")))
+        found.append(_holds(volumeview.metadata, items_of("metadata")))
     if args.get("glance_metadata") and context.version() >= (3, 4):
-        found.append(_holds(volumestate.image_metadata, _object("glance_metadata")))
+        found.append(_holds(volumestate.image_metadata, items_of("glance_metadata")))
     zone = args.get("availability_zone", volumeview.ZONE) or volumeview.ZONE
     nothing = zone != volumeview.ZONE or any(args.get(key) for key in _NEVER)
     if nothing or any(_is_set(args[key]) for key in _NO if args.get(key)):
@@ -158,7 +164,7 @@ def _is_at(kind: volumetypes.Type, host: str) -> bool:
     return host in (place, place.partition("#")[0], volumeview.HOST)
 
 
-def _object(key: str) -> dict[str, str]:
+def items_of(key: str) -> dict[str, str]:
     """{NAME: VALUE}, in Python's words as clients send it, or as JSON."""
     text = request.args[key]
     if len(text) > _LONGEST:
@@ -175,6 +181,10 @@ def _object(key: str) -> dict[str, str]:
 
 def _has_fact(fact: str, value: str) -> Test:
     return lambda row: row["facts"].get(fact) == value
+
+
+def _is_said(part: str) -> Test:
+    return lambda row: part.casefold() in row["facts"].get("description", "").casefold()
 
 
 def _is_bootable(wanted: bool) -> Test:

@@ -10,9 +10,11 @@ from flask import Response, jsonify, request
 from sqlalchemy import Connection, Select, select
 
 from frontend.database import db
-from frontend.volume import volumefilter, volumeview
+from frontend.volume import resourcefilter, volumefilter, volumeview
 from frontend.web import context, ordering, paging
 from frontend.web.fault import BadRequest, NotFound
+
+_WITH_METADATA = (3, 36)
 
 Row = dict[str, Any]
 Shape = Callable[[Mapping[str, Any], volumeview.Eye], dict[str, Any]]
@@ -35,6 +37,7 @@ def page(connection: Connection) -> list[Row]:
     """The rows of that page; NotFound for the address of one volume whose id is blank."""
     if request.path.endswith("volumes/"):
         raise NotFound("The resource could not be found.")
+    resourcefilter.check("volume")
     asked, first, scope = paging.asked(), paging.number("offset"), volumefilter.scope()
     keys = volumefilter.order()
     query = select(db.volume).where(scope, *volumefilter.conditions())
@@ -50,11 +53,20 @@ def page(connection: Connection) -> list[Row]:
 
 
 def summary() -> Response:
-    """GET /volumes/summary, from 3.12: how many, and how many GiB, of those that the filters let through."""
+    """GET /volumes/summary, from 3.12: how many, and how many GiB, of those that the filters let through.
+
+    From 3.36 with the values that each item of their metadata has.
+    """
     query = select(db.volume).where(volumefilter.scope(), *volumefilter.conditions())
     with context.database() as connection:
-        sizes = [row["size"] for row in _passed(connection, query, volumefilter.tests())]
-    return jsonify({"volume-summary": {"total_size": sum(sizes), "total_count": len(sizes)}})
+        rows = list(_passed(connection, query, volumefilter.tests()))
+    shown: dict[str, Any] = {"total_size": sum(row["size"] for row in rows), "total_count": len(rows)}
+    if context.version() >= _WITH_METADATA:
+        values: dict[str, set[str]] = {}
+        for name, value in itertools.chain.from_iterable(row["metadata"].items() for row in rows):
+            values.setdefault(name, set()).add(value)
+        shown["metadata"] = {name: sorted(found) for name, found in sorted(values.items())}
+    return jsonify({"volume-summary": shown})
 
 
 def _passed(connection: Connection, query: Select[Any], tests: list[volumefilter.Test]) -> Iterator[Row]:

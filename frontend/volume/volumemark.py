@@ -5,13 +5,10 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, update
+from sqlalchemy import ColumnElement, Connection, select, update
 
 from frontend.database import db
 from frontend.web import context
-
-OFFERED = "awaiting-transfer"
-"""The task of a volume that is offered to another project; no job of its own ends it."""
 
 
 def mark(ident: str, *only_if: ColumnElement[bool], **values: Any) -> bool:
@@ -27,3 +24,10 @@ def mark_in(connection: Connection, ident: str, *only_if: ColumnElement[bool], *
     wanted = (db.volume.c.id == ident, db.volume.c.deleted.is_(None), *only_if)
     write = update(db.volume).where(*wanted).values(updated=time.time(), **values)
     return bool(connection.execute(write).rowcount)
+
+
+def is_offered(ident: str) -> bool:
+    """Whether a volume has a transfer, whatever its mark says."""
+    with context.database() as connection:
+        query = select(db.volume_transfer.c.id).where(db.volume_transfer.c.volume_id == ident)
+        return connection.execute(query).first() is not None

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import Any
 
-from flask import Response, jsonify
+from flask import Response, jsonify, request
 
 from frontend.compute.quotas import check_metadata
 from frontend.volume import schema_volume, volumeeffect, volumes, volumeview
-from frontend.web import schema
-from frontend.web.fault import BadRequest, NotFound
+from frontend.web import context, schema
+from frontend.web.fault import BadRequest, Fault, NotFound
+
+_TAGGED = (3, 15)
+
+
+class PreconditionFailed(Fault):
+    http_status = 412
 
 
 def list_all(volume_id: str) -> Response:
-    """GET /volumes/ID/metadata."""
-    return jsonify({"metadata": volumeview.metadata(volumes.need(volume_id))})
+    """GET /volumes/ID/metadata; from 3.15 with an ETag."""
+    found = volumeview.metadata(volumes.need(volume_id))
+    answer = jsonify({"metadata": found})
+    if context.version() >= _TAGGED:
+        answer.set_etag(_etag(found))
+    return answer
 
 
 def update(volume_id: str) -> Response:
@@ -25,9 +37,10 @@ def update(volume_id: str) -> Response:
 
 
 def replace(volume_id: str) -> Response:
-    """PUT /volumes/ID/metadata: all items that there are from now on."""
+    """PUT /volumes/ID/metadata: all items that there are from now on; from 3.15 as long as If-Match holds."""
     items = _sent()
     row = volumes.need(volume_id)
+    _check_match(row)
     return _changed(row, items, {**dict.fromkeys(row["metadata"]), **items})
 
 
@@ -42,6 +55,7 @@ def put(volume_id: str, key: str) -> Response:
     if set(item) != {key}:
         raise BadRequest(f"meta: expected the one item {key!r:.80} that the address names, got {sorted(item)!s:.80}")
     row = volumes.need(volume_id)
+    _check_match(row)
     _changed(row, {**row["metadata"], **item}, item)
     return jsonify({"meta": item})
 
@@ -52,6 +66,16 @@ def delete(volume_id: str, key: str) -> tuple[str, int]:
     _value(row["metadata"], key)
     volumeeffect.change(row, metadata={key: None})
     return "", 200
+
+
+def _check_match(row: dict[str, Any]) -> None:
+    """Whoever saw other metadata than there are does not overwrite them (412)."""
+    if context.version() >= _TAGGED and request.if_match and _etag(volumeview.metadata(row)) not in request.if_match:
+        raise PreconditionFailed(f"The metadata of volume {row['id']} are not those that If-Match names.")
+
+
+def _etag(found: dict[str, str]) -> str:
+    return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def _sent() -> dict[str, str]:

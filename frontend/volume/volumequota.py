@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 
 _UNLIMITED = -1
 _LARGEST = 0x7FFFFFFF
+_OF_OTHERS = (3, 39)
 _COLUMNS: Mapping[str, str] = {
     "volumes": "max_volumes",
     "gigabytes": "max_gigabytes",
@@ -69,8 +70,13 @@ def check(connection: Connection, project: str, more: Mapping[str, int]) -> None
 
 
 def show_limits() -> Response:
-    """GET /limits: as absolute numbers. There are no limits of rate."""
+    """GET /limits: as absolute numbers; from 3.39 for administrators of the `project_id` that they name.
+
+    There are no limits of rate.
+    """
     project = context.project_id()
+    if context.is_admin() and context.version() >= _OF_OTHERS:
+        project = request.args.get("project_id") or request.args.get("tenant_id") or project
     with context.database() as connection:
         allowed, now = limits(connection, project), used(connection, project)
     absolute = {

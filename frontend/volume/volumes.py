@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from flask import Response, jsonify, request
+from sqlalchemy import delete as delete_from
 from sqlalchemy import select, true
 
 from frontend.compute import zones
@@ -21,9 +22,10 @@ from frontend.volume import (
 )
 from frontend.volume.schema_volume import Wanted
 from frontend.web import context, schema
-from frontend.web.fault import BadRequest, NotFound
+from frontend.web.fault import BadRequest, Forbidden, NotFound
 
 _DELETABLE = ("available", "error", "error_deleting", "error_extending")
+_FORCE = (3, 23)
 
 
 def list_short() -> Response:
@@ -79,9 +81,16 @@ def change(volume_id: str) -> Response:
 
 
 def delete(volume_id: str) -> tuple[str, int]:
-    """DELETE /volumes/ID; with `cascade` its snapshots go, too. An administrator deletes everybody's."""
+    """DELETE /volumes/ID; with `cascade` its snapshots go, too. An administrator deletes everybody's.
+
+    From 3.23 an administrator may say `force`: in whatever status it is, but not while a server has it.
+    """
     cascade = schema.flag(request.args, "cascade", default=False)
-    remove(need(volume_id, of_all=context.is_admin()), cascade=cascade)
+    force = context.version() >= _FORCE and schema.flag(request.args, "force", default=False)
+    row = need(volume_id, of_all=context.is_admin())
+    if force and not context.is_admin():
+        raise Forbidden("Policy doesn't allow volume:force_delete to be performed.")
+    remove(row, cascade=cascade, force=force)
     return "", 202
 
 
@@ -102,6 +111,9 @@ def remove(row: dict[str, Any], *, cascade: bool = False, force: bool = False) -
     jobs = [snapshotstore.remove(snapshot) for snapshot in snapshots]
     # The holder is what the snapshots are removed with, so it goes last.
     volumeeffect.delete(row, max((job for job in jobs if job is not None), default=None))
+    with context.database() as connection:  # of one that is removed by force
+        connection.execute(delete_from(db.volume_transfer).where(db.volume_transfer.c.volume_id == row["id"]))
+        connection.commit()
 
 
 def need(volume_id: str, *, of_all: bool = False) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What Block Storage tells of itself: zones, extensions, and to administrators services, hosts and pools.
+"""What Block Storage tells of itself: zones, extensions, and to administrators services and hosts.
 
 The storage is the cluster's. There is one zone, and a backend for each provider that a volume type names.
 """
@@ -18,6 +18,7 @@ from frontend.web import context
 from frontend.web.fault import NotFound
 
 _BINARY = "cinder-volume"
+_CLUSTERS = (3, 7)
 _SINCE = "2013-04-18T00:00:00+00:00"  # as Cinder says of its own
 
 # Alias and name, as Cinder has them.
@@ -59,7 +60,7 @@ def list_messages() -> Response:
 
 def list_services() -> Response:
     """GET /os-services: one for each backend, up while one node is; by `host` and `binary`."""
-    args, (state, when) = request.args, _nodes()
+    args, (state, when) = request.args, whether_up()
     found = [
         {
             "binary": _BINARY,
@@ -69,6 +70,7 @@ def list_services() -> Response:
             "state": state,
             "disabled_reason": None,
             "updated_at": when,
+            **({"cluster": None} if context.version() >= _CLUSTERS else {}),
         }
         for backend in _backends()
         if args.get("host") in (None, "", backend, HOST) and args.get("binary") in (None, "", _BINARY)
@@ -78,7 +80,7 @@ def list_services() -> Response:
 
 def list_hosts() -> Response:
     """GET /os-hosts."""
-    state, when = _nodes()
+    state, when = whether_up()
     found = [
         {
             "host_name": backend,
@@ -114,34 +116,12 @@ def show_host(host_name: str) -> Response:
     return jsonify({"host": [{"resource": _resource(host_name, project, each)} for project, each in rows]})
 
 
-def list_pools() -> Response:
-    """GET /scheduler-stats/get_pools; with `detail` what is known of each. How full one is, its provider knows."""
-    found: list[dict[str, Any]] = [{"name": host(each)} for each in volumetypes.every()]
-    if request.args.get("detail", "").lower() in ("true", "1", "yes"):
-        _, when = _nodes()
-        for shown, each in zip(found, volumetypes.every(), strict=True):
-            shown["capabilities"] = {
-                "volume_backend_name": each.provider,
-                "pool_name": each.pool or each.provider,
-                "total_capacity_gb": "unknown",
-                "free_capacity_gb": "unknown",
-                "reserved_percentage": 0,
-                "storage_protocol": each.provider,
-                "vendor_name": "ganeti-ext",
-                "driver_version": "1",
-                "QoS_support": False,
-                "multiattach": False,
-                "timestamp": when,
-            }
-    return jsonify({"pools": found})
-
-
 def _backends() -> list[str]:
     """HOST@PROVIDER."""
     return list(dict.fromkeys(host(each).partition("#")[0] for each in volumetypes.every()))
 
 
-def _nodes() -> tuple[str, str]:
+def whether_up() -> tuple[str, str]:
     """Whether one node is up, and when the last comparison with Ganeti found so."""
     with context.database() as connection:
         rows = nodes.all_rows(connection)

@@ -19,6 +19,8 @@ from ganeti_ext import event, tags
 
 AVAILABLE, IN_USE, ERROR = "available", "in-use", "error"
 CREATING, ATTACHING, DETACHING, DELETING = "creating", "attaching", "detaching", "deleting"
+OFFERED = "awaiting-transfer"
+"""The task of a volume that is offered to another project; no job of its own ends it."""
 
 # Facts that have a column of their own; the others of tags.VOLUME and tags.GIVEN are in `facts`.
 COLUMNS = {"project": "project_id", "user": "user_id", "name": "name", "type": "type"}

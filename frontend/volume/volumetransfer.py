@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import Response, jsonify, request
+from sqlalchemy import Connection, insert, select, true
 from sqlalchemy import delete as delete_from
-from sqlalchemy import insert, select, true
 
 from frontend.database import db
 from frontend.volume import snapshotstore, volumeeffect, volumequota, volumes, volumestate
-from frontend.volume.volumemark import OFFERED, mark, mark_in
+from frontend.volume.volumemark import mark_in
 from frontend.volume.volumeview import Eye, eye, links, stamp
 from frontend.web import context, paging, schema
 from frontend.web.fault import BadRequest, NotFound
@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 Row = Mapping[str, Any]
 
 _TRANSFER = db.volume_transfer.c
+# One whose volume was removed in Ganeti is none.
+_LIVE = _TRANSFER.volume_id.in_(select(db.volume.c.id).where(db.volume.c.deleted.is_(None)))
 
 
 def list_short() -> Response:
@@ -63,7 +65,7 @@ def create() -> tuple[Response, int]:
     with context.database() as connection:
         if snapshotstore.of_volume(connection, row["id"]):
             raise BadRequest(f"Invalid volume: Volume {row['id']} has snapshots, which cannot be given away with it.")
-        if not mark_in(connection, row["id"], *free, task=OFFERED, status=OFFERED):
+        if not mark_in(connection, row["id"], *free, task=volumestate.OFFERED, status=volumestate.OFFERED):
             raise BadRequest(f"Invalid volume: Volume {row['id']} is in another status by now.")
         connection.execute(insert(db.volume_transfer).values(offer))
         connection.commit()
@@ -92,7 +94,9 @@ def accept(transfer_id: str) -> tuple[Response, int]:
             connection.execute(insert(db.volume_transfer).values(offer))
             connection.commit()
         raise
-    _free(row["id"])
+    with context.database() as connection:
+        _free(connection, row["id"])
+        connection.commit()
     log.info("volume %s: given from project %s to %s", row["id"], offer["project_id"], context.project_id())
     return jsonify({"transfer": _short(offer, eye())}), 202
 
@@ -102,14 +106,16 @@ def delete(transfer_id: str) -> tuple[str, int]:
     offer = _need(transfer_id)
     with context.database() as connection:
         connection.execute(delete_from(db.volume_transfer).where(_TRANSFER.id == transfer_id))
+        _free(connection, offer["volume_id"])
         connection.commit()
-    _free(offer["volume_id"])
     log.info("volume %s: not offered any more", offer["volume_id"])
     return "", 202
 
 
-def _free(volume_id: str) -> None:
-    mark(volume_id, db.volume.c.task == OFFERED, task=None, status=volumestate.AVAILABLE)
+def _free(connection: Connection, volume_id: str) -> None:
+    """Who dies before he does that leaves a mark that the next comparison takes away."""
+    marked = db.volume.c.task == volumestate.OFFERED
+    mark_in(connection, volume_id, marked, task=None, status=volumestate.AVAILABLE)
 
 
 def _hash(key: str) -> str:
@@ -120,7 +126,7 @@ def _list(*, detailed: bool) -> Response:
     everybody = context.is_admin() and schema.flag(request.args, "all_tenants", default=False)
     mine = true() if everybody else _TRANSFER.project_id == context.project_id()
     with context.database() as connection:
-        query = select(db.volume_transfer).where(mine).order_by(_TRANSFER.created, _TRANSFER.id)
+        query = select(db.volume_transfer).where(mine, _LIVE).order_by(_TRANSFER.created, _TRANSFER.id)
         rows = db.rows(connection, query)
     page, _ = paging.cut(rows[paging.number("offset") :], paging.asked())
     shape = _detail if detailed else _short
@@ -131,7 +137,7 @@ def _need(transfer_id: str) -> dict[str, Any]:
     """What the caller's project offers, or for an administrator anybody's."""
     mine = true() if context.is_admin() else _TRANSFER.project_id == context.project_id()
     with context.database() as connection:
-        found = db.row(connection, select(db.volume_transfer).where(_TRANSFER.id == transfer_id, mine))
+        found = db.row(connection, select(db.volume_transfer).where(_TRANSFER.id == transfer_id, mine, _LIVE))
     if found is None:
         raise _unknown(transfer_id)
     return found

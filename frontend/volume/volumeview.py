@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from frontend.network.netview import made
-from frontend.volume import volumestate
+from frontend.volume import volumename, volumestate
 from frontend.volume.volumetypes import Type
 from frontend.web import context
+from frontend.web.microversion import Version
 
 Row = Mapping[str, Any]
 
@@ -18,6 +19,8 @@ ZONE = "nova"
 HOST = "ganeti"
 """In place of a host of Cinder's, which here is the cluster."""
 
+_GROUPS, _PROVIDER_ID = (3, 13), (3, 21)
+
 
 class Eye(NamedTuple):
     """Who looks, and from where."""
@@ -25,10 +28,12 @@ class Eye(NamedTuple):
     base: str
     project: str
     admin: bool
+    version: Version
+    """The microversion that the answer is by."""
 
 
 def eye() -> Eye:
-    return Eye(context.base(), context.project_id(), context.is_admin())
+    return Eye(context.base(), context.project_id(), context.is_admin(), context.version())
 
 
 def short(row: Row, seen: Eye) -> dict[str, Any]:
@@ -38,7 +43,7 @@ def short(row: Row, seen: Eye) -> dict[str, Any]:
 def made_one(row: Row, seen: Eye) -> dict[str, Any]:
     """As a create and a change answer: without whose it is and where."""
     facts = row["facts"]
-    return {
+    shown = {
         **short(row, seen),
         "status": row["status"],
         "size": row["size"],
@@ -59,6 +64,11 @@ def made_one(row: Row, seen: Eye) -> dict[str, Any]:
         "created_at": stamp(row["created"]),
         "updated_at": stamp(row["updated"]),
     }
+    if seen.version >= _GROUPS:
+        shown["group_id"] = None
+    if seen.version >= _PROVIDER_ID and seen.admin:
+        shown["provider_id"] = volumename.disk(row["id"])
+    return shown
 
 
 def detail(row: Row, seen: Eye) -> dict[str, Any]:

@@ -25,7 +25,7 @@ class Service(NamedTuple):
 
 
 COMPUTE = Service("compute", MINIMUM, MAXIMUM)
-VOLUME = Service("volume", (3, 0), (3, 12))
+VOLUME = Service("volume", (3, 0), (3, 42))
 
 STANDARD = "OpenStack-API-Version"
 LEGACY = "X-OpenStack-Nova-API-Version"

@@ -2,7 +2,7 @@
 
 Made of the table of routes, so that none is missing, and of what is said of each beside it (openapi_compute.py,
 openapi_server.py, openapi_identity.py, openapi_image.py, openapi_network.py, openapi_volume.py,
-openapi_snapshot.py).
+openapi_snapshot.py, openapi_absent.py).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from flask import Response, jsonify
 import ganeti_ext
 from frontend.web import (
     context,
+    openapi_absent,
     openapi_compute,
     openapi_identity,
     openapi_image,
@@ -40,6 +41,7 @@ SAID: Mapping[str, Said] = {
     **openapi_network.SAID,
     **openapi_volume.SAID,
     **openapi_snapshot.SAID,
+    **openapi_absent.SAID,
 }
 _PART = re.compile(r"<(?:\w+:)?(\w+)>")
 # Of every route; of those that need a token; of those that take a body; of those that start a job.

@@ -9,7 +9,7 @@ from frontend.web.openapi_said import ANYTHING, FLAG, TEXT, WORDS, Said, action,
 _ALL = "/volume/v3/<tenant>/snapshots"
 _ONE = f"{_ALL}/<snapshot_id>"
 _QUERY = (
-    *("name", "status", "volume_id", "all_tenants", "project_id"),
+    *("name", "status", "volume_id", "metadata", "all_tenants", "project_id", "name~", "status~", "description~"),
     *("sort", "sort_key", "sort_dir", "limit", "marker", "offset"),
 )
 _NEW = thing(("volume_id",), volume_id=TEXT, name=TEXT, description=TEXT, force=FLAG, metadata=WORDS)

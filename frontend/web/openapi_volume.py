@@ -1,4 +1,4 @@
-"""What /openapi.json says of Block Storage, but for snapshots. Pure."""
+"""What /openapi.json says of Block Storage, but for snapshots and what there is not. Pure."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ _PAGE = ("limit", "marker", "offset")
 _FILTERS = (
     *("name", "status", "metadata", "bootable", "availability_zone", "size", "volume_type", "user_id", "snapshot_id"),
     *("source_volid", "glance_metadata", "encrypted", "multiattach", "group_id", "all_tenants", "project_id"),
+    *("name~", "status~", "description", "description~"),
 )
 _SORT = ("sort", "sort_key", "sort_dir")
 _NUMBER: Schema = {"type": ["integer", "string"]}
@@ -29,6 +30,9 @@ _VOLUME = thing(
     metadata=WORDS,
     multiattach=FLAG,
 )
+_ATTACHMENTS = ("volume_id", "status", "instance_id", "attach_status", "all_tenants", *_SORT, *_PAGE)
+_NEW_ATTACHMENT = thing(("volume_uuid",), volume_uuid=TEXT, instance_uuid=TEXT, connector=ANYTHING)
+_ABSENT = (501,)
 _CHANGE = thing(name=TEXT, description=TEXT, metadata=WORDS)
 _ATTACH = thing(("instance_uuid",), instance_uuid=TEXT, mountpoint=TEXT, mode={"enum": ["rw", "ro"]})
 _ACTIONS = action(
@@ -45,13 +49,14 @@ _ACTIONS = action(
         "os-reset_status": thing(("status",), status={"enum": ["available", "in-use", "error"]}),
         "os-set_image_metadata": thing(("metadata",), metadata=WORDS),
         "os-unset_image_metadata": thing(("key",), key=TEXT),
+        "revert": thing(("snapshot_id",), snapshot_id=TEXT),
         "os-volume_upload_image": thing(
             ("image_name",), image_name=TEXT, force=FLAG, disk_format=TEXT, container_format=TEXT, visibility=TEXT
         ),
     }
 )
 _QUOTA = thing(volumes=ANYTHING, gigabytes=ANYTHING, snapshots=ANYTHING)
-_TOO_MUCH = (413,)
+_TOO_MUCH, _TAGGED = (413,), (412,)
 
 
 def _below(path: str, said: Mapping[str, Said]) -> dict[str, Said]:
@@ -79,14 +84,14 @@ SAID: Mapping[str, Said] = {
     f"GET {_T}/volumes/summary": Said("volume-summary", query=_FILTERS),
     f"GET {_ONE}": Said("volume"),
     f"PUT {_ONE}": Said("volume", body=under("volume", _CHANGE)),
-    f"DELETE {_ONE}": Said(status=(202,), query=("cascade",)),
+    f"DELETE {_ONE}": Said(status=(202,), query=("cascade", "force")),
     f"POST {_ONE}/action": Said(status=(200, 202), body=_ACTIONS, refusals=(501,)),
     **_below(f"{_ONE}/metadata", {
         "GET": Said("metadata"),
         "POST": Said("metadata", body=under("metadata", WORDS)),
-        "PUT": Said("metadata", body=under("metadata", WORDS)),
+        "PUT": Said("metadata", body=under("metadata", WORDS), refusals=_TAGGED),
         "GET /<key>": Said("meta"),
-        "PUT /<key>": Said("meta", body=under("meta", WORDS)),
+        "PUT /<key>": Said("meta", body=under("meta", WORDS), refusals=_TAGGED),
         "DELETE /<key>": Said(),
     }),
     **_below(f"{_T}/types", {
@@ -99,7 +104,7 @@ SAID: Mapping[str, Said] = {
     }),
     f"GET {_T}/qos-specs": Said("qos_specs[]"),
     f"GET {_T}/group_types": Said("group_types[]"),
-    f"GET {_T}/limits": Said("limits"),
+    f"GET {_T}/limits": Said("limits", query=("project_id",)),
     **_below(f"{_T}/os-quota-sets/<project_id>", {
         "GET": Said("quota_set", query=("usage",)),
         "GET /defaults": Said("quota_set"),
@@ -113,7 +118,18 @@ SAID: Mapping[str, Said] = {
     f"GET {_T}/os-services": Said("services[]", query=("host", "binary")),
     f"GET {_T}/os-hosts": Said("hosts[]"),
     f"GET {_T}/os-hosts/<host_name>": Said("host[]"),
-    f"GET {_T}/scheduler-stats/get_pools": Said("pools[]", query=("detail",)),
+    f"GET {_T}/scheduler-stats/get_pools": Said("pools[]", query=("detail", "name", "volume_type")),
+    f"GET {_T}/resource_filters": Said("resource_filters[]", query=("resource",)),
+    **_below(f"{_T}/attachments", {
+        "GET": Said("attachments[]", query=_ATTACHMENTS),
+        "POST": Said(status=(), body=under("attachment", _NEW_ATTACHMENT), refusals=_ABSENT),
+        "GET /detail": Said("attachments[]", query=_ATTACHMENTS),
+        "GET /<attachment_id>": Said("attachment"),
+        "PUT /<attachment_id>": Said(
+            status=(), body=under("attachment", thing(("connector",), connector=ANYTHING)), refusals=_ABSENT
+        ),
+        "DELETE /<attachment_id>": Said(status=()),
+    }),
     **_below(f"{_T}/os-volume-transfer", _TRANSFERS),
     **_below(f"{_T}/volume-transfers", _TRANSFERS),
     **_below(_COMPUTE, {

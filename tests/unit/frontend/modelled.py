@@ -131,7 +131,11 @@ class Ganeti:
     def modify(self, name: str, body: Mapping[str, Any]) -> None:
         there = self.instances[name].disks
         for verb, at, params in body["disks"]:
-            if verb == "attach":
+            if verb == "add":
+                there.insert(at, Disk(params["name"], params["size"], f"u-{params['name']}-{params['origin']}"))
+            elif verb == "remove":
+                there.pop(at)
+            elif verb == "attach":
                 there.insert(len(there) if at == -1 else at, self.loose.pop(params["name"]))
             elif verb == "detach":
                 disk = next((disk for disk in there if disk.name == at), None)

@@ -7,7 +7,7 @@ the same names, so that a stranger also names what he is not to know in what he 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Engine, insert
@@ -17,10 +17,12 @@ from frontend.database import db
 from frontend.network.netview import default_group_id, made
 from frontend.routes import COMPUTE, NETWORK, TENANT
 from frontend.routes import IMAGE as IMAGE_API
-from frontend.volume import volumeact, volumestate
+from frontend.volume import volumestate
+from frontend.volume.volumeview import attachment_id
+from tests.unit.frontend import strangers_volume
 from tests.unit.frontend.conftest import BOB, FOREIGN, IMAGE, MINE, SECRET_IMAGE, SMALL, Api
 
-Ids = Mapping[str, str]
+Ids = strangers_volume.Ids
 
 SERVER = "0ddddddd-0000-4000-8000-000000000001"
 NIC = "0eeeeeee-0000-4000-8000-000000000001"
@@ -32,6 +34,7 @@ OWN = "0ddddddd-1111-4000-8000-000000000001"
 OWN_GROUP, OWN_RULE = "0fffffff-1111-4000-8000-000000000001", "0fffffff-2222-4000-8000-000000000001"
 TENANT_NET = "0bbbbbbb-6666-4000-8000-000000000001"
 VOLUME, OWN_VOLUME = "0dd00000-0000-4000-8000-000000000001", "0dd00000-1111-4000-8000-000000000001"
+ATTACHMENT = attachment_id({"id": VOLUME, "server_id": SERVER})
 TRANSFER = "0dd00000-2222-4000-8000-000000000001"
 SNAPSHOT, OWN_SNAPSHOT = "0dd00000-3333-4000-8000-000000000001", "0dd00000-4444-4000-8000-000000000001"
 NEVER = "0abcdef0-9999-4999-8999-999999999999"
@@ -57,6 +60,8 @@ FOREIGN_IDS: Mapping[str, str | None] = {
     "request_id": REQUEST,
     "volume_id": VOLUME,
     "transfer_id": TRANSFER,
+    "attachment_id": ATTACHMENT,
+    "absent_id": None,
     "snapshot_id": SNAPSHOT,
     "tenant": None,
     "type_id": None,
@@ -83,6 +88,7 @@ COMMON = {
     "protocol": "saml2",
     "tenant": MINE,
     "type_id": "cow",
+    "absent_id": NEVER,
     "class_name": "default",
 }
 # In place of another project's: what an own one is called.
@@ -94,11 +100,11 @@ SECRETS = (
     *("hush-flavor", "hush-spec", "hush-image", "hush-credential", "hush-description", "hush-user", "10.66.66.66"),
     *("aa:00:66:66:66:66", "fd66::66", "hush-action", "AAAAhush"),
     *(SERVER, NIC, SECRET_IMAGE, FLAVOR, GROUP, CREDENTIAL, REQUEST, FOREIGN, BOB, default_group_id(FOREIGN)),
-    *(VOLUME, TRANSFER, SNAPSHOT, "hush-snapshot", "hush-volume", "gx-vol-0dd00000-0"),
+    *(VOLUME, TRANSFER, ATTACHMENT, SNAPSHOT, "hush-snapshot", "hush-volume", "gx-vol-0dd00000-0"),
     *("bob", "gx-0ddddddd", OWN_GROUP, OWN_RULE, TENANT_NET, "hush-rules", "hush-net", "10.66.0.0", "10.67.0."),
 )
 
-Body = Callable[[Ids], Any]
+Body = strangers_volume.Body
 
 
 def _create(**more: Any) -> dict[str, Any]:
@@ -108,10 +114,6 @@ def _create(**more: Any) -> dict[str, Any]:
 def _boot(source: str, ident: str) -> dict[str, Any]:
     device = {"source_type": source, "destination_type": "volume", "uuid": ident, "boot_index": 0, "volume_size": 9}
     return _create(imageRef="", block_device_mapping_v2=[device])
-
-
-def _do(action: str) -> Body:
-    return lambda _: {action: {}}
 
 
 # What is sent; a call without a body has none here. Each is refused to a stranger, or changes nothing of another's.
@@ -133,7 +135,7 @@ BODIES: Mapping[str, tuple[Body, ...]] = {
         lambda ids: {**_create(), "os:scheduler_hints": {"group": ids["server_group_id"]}},
         lambda ids: {**_create(), "os:scheduler_hints": {"different_host": [ids["server_id"]]}},
     ),
-    f"POST {COMPUTE}/servers/<server_id>/action": tuple(_do(name) for name in (*ACTIONS, "nonsense")),
+    f"POST {COMPUTE}/servers/<server_id>/action": tuple(strangers_volume.do(name) for name in (*ACTIONS, "nonsense")),
     f"POST {COMPUTE}/servers/<server_id>/remote-consoles": (
         lambda _: {"remote_console": {"protocol": "vnc", "type": "novnc"}},
     ),
@@ -211,26 +213,7 @@ BODIES: Mapping[str, tuple[Body, ...]] = {
     f"PUT {COMPUTE}/servers/<server_id>/os-volume_attachments/<volume_id>": (
         lambda ids: {"volumeAttachment": {"volumeId": ids["volume_id"]}},
     ),
-    f"PUT {TENANT}/volumes/<volume_id>": (lambda _: {"volume": {"name": "x"}},),
-    f"POST {TENANT}/volumes/<volume_id>/action": tuple(_do(name) for name in (*volumeact.ACTIONS, "nonsense")),
-    f"POST {TENANT}/volumes/<volume_id>/metadata": (lambda ids: {"metadata": {ids["key"]: "x"}},),
-    f"PUT {TENANT}/volumes/<volume_id>/metadata": (lambda ids: {"metadata": {ids["key"]: "x"}},),
-    f"PUT {TENANT}/volumes/<volume_id>/metadata/<key>": (lambda ids: {"meta": {ids["key"]: "x"}},),
-    f"PUT {TENANT}/os-quota-sets/<project_id>": (lambda _: {"quota_set": {"volumes": 99}},),
-    f"POST {TENANT}/snapshots": (lambda ids: {"snapshot": {"volume_id": ids["volume_id"], "force": True}},),
-    f"PUT {TENANT}/snapshots/<snapshot_id>": (lambda _: {"snapshot": {"name": "x"}},),
-    f"POST {TENANT}/snapshots/<snapshot_id>/action": (_do("os-force_delete"), _do("os-reset_status"), _do("nonsense")),
-    f"POST {TENANT}/snapshots/<snapshot_id>/metadata": (lambda ids: {"metadata": {ids["key"]: "x"}},),
-    f"PUT {TENANT}/snapshots/<snapshot_id>/metadata": (lambda ids: {"metadata": {ids["key"]: "x"}},),
-    f"PUT {TENANT}/snapshots/<snapshot_id>/metadata/<key>": (lambda ids: {"meta": {ids["key"]: "x"}},),
-    **{
-        key: bodies
-        for url in (f"{TENANT}/os-volume-transfer", f"{TENANT}/volume-transfers")
-        for key, bodies in {
-            f"POST {url}": (lambda ids: {"transfer": {"volume_id": ids["volume_id"]}},),
-            f"POST {url}/<transfer_id>/accept": (lambda ids: {"accept": {"auth_key": ids["key"]}},),
-        }.items()
-    },
+    **strangers_volume.BODIES,
     f"POST {NETWORK}/security-group-rules": (
         lambda ids: {"security_group_rule": {"security_group_id": ids["group_id"]}},
     ),

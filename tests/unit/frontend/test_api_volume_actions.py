@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import delete, update
 
 from frontend.database import db
 from frontend.settings import Front, Quota, Settings
@@ -34,8 +34,14 @@ def test_it_is_extended_in_its_holder(api: Api) -> None:
     assert shown(api, ident(1))["status"] == "extending"
 
 
-def test_it_is_extended_in_the_server_that_has_it(api: Api) -> None:
-    act(api, attached(api), "os-extend", {"new_size": "3"})
+def test_it_is_extended_in_the_server_that_has_it_from_3_42(api: Api) -> None:
+    key = attached(api)
+    said = message(act(api, key, "os-extend", {"new_size": "3"}, 400, minor=41))
+    assert "status must be available to extend, but current status is: in-use" in said
+    assert api.rapi.calls == []
+    act(api, key, "os-extend", {"new_size": "3"}, minor=42)
+    told = api.get(f"{COMPUTE}/servers/{SERVER}/os-instance-actions").json["instanceActions"]  # type: ignore[index]
+    assert [each["action"] for each in told] == ["extend_volume"]
     assert paths(api) == [f"instances/gx-{SERVER}/disk/2/grow"]
 
 
@@ -221,7 +227,17 @@ def test_an_administrator_resets_the_status(api: Api, nobody: Api) -> None:
     assert shown(api, ident(2))["status"] == "in-use"  # as Ganeti says
     for status in ("maintenance", "deleting", ""):
         act(adam, key, "os-reset_status", {"status": status}, 400)
-    act(adam, add(api, 3, task="awaiting-transfer"), "os-reset_status", {"status": "available"}, 400)
+
+
+def test_the_status_of_what_is_offered_is_its_transfers(api: Api, nobody: Api) -> None:
+    adam, key = administrator(nobody), add(api)
+    made = api.call("POST", f"{VOLUMES}/volume-transfers", json={"transfer": {"volume_id": key}}).json["transfer"]  # type: ignore[index]
+    message(act(adam, key, "os-reset_status", {"status": "available"}, 400))
+    assert shown(api, key)["status"] == "awaiting-transfer"
+    with api.engine.begin() as connection:
+        connection.execute(delete(db.volume_transfer).where(db.volume_transfer.c.id == made["id"]))
+    act(adam, key, "os-reset_status", {"status": "available"})  # a mark that nothing stands behind
+    assert shown(api, key)["status"] == "available"
 
 
 def test_an_administrator_deletes_whatever_its_status(api: Api, nobody: Api) -> None:

@@ -142,3 +142,17 @@ def test_a_holder_without_an_owner_is_only_told_of(both: Both) -> None:
     both.rapi.instances = [{**made, "tags": []}]
     (each,) = both.found()
     assert (each.kind, each.after) == ("volume-orphan", None)
+
+
+@pytest.mark.parametrize("task", [None, "awaiting-transfer"])
+@pytest.mark.parametrize("offered", [True, False])
+def test_the_mark_of_a_transfer_follows_the_transfer(both: Both, task: str | None, offered: bool) -> None:
+    add(both, task=task)
+    both.rapi.instances = [holder(f"vol-{KEY}")]
+    if offered:
+        transfer = {"id": "t", "volume_id": KEY, "project_id": PROJECT, "name": "", "key_hash": "x", "created": 1.0}
+        with both.engine.begin() as connection:
+            connection.execute(insert(db.volume_transfer).values(transfer))
+    both.mended()
+    assert found(both)["status"] == ("awaiting-transfer" if offered else "available")
+    assert both.found() == []

@@ -12,7 +12,7 @@ from frontend.update import state
 from tests.unit.frontend import updates
 from tests.unit.frontend.conftest import IMAGE, SMALL, Api, FakeRapi
 from tests.unit.frontend.modelled import Ganeti
-from tests.unit.frontend.volumes import VOLUMES, row, shown
+from tests.unit.frontend.volumes import VOLUMES, act, row, shown
 
 SERVERS = "/compute/v2.1/servers"
 
@@ -102,10 +102,26 @@ def test_it_grows_where_it_is(api: Api, ganeti: Ganeti) -> None:
     ident, key = made(api, ganeti)
     attach(api, ident, key)
     ganeti.run()
-    api.call("POST", f"{VOLUMES}/volumes/{key}/action", json={"os-extend": {"new_size": 5}})
+    act(api, key, "os-extend", {"new_size": 5}, minor=42)
     ganeti.run()
     assert (shown(api, key)["status"], shown(api, key)["size"]) == ("in-use", 5)
     assert ganeti.instances[f"gx-{ident}"].disks[-1].size == 5120
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_its_disk_is_exchanged_for_a_clone_of_its_snapshot(api: Api, ganeti: Ganeti, broken: bool) -> None:
+    key = made(api, ganeti)[1]
+    taken = api.call("POST", f"{VOLUMES}/snapshots", json={"snapshot": {"volume_id": key}}).json["snapshot"]  # type: ignore[index]
+    ganeti.run()
+    first = ganeti.instances[f"gx-vol-{key}"].disks[0].uuid
+    ganeti.fails = {len(api.rapi.calls) + 1} if broken else set()
+    act(api, key, "revert", {"snapshot_id": taken["id"]}, minor=40)
+    assert shown(api, key)["status"] == "reverting"
+    act(api, key, "revert", {"snapshot_id": taken["id"]}, 409, minor=40)
+    ganeti.run()
+    assert (shown(api, key)["status"], shown(api, key)["size"]) == ("available", 2)
+    assert disks(ganeti, f"gx-vol-{key}") == [f"vol-{key}"]
+    assert (ganeti.instances[f"gx-vol-{key}"].disks[0].uuid == first) == broken
 
 
 @pytest.mark.parametrize("broken", [1, 2])

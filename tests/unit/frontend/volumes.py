@@ -78,16 +78,22 @@ def snapshot(api: Api, volume: str, number: int = 1, **changes: Any) -> str:
     return key
 
 
-def shown(api: Api, key: str) -> dict[str, Any]:
-    answer = api.get(f"{VOLUMES}/volumes/{key}")
+def at(minor: int | str) -> dict[str, str]:
+    """The headers of a request by microversion 3.MINOR, or `latest`."""
+    return {"OpenStack-API-Version": f"volume {minor if isinstance(minor, str) else f'3.{minor}'}"}
+
+
+def shown(api: Api, key: str, minor: int = 0) -> dict[str, Any]:
+    answer = api.get(f"{VOLUMES}/volumes/{key}", headers=at(minor))
     assert answer.status_code == 200, answer.text
     found: dict[str, Any] = answer.json["volume"]  # type: ignore[index]
     return found
 
 
-def act(api: Api, key: str, action: str, argument: Any = None, expect: int = 202) -> Any:
-    """Do something to a volume; what the answer holds."""
-    answer = api.call("POST", f"{VOLUMES}/volumes/{key}/action", json={action: {} if argument is None else argument})
+def act(api: Api, key: str, action: str, argument: Any = None, expect: int = 202, minor: int = 0) -> Any:
+    """Do something to a volume by microversion 3.MINOR; what the answer holds."""
+    url, sent = f"{VOLUMES}/volumes/{key}/action", {action: {} if argument is None else argument}
+    answer = api.call("POST", url, json=sent, headers=at(minor))
     assert answer.status_code == expect, answer.text
     return answer.json if answer.data else None
 
