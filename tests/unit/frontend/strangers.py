@@ -88,7 +88,7 @@ COMMON = {
     "protocol": "saml2",
     "tenant": MINE,
     "type_id": "cow",
-    "absent_id": NEVER,
+    "absent_id": "absent",
     "class_name": "default",
 }
 # In place of another project's: what an own one is called.
