@@ -76,7 +76,7 @@ def test_who_waits_for_the_upgrade_waits_longer_than_for_an_answer(
     with holder.begin() as connection:
         connection.execute(text("LOCK TABLE server IN ACCESS EXCLUSIVE MODE"))
         hasty = OPEN.replace(
-            "print(migration", "from frontend import postgres; postgres._ANSWER = 0.5; print(migration"
+            "print(migration", "from frontend.database import postgres; postgres._ANSWER = 0.5; print(migration"
         )
         command = [sys.executable, "-I", "-c", hasty, str(ROOT), url]
         waiting = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
