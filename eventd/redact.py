@@ -33,9 +33,7 @@ _SECRET = re.compile(
     re.IGNORECASE,
 )
 # What a text may quote of a parameter's value, or of what an operator typed.
-_NAMED_SECRET = re.compile(
-    r"(?i)([\w.-]*(?:passw(?:or)?d|passphrase|secret|token)[\w.-]*[\"']?\s?[=:]\s?[\"']?)([^\s\"',;]+)"
-)
+_NAMED_SECRET = re.compile(r"(?i)((?:passw(?:or)?d|passphrase|secret|token)[\w.-]*[\"']?\s?[=:]\s?[\"']?)([^\s\"',;]+)")
 
 BLOT = "<redacted>"
 # Shorter ones are yes, no, 1, ext4: blotting them out would only spoil the text.
@@ -179,7 +177,7 @@ def _plainly(value: object) -> object:
 
 def without_login(words: str) -> str:
     """URLs in a text without who they log in as."""
-    return re.sub(r"//[^/@\s]*@", "//", words)
+    return re.sub(r"//[^/@\s]*@", "//", words) if "//" in words else words
 
 
 _Table = dict[str, tuple[str, Callable[[Any], object]]]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+import struct
+from collections.abc import Callable, Iterator
 
 import pyinotify
 
@@ -13,6 +14,8 @@ log = logging.getLogger(__name__)
 # Programs replace a file by renaming a draft, or write it in place.
 _RENAMED, _WRITTEN = pyinotify.IN_MOVED_TO, pyinotify.IN_MOVED_TO | pyinotify.IN_CLOSE_WRITE
 _GONE = pyinotify.IN_DELETE_SELF | pyinotify.IN_MOVE_SELF | pyinotify.IN_IGNORED | pyinotify.IN_UNMOUNT
+_HEAD = struct.Struct("iIII")  # struct inotify_event (inotify(7)): watch descriptor, mask, cookie, length of the name
+_MOST = 1 << 18  # octets that are read at once
 _SELF = pyinotify.IN_DELETE_SELF | pyinotify.IN_MOVE_SELF | pyinotify.IN_ONLYDIR
 
 
@@ -26,7 +29,6 @@ class Watch:
     def __init__(self) -> None:
         self.overflows = 0
         self._manager = pyinotify.WatchManager()
-        self._notifier = pyinotify.Notifier(self._manager, self._event)
         self._callbacks: dict[str, tuple[Callable[[list[str]], None], Callable[[], None]]] = {}
         self._masks: dict[str, int] = {}
         self._watched: dict[int, str] = {}  # watch descriptor -> directory
@@ -59,8 +61,8 @@ class Watch:
 
     def ready(self) -> None:
         """Read what the kernel has, then call back."""
-        self._notifier.read_events()
-        self._notifier.process_events()
+        for number, mask, name in _events(os.read(self.fileno(), _MOST)):
+            self._event(number, mask, name)
         names, self._names = self._names, {}
         if self._overflow:
             self._overflow = False
@@ -73,7 +75,7 @@ class Watch:
             self._callbacks[path][0](list(found))
 
     def close(self) -> None:
-        self._notifier.stop()
+        self._manager.close()
 
     def _start(self, path: str) -> bool:
         watched = self._manager.add_watch(path, self._masks[path], quiet=True) if os.path.isdir(path) else {}
@@ -83,18 +85,27 @@ class Watch:
         self._watched[number] = path
         return True
 
-    def _event(self, event: pyinotify.Event) -> None:
-        if event.mask & pyinotify.IN_Q_OVERFLOW:
+    def _event(self, number: int, mask: int, name: str) -> None:
+        if mask & pyinotify.IN_Q_OVERFLOW:
             self._overflow = True
-        elif event.mask & _GONE:
-            self._forget(event)
-        elif event.wd in self._watched and not event.name.startswith("."):
-            self._names.setdefault(self._watched[event.wd], {})[event.name] = None
+        elif mask & _GONE:
+            self._forget(number, mask)
+        elif number in self._watched and not name.startswith("."):
+            self._names.setdefault(self._watched[number], {})[name] = None
 
-    def _forget(self, event: pyinotify.Event) -> None:
-        path = self._watched.pop(event.wd, None)
+    def _forget(self, number: int, mask: int) -> None:
+        path = self._watched.pop(number, None)
         if path is None:
             return
         log.warning("%s: went away, waiting for it", path)
-        if event.mask & pyinotify.IN_MOVE_SELF:  # the watch would follow the directory
-            self._manager.rm_watch(event.wd, quiet=True)
+        if mask & pyinotify.IN_MOVE_SELF:  # the watch would follow the directory
+            self._manager.rm_watch(number, quiet=True)
+
+
+def _events(data: bytes) -> Iterator[tuple[int, int, str]]:
+    """Watch descriptor, mask and name of each; pyinotify's own reader puts each event into words several times."""
+    place = 0
+    while place < len(data):
+        number, mask, _, length = _HEAD.unpack_from(data, place)
+        place += _HEAD.size + length
+        yield number, mask, os.fsdecode(data[place - length : place].rstrip(b"\0"))

@@ -89,6 +89,7 @@ class Outbox:
 
     def __init__(self, path: str) -> None:
         self._wake = f"{path}.wake"
+        self._waker = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
         _create(path)
         self._db = sqlite3.connect(path, isolation_level=None, timeout=30)
         self._db.execute("PRAGMA journal_mode=WAL")
@@ -165,6 +166,7 @@ class Outbox:
         return wake
 
     def close(self) -> None:
+        self._waker.close()
         self._db.close()
 
     def _sync(self, how: str) -> None:
@@ -205,9 +207,8 @@ class Outbox:
 
     def _notify(self) -> None:
         # OSError: nobody listens, or it was told already; in both cases the message is safe in the file.
-        kind = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK
-        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, kind) as wake:
-            wake.sendto(b"\0", self._wake)
+        with contextlib.suppress(OSError):
+            self._waker.sendto(b"\0", self._wake)
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Select, create_engine, event
 from sqlalchemy.engine import make_url
 
-from frontend.database import migration
+from frontend.database import migration, prepared
 from frontend.database.tables import (
     action,
     application_credential,
@@ -132,7 +132,7 @@ def open_writer(url: str, *, pre_ping: bool = True) -> Engine:
     if engine.dialect.name == "sqlite":
         # FULL: what was taken is forgotten at its source, and must outlive a loss of power, too.
         event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=FULL"))
-        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+        event.listen(engine, "begin", lambda connection: prepared.say(connection, "BEGIN IMMEDIATE"))
     return engine
 
 

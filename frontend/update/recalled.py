@@ -11,26 +11,22 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, Text, bindparam, cast, literal_column
+from sqlalchemy import ColumnElement, Connection, Table, bindparam
 from sqlalchemy.exc import IntegrityError
 
-from frontend.database import db
-from frontend.update import rows, state
+from frontend.database import db, prepared
+from frontend.update import rows, state, together
 from frontend.update.remembered import ActionKey, Kept, Memory
 from ganeti_ext import event
 
-_MARK = "mark"
-
-
-def _mark(table: Table) -> ColumnElement[str]:
-    return cast(literal_column(f"{table.name}.xmin"), Text)
+_MARK = together.MARK
 
 
 def _same(table: Table) -> ColumnElement[bool]:
-    return _mark(table) == bindparam("its_mark")
+    return together.mark(table) == bindparam("its_mark")
 
 
-_SERVER_MARK, _ACTION_MARK = _mark(db.server).label(_MARK), _mark(db.action).label(_MARK)
+_SERVER_MARK, _ACTION_MARK = (together.mark(table).label(_MARK) for table in (db.server, db.action))
 _SERVER = rows.ONE_SERVER.add_columns(_SERVER_MARK)
 _ACTIONS = rows.ACTIONS_OF_ONE.add_columns(_ACTION_MARK)
 _WRITE_SERVER = rows.WRITE_SERVER.where(_same(db.server)).returning(_SERVER_MARK)
@@ -86,14 +82,26 @@ class RecalledRows(rows.Rows):
 
     def flush(self) -> None:
         """StaleError: nothing may stay of the transaction."""
-        super().flush()
+        self.flush_actions()
+        for ident, names in self._changed_servers.items():
+            prepared.run(self.connection, rows.WRITE_SERVER, rows.server_values(self._servers[ident], names))
+        self._changed_servers.clear()
         self._memory.stamp = _stamp(self.connection)
 
     def flush_actions(self) -> None:
         try:
-            super().flush_actions()
+            for key in sorted(self._changed_actions):
+                self._write_action(key, self._actions[key])
         except IntegrityError as err:  # one is not new
             raise self._stale() from err
+        self._stored |= self._changed_actions
+        self._changed_actions.clear()
+
+    def _write_action(self, key: ActionKey, row: rows.Row) -> None:
+        if key in self._stored:
+            prepared.run(self.connection, rows.WRITE_ACTION, rows.action_values(row, key))
+        else:
+            prepared.run(self.connection, rows.ADD_ACTION, row)
 
     def remember(self) -> None:
         for row in self._servers.values():
@@ -127,6 +135,8 @@ class MarkedRows(RecalledRows):
         """Servers first, as whoever locks rows begins with them."""
         if self._recalled and not (self._changed_servers and self._changed_actions):
             raise self._stale()
+        if self._recalled and len(self._changed_servers) == len(self._changed_actions) == 1:
+            self._write_together()
         for ident in [ident for ident in self._changed_servers if ident in self._marks]:
             values = rows.server_values(self._servers[ident], self._changed_servers.pop(ident))
             self._write(_WRITE_SERVER, ident, values)
@@ -140,6 +150,29 @@ class MarkedRows(RecalledRows):
                 self._add(key)
         self._stored |= self._changed_actions
         self._changed_actions.clear()
+
+    def remember(self) -> None:
+        """But for a server that was made here, whose mark nobody told."""
+        self._servers = {ident: row for ident, row in self._servers.items() if ident in self._marks}
+        super().remember()
+
+    def _write_together(self) -> None:
+        ((ident, names),), (key,) = self._changed_servers.items(), self._changed_actions
+        server = {name: self._servers[ident][name] for name in ("id", *names)}
+        try:
+            mark = together.write(self.connection, server, self._actions[key], self._marks[ident], self._marks.get(key))
+        except IntegrityError as err:
+            raise self._stale() from err
+        if mark is None:
+            raise self._stale()
+        self._marks |= {ident: mark, key: mark}
+        self._stored.add(key)
+        self._changed_servers.clear()
+        self._changed_actions.clear()
+
+    def subnets6(self) -> dict[str, str | None]:
+        with together.at_once(self.connection):  # it locks nothing
+            return super().subnets6()
 
     def _check_memory(self) -> None:
         """Each row tells by itself."""

@@ -10,12 +10,16 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine, event, select, update
+from sqlalchemy.exc import IntegrityError
 
 from frontend.database import db
+from frontend.update import together
 from frontend.update.mirror import Mirror
 from ganeti_ext import event as messages
+from ganeti_ext import tags
 from tests.contract import consumers
-from tests.unit.frontend.updates import BEGIN, create, op, read
+from tests.contract.services import PostgreSql
+from tests.unit.frontend.updates import BEGIN, FACTS, create, op, read
 
 
 @pytest.fixture(params=["postgresql", "sqlite"])
@@ -84,6 +88,18 @@ def test_what_somebody_else_wrote_meanwhile_is_not_lost(engine: Engine) -> None:
     assert shown(engine) == ("SHUTOFF", "rebooting", 20, "another")
 
 
+def test_what_somebody_else_wrote_of_a_row_that_was_just_made(engine: Engine) -> None:
+    mirror = Mirror(engine, "gx-")
+    take(
+        mirror,
+        op("SHUTDOWN", "success", job=10, at=5, **read(False, at=6, admin_state="down", tags=tags.encode(FACTS))),
+    )
+    with engine.begin() as connection:
+        connection.execute(update(db.server).values(name="another", job=20, task="rebooting"))
+    take(mirror, op("STARTUP", "queued", job=11, at=7))
+    assert shown(engine) == ("SHUTOFF", "rebooting", 20, "another")
+
+
 def test_an_action_that_was_ended_meanwhile(engine: Engine) -> None:
     mirror = Mirror(engine, "gx-")
     take(mirror, create("success", at=5, **read(True, at=6)), op("SHUTDOWN", "queued", job=11, at=7))
@@ -94,6 +110,62 @@ def test_an_action_that_was_ended_meanwhile(engine: Engine) -> None:
     with engine.connect() as connection:
         found = db.rows(connection, select(db.action).where(db.action.c.job == 11))
     assert [{name: action[name] for name in final} for action in found] == [final]
+
+
+@pytest.fixture
+def pair(postgresql: PostgreSql) -> Iterator[Engine]:
+    """A database with a server and two actions, of jobs 10 and 11."""
+    engine = db.connect_writer(postgresql.database())
+    mirror = Mirror(engine, "gx-")
+    take(mirror, create("success", at=5, **read(True, at=6)), op("SHUTDOWN", "queued", job=11, at=7))
+    yield engine
+    engine.dispose()
+
+
+def test_in_postgresql_one_statement_writes_both_rows(pair: Engine) -> None:
+    mirror = Mirror(pair, "gx-")
+    take(mirror, op("SHUTDOWN", "waiting", job=11, at=8))
+    said: list[str] = []
+    event.listen(pair, "before_cursor_execute", lambda *told: said.append(told[2]))
+    take(mirror, op("SHUTDOWN", "running", job=11, at=9), op("STARTUP", "queued", job=12, at=10))
+    assert [words.count("UPDATE server SET") for words in said] == [1, 1]
+    assert shown(pair)[1:3] == ("powering-on", 12)
+
+
+def marks(engine: Engine) -> tuple[dict[str, Any], dict[str, Any], str, str]:
+    """A server and the action of job 11, and the marks of both."""
+    with engine.connect() as connection:
+        server, action = (
+            dict(connection.execute(select(table, together.mark(table).label("mark")).where(which)).mappings().one())
+            for table, which in ((db.server, db.server.c.id != ""), (db.action, db.action.c.job == 11))
+        )
+    return server, action, server.pop("mark"), action.pop("mark")
+
+
+@pytest.mark.parametrize("is_under_way", [False, True])
+@pytest.mark.parametrize(
+    ("server_is", "action_is"),
+    [
+        ("stale", "stale"),
+        ("stale", "as it was"),
+        ("as it was", "stale"),
+        ("stale", "new"),
+        ("as it was", "there already"),
+    ],
+)
+def test_both_rows_are_written_or_none(pair: Engine, server_is: str, action_is: str, is_under_way: bool) -> None:
+    server, action, server_mark, action_mark = marks(pair)
+    new = {**server, "task": "rebooting"}, {**action, "status": "running", "job": 12 if action_is == "new" else 11}
+    known = {"stale": "1", "as it was": action_mark}.get(action_is)
+    refused = pytest.raises(IntegrityError) if action_is == "there already" else contextlib.nullcontext()
+    with pair.begin() as connection:
+        if is_under_way:
+            connection.execute(select(1))
+        with refused:
+            mark = "1" if server_is == "stale" else server_mark
+            assert together.write(connection, *new, mark, known) is None
+    assert marks(pair) == (server, action, server_mark, action_mark)
+    assert len(everything(pair, db.action)) == 2
 
 
 @pytest.mark.parametrize("seed", range(3))
