@@ -148,11 +148,12 @@ def _dedup(arguments: Namespace, choice: Choice) -> int:
     ]
     for store, ident in pairs:
         report = Report(f"dedup {ident}", sys.stdout, sys.stderr, program=False)
-        found = _place(store).share(ident, report, again=arguments.again or bool(arguments.ids))
+        place = _place(store)
+        found = place.share(ident, report, again=arguments.again or bool(arguments.ids))
         report.end()
         if found is not None:
             examined, shared = found
-            did = f"image {ident} in {store} shares {tell.size(shared)} of {tell.size(examined)} that it had not shared"
+            did = f"image {ident} in {store} {tell.shared(examined, shared, merges=place.MERGES)}"
             row = {"did": did, "id": ident, **_where(store), "examined": examined, "deduplicated": shared}
             _print(arguments, row)
     return 0

@@ -32,6 +32,8 @@ _OLD = 3600.0  # seconds after which facts without an image are nobody's who is 
 class Cow:
     """The images of one directory."""
 
+    MERGES = True
+
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self.folder = f"{settings.directory}/images"

@@ -79,6 +79,9 @@ class Making(Protocol):
 class Place(Protocol):
     """The images of one store."""
 
+    MERGES: bool
+    """Whether images that are there already can be made to share what they have in common."""
+
     def has(self, ident: str) -> bool: ...
 
     def entries(self) -> Iterator[Entry]:

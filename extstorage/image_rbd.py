@@ -48,6 +48,8 @@ _VERB = (
 class Ceph:
     """The images of one pool."""
 
+    MERGES = False  # an image that is there is nobody's clone: its own clones and their guests go by its data
+
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 

@@ -21,6 +21,16 @@ _USAGE = ("name", "kind", "store", "size", "data", "own", "origin")
 _LOCKS = ("volume", "store", "node", "mode", "since", "down")
 
 
+def shared(examined: int, octets: int, *, merges: bool) -> str:
+    """What became of an image that was looked at for what others have, too."""
+    if merges:
+        return f"shares {size(octets)} of {size(examined)} that it had not shared"
+    return (
+        f"was looked at, {size(examined)}: an import of the same will be its clone; with others that are there it is"
+        " not merged"
+    )
+
+
 def size(count: int | None) -> str | None:
     """Bytes for people: 1536 is 1.5 KiB. None, of what is not known, stays None."""
     if count is None:

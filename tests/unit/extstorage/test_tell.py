@@ -94,3 +94,8 @@ def test_what_a_process_has_written() -> None:
     with open("/dev/null", "wb", buffering=0) as file:
         file.write(bytes(12345))
     assert tell_progress.written() - before >= 12345
+
+
+def test_what_a_store_does_not_merge_it_does_not_claim_to() -> None:
+    assert tell.shared(4 << 20, 1 << 20, merges=True) == "shares 1 MiB of 4 MiB that it had not shared"
+    assert tell.shared(4 << 20, 0, merges=False).endswith("with others that are there it is not merged")
