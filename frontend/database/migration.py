@@ -27,6 +27,7 @@ VERSIONS = {
     "0003": "keys, groups, credentials, requests; more of servers, flavors and images",
     "0004": "volumes, their snapshots and transfers, members of images; servers' disks",
     "0005": "what is written down of snapshots of volumes",
+    "0006": "how large volumes are to be that are extended",
 }
 NEWEST = max(VERSIONS)
 

@@ -69,6 +69,7 @@ volume = Table(
     Column("job_order", JSON, nullable=True),
     Column("clocks", JSON, nullable=True),
     Column("wished", JSON, nullable=True),
+    Column("growing", Integer, nullable=True),  # GiB that it is to have, while its task is `extending`
 )
 Index("volume_page", volume.c.project_id, volume.c.created, volume.c.id)
 Index("volume_newest", volume.c.created, volume.c.id)

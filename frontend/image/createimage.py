@@ -21,7 +21,7 @@ from frontend.effect import effect, translate_image, translate_volume
 from frontend.effect.purpose import SNAPSHOT, Purpose
 from frontend.effect.translate import GIB, MIB
 from frontend.effect.translate_image import Shot
-from frontend.image import forgetimage, imagedisks, images
+from frontend.image import forgetimage, imagedisks, imagequota
 from frontend.volume import snapshotstore, volumename, volumequota, volumestate
 from frontend.web import context, schema
 from ganeti_ext import seed
@@ -51,10 +51,11 @@ def create(server: Row, argument: object) -> Response:
     name, metadata = schema.text(asked, "name"), schema.metadata(asked)
     quotas.check_metadata(len(metadata))
     effect.check(server, "createImage", "ACTIVE", "SHUTOFF")
-    images.check_quota(server["project_id"])
     # First the rows, so that whatever is told of the jobs finds them.
     with context.database() as connection:
         made = _plan(connection, server, name, metadata)
+        quota = context.services().settings.quota
+        imagequota.check(connection, quota, made.image["owner_id"], made.image["size"])
         rows = [row for _, row in made.snapshots]
         if rows:
             more = {"snapshots": len(rows), "gigabytes": sum(row["size"] for row in rows)}

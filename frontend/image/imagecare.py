@@ -70,7 +70,9 @@ class Care:
             return
         with self._engine.begin() as connection:
             mine = (_IMAGE.id == image["id"], _IMAGE.status == SAVING, dead)
-            connection.execute(update(db.image).where(*mine).values(status=QUEUED, lease=None, updated=time.time()))
+            connection.execute(
+                update(db.image).where(*mine).values(status=QUEUED, size=0, lease=None, updated=time.time())
+            )
         log.info("image %s: its upload broke off", image["id"])
 
     def _note(self, table: Table, row: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import insert, select
 
 from frontend.compute import quotas
 from frontend.database import db
-from frontend.image import images, imagestate, imagevalues, imageview
+from frontend.image import imagequota, imagestate, imagevalues, imageview
 from frontend.image.imageprocess import Store
 from frontend.image.imagestate import QUEUED
 from frontend.web import context, schema
@@ -28,7 +28,6 @@ def create() -> tuple[Response, int]:
         raise Forbidden("Images cannot be uploaded here: ask the administrator to register one.")
     asked = schema.body()
     row = _row(asked)
-    images.check_quota(row["owner_id"])
     with context.database() as connection:
         if connection.execute(select(db.image.c.id).where(db.image.c.id == row["id"])).scalar() is not None:
             raise Conflict(f"Image ID {row['id']} already exists!")
@@ -36,6 +35,7 @@ def create() -> tuple[Response, int]:
         with imagestate.working(row["id"]):
             if asked.get("id") is not None and Store(settings.images.command).has(row["id"], None):
                 raise Conflict(f"Image ID {row['id']} already exists!")
+        imagequota.check(connection, settings.quota, row["owner_id"])
         connection.execute(insert(db.image).values(row))
         connection.commit()
     log.info("image %s: created by project %s", row["id"], row["owner_id"])

@@ -15,7 +15,7 @@ from flask import Response, g, jsonify
 from sqlalchemy import func, insert, select, update
 
 from frontend.database import db
-from frontend.image import images, imageview
+from frontend.image import imagequota, images, imageview
 from frontend.image.imagefetch import FetchError, Rules
 from frontend.image.imagestate import IMPORTING, QUEUED, UPLOADING
 from frontend.image.imagevalues import CONTAINERS
@@ -37,7 +37,7 @@ def start(image_id: str) -> tuple[str, int]:
     name = schema.text(method, "name")
     _check(image, sent, method, name)
     with context.database() as connection:
-        images.room(connection, context.services().settings, image["owner_id"])
+        imagequota.room(connection, context.services().settings, image["owner_id"], image_id)
         now, column = time.time(), db.image.c
         mine = (column.id == image_id, column.status == _BEFORE[name])
         write = update(db.image).where(*mine).values(status=IMPORTING, updated=now, lease=None)
@@ -112,7 +112,7 @@ def show_usage() -> Response:
     project = context.project_id()
     waiting = select(func.count()).where(column.owner_id == project, column.status.in_((UPLOADING, IMPORTING)))
     with context.database() as connection:
-        count, octets = images.used(connection, project)
+        count, octets = imagequota.used(connection, project)
         uploading = connection.execute(waiting).scalar_one()
     shown = {
         "image_size_total": {"limit": quota.image_gigabytes * 1024, "usage": octets >> 20},

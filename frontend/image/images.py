@@ -7,17 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import Response, jsonify
-from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, exists, or_, select, update
 
 from frontend.database import db
 from frontend.image import forgetimage, imagestate, imageview
 from frontend.image.imageprocess import Store
 from frontend.image.imagestate import DELETED, FILLED, IMPORTING, SAVING
-from frontend.settings import Settings
 from frontend.web import context
-from frontend.web.fault import Conflict, Forbidden, NotFound, TooLarge
-
-GIB = 1 << 30
+from frontend.web.fault import Conflict, Forbidden, NotFound
 
 
 def find(connection: Connection, ident: str, project_id: str) -> dict[str, Any] | None:
@@ -72,34 +69,6 @@ def remove(image: Mapping[str, Any]) -> None:
         imagestate.drop(engine, Store(settings.command), image)
     elif image["status"] not in (SAVING, IMPORTING):  # there is nothing in the store
         imagestate.forget_if_deleted(engine, image["id"])
-
-
-def check_quota(project: str) -> None:
-    """Forbidden when the project may not have one more."""
-    quota = context.services().settings.quota
-    with context.database() as connection:
-        count, octets = used(connection, project)
-    if count >= quota.images:
-        raise Forbidden(f"Quota exceeded for images: the project has {quota.images}, and may have no more.")
-    if octets >= quota.image_gigabytes * GIB:
-        raise Forbidden(f"Quota exceeded for images: {octets} of {quota.image_gigabytes * GIB} octets are used.")
-
-
-def used(connection: Connection, project: str) -> tuple[int, int]:
-    """How many images a project has, and their octets."""
-    column = db.image.c
-    query = select(func.count(), func.coalesce(func.sum(column.size), 0)).where(column.owner_id == project, _there())
-    count, octets = connection.execute(query).one()
-    return int(count), int(octets)
-
-
-def room(connection: Connection, settings: Settings, project: str) -> int:
-    """Octets that one more image may have; TooLarge when the project has no room left."""
-    _, octets = used(connection, project)
-    left = settings.quota.image_gigabytes * GIB - octets
-    if left <= 0:
-        raise TooLarge(f"Quota exceeded for images: {octets} octets are used.")
-    return min(settings.images.max_upload, left)
 
 
 def need(image_id: str) -> dict[str, Any]:

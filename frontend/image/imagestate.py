@@ -18,12 +18,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from sqlalchemy import Engine, delete, update
+from sqlalchemy import Connection, Engine, delete, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from frontend.database import db
 from frontend.image.imageprocess import Store, Stored
-from frontend.web.fault import Unavailable
+from frontend.web.fault import TooLarge, Unavailable
 from ganeti_ext.errors import CommandError, ExtError
 
 log = logging.getLogger(__name__)
@@ -37,11 +37,17 @@ _AGAIN = 20.0
 
 def turn(engine: Engine, ident: str, before: str, after: str, **values: Any) -> bool:
     """From one status to another, unless it is in neither: of two at once, one does it."""
-    column = db.image.c
     with engine.begin() as connection:
-        write = update(db.image).where(column.id == ident, column.status == before)
-        new = {"status": after, "updated": time.time(), "lease": None, **values}
-        return connection.execute(write.values(new)).rowcount > 0
+        return turn_in(connection, ident, before, after, **values)
+
+
+def turn_in(connection: Connection, ident: str, before: str, after: str, **values: Any) -> bool:
+    """The same in a transaction. One that waits for content again has none of the quota."""
+    column = db.image.c
+    write = update(db.image).where(column.id == ident, column.status == before)
+    empty = {"size": 0} if after == QUEUED else {}
+    new = {"status": after, "updated": time.time(), "lease": None, **empty, **values}
+    return connection.execute(write.values(new)).rowcount > 0
 
 
 @contextlib.contextmanager
@@ -93,16 +99,38 @@ def repeated(act: Callable[[], None], seconds: float) -> Iterator[None]:
         thread.join()
 
 
-def filled(engine: Engine, store: Store, image: Mapping[str, Any], status: str, stored: Stored) -> bool:
-    """The image is in the store: it is active, unless somebody deleted it meanwhile; then it goes."""
+def filled(
+    engine: Engine, store: Store, image: Mapping[str, Any], status: str, stored: Stored, room: Callable[..., int]
+) -> bool:
+    """The image is in the store: it is active, unless somebody deleted it meanwhile; then it goes.
+
+    `room` tells in a transaction how many octets it may have. TooLarge when another took the room meanwhile: then it
+    goes, too, and waits for content again.
+    """
     values = {"size": stored.size, "sha256": stored.sha256, "md5": stored.md5, "pool": stored.pool}
     values |= {"disk_format": "raw"}  # as what is downloaded is
-    if turn(engine, image["id"], status, ACTIVE, **values):
+    with engine.begin() as connection:
+        fits = stored.size <= room(connection, image["owner_id"], image["id"])
+        is_active = fits and turn_in(connection, image["id"], status, ACTIVE, **values)
+    if is_active:
         log.info("image %s: active, %d octets", image["id"], stored.size)
         return True
+    if not fits:
+        _take_back(engine, store, image, status)
+        raise TooLarge(f"Quota exceeded for images: no room is left for {stored.size} octets.")
     log.info("image %s was deleted while it was filled", image["id"])
     drop(engine, store, image)
     return False
+
+
+def _take_back(engine: Engine, store: Store, image: Mapping[str, Any], status: str) -> None:
+    try:
+        store.remove(image["id"], image["provider"])
+    except ExtError as err:  # while nobody says that he fills it, imagecare.py tries again
+        log.error("image %s: its content, for which there is no room, stays for now: %s", image["id"], err)
+        return
+    turn(engine, image["id"], status, QUEUED)
+    forget_if_deleted(engine, image["id"])
 
 
 def drop(engine: Engine, store: Store, image: Mapping[str, Any]) -> None:

@@ -7,6 +7,7 @@ it stays, and the image is `queued` again.
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import time
@@ -15,7 +16,7 @@ from typing import Any
 
 from flask import Response, request
 
-from frontend.image import images, imagestate
+from frontend.image import imagequota, images, imagestate
 from frontend.image.imageprocess import Exists, Export, Refused, Store, Wanted
 from frontend.image.imagestate import LEASE, QUEUED, SAVING, UPLOADING
 from frontend.image.imagevalues import CONTAINERS
@@ -46,7 +47,8 @@ def upload(image_id: str) -> tuple[str, int]:
         except Exists as err:
             log.warning("image %s: %s", image_id, err)
             raise Conflict(f"Image {image_id} has content already.") from err
-    imagestate.filled(services.engine, store, image, SAVING, stored)
+    room = functools.partial(imagequota.left, quota=services.settings.quota)
+    imagestate.filled(services.engine, store, image, SAVING, stored, room)
     return "", 204
 
 
@@ -62,12 +64,13 @@ def stage(image_id: str) -> tuple[str, int]:
             os.makedirs(folder, mode=0o750, exist_ok=True)
             with open(draft, "wb") as file:
                 file.writelines(_chunks(most))
+            size = os.path.getsize(draft)
             os.rename(draft, path)
         finally:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(draft)
     # It waits for ever now, and nobody has to say that he is at it.
-    if not imagestate.turn(services.engine, image_id, UPLOADING, UPLOADING):
+    if not imagestate.turn(services.engine, image_id, UPLOADING, UPLOADING, size=size):
         imagestate.unstage(folder, image_id)
     return "", 204
 
@@ -118,15 +121,18 @@ def _begin(image_id: str, status: str) -> tuple[dict[str, Any], int]:
         raise BadMediaType(f"Content-Type {request.mimetype!r}: expected {_DATA}")
     if image["disk_format"] is None or image["container_format"] not in CONTAINERS:
         raise BadRequest("Properties disk_format, container_format must be set prior to saving data.")
+    size = request.content_length or 0
     with context.database() as connection:
-        most = images.room(connection, settings, image["owner_id"])
-    if (request.content_length or 0) > most:
-        raise TooLarge(f"The image may have {most} octets at most.")
+        most = imagequota.room(connection, settings, image["owner_id"], image_id)
+        if size > most:
+            raise TooLarge(f"The image may have {most} octets at most.")
+        # What is announced is taken from the quota at once; what it comes to, when it is known.
+        until = time.time() + LEASE
+        if not imagestate.turn_in(connection, image_id, QUEUED, status, size=size, lease=until):
+            raise Conflict(f"Image {image_id} has a file already, or is getting one (status {image['status']}).")
+        connection.commit()
     with contextlib.suppress(AttributeError):  # before Flask 3.1 max_body holds for files, too
         request.max_content_length = most
-    engine = context.services().engine
-    if not imagestate.turn(engine, image_id, QUEUED, status, lease=time.time() + LEASE):
-        raise Conflict(f"Image {image_id} has a file already, or is getting one (status {image['status']}).")
     return image, most
 
 

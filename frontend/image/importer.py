@@ -20,7 +20,7 @@ from sqlalchemy import Engine, and_, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from frontend.database import db
-from frontend.image import imagefetch, images, imagestate
+from frontend.image import imagefetch, imagequota, imagestate
 from frontend.image.imagecare import Care
 from frontend.image.imagefetch import FetchError, Rules
 from frontend.image.imageimport import DIRECT, PENDING
@@ -106,19 +106,20 @@ class Importer:
                 raise FetchError("The import was interrupted again and again.")
             with imagestate.repeated(lambda: self._renew(task), _AGAIN):
                 stored = self._import(task, image)
+                room = functools.partial(imagequota.left, quota=self._settings.quota)
+                imagestate.filled(self._engine, self._store, image, IMPORTING, stored, room)
         except (Refused, FetchError, Fault) as err:
             self._fail(task, image, str(err))
         except (ExtError, OSError) as err:
             log.error("image %s: import %s: %s", image["id"], task["id"], err)
             self._fail(task, image, _BROKEN)
         else:
-            imagestate.filled(self._engine, self._store, image, IMPORTING, stored)
             imagestate.unstage(self._settings.images.staging, image["id"])
             self._end(task, SUCCESS, None)
 
     def _import(self, task: Row, image: Row) -> Stored:
         with self._engine.begin() as connection:
-            most = images.room(connection, self._settings, image["owner_id"])
+            most = imagequota.room(connection, self._settings, image["owner_id"], image["id"])
         wanted = Wanted(image["id"], image["disk_format"], image["provider"], most)
         try:
             return self._bring(task, wanted)

@@ -20,7 +20,7 @@ from frontend.effect import chain, facts, translate_image, translate_volume
 from frontend.effect.purpose import ATTACH, CREATE_VOLUME, DELETE_VOLUME, DETACH, EXTEND, FORGET, VOLUME_TASKS, Purpose
 from frontend.effect.translate import Step
 from frontend.effect.translate_create import ANYWHERE, Place
-from frontend.volume import volumename, volumeplace, volumestate
+from frontend.volume import volumename, volumeplace, volumequota, volumestate
 from frontend.web import context
 from frontend.web.fault import BadRequest, Conflict, Forbidden
 from ganeti_ext.errors import ExtError, RapiError, RapiLost
@@ -77,6 +77,7 @@ def create(row: Row, origin: str = "", *, source: Row | None = None, place: Plac
     the row of a volume of the same provider, which is cloned as it is now, also while a server has it.
     """
     with context.database() as connection:
+        volumequota.check(connection, row["project_id"], {"volumes": 1, "gigabytes": row["size"]})
         connection.execute(insert(db.volume).values(row))
         connection.commit()
     steps = making(row, origin, source=source, place=place)
@@ -131,10 +132,34 @@ def delete(row: Row, before: int | None = None) -> list[int]:
 
 
 def extend(row: Row, size: int) -> list[int]:
-    """To `size` GiB, wherever it is; a guest that runs sees it at once, and its server's actions tell of it."""
+    """To `size` GiB, wherever it is; a guest that runs sees it at once, and its server's actions tell of it.
+
+    TooLarge when the quota is too small.
+    """
     instance, index = where(row)
     server = {"id": row["server_id"]} if row["server_id"] else None
-    return _do(row, EXTEND, translate_volume.extend(instance, index, size), server, "extend_volume")
+    _grow(row, size)
+    try:
+        return _do(row, EXTEND, translate_volume.extend(instance, index, size), server, "extend_volume")
+    except ExtError:
+        column, values = db.volume.c, {"task": row["task"], "status": row["status"], "growing": None}
+        with context.database() as connection:
+            mine = (column.id == row["id"], column.growing == size, column.job.is_not_distinct_from(row["job"]))
+            connection.execute(update(db.volume).where(*mine).values(values))
+            connection.commit()
+        raise
+
+
+def _grow(row: Row, size: int) -> None:
+    """Take the quota before Ganeti is asked: as long as the task stands there, the volume counts as so large."""
+    column, task = db.volume.c, VOLUME_TASKS[EXTEND]
+    mine = (column.id == row["id"], column.status == row["status"], column.deleted.is_(None))
+    with context.database() as connection:
+        volumequota.check(connection, row["project_id"], {"gigabytes": size - row["size"]})
+        write = update(db.volume).where(*mine).values(task=task, status=task, growing=size, updated=time.time())
+        if not connection.execute(write).rowcount:
+            raise Conflict(f"Volume {row['id']} is in another status by now.")
+        connection.commit()
 
 
 def attach(row: Row, server: Row, *, device: str | None = None, autodelete: bool | None = None) -> str:

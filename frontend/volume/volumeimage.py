@@ -15,7 +15,7 @@ from frontend.effect import chain, translate_image, translate_volume
 from frontend.effect.purpose import UPLOAD_VOLUME, Purpose
 from frontend.effect.translate import GIB
 from frontend.effect.translate_image import Shot
-from frontend.image import forgetimage, imagedisks, images
+from frontend.image import forgetimage, imagedisks, imagequota
 from frontend.volume import volumeeffect, volumename, volumestate, volumetypes, volumeview
 from frontend.web import context, schema
 from frontend.web.fault import BadRequest
@@ -36,9 +36,9 @@ def upload(volume: Row, asked: Mapping[str, Any]) -> dict[str, Any]:
     force = schema.flag(asked, "force", default=False)
     volumeeffect.check(volume, "upload to image", *(("available", "in-use") if force else ("available",)))
     image = _row(volume, asked)
-    images.check_quota(image["owner_id"])
     instance, _ = volumeeffect.where(volume)
     with context.database() as connection:
+        imagequota.check(connection, context.services().settings.quota, image["owner_id"], image["size"])
         connection.execute(insert(db.image).values(image))
         connection.commit()
     shot = Shot(image["id"], image["provider"], image["pool"], volumename.disk(volume["id"]))

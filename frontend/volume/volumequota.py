@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import Response, jsonify, request
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, case, func, select, update
 
 from frontend.compute import quotas
-from frontend.database import db
+from frontend.database import db, turns
+from frontend.effect.purpose import EXTEND, VOLUME_TASKS
 from frontend.volume import volumetypes
 from frontend.web import context, schema
 from frontend.web.fault import BadRequest, TooLarge
@@ -46,19 +47,24 @@ def limits(connection: Connection, project: str) -> dict[str, int]:
 def used(connection: Connection, project: str) -> dict[str, int]:
     """The same of what there is."""
     volume, snapshot = db.volume.c, db.volume_snapshot.c
+    growing = (volume.task == VOLUME_TASKS[EXTEND]) & volume.growing.is_not(None)
     counts = []
-    for table, mine in (
-        (volume, (volume.project_id == project, volume.deleted.is_(None))),
-        (snapshot, (snapshot.project_id == project,)),
+    for size, mine in (
+        (case((growing, volume.growing), else_=volume.size), (volume.project_id == project, volume.deleted.is_(None))),
+        (snapshot.size, (snapshot.project_id == project,)),
     ):
-        query = select(func.count(), func.coalesce(func.sum(table.size), 0)).where(*mine)
+        query = select(func.count(), func.coalesce(func.sum(size), 0)).where(*mine)
         counts.append(tuple(map(int, connection.execute(query).one())))
     (volumes, large), (snapshots, more) = counts
     return {"volumes": volumes, "gigabytes": large + more, "snapshots": snapshots}
 
 
 def check(connection: Connection, project: str, more: Mapping[str, int]) -> None:
-    """TooLarge (413, as Cinder) when with so many more of these a project has more than it may."""
+    """TooLarge (413, as Cinder) when with so many more of these a project has more than it may.
+
+    Who then writes them in the same transaction is alone in that.
+    """
+    turns.take(connection, project)
     allowed, now = limits(connection, project), used(connection, project)
     for what, asked in more.items():
         if asked > 0 and 0 <= allowed[what] < now[what] + asked:

@@ -1,0 +1,49 @@
+"""What projects may have of images, and have. Who checks that inserts or fills the row in the same transaction."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, func, select
+
+from frontend.database import db, turns
+from frontend.image.imagestate import DELETED
+from frontend.settings import Quota, Settings
+from frontend.web.fault import Forbidden, TooLarge
+
+GIB = 1 << 30
+
+
+def used(connection: Connection, project: str | None, but: str = "") -> tuple[int, int]:
+    """How many images a project has, and their octets; an image that is being filled has what was announced of it."""
+    column = db.image.c
+    mine = (column.owner_id == project, column.status != DELETED, column.id != but)
+    query = select(func.count(), func.coalesce(func.sum(column.size), 0)).where(*mine)
+    count, octets = connection.execute(query).one()
+    return int(count), int(octets)
+
+
+def check(connection: Connection, quota: Quota, project: str, octets: int = 0) -> None:
+    """Forbidden when the project may not have one more, of so many octets as far as one knows."""
+    turns.take(connection, project)
+    count, there = used(connection, project)
+    most = quota.image_gigabytes * GIB
+    if count >= quota.images:
+        raise Forbidden(f"Quota exceeded for images: the project has {quota.images}, and may have no more.")
+    if there >= most:
+        raise Forbidden(f"Quota exceeded for images: {there} of {most} octets are used.")
+    if there + octets > most:
+        raise Forbidden(f"Quota exceeded for images: {there} of {most} octets are used, and {octets} are asked for.")
+
+
+def left(connection: Connection, project: str | None, image: str, quota: Quota) -> int:
+    """Octets that an image may have beside the project's others."""
+    turns.take(connection, project)
+    return quota.image_gigabytes * GIB - used(connection, project, image)[1]
+
+
+def room(connection: Connection, settings: Settings, project: str | None, image: str) -> int:
+    """Octets that may be sent for an image; TooLarge when the project has no room left."""
+    found = left(connection, project, image, settings.quota)
+    if found <= 0:
+        octets = settings.quota.image_gigabytes * GIB - found
+        raise TooLarge(f"Quota exceeded for images: {octets} octets are used.")
+    return min(settings.images.max_upload, found)

@@ -1,0 +1,155 @@
+"""Quotas hold when many ask at once, on SQLite and on PostgreSQL: who counts is alone until his row is there."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+
+from frontend.database import db
+from frontend.image import imagequota
+from frontend.settings import Front, Quota
+from frontend.volume import volumequota
+from tests.contract.services import PostgreSql
+from tests.unit.frontend import volumes
+from tests.unit.frontend.conftest import COMPUTE, MINE, Api, FakeRapi
+from tests.unit.frontend.images import DATA, IMAGES, Site, make, shown
+
+CALLERS, FITTING = 6, 2
+GIB = 1 << 30
+
+
+class Rapi(FakeRapi):
+    """For many threads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lock = threading.Lock()
+
+    def submit(self, *call: Any, **more: Any) -> int:
+        with self._lock:
+            return super().submit(*call, **more)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def site(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+    """A front whose counts take a while to get around: who is not alone counts before another's row is there."""
+    url = f"sqlite:///{tmp_path}/front.db"
+    if request.param == "postgresql":
+        server: PostgreSql = request.getfixturevalue("postgresql")
+        url = server.database()
+    for module in (imagequota, volumequota):
+        monkeypatch.setattr(module, "used", slow(module.used))
+    quota = Quota(images=50, image_gigabytes=11, volumes=50, gigabytes=5, snapshots=50)
+    return Site(Front(database=url, secret_file=f"{tmp_path}/secret"), Rapi(), tmp_path, quota)
+
+
+def slow(count: Callable[..., Any]) -> Callable[..., Any]:
+    def counted(*args: Any) -> Any:
+        found = count(*args)
+        time.sleep(0.1)
+        return found
+
+    return counted
+
+
+def at_once(site: Site, ask: Callable[[Api, int], Any], callers: int = CALLERS) -> list[int]:
+    """The statuses of answers to as many callers."""
+    ready, found = threading.Barrier(callers), []
+
+    def call(number: int) -> None:
+        app = site.nobody.client.application
+        api = Api(app.test_client(), site.nobody.engine, site.nobody.rapi)
+        api.token = site.alice.token
+        ready.wait(30)
+        found.append(ask(api, number).status_code)
+
+    threads = [threading.Thread(target=call, args=(number,)) for number in range(callers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sorted(found)
+
+
+def some(good: int, bad: int) -> list[int]:
+    return sorted([good] * FITTING + [bad] * (CALLERS - FITTING))
+
+
+def test_new_volumes(site: Site) -> None:
+    path = f"{volumes.VOLUMES}/volumes"
+    found = at_once(site, lambda api, _: api.call("POST", path, json={"volume": {"size": 2}}))
+    assert found == some(202, 413)
+
+
+def test_snapshots_of_volumes(site: Site) -> None:
+    key = volumes.add(site.nobody, size=1)
+    path, sent = f"{volumes.VOLUMES}/snapshots", {"snapshot": {"volume_id": key}}
+    limit(site, FITTING + 1)
+    assert at_once(site, lambda api, _: api.call("POST", path, json=sent)) == some(202, 413)
+
+
+def test_volumes_that_grow(site: Site) -> None:
+    keys = [volumes.add(site.nobody, number, size=1) for number in range(CALLERS)]
+    limit(site, CALLERS + FITTING)
+
+    def extend(api: Api, number: int) -> Any:
+        path = f"{volumes.VOLUMES}/volumes/{keys[number]}/action"
+        return api.call("POST", path, json={"os-extend": {"new_size": 2}})
+
+    assert at_once(site, extend) == some(202, 413)
+    with site.nobody.engine.connect() as connection:
+        found = db.rows(connection, select(db.volume))
+    assert sorted(row["status"] for row in found) == ["available"] * (CALLERS - FITTING) + ["extending"] * FITTING
+    assert extend(site.alice, [row["status"] for row in found].index("available")).status_code == 413, "still taken"
+
+
+def test_images_of_servers(site: Site) -> None:
+    rows = [site.nobody.server(disk=5) for _ in range(CALLERS)]
+
+    def create(api: Api, number: int) -> Any:
+        path = f"{COMPUTE}/servers/{rows[number]['id']}/action"
+        return api.call("POST", path, json={"createImage": {"name": "x"}})
+
+    assert at_once(site, create) == some(202, 403)
+
+
+def test_new_images(site: Site) -> None:
+    for number in range(50 - FITTING):
+        site.put(f"0aaaaaaa-0000-4000-8000-{number:012x}"[:24] + f"1{number:011x}")
+    found = at_once(site, lambda api, _: api.call("POST", IMAGES, json={"name": "x"}))
+    assert found == some(201, 403)
+
+
+@pytest.mark.parametrize("is_announced", [True, False], ids=["announced", "chunked"])
+def test_uploads(site: Site, is_announced: bool) -> None:
+    """Of such that say how long they are, what does not fit is not taken; others are taken back at their end."""
+    idents = [make(site.alice) for _ in range(CALLERS)]
+    site.put("0aaaaaaa-0000-4000-8000-100000000000", size=11 * GIB - FITTING * len(DATA) - 5)
+
+    def send(api: Api, number: int) -> Any:
+        path, headers = f"{IMAGES}/{idents[number]}/file", {"Content-Type": "application/octet-stream"}
+        if is_announced:
+            return api.call("PUT", path, data=DATA, headers=headers)
+        environ = {"wsgi.input_terminated": True, "CONTENT_LENGTH": ""}
+        headers["Transfer-Encoding"] = "chunked"
+        return api.call("PUT", path, input_stream=BytesIO(DATA), headers=headers, environ_overrides=environ)
+
+    assert at_once(site, send) == some(204, 413)
+    statuses = [shown(site.alice, ident)["status"] for ident in idents]
+    assert sorted(statuses) == ["active"] * FITTING + ["queued"] * (CALLERS - FITTING)
+    assert site.stored() == sorted(f"{ident}.raw" for ident, status in zip(idents, statuses, strict=True)
+                                   if status == "active")  # fmt: skip
+    with site.nobody.engine.connect() as connection:
+        assert imagequota.used(connection, MINE)[1] == 11 * GIB - 5
+
+
+def limit(site: Site, gigabytes: int) -> None:
+    with site.nobody.engine.begin() as connection:
+        connection.execute(update(db.project).where(db.project.c.id == MINE).values(max_gigabytes=gigabytes))
