@@ -43,7 +43,7 @@ class Queue:
             return self._last, bool(self._lose) and len(self._made) % self._lose == 0
 
     def jobs(self, wanted: Any) -> list[list[Any]]:
-        """Id and opcodes of creates of the instance that a filter names (frontend/effect/submission.py creates_of)."""
+        """Id and opcodes of creates of the instance that a filter names (frontend/effect/lostjob.py creates_of)."""
         found = _CREATE_OF.search(json.dumps(wanted))
         with self._lock:
             ids = [job for job, instance in self._made if found and instance == found[1]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ from sqlalchemy import Connection, delete, insert
 from frontend.compute import schema_device
 from frontend.compute.schema_device import Device
 from frontend.database import db
-from frontend.effect import chain, translate, translate_change, translate_image, translate_volume
+from frontend.effect import chain, owed, translate, translate_change, translate_image, translate_volume
 from frontend.effect.purpose import ATTACH, BOOT, CREATE_VOLUME, Purpose
 from frontend.effect.translate import Call, Step
 from frontend.image import imagedisks
@@ -20,6 +21,7 @@ from frontend.volume.schema_volume import Wanted
 from frontend.volume.volumesource import Source
 from frontend.web import context
 from frontend.web.fault import BadRequest, NotFound
+from ganeti_ext.errors import RapiLost
 
 Row = Mapping[str, Any]
 
@@ -76,15 +78,22 @@ def submit(server_id: str, instance: str, call: Call, volumes: Sequence[Part]) -
     new = [part.row for part in volumes if part.is_new]
     own = len((call.body or {})["disks"])
     with context.database() as connection:
+        if new:
+            more = {"volumes": len(new), "gigabytes": sum(row["size"] for row in new)}
+            volumequota.check(connection, context.project_id(), more)
         for row in new:
             connection.execute(insert(db.volume).values(row))
         connection.commit()
     steps = plan(instance, call, volumes)
+    made: list[int] = []
     try:
-        jobs = chain.submit(context.services().rapi, steps, Purpose(BOOT, ""))
-    except Exception:
+        jobs = chain.submit(context.services().rapi, steps, Purpose(BOOT, ""), jobs=made)
+    except Exception as err:
         with context.database() as connection:
             connection.execute(delete(db.volume).where(db.volume.c.id.in_([row["id"] for row in new])))
+            if made or isinstance(err, RapiLost):  # Ganeti may make some of it all the same
+                for ident, name in ((server_id, instance), *((row["id"], row["instance"]) for row in new)):
+                    owed.promise_unmake(connection, ident, name, time.time())
             connection.commit()
         raise
     for number, part in enumerate(volumes):

@@ -337,8 +337,9 @@ owed = Table(
     metadata,
     Column("id", String(36), primary_key=True),
     Column("server_id", String(36), nullable=False, index=True),  # of an untag: the image's or snapshot's
-    Column("what", String(16), nullable=False),  # create, remove, untag, chain
-    # Of a create and a chain: the requests, encrypted with the front's secret; of an untag: the instance and the tag.
+    Column("what", String(16), nullable=False),  # create, remove, untag, unmake, chain, give
+    # Of a create and a chain: the requests, encrypted with the front's secret; of an untag: the instance and the tag;
+    # of an unmake: the instance.
     Column("body", Text, nullable=True),
     Column("job", Integer, nullable=True),  # the one that it waits for
     Column("tries", Integer, nullable=False),

@@ -11,11 +11,11 @@ import contextlib
 import logging
 from collections.abc import Sequence
 
-from frontend.effect import begun
+from frontend.effect import begun, lostjob
 from frontend.effect.purpose import Purpose
 from frontend.effect.remote import RemoteApi
 from frontend.effect.translate import Call, Step
-from ganeti_ext.errors import ExtError
+from ganeti_ext.errors import ExtError, RapiLost
 
 log = logging.getLogger(__name__)
 
@@ -23,13 +23,22 @@ _ENDS = ["success", "error", "canceled"]
 FAILURES = ("error", "canceled")
 
 
-def submit(rapi: RemoteApi, steps: Sequence[Step], purpose: Purpose, before: int | None = None) -> list[int]:
+def submit(
+    rapi: RemoteApi,
+    steps: Sequence[Step],
+    purpose: Purpose,
+    before: int | None = None,
+    jobs: list[int] | None = None,
+) -> list[int]:
     """The jobs' numbers; the first waits for the job `before`, however that ends.
+
+    A job whose answer is lost is looked for (lostjob.py), and the chain goes on behind it. `jobs`: a list that has them
+    also when it breaks off.
 
     What comes behind a step that is for a failure alone, waits for the same as that. When one is refused, those before
     it are taken back, as far as they do not run yet.
     """
-    jobs: list[int] = []
+    jobs = [] if jobs is None else jobs
     kept = begun.keep(steps, purpose, before)
     try:
         go_on(rapi, steps, purpose, before, jobs)
@@ -51,13 +60,24 @@ def go_on(rapi: RemoteApi, steps: Sequence[Step], purpose: Purpose, before: int 
         if number == len(jobs):
             call = _behind(step._replace(anyway=True) if number == 0 else step, awaited, step.purpose or purpose)
             # The limit on jobs (pressure.py) stops an action before it begins, and never half way.
-            jobs.append((rapi if number == 0 else _unlimited(rapi)).submit(*call))
+            jobs.append(_submitted(rapi if number == 0 else _unlimited(rapi), call))
         awaited = awaited if step.unless else jobs[number]
 
 
 def _unlimited(rapi: RemoteApi) -> RemoteApi:
     found: RemoteApi = getattr(rapi, "unlimited", rapi)
     return found
+
+
+def _submitted(rapi: RemoteApi, call: Call) -> int:
+    try:
+        return rapi.submit(*call)
+    except RapiLost as err:
+        job = lostjob.find(rapi, call)
+        if job is None:
+            raise
+        log.info("job %d was found, whose answer was lost: %s", job, err)
+        return job
 
 
 def _behind(step: Step, before: int | None, purpose: Purpose) -> Call:

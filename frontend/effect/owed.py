@@ -5,6 +5,8 @@
              that was begun, and may have been done by somebody who died of it. Without a job then, it is the first
              one, whose answer was lost (submission.py).
     remove   A server was deleted while it was built. Its removal is submitted behind the job that builds it.
+    unmake   Servers and volumes of a chain that broke off: the tenant was told that there are none. If Ganeti has one
+             all the same, as its create was under way already, or its answer lost, it is removed.
     untag    A tag was left on an instance (lefttag.py). It is taken away once whoever may still need it is surely done.
     chain    Jobs that wait for each other are being submitted (begun.py). tries 0: somebody is at it, until it is due;
              then he is dead, and the rest is submitted. `job`: all that it has are behind that one.
@@ -28,7 +30,7 @@ from ganeti_ext import event
 
 Row = dict[str, Any]
 
-CREATE, REMOVE, UNTAG, CHAIN, GIVE = "create", "remove", "untag", "chain", "give"
+CREATE, REMOVE, UNTAG, UNMAKE, CHAIN, GIVE = "create", "remove", "untag", "unmake", "chain", "give"
 # Seconds: how long a create may take before one asks whether its end was missed; and who promised pays for himself.
 _KEPT = 86_400.0
 _GRACE = 20.0
@@ -116,6 +118,11 @@ def promise_untag(connection: Connection, ident: str, instance: str, tag: str, n
     return True
 
 
+def promise_unmake(connection: Connection, ident: str, instance: str, now: float) -> None:
+    """See to it that there is no such instance, whose create may come in late."""
+    _add(connection, ident, UNMAKE, due=now + _SURELY, body=instance)
+
+
 def untags(connection: Connection) -> set[tuple[str, str]]:
     """Instances and their tags that are to be taken away."""
     found = connection.execute(select(db.owed.c.body).where(db.owed.c.what == UNTAG)).scalars()
@@ -143,7 +150,7 @@ def waiting(connection: Connection) -> set[str]:
 def claim(connection: Connection, now: float, lease: float) -> Row | None:
     """The next that is due: nobody else gets it for `lease` seconds."""
     table = db.owed.c
-    due = (table.due <= now, table.what.in_((REMOVE, UNTAG, CHAIN, GIVE)) | (table.tries > 0))
+    due = (table.due <= now, table.what.in_((REMOVE, UNTAG, UNMAKE, CHAIN, GIVE)) | (table.tries > 0))
     query = select(db.owed).where(*due).order_by(table.due).limit(1).with_for_update(skip_locked=True)
     found = connection.execute(query).mappings().first()
     if found is None:

@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from frontend.database import db
 from frontend.database.vault import Vault
-from frontend.effect import begun, chain, lefttag, owed, submission, translate, translate_volume
+from frontend.effect import begun, chain, lefttag, lostjob, owed, translate, translate_volume
 from frontend.effect.purpose import DETACH, Purpose
 from frontend.effect.remote import RemoteApi
 from frontend.effect.translate import Step
@@ -83,6 +83,8 @@ class Payer:
                 self._chain(found)
             elif found["what"] == owed.GIVE:
                 self._give(found)
+            elif found["what"] == owed.UNMAKE:
+                self._unmake(found)
             else:
                 remove(self._engine, self._rapi, found)
         except (ExtError, ValueError) as err:
@@ -100,7 +102,7 @@ class Payer:
             row = _server(connection, found["server_id"])
         job = None
         if row is not None and found["tries"] > 2:  # somebody tried, and did not live to say how it went
-            job = submission.find_create(self._rapi, row["instance"], found["job"] or 0)
+            job = lostjob.find_create(self._rapi, row["instance"], found["job"] or 0)
         if row is not None and job is None and _is_wanted(row):
             body = self._vault.unlock(found["body"])
             call = translate.create_again(body) if found["job"] else translate.Call("POST", "instances", body)
@@ -119,6 +121,20 @@ class Payer:
                 return
             clocks = {**(row["clocks"] or {}), "create": [job]}
             _mark(connection, row["id"], job, task=state.TASKS[state.CREATE], clocks=clocks)
+
+    def _unmake(self, found: owed.Row) -> None:
+        instance = found["body"]
+        create = lostjob.find_create(self._rapi, instance)
+        if create is not None:
+            behind = create if _goes_on(self._rapi, create) else None
+            try:
+                job = self._rapi.submit(*translate.delete(instance, behind))
+                log.info("%s: its create, job %d, belonged to nobody: it is removed by job %d", instance, create, job)
+            except RapiError as err:
+                if err.code != 404:
+                    raise
+        with self._engine.begin() as connection:
+            owed.settle(connection, found["id"])
 
     def _untag(self, found: owed.Row) -> None:
         """Unless somebody needs the tag now, or it is gone: a comparison finds it again if it is ever left over."""

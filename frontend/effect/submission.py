@@ -10,12 +10,9 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import Any
 
-from frontend.effect import owed
-from frontend.effect.remote import RemoteApi
+from frontend.effect import lostjob, owed
 from frontend.effect.translate import Call
-from frontend.update import state
 from frontend.web import context
 from ganeti_ext.errors import ExtError, RapiError, RapiLost, RapiUnavailable
 
@@ -47,27 +44,10 @@ def create(server_id: str, call: Call) -> int | None:
         raise
 
 
-def find_create(rapi: RemoteApi, instance: str, after: int = 0) -> int | None:
-    """The newest create of an instance behind a job."""
-    found = rapi.query("job", ("id", "ops"), creates_of(instance, after))
-    creates = (
-        each["id"]
-        for each in found
-        for op in each["ops"] or ()
-        if op.get("OP_ID") == state.CREATE and op.get("instance_name") == instance
-    )
-    return max(creates, default=None)
-
-
-def creates_of(instance: str, after: int = 0) -> list[Any]:
-    """The filter of such jobs (design-query2.rst): a job's summary has the first field of each of its opcodes."""
-    return ["&", [">", "id", after], ["=[]", "summary", f"INSTANCE_CREATE({instance})"]]
-
-
 def _found_or_owed(server_id: str, instance: str, err: RapiLost) -> int | None:
     log.warning("server %s: the answer to its create was lost: %s", server_id, err)
     try:
-        job = find_create(context.services().rapi, instance)
+        job = lostjob.find_create(context.services().rapi, instance)
     except ExtError as again:
         log.warning("server %s: its create cannot be looked for now: %s", server_id, again)
         job = None

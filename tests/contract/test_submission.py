@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from frontend.effect import submission
+from frontend.effect import lostjob
 from tests.contract.ganeti_node import NAME, GanetiNode
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes namespaces: needs root")
@@ -31,7 +31,7 @@ def node() -> Iterator[GanetiNode]:
 def test_a_create_is_found_by_its_instance_and_by_no_other(node: GanetiNode) -> None:
     def asked(instance: str, after: int = 0) -> list[list[object]]:
         found: list[list[object]] = json.loads(
-            node.run("python3", "-c", _ASK, stdin=json.dumps(submission.creates_of(instance, after)))
+            node.run("python3", "-c", _ASK, stdin=json.dumps(lostjob.creates_of(instance, after)))
         )
         return found
 

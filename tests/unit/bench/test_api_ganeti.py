@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.api import ganeti
-from frontend.effect import submission
+from frontend.effect import lostjob
 from ganeti_ext.errors import RapiError, RapiLost
 from ganeti_ext.rapi import Rapi
 from tests.unit.frontend.remote import certificate
@@ -41,8 +41,8 @@ def test_a_create_whose_answer_was_lost_is_there(rapi: Rapi, queue: ganeti.Queue
     first = rapi.submit("POST", "instances", {"instance_name": "gx-a"})
     with pytest.raises(RapiLost):
         rapi.submit("POST", "instances", {"instance_name": "gx-b"})
-    assert submission.find_create(rapi, "gx-b") == first + 1
-    assert submission.find_create(rapi, "gx-c") is None
+    assert lostjob.find_create(rapi, "gx-b") == first + 1
+    assert lostjob.find_create(rapi, "gx-c") is None
     assert queue.made() == ["gx-a", "gx-b"]
 
 
