@@ -74,6 +74,14 @@ def detach_fully(hint: Hint) -> None:
         raise ExtError(f"volume {hint.name!r} is in use: {loop.path(hint.number or 0)} is open on this node")
 
 
+def bound(hint: Hint) -> bool:
+    """Whether the volume has a loop here, which may be about to go when its last user closes it."""
+    fd = _ours(hint)
+    if fd is not None:
+        os.close(fd)
+    return fd is not None
+
+
 def refresh(hint: Hint) -> None:
     """Give the loop, if there is one, the length of its grown file."""
     fd = _ours(hint)

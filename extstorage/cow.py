@@ -75,8 +75,12 @@ def detach(settings: Settings, volume: Volume) -> None:
     from extstorage import holding
     from extstorage.warning import warn
 
+    _settle(settings)
     with settings.hint(volume.name) as held:
         if not attachment.detach_patiently(held):
+            from extstorage import late
+
+            late.note(settings, volume.name)
             warn(NAME, f"volume {volume.name!r} is still in use on this node, which therefore keeps its lock")
             return
         try:
@@ -126,14 +130,20 @@ def open_(settings: Settings, volume: Volume) -> None:
     """Take the lock; only a migration does so on two nodes at once, and not exclusively."""
     from extstorage import holding
 
+    any_late = _settle(settings)
     with settings.hint(volume.name):
         required(settings, volume.name)
+        if any_late:
+            from extstorage import late
+
+            late.forget(settings, volume.name)
         holding.take(settings, volume.name, volume.exclusive)
 
 
 def close(settings: Settings, volume: Volume) -> None:
     from extstorage import holding
 
+    _settle(settings)
     with settings.hint(volume.name):
         volumes(settings)
         holding.release(settings, volume.name)
@@ -145,6 +155,16 @@ def verify(settings: Settings) -> None:
 
     volumefile.verify(settings)
     cow_admin.mend(settings)
+
+
+def _settle(settings: Settings) -> bool:
+    """Look after volumes that outlived their detach on this node; tell whether there were any."""
+    if not os.path.isdir(settings.late()):
+        return False
+    from extstorage import late
+
+    late.settle(settings)
+    return True
 
 
 def truth(volume: Volume, name: str) -> bool:

@@ -18,6 +18,7 @@ from ganeti_ext.named import NamedTuple
 NAME_MAX = MARK_MAX - len("01234567:")  # it must fit into a loop's mark; Ganeti's have 46, of snapshots 51
 ID_MAX = 200
 PUNCTUATION = "._-+:@"
+POOL = "/.pool-"
 FILE = ".raw"
 SUBVOLUME = ".vol"
 DISK = "disk"
@@ -50,7 +51,7 @@ class Settings(NamedTuple):
         """The settings for one pool, which has directories of its own."""
         for name, path in self.directories():
             if name == pool:
-                run = f"{self.run_directory}/.pool-{pool}" if pool else self.run_directory
+                run = f"{self.run_directory}{POOL}{pool}" if pool else self.run_directory
                 return self._replace(directory=path, run_directory=run)
         known = ", ".join(name for name, _ in self.directories()[1:])
         raise ContractError(f"pool {pool!r} is not in cow.conf; known: {known or 'none'}")
@@ -65,6 +66,10 @@ class Settings(NamedTuple):
     def locks(self, name: str) -> str:
         """The directory with a volume's lock."""
         return f"{self.directory}/locks/{checked_name('volume', name, NAME_MAX)}"
+
+    def late(self) -> str:
+        """Of all pools: what extstorage/late.py notes down."""
+        return self.run_directory.partition(POOL)[0] + "/.late"
 
     def hint(self, name: str) -> Hint:
         """Its lock is what all verbs on a volume take on this node."""

@@ -136,6 +136,34 @@ def test_a_device_that_is_still_open_keeps_the_lock(pair: tuple[Node, Node]) -> 
     b.ok("open", **ALONE)
 
 
+def test_a_device_that_was_closed_late_gives_up_its_lock_with_the_next_verb_on_any_volume(
+    pair: tuple[Node, Node],
+) -> None:
+    a, b = pair
+    a.ok("create", "other", VOL_SIZE="4")
+    with open(a.ok("attach"), "rb"):
+        a.ok("detach")
+        a.ok("detach", "other")
+        assert a.holders() == ["a exclusive"]
+    assert eventually(lambda: a.loops() == [])
+    a.ok("detach", "other")
+    assert a.holders() == []
+    assert not os.path.exists(cow.load(str(a.etc / "cow.conf"), {}).late())
+    b.ok("open", **ALONE)
+
+
+def test_a_device_that_is_wanted_again_before_it_was_closed_keeps_its_lock(pair: tuple[Node, Node]) -> None:
+    a, b = pair
+    with open(a.ok("attach"), "rb"):
+        a.ok("detach")
+        a.ok("attach")
+        a.ok("open", **ALONE)
+    a.ok("detach", "other")
+    assert a.holders() == ["a exclusive"]
+    assert len(a.loops()) == 1
+    b.fails("open", **ALONE)
+
+
 def test_of_many_nodes_that_open_at_once_one_wins(pair: tuple[Node, Node]) -> None:
     a, _ = pair
     stop(a)
