@@ -58,7 +58,7 @@ def provider_killed(operation: Operation) -> None:
         _middle(operation)
         _kill(_processes([site.front], _STORAGE))
         return
-    before, nth = set(os.listdir("/proc")), site.random.randint(1, 1 + operation.jobs // 3)
+    before, nth = set(os.listdir("/proc")), site.random.randint(1, operation.calls)
     seen: set[int] = set()
     operation.start()
     end = time.monotonic() + 60

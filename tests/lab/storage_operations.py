@@ -6,7 +6,8 @@ import http.client
 import threading
 import urllib.error
 from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+from socketserver import ThreadingTCPServer
 from typing import Any
 
 from lab import inside, wires
@@ -19,9 +20,10 @@ SIZE = 24 * MIB  # of an image that is brought
 
 
 class Operation:
-    """`jobs`: how many of Ganeti's it is at least, none for images that are brought."""
+    """`jobs`: how many of Ganeti's it is at least, none for images that are brought; `calls`: of the provider."""
 
     jobs = 0
+    calls = 1
 
     def __init__(self, site: Site, provider: str) -> None:
         self.site, self.provider = site, provider
@@ -79,7 +81,7 @@ class _OfVolume(Operation):
 
 
 class Create(Operation):
-    jobs = 1
+    jobs, calls = 1, 3
 
     def call(self) -> object:
         wanted = {"name": "broken", "size": 1, "imageRef": self.site.images[self.provider]}
@@ -96,7 +98,7 @@ class Snapshot(_OfVolume):
 
 
 class Extend(_OfVolume):
-    jobs = 1
+    jobs, calls = 1, 2
 
     def call(self) -> object:
         return self.act({"os-extend": {"new_size": 2}})
@@ -105,7 +107,7 @@ class Extend(_OfVolume):
 class Retype(_OfVolume):
     """To the other provider."""
 
-    jobs = 4
+    jobs, calls = 4, 3
 
     def call(self) -> object:
         other = {"cow": "rbd", "rbd": "cow"}[self.provider]
@@ -115,7 +117,7 @@ class Retype(_OfVolume):
 class Attach(_OfVolume):
     """To a running server."""
 
-    jobs = 3
+    jobs, calls = 3, 3
     server = ""
 
     def prepare(self) -> None:
@@ -197,11 +199,11 @@ class Import(_Brought):
     def prepare(self) -> None:
         super().prepare()
         with inside.namespace(wires.SWITCHES):
-            self._web = ThreadingHTTPServer((wires.MANAGEMENT, 0), self._handler())
+            self._web = ThreadingTCPServer((wires.MANAGEMENT, 0), self._handler())
         threading.Thread(target=self._web.serve_forever, daemon=True).start()
 
     def call(self) -> object:
-        uri = f"http://{wires.MANAGEMENT}:{self._web.server_port}/image.raw"
+        uri = f"http://{wires.MANAGEMENT}:{self._web.server_address[1]}/image.raw"
         body = {"method": {"name": "web-download", "uri": uri}}
         return self.site.caller.call("POST", f"{IMAGE}/{self.image}/import", body)
 
