@@ -77,7 +77,7 @@ def measure(source: Source) -> int:
 def check(source: Source) -> None:
     """Refused when its tables contradict each other or its end is missing."""
     limits = Limits(_MEMORY, 0, _CHECK)
-    _, words, code = _run(["check", "--quiet", source.name], source.fd, limits, _CHECK_WALL, (0, 1, 2, 3, 63))
+    _, words, code = _run(["check", "-q", source.name], source.fd, limits, _CHECK_WALL, (0, 1, 2, 3, 63))
     if code in (1, 2):
         _tell(words)
         raise Refused("corrupt", "the image is damaged or cut off: qemu-img check finds errors in it")
