@@ -17,6 +17,7 @@ from frontend.network import networks, securitygroups
 from frontend.web import context
 from frontend.web.fault import BadRequest
 
+_YES = ("1", "t", "true", "on", "y", "yes")  # oslo.utils, bool_from_string: what Nova reads such properties with
 # Of a server that boots from a volume.
 _NO_IMAGE: Mapping[str, Any] = {"id": "", "size": 0, "min_disk": 0, "min_ram": 0}
 
@@ -76,7 +77,8 @@ def _image(connection: Connection, ident: str, project: str) -> Mapping[str, Any
 def _disk(image: Mapping[str, Any]) -> Disk:
     """Of a snapshot, its provider's; of an image of the store, where new disks are made."""
     provider = image.get("provider") or context.services().settings.front.provider
-    return Disk(provider, image.get("origin") or image["id"], image.get("pool"))
+    said = str((image.get("properties") or {}).get("hw_qemu_guest_agent", ""))
+    return Disk(provider, image.get("origin") or image["id"], image.get("pool"), said.strip().lower() in _YES)
 
 
 def _given(wanted: NewServer) -> dict[str, str]:

@@ -35,6 +35,8 @@ class Disk(NamedTuple):
     provider: str
     origin: str
     pool: str | None = None
+    has_agent: bool = False
+    """Whether the guest on it runs the QEMU guest agent, which then has a port to be asked by."""
 
 
 ANYWHERE = Place()
@@ -93,6 +95,8 @@ def create(
     if told:
         body["disks"].append(_seed(instance, disk))
         body["osparams_secret"] = {seed.SEED: told}
+    if disk.has_agent:
+        body["hvparams"] = {"use_guest_agent": True}
     body["disk_template"] = "ext" if body["disks"] else "diskless"
     if place.node:
         body["pnode"] = place.node

@@ -90,3 +90,14 @@ def test_another_projects_flavor_is_as_unknown_as_none(api: Api) -> None:
         connection.execute(insert(db.flavor_access).values(flavor_id="f-own", project_id=FOREIGN))
     texts = {refused(api, wish(flavorRef=ident)).replace(ident, "ID") for ident in ("f-own", "f-not")}
     assert texts == {"Flavor ID could not be found."}
+
+
+@pytest.mark.parametrize(("said", "made"), [("yes", {"use_guest_agent": True}), ("True", {"use_guest_agent": True}),
+                                            ("no", None), (None, None)])  # fmt: skip
+def test_the_image_says_whether_an_agent_runs_in_it(api: Api, said: str | None, made: dict[str, bool] | None) -> None:
+    with api.engine.begin() as connection:
+        properties = {"hw_qemu_guest_agent": said} if said else {}
+        connection.execute(update(db.image).where(db.image.c.id == IMAGE).values(properties=properties))
+    assert api.call("POST", SERVERS, json=wish()).status_code == 202
+    ((_, _, body, _),) = api.rapi.calls
+    assert body.get("hvparams") == made

@@ -56,6 +56,10 @@ def test_disks_of_a_pool_stay_together() -> None:
     ]
 
 
+def test_an_agent_in_the_guest_has_a_port() -> None:
+    assert create(Disk("cow", "img", has_agent=True)).body == {**BODY, "hvparams": {"use_guest_agent": True}}
+
+
 def test_place() -> None:
     assert create(place=Place(zone="az1")).body == {**BODY, "group_name": "az1"}
     named = {key: value for key, value in BODY.items() if key != "opportunistic_locking"}
