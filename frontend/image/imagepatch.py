@@ -15,7 +15,7 @@ from frontend.compute import quotas
 from frontend.database import db
 from frontend.image import images, imagevalues, imageview
 from frontend.image.imagestate import QUEUED
-from frontend.web import context, jsontext, schema
+from frontend.web import context, schema
 from frontend.web.fault import BadMediaType, BadRequest, Conflict, Forbidden, NotFound
 
 log = logging.getLogger(__name__)
@@ -79,12 +79,7 @@ def _remove(row: dict[str, Any], key: str) -> None:
 def _changes() -> list[Change]:
     if request.mimetype not in (V20, V21):
         raise BadMediaType(f"Content-Type {request.mimetype!r}: expected {V21} or {V20}")
-    data = request.get_data(cache=False)
-    request.stream.read(1)  # a chunked body was cut at max_body; only who reads on gets the 413
-    try:
-        found = jsontext.parse(data)
-    except ValueError as err:
-        raise BadRequest(f"The body cannot be read: {err}.") from err
+    found = schema.parsed()
     if not isinstance(found, list):
         raise BadRequest("Request body must be a JSON array of operation objects.")
     return [_change(schema.member("operations", one)) for one in found]

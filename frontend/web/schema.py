@@ -23,15 +23,20 @@ def body() -> dict[str, Any]:
     """The request's JSON object."""
     if request.mimetype != "application/json":
         raise BadMediaType(f"Content-Type {request.mimetype!r}: only application/json is understood")
-    data = request.get_data(cache=False)
-    request.stream.read(1)  # a chunked body was cut at max_body; only who reads on gets the 413
-    try:
-        found = jsontext.parse(data)
-    except ValueError as err:
-        raise BadRequest(f"The body cannot be read: {err}.") from err
+    found = parsed()
     if not isinstance(found, dict):
         raise BadRequest("The body is not a JSON object.")
     return found
+
+
+def parsed() -> Any:
+    """The request's body as JSON, of whatever type it is."""
+    data = request.get_data(cache=False)
+    request.stream.read(1)  # a chunked body was cut at max_body; only who reads on gets the 413
+    try:
+        return jsontext.parse(data)
+    except ValueError as err:
+        raise BadRequest(f"The body cannot be read: {err}.") from err
 
 
 def mapping(where: Mapping[str, Any], key: str, default: Any = MISSING) -> dict[str, Any]:
