@@ -69,7 +69,8 @@ def provider_killed(operation: Operation) -> None:
                 _kill([pid])
                 return
         time.sleep(_QUICK)
-    raise AssertionError(f"only {len(seen)} calls of the provider were seen, and call {nth} was to be killed")
+    words = f"call {nth} was to be killed; answer: {operation.answer!s:.300}"
+    raise AssertionError(f"only {len(seen)} calls of the provider were seen, and {words}")
 
 
 def ceph_killed(operation: Operation) -> None:

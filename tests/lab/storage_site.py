@@ -63,6 +63,7 @@ class Site:
         self._system = ""
         self.clear()
         self.images = {provider: known(self, provider) for provider in providers}
+        self._mend()
         self._nothing, self._unused = self._left(), self._used()
 
     # What the tenant does.
@@ -123,6 +124,7 @@ class Site:
         if self.story.gnt("instance", "list", "--no-headers", "-o", "pnode", instance).strip() != there:
             # A holder has less memory than the policy lets an instance have.
             self.story.gnt("instance", verb, "--force", "--ignore-ipolicy", f"--target-node={there}", instance)
+            self.settle()
 
     # How it stands.
 
@@ -143,7 +145,7 @@ class Site:
                 return ["jobs go on"]
             if owed := views.sql(self.front, _OWED).split():
                 return [f"the front owes {what}" for what in owed]
-            return [f"{each.kind} {each.status}" for each in self.things() if each.status not in FINAL[each.kind]]
+            return [f"{each.kind} {each.status}" for each in self.things() if not _is_at_rest(each)]
 
         until("all is in a final state", lambda: not restless(), PATIENCE, 0.3)
         return self.things()
@@ -264,6 +266,10 @@ class Site:
     @staticmethod
     def _sum(command: str) -> str:
         return run(["sh", "-c", f"{command} | head -c {64 * MIB} | md5sum"], timeout=60).split()[0]
+
+
+def _is_at_rest(each: Thing) -> bool:
+    return each.status in FINAL[each.kind] and each.row.get("OS-EXT-STS:task_state") is None
 
 
 def known(site: Site, provider: str) -> str:
