@@ -22,7 +22,7 @@ from frontend.console import consolenode, consoleproxy, consoletoken
 from frontend.database import db, tables
 from frontend.settings import Console
 from tests.unit.console.node import Node, keys, screen
-from tests.unit.frontend.test_api_console import Cluster
+from tests.unit.frontend.consoles import Cluster
 
 SERVER, INSTANCE = "0aaaaaaa-0000-4000-8000-00000000000a", "gx-1"
 ROW = {
