@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from ganeti_ext.command import run
 from lab import wires
@@ -43,11 +44,12 @@ def dead(node: Node, *others: Node) -> Iterator[None]:
 
     Others are told that it cannot be reached: to find out takes 3 s, each time that Ganeti asks it something.
     """
-    loops = node.run("sh", "-c", "cat /run/ganeti-ext/cow/* 2>/dev/null; true").split()
+    hints = node.run("sh", "-c", "cd /run/ganeti-ext/cow 2>/dev/null && grep . * /dev/null; true").split()
     node.crash()
     # This machine's kernel lives on, and has what that of a dead node would not have.
-    for loop in loops:
-        run(["losetup", "--detach", f"/dev/loop{loop}"])
+    for volume, _, loop in (hint.rpartition(":") for hint in hints):
+        if _has(loop, volume):
+            run(["losetup", "--detach", f"/dev/loop{loop}"])
     wires.unplug(node.number)
     try:
         with _unreachable(node, others):
@@ -55,6 +57,12 @@ def dead(node: Node, *others: Node) -> Iterator[None]:
     finally:
         wires.plug(node.number)
         node.boot()
+
+
+def _has(loop: str, volume: str) -> bool:
+    """Whether a loop is still what the node's hint says: one that was closed late is gone, or another's by now."""
+    backing = Path(f"/sys/block/loop{loop}/loop/backing_file")
+    return backing.exists() and volume in backing.read_text()
 
 
 @contextlib.contextmanager
