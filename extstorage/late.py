@@ -11,6 +11,7 @@ import contextlib
 import os
 
 from extstorage import attachment, holding
+from extstorage.hint import names
 from extstorage.layout import POOL, volumes
 from extstorage.warning import warn
 from ganeti_ext.errors import ExtError
@@ -25,8 +26,12 @@ BETWEEN = "="  # stands in no volume's name
 
 def note(settings: Settings, name: str) -> None:
     """The volume is in use. Its hint is held."""
-    os.makedirs(settings.late(), 0o755, exist_ok=True)
-    replace(_path(settings, name), settings.directory)
+    while True:
+        os.makedirs(settings.late(), 0o755, exist_ok=True)
+        try:
+            return replace(_path(settings, name), settings.directory)
+        except FileNotFoundError:  # another verb took the empty folder away
+            continue
 
 
 def forget(settings: Settings, name: str) -> None:
@@ -37,9 +42,7 @@ def forget(settings: Settings, name: str) -> None:
 
 def settle(settings: Settings) -> None:
     """Give up the locks of those that are in use no more. No volume's hint is held; a warning, where one cannot be."""
-    for entry in sorted(os.listdir(settings.late())):
-        if entry.startswith("."):  # a draft of `replace`
-            continue
+    for entry in names(settings.late()):
         pool, _, name = entry.rpartition(BETWEEN)
         try:
             _settle(_of(settings, pool, f"{settings.late()}/{entry}"), name)
