@@ -7,7 +7,6 @@ anybody tells it from one that is worked on.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from extstorage.draft import FOLDER, NEW
 from extstorage.image_error import Known
 from extstorage.layout import DISK, FILE, SUBVOLUME
 from ganeti_ext.errors import ExtError
+from ganeti_ext.files import taken
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,7 +89,7 @@ class Draft:
                     raise Known(f"image {self._name!r} is being made by another call") from None
                 self.hide()
                 continue
-            if _locked(self._lock) and os.path.lexists(path):  # else somebody took it for left by the dead
+            if taken(self._lock) and os.path.lexists(path):  # else somebody took it for left by the dead
                 image_rights.share(self._lock, self._folder)
                 break
             os.close(self._lock)
@@ -145,14 +145,6 @@ def _free(path: str) -> bool:
     except (FileNotFoundError, PermissionError):  # gone meanwhile, or another user's
         return False
     try:
-        return _locked(fd)
+        return taken(fd)
     finally:
         os.close(fd)
-
-
-def _locked(fd: int) -> bool:
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

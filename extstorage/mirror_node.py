@@ -14,7 +14,6 @@ is made anew, too: a reboot and a migration go by the runtime file.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import time
@@ -26,7 +25,7 @@ from extstorage.move_copy import Meter, Place
 from extstorage.tell_progress import Progress
 from extstorage.warning import warn
 from ganeti_ext.errors import ExtError
-from ganeti_ext.files import remove, replace
+from ganeti_ext.files import remove, replace, taken
 from ganeti_ext.qemusocket import listens
 from ganeti_ext.volenv import Volume
 
@@ -187,21 +186,13 @@ def alone(ganeti: Ganeti, instance: str, what: str, patience: float = 0) -> Iter
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     end = time.monotonic() + patience
     try:
-        while not _locked(fd):
+        while not taken(fd):
             if time.monotonic() >= end:
                 raise ExtError(f"disks of instance {instance!r} are being moved already: wait for the end of that")
             time.sleep(0.1)
         yield
     finally:
         os.close(fd)
-
-
-def _locked(fd: int) -> bool:
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _verb(place: Place, verb: str, params: dict[str, str]) -> str | None:

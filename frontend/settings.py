@@ -216,7 +216,7 @@ class Console:
     token_seconds: float = 120
     """That a tenant has to open the address."""
     connections: int = 200
-    """At once, screens and all."""
+    """At once, screens and all; 400 at most."""
     certificate: str = "/var/lib/ganeti-ext/frontend/console.pem"
     """Shown to the nodes, with its key; made when it lacks."""
     ca: str = ""
@@ -230,6 +230,8 @@ class Console:
         for name in ("token_seconds", "connections", "timeout"):
             if getattr(self, name) <= 0:
                 raise ConfigError(f"[console] {name}: {getattr(self, name)!r} is not above 0")
+        if self.connections > 400:  # each has two sockets, and websockify's select(2) knows no file above 1,023
+            raise ConfigError(f"[console] connections: {self.connections!r} is above 400, the most that one proxy serves")
         if self.url and not self.url.startswith(("http://", "https://")):
             raise ConfigError(f"[console] url: {self.url!r} is no http:// or https:// address")
         if not re.fullmatch(r".+:[0-9]{1,5}", self.listen):

@@ -52,6 +52,15 @@ def remove(path: str) -> bool:
     return True
 
 
+def taken(file: int) -> bool:
+    """Take an exclusive flock on an open file without waiting; False when another has it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 class Lock:
     """An exclusive flock for the length of a `with` block; freed by the kernel if we die."""
 

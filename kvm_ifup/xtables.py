@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import fcntl
 import os
 import sys
 import time
 
 from ganeti_ext.errors import CommandError
+from ganeti_ext.files import taken
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,18 +79,10 @@ def _locked() -> Iterator[None]:
     except OSError as err:
         raise CommandError(f"iptables: {LOCK}: {err.strerror}") from err
     try:
-        while not _take(file):
+        while not taken(file):
             if time.monotonic() > end:
                 raise CommandError(f"iptables: another has held {LOCK} for {PATIENCE:g} s")
             time.sleep(0.02)
         yield
     finally:
         os.close(file)
-
-
-def _take(file: int) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
