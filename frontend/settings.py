@@ -231,7 +231,7 @@ class Console:
             if getattr(self, name) <= 0:
                 raise ConfigError(f"[console] {name}: {getattr(self, name)!r} is not above 0")
         if self.connections > 400:  # each has two sockets, and websockify's select(2) knows no file above 1,023
-            raise ConfigError(f"[console] connections: {self.connections!r} is above 400, the most that one proxy serves")
+            raise ConfigError(f"[console] connections: {self.connections!r} is above 400")
         if self.url and not self.url.startswith(("http://", "https://")):
             raise ConfigError(f"[console] url: {self.url!r} is no http:// or https:// address")
         if not re.fullmatch(r".+:[0-9]{1,5}", self.listen):

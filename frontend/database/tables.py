@@ -100,7 +100,7 @@ application_credential = Table(
     UniqueConstraint("user_id", "name", name="application_credential_name"),
 )
 
-# Passwords that did not fit, by whose they were to be and by where they came from: see lockout.py.
+# Passwords that did not fit, by whose they were to be and by where they came from: see attempts.py.
 attempt = Table(
     "attempt",
     metadata,

@@ -8,7 +8,7 @@ import time
 from sqlalchemy import delete, select, update
 
 from frontend.database import db
-from frontend.identity import lockout
+from frontend.identity import attempts
 from frontend.identity.accounts import ROLES
 from frontend.manage.manage_base import Command, Context, label, named, no_arguments, table_of
 from ganeti_ext.errors import ExtError
@@ -81,10 +81,10 @@ def credential_delete(context: Context, options: argparse.Namespace) -> str:
 def lock_list(context: Context, _: argparse.Namespace) -> str:
     now = time.time()
     with context.engine.connect() as connection:
-        found = lockout.rows(connection)
+        found = attempts.rows(connection)
         names = {row["id"]: row["name"] for row in db.rows(connection, select(db.user.c.id, db.user.c.name))}
     rows = [
-        (row["key"], names.get(row["key"].partition(":")[2]), row["count"], _moment(lockout.locked_until(row, now)))
+        (row["key"], names.get(row["key"].partition(":")[2]), row["count"], _moment(attempts.locked_until(row, now)))
         for row in found
     ]
     return table_of(("KEY", "USER", "WRONG", "LOCKED UNTIL"), rows)
@@ -99,15 +99,15 @@ def _lock_arguments(parser: argparse.ArgumentParser) -> None:
 def lock_release(context: Context, options: argparse.Namespace) -> str:
     with context.engine.begin() as connection:
         if options.all:
-            lockout.release(connection, None)
+            attempts.release(connection, None)
             return ""
         user = db.row(
             connection, select(db.user.c.id).where((db.user.c.name == options.key) | (db.user.c.id == options.key))
         )
-        keys = [options.key, f"{lockout.ADDRESS}:{options.key}", f"{lockout.CREDENTIAL}:{options.key}"]
+        keys = [options.key, f"{attempts.ADDRESS}:{options.key}", f"{attempts.CREDENTIAL}:{options.key}"]
         if user is not None:
-            keys.append(f"{lockout.USER}:{user['id']}")
-        if not sum([lockout.release(connection, key) for key in keys]):
+            keys.append(f"{attempts.USER}:{user['id']}")
+        if not sum([attempts.release(connection, key) for key in keys]):
             raise ExtError(f"{options.key!r}: no wrong passwords are counted of it")
     return ""
 

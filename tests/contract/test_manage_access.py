@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Engine, create_engine, insert
 
 from frontend.database import db
-from frontend.identity import accounts, lockout
+from frontend.identity import accounts, attempts
 from tests.contract.manage_site import Manage, site
 
 
@@ -74,7 +74,7 @@ def test_locks_are_shown_and_released(manage: Manage, engine: Engine) -> None:
     now = time.time()
     user = f"user:{ann(manage)}"
     keys = [(user, 1), ("address:192.0.2.7", 5), ("credential:c1", 5), ("unknown:9", 5)]
-    lockout.count(engine, keys, now, 900.0)
+    attempts.count(engine, keys, now, 900.0)
     shown = {line.split()[0]: line.split()[1:] for line in manage.ok("lock-list").splitlines()[1:]}
     assert shown[user][:2] == ["ann", "1"]
     assert shown[user][2] == time.strftime("%Y-%m-%d", time.localtime(now + 900))

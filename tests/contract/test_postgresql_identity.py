@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Engine, select
 
 from frontend.database import db
-from frontend.identity import federated, lockout
+from frontend.identity import attempts, federated
 from frontend.identity.settings_identity import Federation
 from frontend.settings import Front
 from tests.contract.services import PostgreSql
@@ -54,13 +54,13 @@ def test_no_guess_is_lost_and_the_last_one_locks(api: Api) -> None:
 
     def guess() -> None:
         for _ in range(5):
-            locked.extend(lockout.count(api.engine, keys, 1000.0, 60.0))
+            locked.extend(attempts.count(api.engine, keys, 1000.0, 60.0))
 
     at_once(4, guess)
     found = {row["key"]: (row["count"], row["until"]) for row in rows(api.engine, db.attempt)}
     assert found == {"user:x": (20, 1060.0), "address:y": (20, None)}
     assert locked == ["user:x"]
-    assert lockout.count(api.engine, keys, 1061.0, 60.0) == []
+    assert attempts.count(api.engine, keys, 1061.0, 60.0) == []
     assert {row["count"] for row in rows(api.engine, db.attempt)} == {1}
 
 

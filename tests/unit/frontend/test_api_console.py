@@ -321,7 +321,14 @@ def test_a_node_that_shows_another_certificate_is_not_asked(
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"url": "example.org"}, {"listen": "6080"}, {"token_seconds": 0}, {"connections": 0}, {"connections": 401}, {"timeout": -1}],
+    [
+        {"url": "example.org"},
+        {"listen": "6080"},
+        {"token_seconds": 0},
+        {"connections": 0},
+        {"connections": 401},
+        {"timeout": 0},
+    ],
     ids=str,
 )
 def test_wrong_settings_are_named(wrong: dict[str, Any]) -> None:

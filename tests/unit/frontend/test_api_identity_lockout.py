@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 
 from frontend.app import create_app
 from frontend.database import db
-from frontend.identity import accounts, lockout
+from frontend.identity import accounts, attempts, lockout
 from frontend.identity.settings_identity import Identity
 from frontend.settings import Front, Settings
 from frontend.web import context
@@ -216,7 +216,7 @@ def test_no_guess_is_lost_between_workers(guessed: Api) -> None:
     def add() -> None:
         start.wait()
         for _ in range(5):
-            lockout.count(guessed.engine, [("user:x", 100), ("address:y", 100)], 1000.0, 60.0)
+            attempts.count(guessed.engine, [("user:x", 100), ("address:y", 100)], 1000.0, 60.0)
 
     threads = [threading.Thread(target=add) for _ in range(8)]
     for thread in threads:
@@ -227,13 +227,13 @@ def test_no_guess_is_lost_between_workers(guessed: Api) -> None:
 
 
 def test_a_flood_of_names_does_not_fill_the_table(guessed: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lockout, "MOST", 4)
-    locked = lockout.count(guessed.engine, [("user:locked", 1)], 1000.0, 60.0)
+    monkeypatch.setattr(attempts, "MOST", 4)
+    locked = attempts.count(guessed.engine, [("user:locked", 1)], 1000.0, 60.0)
     for number in range(10):
-        lockout.count(guessed.engine, [(f"user:{number}", 5)], 1001.0 + number, 60.0)
+        attempts.count(guessed.engine, [(f"user:{number}", 5)], 1001.0 + number, 60.0)
     assert locked == ["user:locked"]
     assert set(counted(guessed)) == {"user:locked", "user:7", "user:8", "user:9"}
-    lockout.count(guessed.engine, [("user:new", 5)], 2000.0, 60.0)
+    attempts.count(guessed.engine, [("user:new", 5)], 2000.0, 60.0)
     assert set(counted(guessed)) == {"user:new"}
 
 
