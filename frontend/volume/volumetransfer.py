@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import Response, jsonify, request
-from sqlalchemy import Connection, insert, select, true
+from sqlalchemy import Connection, insert, select, true, update
 from sqlalchemy import delete as delete_from
 
 from frontend.database import db
@@ -86,12 +86,14 @@ def accept(transfer_id: str) -> tuple[Response, int]:
         # Only one who accepts finds the row that is taken away.
         if not connection.execute(delete_from(db.volume_transfer).where(_TRANSFER.id == transfer_id)).rowcount:
             raise _unknown(transfer_id)
+        _give(connection, row["id"], context.project_id(), context.caller().user_id)  # counts as his from here on
         connection.commit()
     try:
         volumeeffect.change(row, {"project": context.project_id(), "user": context.caller().user_id})
     except ExtError:
         with context.database() as connection:
             connection.execute(insert(db.volume_transfer).values(offer))
+            _give(connection, row["id"], row["project_id"], row["user_id"])
             connection.commit()
         raise
     with context.database() as connection:
@@ -110,6 +112,12 @@ def delete(transfer_id: str) -> tuple[str, int]:
         connection.commit()
     log.info("volume %s: not offered any more", offer["volume_id"])
     return "", 202
+
+
+def _give(connection: Connection, volume_id: str, project_id: str, user_id: str) -> None:
+    """Whose it is says Ganeti: if who does this dies before its tags say so, too, the next comparison takes it back."""
+    values = {"project_id": project_id, "user_id": user_id}
+    connection.execute(update(db.volume).where(db.volume.c.id == volume_id).values(values))
 
 
 def _free(connection: Connection, volume_id: str) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from frontend.database import db
 from frontend.settings import Front, Quota, Settings
+from frontend.volume import volumeeffect
 from ganeti_ext import tags
 from ganeti_ext.errors import RapiUnavailable
 from tests.unit.frontend.admins import administrator
@@ -110,6 +111,21 @@ def test_who_takes_it_needs_room(front: Front, rapi: FakeRapi) -> None:
     assert take(bob, found["id"], found["auth_key"]).status_code == 413
     assert shown(api, ident(1))["status"] == "awaiting-transfer"
     assert api.get(f"{VOLUMES}/{NAMES[0]}/{found['id']}").status_code == 200
+
+
+def test_it_counts_as_his_who_takes_it_before_ganeti_is_asked(
+    api: Api, bob: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = offer(api, add(api))
+    change, owners = volumeeffect.change, []
+
+    def asked(volume: dict[str, Any], *facts: Any) -> list[int]:
+        owners.append(row(api, ident(1))["project_id"])
+        return change(volume, *facts)
+
+    monkeypatch.setattr(volumeeffect, "change", asked)
+    assert take(bob, found["id"], found["auth_key"]).status_code == 202
+    assert owners == [FOREIGN]
 
 
 def test_what_ganeti_does_not_take_stays_offered(api: Api, bob: Api) -> None:
