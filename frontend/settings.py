@@ -151,7 +151,10 @@ class Quota:
     security_group_rules: int = 100
     """Of all these."""
     networks: int = 10
-    """Of a project, of those that tenants make."""
+    """Of a project, of those that it makes, as both below."""
+    subnets: int = 20
+    ports: int = 500
+    """The NICs of its servers, and those that no server has yet."""
     volumes: int = 10
     """Of a project that nobody gave another number, as both below."""
     gigabytes: int = 1000

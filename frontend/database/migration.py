@@ -28,6 +28,7 @@ VERSIONS = {
     "0004": "volumes, their snapshots and transfers, members of images; servers' disks",
     "0005": "what is written down of snapshots of volumes",
     "0006": "how large volumes are to be that are extended",
+    "0007": "projects' quotas of networks; what is said of networks without subnets",
 }
 NEWEST = max(VERSIONS)
 

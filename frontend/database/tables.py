@@ -43,6 +43,11 @@ project = Table(
     Column("max_volumes", Integer, nullable=True),  # null, as both below: as many as any project may have
     Column("max_gigabytes", Integer, nullable=True),  # GiB, of volumes and their snapshots
     Column("max_snapshots", Integer, nullable=True),
+    Column("max_networks", Integer, nullable=True),  # null, as all below: likewise
+    Column("max_subnets", Integer, nullable=True),
+    Column("max_ports", Integer, nullable=True),
+    Column("max_security_groups", Integer, nullable=True),
+    Column("max_security_group_rules", Integer, nullable=True),
 )
 
 user = Table(
@@ -219,6 +224,7 @@ tenant_network = Table(
     Column("project_id", String(36), ForeignKey("project.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("name", String(255), nullable=False),
     Column("created", Float, nullable=False),
+    Column("facts", JSON, nullable=False, server_default="{}"),  # {fact: text}: its description and label (tags.py)
 )
 
 # So that a late message about a network does not bring it back.
@@ -246,7 +252,7 @@ server = Table(
     Column("task", String(32), nullable=True),  # what a job is doing: see state.py
     Column("fault", Text, nullable=True),
     Column("host", String(255), nullable=True),  # the node
-    Column("nics", JSON, nullable=False),  # [{network (name), ip, ip6, mac, uuid}]
+    Column("nics", JSON, nullable=False),  # [{network (name), ip, ip6, mac, uuid, port}]: reading.py
     Column("created", Float, nullable=False),
     Column("updated", Float, nullable=False),
     Column("deleted", Float, nullable=True),

@@ -64,7 +64,8 @@ def test_a_wrong_configuration_is_named(manage: Manage) -> None:
 def test_projects(manage: Manage) -> None:
     ident = manage.ok("project-create", "blue", "--servers", "3", "--cores", "4", "--ram", "512").strip()
     allowed = {"max_servers": 3, "max_cores": 4, "max_ram": 512}
-    unsaid = dict.fromkeys(("max_volumes", "max_gigabytes", "max_snapshots"))
+    others = ("volumes", "gigabytes", "snapshots", "networks", "subnets", "ports")
+    unsaid = dict.fromkeys(f"max_{name}" for name in (*others, "security_groups", "security_group_rules"))
     assert manage.rows(db.project) == [{"id": ident, "name": "blue", **allowed, **unsaid}]
     assert "project 'blue' exists already" in manage.refused("project-create", "blue")
     assert manage.ok("project-create", "blue", "--if-missing").strip() == ident
