@@ -12,13 +12,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import flask
-from sqlalchemy import Engine, func, select
+from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from frontend.database import db
 from frontend.database.vault import Vault
 from frontend.effect import owed
-from frontend.effect.purpose import Purpose
+from frontend.effect.purpose import Purpose, of_opcode
 from frontend.effect.remote import RemoteApi
 from frontend.effect.translate import Call, Step
 from frontend.web import context
@@ -27,9 +27,6 @@ log = logging.getLogger(__name__)
 
 # Seconds in which all jobs of a chain are submitted, or whoever does so is dead: each call has the time of [rapi].
 _SUBMITTED = 60.0
-
-Row = Mapping[str, Any]
-
 
 def keep(steps: Sequence[Step], purpose: Purpose, before: int | None) -> str | None:
     """Before the first job; None for what needs no such care: one job is submitted or not."""
@@ -75,14 +72,8 @@ def submitted(rapi: RemoteApi, steps: Sequence[Step], purpose: Purpose, after: i
 
 
 def _is(op: Mapping[str, Any], step: Step, purpose: Purpose) -> bool:
-    reason = (step.purpose or purpose).reason
-    if not any(text == reason for _, text, *_ in op.get("reason") or ()):
+    if of_opcode(op) != (step.purpose or purpose):
         return False
     _, *named = step.call.path.split("/")
     name = named[0] if named else (step.call.body or {}).get("instance_name")
     return name in (op.get("instance_name"), op.get("name"))
-
-
-def settle(engine: Engine, found: Row) -> None:
-    with engine.begin() as connection:
-        owed.settle(connection, found["id"])

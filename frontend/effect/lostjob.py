@@ -68,6 +68,5 @@ def _behind(rapi: Asked, awaited: int, reason: object) -> int | None:
 
 
 def _waits(op: Mapping[str, Any], awaited: int, reason: object) -> bool:
-    # In an opcode each word of the trail has a time behind it, which messages leave out.
-    known = purpose.of({"reason": [list(step[:2]) for step in op.get("reason") or ()]})
+    known = purpose.of_opcode(op)
     return known is not None and known.reason == reason and any(job == awaited for job, _ in op.get("depends") or ())

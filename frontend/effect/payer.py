@@ -164,7 +164,8 @@ class Payer:
             finally:
                 new = " ".join(map(str, jobs[known:]))
                 log.info("%s: the rest of what was begun by jobs %s is jobs %s", purpose.reason, jobs[:known], new)
-        begun.settle(self._engine, found)
+        with self._engine.begin() as connection:
+            owed.settle(connection, found["id"])
 
     def _give(self, found: owed.Row) -> None:
         """Its node may be down now, or there is no such disk any more: nobody but Ganeti knows, by such a job."""

@@ -66,3 +66,8 @@ def of(message: Mapping[str, Any]) -> Purpose | None:
                 if prefix == _PREFIX and kind in TASKS:
                     return Purpose(kind, detail)
     return None
+
+
+def of_opcode(op: Mapping[str, Any]) -> Purpose | None:
+    """What an opcode of Ganeti's queue is for: there each word of the trail has a time behind it."""
+    return of({"reason": [list(step[:2]) for step in op.get("reason") or ()]})
