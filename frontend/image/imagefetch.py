@@ -161,6 +161,9 @@ def _ask(
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         connection.request("GET", path, headers={"Accept-Encoding": "identity", "User-Agent": "ganeti-ext"})
         return connection, connection.getresponse()
+    except ssl.SSLCertVerificationError as err:
+        connection.close()
+        raise FetchError(f"uri: the certificate of {host} is not believed: {err.verify_message}") from err
     except (OSError, http.client.HTTPException) as err:
         connection.close()
         log.info("download from %s (%s): %s", host, address, err)
