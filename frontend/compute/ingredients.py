@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,8 @@ from frontend.compute.schema_server import AUTO, Attachment, NewServer
 from frontend.effect import translate
 from frontend.effect.translate_create import Disk, Place, Wish, check_image, size
 from frontend.image import images
-from frontend.network import networks, securitygroups
+from frontend.network import networks, portstore, portwish, securitygroups
+from frontend.network.netview import NO_GROUP
 from frontend.web import context
 from frontend.web.fault import BadRequest
 
@@ -31,6 +32,8 @@ class Ingredients:
     devices: tuple[serverdevices.Found, ...]
     """Its volumes, that which it boots from first."""
     nics: tuple[Wish, ...]
+    ports: tuple[Mapping[str, Any], ...]
+    """Those of its NICs that were made beforehand: their rows."""
     public_key: str | None
     place: Place
     facts: Mapping[str, str]
@@ -51,17 +54,20 @@ def find(connection: Connection, wanted: NewServer) -> Ingredients:
     check_image(found, image)
     facts, node = _group(connection, wanted, project)
     known = networks.all_rows(connection)
-    wishes = wanted.networks or (Attachment(_default_network(known), None),)
+    wishes = wanted.networks or (Attachment(default_network(known), None),)
+    made = portstore.of_project(connection, project)
+    ports = tuple(_port(known, made, each.port_id) for each in wishes if each.port_id)
     return Ingredients(
         flavor=flavor,
         image=image,
         size=found,
         disk=_disk(image),
         devices=tuple(devices),
-        nics=tuple(_wish(known, each) for each in wishes),
+        nics=tuple(_wish(known, made, each) for each in wishes),
+        ports=ports,
         public_key=_public_key(connection, wanted.key_name),
         place=Place(zones.need(connection, wanted.zone), node),
-        facts={**_given(wanted), **facts, **_firewall(wanted, project)},
+        facts={**_given(wanted), **facts, **_firewall(wanted, project, ports)},
     )
 
 
@@ -103,11 +109,14 @@ def _group(connection: Connection, wanted: NewServer, project: str) -> tuple[Map
     return placed.facts, placed.node
 
 
-def _firewall(wanted: NewServer, project: str) -> dict[str, str]:
-    return securitygroups.chosen(wanted.security_groups, project)
+def _firewall(wanted: NewServer, project: str, ports: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Of the groups that were named, or else those of its ports."""
+    groups = wanted.security_groups or portwish.groups(ports)
+    return {"firewall": NO_GROUP} if groups == [] else securitygroups.chosen(groups or (), project)
 
 
-def _default_network(known: list[dict[str, Any]]) -> str:
+def default_network(known: list[dict[str, Any]]) -> str:
+    """The id of the network of servers that name none; BadRequest when that could be several."""
     named = context.services().settings.front.default_network
     shared = [row for row in known if row["project_id"] is None]
     found = [row["id"] for row in shared if not named or named in (row["id"], row["name"])]
@@ -116,7 +125,16 @@ def _default_network(known: list[dict[str, Any]]) -> str:
     return str(found[0])
 
 
-def _wish(known: list[dict[str, Any]], wanted: Attachment) -> Wish:
+def _port(known: list[dict[str, Any]], made: Mapping[str, Mapping[str, Any]], ident: str) -> Mapping[str, Any]:
+    row = made.get(ident)
+    if row is None or portwish.network(known, row) is None:
+        raise BadRequest(f"Port {ident:.80} could not be found.")
+    return row
+
+
+def _wish(known: list[dict[str, Any]], made: Mapping[str, Mapping[str, Any]], wanted: Attachment) -> Wish:
+    if wanted.port_id:
+        return portwish.wish(known, made[wanted.port_id])
     for row in known:
         if row["id"] == wanted.network_id:
             if row["uuid"] is None:

@@ -20,6 +20,7 @@ from sqlalchemy.exc import IntegrityError
 from frontend.compute import ingredients, quotas, requests, schema_server, seeding, serverdevices
 from frontend.database import db
 from frontend.effect import owed, payer, submission, translate, translate_create
+from frontend.network import portstore
 from frontend.web import context, schema, view
 from frontend.web.fault import Forbidden
 from ganeti_ext import files, tags
@@ -54,7 +55,8 @@ def create() -> tuple[Response, int]:
             serverdevices.check(connection, found.devices, count)
         facts = {**found.facts, **({"reservation": _reservation()} if wanted.reservation else {})}
         recipes = [_recipe(wanted, found, name, facts, password) for name in _names(wanted.name, count)]
-        made = _make(recipes, wanted, found)
+        with portstore.claim(found.ports, recipes[0].ident):
+            made = _make(recipes, wanted, found)
     return _answer(wanted, made, facts, password), 202
 
 
@@ -127,6 +129,7 @@ def _make(recipes: Sequence[Recipe], wanted: schema_server.NewServer, found: ing
             log.warning("%d of %d servers are made: %s", len(made), len(recipes), err)
             break
         _insert(recipe, found, wanted.metadata, job)
+        portstore.given(found.ports, job)
         log.info("server %s: create is job %s", recipe.ident, job)
         made.append(recipe.ident)
     return made

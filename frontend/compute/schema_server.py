@@ -26,10 +26,11 @@ _UNKNOWN_HINTS = ("same_host", "different_host", "build_near_host_ip", "query")
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A wish for one NIC."""
+    """A wish for one NIC: in a network, or a port that was made beforehand."""
 
     network_id: str
     fixed_ip: str | None
+    port_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +123,11 @@ def personality(where: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
 
 
 def attachment(wish: Mapping[str, Any]) -> Attachment:
-    """One of `networks`."""
-    if wish.get("port") is not None:
-        raise BadRequest("networks: ports cannot be made in advance, name a network by its uuid")
-    return Attachment(text(wish, "uuid"), text(wish, "fixed_ip", None))
+    """One of `networks`. Beside a port its network means nothing, as in Nova."""
+    port, fixed_ip = text(wish, "port", None), text(wish, "fixed_ip", None)
+    if port is not None and fixed_ip is not None:
+        raise BadRequest(f"networks: fixed_ip: {fixed_ip:.80}: port {port:.80} has its own address")
+    return Attachment("", None, port) if port is not None else Attachment(text(wish, "uuid"), fixed_ip)
 
 
 def _file(sent: Mapping[str, Any]) -> tuple[str, str]:
@@ -193,4 +195,10 @@ def _networks(server: Mapping[str, Any], count: int) -> tuple[Attachment, ...]:
     found = tuple(attachment(schema.member("networks", wish)) for wish in wishes)
     if count > 1 and any(wish.fixed_ip for wish in found):
         raise BadRequest(f"fixed_ip: {count} servers cannot all have one address")
+    ports = [wish.port_id for wish in found if wish.port_id]
+    if ports and (count > 1 or len(ports) != len(set(ports))):
+        raise BadRequest("networks: port: one server has a port, and once")
+    # Who is to have an address that is set apart, may have any such: Ganeti asks no more (conflicts_check).
+    if ports and any(wish.fixed_ip for wish in found):
+        raise BadRequest("networks: fixed_ip beside a port: make a port with that address, too")
     return found

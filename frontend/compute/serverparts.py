@@ -28,18 +28,19 @@ def show_addresses(server_id: str, network: str) -> Response:
 
 def list_interfaces(server_id: str) -> Response:
     """GET /servers/ID/os-interface."""
-    return jsonify({"interfaceAttachments": _interfaces(servers.need(server_id))})
+    return jsonify({"interfaceAttachments": interfaces(servers.need(server_id))})
 
 
 def show_interface(server_id: str, port_id: str) -> Response:
     """GET /servers/ID/os-interface/PORT."""
-    for interface in _interfaces(servers.need(server_id)):
+    for interface in interfaces(servers.need(server_id)):
         if interface["port_id"] == port_id:
             return jsonify({"interfaceAttachment": interface})
     raise NotFound(f"Port {port_id} could not be found.")
 
 
-def _interfaces(server: Mapping[str, Any]) -> list[dict[str, Any]]:
+def interfaces(server: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Of a server's row, as Compute shows them."""
     with context.database() as connection:
         known = {row["known_as"]: row for row in networks.all_rows(connection)}
     ports = [netview.port(server, nic, known[nic["network"]]) for nic in server["nics"] if nic.get("network") in known]

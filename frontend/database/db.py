@@ -39,6 +39,7 @@ from frontend.database.tables import (
     tenant_network,
     user,
 )
+from frontend.database.tables_network import port
 from frontend.database.tables_storage import image_member, image_task, volume, volume_snapshot, volume_transfer
 
 __all__ = [
@@ -64,6 +65,7 @@ __all__ = [
     "open_engine",
     "open_writer",
     "owed",
+    "port",
     "probe",
     "project",
     "removed_network",

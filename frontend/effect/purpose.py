@@ -17,8 +17,9 @@ SNAPSHOT_VOLUME, UPLOAD_VOLUME, REVERT_VOLUME = "snapshot-volume", "upload-volum
 REBUILD, RESCUE, UNRESCUE = "rebuild", "rescue", "unrescue"
 CREATE_VOLUME, DELETE_VOLUME, EXTEND, RETYPE = "create-volume", "delete-volume", "extend", "retype"
 ATTACH, DETACH, BOOT, LEAVE = "attach", "detach", "boot", "leave"
+PLUG, UNPLUG = "plug", "unplug"
 # The task of a server meanwhile, in Nova's words (nova/compute/task_states.py). Who carries away the snapshot of an
-# image that was deleted is doing nothing of its own, and so is one whose volumes come and go.
+# image that was deleted is doing nothing of its own, and so is one whose volumes or NICs come and go.
 TASKS: Mapping[str, str | None] = {
     RESIZE: "resize_prep",
     REVERT: "resize_reverting",
@@ -32,6 +33,7 @@ TASKS: Mapping[str, str | None] = {
     BOOT: "spawning",
     LEAVE: "deleting",
     **dict.fromkeys((CREATE_VOLUME, DELETE_VOLUME, EXTEND, RETYPE, REVERT_VOLUME, ATTACH, DETACH)),
+    **dict.fromkeys((PLUG, UNPLUG)),
 }
 # What a volume is doing meanwhile, which is its status then: Cinder's words.
 VOLUME_TASKS: Mapping[str, str] = {
@@ -49,7 +51,8 @@ class Purpose(NamedTuple):
     kind: str
     """One of TASKS."""
     detail: str
-    """The image's or snapshot's id of SNAPSHOT, SNAPSHOT_VOLUME, FORGET; the volume's of VOLUME_TASKS; else empty."""
+    """The image's or snapshot's id of SNAPSHOT, SNAPSHOT_VOLUME, FORGET; the volume's of VOLUME_TASKS; the port's of
+    PLUG and UNPLUG; else empty."""
 
     @property
     def reason(self) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from frontend.effect.translate import GIB, MIB, Call, Size
+from frontend.network import portname
 from frontend.web.fault import BadRequest
 from ganeti_ext import seed, tags
 
@@ -19,6 +20,11 @@ class Wish(NamedTuple):
     network: str
     subnet: str | None
     fixed_ip: str | None
+    port: str | None = None
+    """Made beforehand: its address is set apart in Ganeti's pool, for it alone."""
+    mac: str | None = None
+    tags: tuple[str, ...] = ()
+    """Of its instance: what the guest may do with it beside the usual (porttag.py)."""
 
 
 class Place(NamedTuple):
@@ -87,11 +93,14 @@ def create(
         "tags": [
             *tags.encode({name: value for name, value in facts.items() if value}),
             *tags.encode_metadata(metadata),
+            *(tag for wish in nics for tag in wish.tags),
         ],
         "ip_check": False,
         "name_check": False,
         "wait_for_sync": False,
     }
+    if any(wish.port for wish in nics):
+        body["conflicts_check"] = False
     if told:
         body["disks"].append(_seed(instance, disk))
         body["osparams_secret"] = {seed.SEED: told}
@@ -109,6 +118,9 @@ def create(
 
 def nic(wish: Wish) -> dict[str, str]:
     """A NIC of a create or a modification."""
+    if wish.port is not None:
+        of_port = {"ip": wish.fixed_ip, "mac": wish.mac, "name": portname.nic(wish.port)}
+        return {"network": wish.network, **{key: value for key, value in of_port.items() if value}}
     if wish.fixed_ip is not None:
         return {"network": wish.network, "ip": _within(wish)}
     return {"network": wish.network, "ip": "pool"} if wish.subnet else {"network": wish.network}

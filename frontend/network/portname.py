@@ -1,7 +1,8 @@
 """What ports are called in Ganeti. Pure.
 
-A port is a NIC. One that the front attached, or made beforehand, has the name `port-` and its UUID there: Ganeti gives
-a NIC a UUID of its own only while its job goes on, too late for who asked for it. Any other NIC is the port of that UUID.
+A port is a NIC. One that the front attached, or made beforehand, has the name `port-` and its UUID there: Ganeti
+gives a NIC a UUID of its own only while its job goes on, too late for who asked for it. Any other NIC is the port of
+that UUID.
 """
 
 from __future__ import annotations

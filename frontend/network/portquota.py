@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, select
 
 from frontend.database import db
+from frontend.network import portname
 from frontend.web import context
 
 
@@ -16,9 +17,11 @@ def allowed(connection: Connection, project: str) -> int:
 
 
 def used(connection: Connection, project: str) -> int:
-    column = db.server.c
+    column, port = db.server.c, db.port.c
     query = select(column.nics).where(column.project_id == project, column.deleted.is_(None))
-    return sum(len(nics) for nics in connection.execute(query).scalars())
+    nics = [portname.ident(nic) for found in connection.execute(query).scalars() for nic in found]
+    made = connection.execute(select(port.id).where(port.project_id == project, port.network.is_not(None))).scalars()
+    return len(nics) + len(set(made) - set(nics))
 
 
 def full(connection: Connection, project: str) -> int | None:

@@ -26,7 +26,7 @@ _JOB = ("id", "status", "summary", "opstatus", "opresult", "opend")
 _INSTANCE = (
     *("name", "uuid", "ctime", "pnode", "admin_state", "oper_state", "status", "tags", "beparams"),
     *("disk.names", "disk.uuids", "disk.sizes"),
-    *("nic.networks", "nic.networks.names", "nic.ips", "nic.macs", "nic.uuids"),
+    *("nic.networks", "nic.networks.names", "nic.ips", "nic.macs", "nic.uuids", "nic.names"),
 )
 _NETWORK = (
     *("uuid", "name", "network", "gateway", "network6", "gateway6", "tags"),

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from frontend.network import portname
 from frontend.volume import volumename
 from ganeti_ext import tags
 from ganeti_ext.address import eui64
@@ -111,13 +112,13 @@ def size(beparams: Mapping[str, Any]) -> Iterator[tuple[str, Columns]]:
 def of_rapi(instance: Mapping[str, Any]) -> dict[str, Any]:
     """The reading in an entry of GET /2/instances?bulk=1."""
     nics = zip(
-        *(instance[f"nic.{column}"] for column in ("networks.names", "ips", "macs", "uuids")),
+        *(instance[f"nic.{column}"] for column in ("networks.names", "ips", "macs", "uuids", "names")),
         strict=True,
     )
     disks = zip(*(instance[f"disk.{column}"] for column in ("names", "uuids", "sizes")), strict=True)
     return {
         "instance_state": {name: instance[name] for name in ("oper_state", "pnode", "tags", "beparams", "ctime")},
-        "instance_nics": [dict(zip(("network", "ip", "mac", "uuid"), nic, strict=True)) for nic in nics],
+        "instance_nics": [dict(zip(("network", "ip", "mac", "uuid", "name"), nic, strict=True)) for nic in nics],
         "instance_disks": [dict(zip(("name", "uuid", "size"), disk, strict=True)) for disk in disks],
     }
 
@@ -210,4 +211,6 @@ def _nic(nic: Mapping[str, Any], subnets6: Mapping[str, str | None]) -> dict[str
         ip6 = eui64(mac, subnet6) if subnet6 and mac else None
     except ValueError:  # not a /64: the guest's address is not ours to know
         ip6 = None
-    return {"network": nic.get("network"), "ip": nic.get("ip"), "ip6": ip6, "mac": mac, "uuid": nic.get("uuid")}
+    found = {"network": nic.get("network"), "ip": nic.get("ip"), "ip6": ip6, "mac": mac, "uuid": nic.get("uuid")}
+    port = portname.of_nic(nic.get("name"))
+    return {**found, "port": port} if port else found

@@ -145,7 +145,7 @@ def test_given_address(api: Api) -> None:
         ({"imageRef": SECRET_IMAGE}, f"Image {SECRET_IMAGE} could not be found"),
         ({"imageRef": ""}, "Boot sequence for the instance"),
         ({"networks": [{"uuid": "n-none"}]}, "Network n-none"),
-        ({"networks": [{"port": "p"}]}, "ports"),
+        ({"networks": [{"port": "p"}]}, "Port p could not be found"),
         ({"networks": [{}]}, "uuid: is missing"),
         ({"networks": ["x"]}, "list of objects"),
         ({"networks": "auto"}, "networks: expected a list"),

@@ -68,15 +68,23 @@ def test_place() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wish", "made"),
+    ("wish", "asked"),
     [
         (Wish("n", "10.0.0.0/24", None), {"network": "n", "ip": "pool"}),
         (Wish("n", "10.0.0.0/24", "10.0.0.77"), {"network": "n", "ip": "10.0.0.77"}),
         (Wish("n", None, None), {"network": "n"}),
+        (
+            Wish("n", "10.0.0.0/24", "10.0.0.254", "p", "aa:00:00:09"),
+            {"network": "n", "ip": "10.0.0.254", "mac": "aa:00:00:09", "name": "port-p"},
+        ),
+        (
+            Wish("n", None, None, "p", "aa:00:00:09"),
+            {"network": "n", "mac": "aa:00:00:09", "name": "port-p"},
+        ),
     ],
 )
-def test_nic(wish: Wish, made: dict[str, str]) -> None:
-    assert nic(wish) == made
+def test_nic(wish: Wish, asked: dict[str, str]) -> None:
+    assert nic(wish) == asked
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,7 @@ def instance(name: str = NAME, running: bool | None = True, **fields: Any) -> di
         "nic.ips": ["10.0.0.2"],
         "nic.macs": [MAC],
         "nic.uuids": ["n1"],
+        "nic.names": [None],
     }
     return {
         "name": name,

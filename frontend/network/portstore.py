@@ -1,0 +1,148 @@
+"""Rows of ports: those that tenants made, and what they said of NICs. Which servers have which ports, NICs tell.
+
+Who gives a port to a server claims it first, so that no two servers get it. A claim holds until the NIC is there, or
+the job that was to make it is over; so it is never in the way of anybody for longer, whatever fails.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from frontend.database import db, turns
+from frontend.network import portname
+from frontend.web import context
+from frontend.web.fault import Conflict
+
+Row = Mapping[str, Any]
+
+port = db.port
+
+_SUBMITTED = 60.0  # seconds in which a claim has its job, or whoever made it is dead
+_TOLD = 86_400.0  # seconds in which the end of any job is told; longer than a day nobody waits
+
+
+def of_project(connection: Connection, project: str) -> dict[str, dict[str, Any]]:
+    """By id; those of NICs that there are no more are among them."""
+    return {row["id"]: row for row in db.rows(connection, select(port).where(port.c.project_id == project))}
+
+
+def addresses(connection: Connection, network: str) -> set[str]:
+    """Those of a network (Ganeti's UUID) that ports keep reserved in Ganeti's pool."""
+    query = select(port.c.address).where(port.c.network == network, port.c.address.is_not(None))
+    return set(connection.execute(query).scalars())
+
+
+def is_used(connection: Connection, network: str) -> bool:
+    """Whether there are ports in a network (Ganeti's UUID) that were made beforehand."""
+    return connection.execute(select(port.c.id).where(port.c.network == network).limit(1)).first() is not None
+
+
+def holders(connection: Connection, project: str) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
+    """The ports that a project's servers have, by id: server and NIC."""
+    column = db.server.c
+    query = select(db.server).where(column.project_id == project, column.deleted.is_(None))
+    return {
+        str(portname.ident(nic)): (server, nic)
+        for server in db.rows(connection, query)
+        for nic in server["nics"]
+        if portname.ident(nic)
+    }
+
+
+def add(connection: Connection, row: Row) -> bool:
+    """Commits; False when another port has its address or MAC."""
+    try:
+        connection.execute(insert(port).values(row))
+        connection.commit()
+    except IntegrityError:
+        connection.rollback()
+        return False
+    return True
+
+
+def drop(ident: str) -> None:
+    with context.database() as connection:
+        connection.execute(delete(port).where(port.c.id == ident))
+        connection.commit()
+
+
+def say(row: Row, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep these facts of a port; the row that it has then. Those of NICs that are gone go with it."""
+    new = {**row, "facts": dict(facts), "updated": time.time()}
+    with context.database() as connection:
+        there = holders(connection, row["project_id"])
+        loose = (port.c.project_id == row["project_id"], port.c.network.is_(None))
+        known = connection.execute(select(port.c.id).where(*loose)).scalars().all()
+        gone = [ident for ident in known if ident not in there]
+        connection.execute(delete(port).where(port.c.id.in_([*gone, *([row["id"]] if row["network"] is None else [])])))
+        if row["network"] is None:
+            connection.execute(insert(port).values(new))
+        else:
+            values = {"facts": new["facts"], "updated": new["updated"]}
+            connection.execute(update(port).where(port.c.id == row["id"]).values(values))
+        connection.commit()
+    return new
+
+
+def words_of(ident: str, project: str) -> dict[str, Any]:
+    """A new row for a NIC of which nothing is said yet."""
+    nothing = dict.fromkeys(("network", "address", "mac", "server_id", "job"))
+    now = time.time()
+    return {"id": ident, "project_id": project, **nothing, "facts": {}, "created": now, "updated": now}
+
+
+def is_claimed(connection: Connection, row: Row) -> bool:
+    """Whether a server is about to get it."""
+    if row["server_id"] is None:
+        return False
+    server = db.server.c
+    builds = select(server.id).where(server.id == row["server_id"], server.deleted.is_(None), server.status == "BUILD")
+    if connection.execute(builds).first() is not None:
+        return True
+    age: float = time.time() - row["updated"]
+    if row["job"] is None:
+        return age < _SUBMITTED
+    ended = connection.execute(select(db.action.c.ended).where(db.action.c.job == row["job"])).scalars().first()
+    return bool(ended is None and age < _TOLD)
+
+
+@contextlib.contextmanager
+def claim(ports: Sequence[Row], server_id: str) -> Iterator[None]:
+    """For a server while its jobs are submitted; given back if the block fails. Conflict when it is another's."""
+    if not ports:
+        yield
+        return
+    with context.database() as connection:
+        turns.take(connection, context.project_id())
+        for row in ports:
+            taken = is_claimed(connection, row) or row["id"] in holders(connection, row["project_id"])
+            mine = (port.c.id == row["id"], port.c.updated == row["updated"])
+            values = {"server_id": server_id, "job": None, "updated": time.time()}
+            if taken or not connection.execute(update(port).where(*mine).values(values)).rowcount:
+                connection.rollback()
+                raise Conflict(f"Port {row['id']} is still in use.")
+        connection.commit()
+    try:
+        yield
+    except BaseException:
+        _mark(ports, server_id=None, job=None)
+        raise
+
+
+def given(ports: Sequence[Row], job: int | None) -> None:
+    """This job gives them to the server that has claimed them; None: it is not known yet."""
+    _mark(ports, job=job)
+
+
+def _mark(ports: Sequence[Row], **values: Any) -> None:
+    idents = [row["id"] for row in ports]
+    if idents:
+        with context.database() as connection:
+            connection.execute(update(port).where(port.c.id.in_(idents)).values(updated=time.time(), **values))
+            connection.commit()

@@ -1,0 +1,70 @@
+"""Ports as the JSON of Network v2.0: the NICs of servers, and those that no server has. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from frontend.network import netview, portname
+from frontend.web import view
+from ganeti_ext.address import eui64
+
+Row = Mapping[str, Any]
+
+
+def every(
+    networks: Sequence[Row], servers: Sequence[Row], made: Mapping[str, Row], *, free: bool = True
+) -> Iterator[dict[str, Any]]:
+    """The ports in these networks: NICs of these servers with what `made` (rows by id) says of them, then the others.
+
+    For the others (`free`), `servers` have to be all of the project's: a port that is none of their NICs is nobody's.
+    """
+    known = {row["known_as"]: row for row in networks}
+    seen = set()
+    for server in servers:
+        for nic in server["nics"]:
+            ident = portname.ident(nic)
+            if ident is not None and nic.get("network") in known:
+                seen.add(ident)
+                yield of_nic(server, nic, known[nic["network"]], made.get(ident))
+    if free:
+        yield from (shown for shown in _free(networks, made) if shown["id"] not in seen)
+
+
+def of_nic(server: Row, nic: Row, network: Row, row: Row | None = None) -> dict[str, Any]:
+    """A server's port, with what its row says, if it has one."""
+    shown = netview.port(server, nic, network)
+    return {**shown, **_said(row["facts"], nic.get("mac")), "created_at": view.stamp(row["created"])} if row else shown
+
+
+def of_nobody(network: Row, row: Row) -> dict[str, Any]:
+    """One that no server has."""
+    nobody = {"status": "", "id": "", "created": row["created"], "updated": row["updated"], "facts": {}}
+    nic = {"port": row["id"], "ip": row["address"], "ip6": _address6(network, row["mac"]), "mac": row["mac"]}
+    shown = netview.port({**nobody, "project_id": row["project_id"]}, nic, network)
+    if row["facts"].get("groups") is not None:
+        shown["security_groups"] = list(row["facts"]["groups"])
+    return {**shown, "device_owner": "", **_said(row["facts"], row["mac"])}
+
+
+def _free(networks: Sequence[Row], made: Mapping[str, Row]) -> Iterator[dict[str, Any]]:
+    known = {row["uuid"]: row for row in networks if row["uuid"]}
+    return (of_nobody(known[row["network"]], row) for row in made.values() if row["network"] in known)
+
+
+def _said(facts: Row, mac: str | None) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "name": facts.get("name", ""),
+        "description": facts.get("description", ""),
+        "port_security_enabled": not facts.get("open"),
+        "allowed_address_pairs": [{"ip_address": each, "mac_address": mac} for each in facts.get("pairs") or ()],
+    }
+    return {**found, "security_groups": []} if facts.get("open") else found
+
+
+def _address6(network: Row, mac: str) -> str | None:
+    """As the guest will make it of its MAC (update/reading.py)."""
+    try:
+        return eui64(mac, network["subnet6"]) if network["subnet6"] else None
+    except ValueError:
+        return None

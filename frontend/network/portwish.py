@@ -1,0 +1,35 @@
+"""A port that was made beforehand, as a NIC that is asked of Ganeti. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from frontend.effect.translate_create import Wish
+from frontend.network import portname, porttag
+from frontend.web.fault import BadRequest
+
+Row = Mapping[str, Any]
+
+
+def network(networks: Sequence[Row], row: Row) -> Row | None:
+    """Of those that a project may use (networks.all_rows), the one that a port is in; None as well of a NIC's row."""
+    return next((each for each in networks if row["network"] and each["uuid"] == row["network"]), None)
+
+
+def wish(networks: Sequence[Row], row: Row) -> Wish:
+    found = network(networks, row)
+    assert found is not None, row
+    tags = porttag.wanted(portname.nic(row["id"]), row["facts"])
+    return Wish(found["uuid"], found["subnet"], row["address"], row["id"], row["mac"], tuple(tags))
+
+
+def groups(rows: Sequence[Row]) -> list[str] | None:
+    """The security groups of the server that gets these ports; None: nothing is said of them.
+
+    BadRequest when they say different things: a server's groups are those of all its ports.
+    """
+    said = [each["facts"]["groups"] for each in rows if each["facts"].get("groups") is not None]
+    if any(sorted(each) != sorted(said[0]) for each in said):
+        raise BadRequest("networks: port: the ports have different security groups, and a server has one set of them")
+    return list(said[0]) if said else None
