@@ -14,7 +14,7 @@ from bench.storage.place import Bench
 from bench.storage.share import IMAGE, KINDS, MIB, image
 from ganeti_ext.errors import ExtError
 from lab import ceph
-from lab.step import step
+from lab.step import step, until
 
 HOOK = f"{CODE}/extstorage/instance-image"
 NODE = "bench"
@@ -102,7 +102,8 @@ class _Image:
         return self._bench.timed(["/bin/sh", "-ec", line])[0]
 
     def settle(self) -> None:
-        """Nothing waits: what is written to Ceph is written."""
+        """The writer, which was killed, counts as one that has the image open until Ceph has waited for it in vain."""
+        until("nobody has the image open", lambda: "none" in self._bench.run(*rbd.RBD.split(), "status", "v"), 90)
 
     def _target(self) -> str:
         self._snapshots += 1
