@@ -32,7 +32,7 @@ DIRECTORY = "/var/lib/nfdhcpd"
 TERMS = (
     *("lease", "nameservers", "domain", "search", "ntp", "routes", "options", "ipv6_only"),
     *("boot_server", "boot_file", "boot_efi", "boot_http", "boot_ipxe"),
-    *("ipv6_mode", "router_preference", "pref64", "prefix6", "options6"),
+    *("ipv6_mode", "router_preference", "pref64", "prefix6", "options6", "only"),
 )
 # Those that may have several values, separated by blanks.
 LISTS = ("nameservers", "search", "ntp", "routes", "options", "options6")

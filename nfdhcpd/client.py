@@ -9,6 +9,7 @@ from ganeti_ext.binding import BindingError
 from nfdhcpd import lease, lease6, neighbour, options4, ra
 from nfdhcpd.frame import mac_bytes
 from nfdhcpd.stats import Counts
+from nfdhcpd.terms import IPV4, IPV6
 
 if TYPE_CHECKING:
     from ganeti_ext.binding import Binding
@@ -68,9 +69,10 @@ def client(binding: Binding, tap: Link, indev: Link | None, settings: Settings) 
         if binding.mtu is not None and not 68 <= binding.mtu <= 65535:
             raise ValueError(f"MTU {binding.mtu} is not from 68 to 65535")  # RFC 2132, 5.1
         terms = settings.guests.of(binding.tags, binding.terms)
-        four = lease.lease(binding, settings.dhcp, terms) if settings.dhcp.enable else None
+        told4 = settings.dhcp.enable and terms.only != IPV6
+        told6 = settings.ipv6.enable and terms.only != IPV4
+        four = lease.lease(binding, settings.dhcp, terms) if told4 else None
         facts = ra.Uplink(uplink.mac, uplink.addresses, routed=uplink.ifindex == tap.ifindex)
-        ipv6 = settings.ipv6.enable
         return Client(
             tap=binding.tap,
             instance=binding.instance,
@@ -79,12 +81,12 @@ def client(binding: Binding, tap: Link, indev: Link | None, settings: Settings) 
             macspoof=binding.macspoof,
             source=uplink.mac,
             lease=four,
-            advert=ra.advertise(binding, facts, settings.ipv6, terms) if ipv6 else None,
+            advert=ra.advertise(binding, facts, settings.ipv6, terms) if told6 else None,
             options=options4.encode(four) if four else options4.without_address(settings.dhcp, terms),
-            six=lease6.lease6(binding, terms, settings.duid) if ipv6 else None,
+            six=lease6.lease6(binding, terms, settings.duid) if told6 else None,
             source6=ra.source(facts),
             ipv6=binding.eui64 or "",
-            neighbours=neighbour.neighbours(binding, facts, terms) if ipv6 else None,
+            neighbours=neighbour.neighbours(binding, facts, terms) if settings.ipv6.enable else None,
         )
     except ValueError as err:
         raise BindingError(f"binding of {binding.tap}: {err}") from err

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MODES = ("auto", "slaac", "slaac+dhcpv6", "dhcpv6")
 PREFERENCES = ("low", "medium", "high")
+FAMILIES = (IPV4, IPV6) = ("ipv4", "ipv6")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class Terms:
     """Times in seconds; lists may hold both families; an empty value or 0 is not told.
 
     `routes` are DESTINATION@GATEWAY, `options` and `options6` are CODE:HEX, raw and told to whoever asks for them.
+    `only` is the one of FAMILIES that is told of, empty: both.
     """
 
     lease: int = 7 * 24 * 3600
@@ -47,6 +49,7 @@ class Terms:
     pref64: str = ""
     prefix6: str = ""
     options6: tuple[str, ...] = ()
+    only: str = ""
 
 
 FIELDS: Mapping[str, str] = Terms.__annotations__
@@ -152,4 +155,5 @@ CHECKS: Mapping[str, Callable[..., object]] = {
     "pref64": _pref64,  # RFC 8781, 4
     "prefix6": IPv6Network,
     "options6": _each(raw.six),
+    "only": _one_of(*FAMILIES),
 }

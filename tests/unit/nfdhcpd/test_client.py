@@ -7,7 +7,7 @@ import pytest
 from ganeti_ext.binding import BindingError
 from nfdhcpd.client import Link
 from nfdhcpd.settings import Dhcp, Settings
-from tests.unit.nfdhcpd.guest import guest
+from tests.unit.nfdhcpd.guest import guest, guests
 
 
 @pytest.mark.parametrize(
@@ -44,6 +44,15 @@ def test_a_subnet_may_be_written_by_any_of_its_addresses() -> None:
     lease = guest(subnet="10.77.0.1/24").lease
     assert lease is not None
     assert str(lease.network) == "10.77.0.0/24"
+
+
+def test_guests_may_be_told_of_one_family_alone() -> None:
+    eui64 = "fd00:77::5054:ff:fe00:10"
+    four, six = (guest(settings=guests(only=family), eui64=eui64) for family in ("ipv4", "ipv6"))
+    assert (four.lease is None, four.advert, four.six) == (False, None, None)
+    assert (six.lease, six.advert is None, six.six is None) == (None, False, False)
+    with pytest.raises(BindingError, match="ONLY has a bad value 'ipv5': say ipv4 or ipv6"):
+        guest(terms=(("only", "ipv5"),))
 
 
 def test_dhcp_can_be_off() -> None:
