@@ -23,6 +23,7 @@ from frontend.compute import (
     serverattachments,
     serverchange,
     servergroups,
+    serverinterface,
     servermetadata,
     serverparts,
     servers,
@@ -43,7 +44,16 @@ from frontend.image import (
     imageschema,
     imageupload,
 )
-from frontend.network import networkgroups, networks, tenantnetworks
+from frontend.network import (
+    availability,
+    networkgroups,
+    networkquota,
+    networks,
+    networktags,
+    ports,
+    subnets,
+    tenantnetworks,
+)
 from frontend.update import health
 from frontend.volume import (
     absent,
@@ -225,7 +235,9 @@ ROUTES: tuple[Route, ...] = (
     ("PUT", f"{COMPUTE}/servers/<server_id>/tags/<tag>", servertags.add, MEMBER),
     ("DELETE", f"{COMPUTE}/servers/<server_id>/tags/<tag>", servertags.remove, MEMBER),
     ("GET", f"{COMPUTE}/servers/<server_id>/os-interface", serverparts.list_interfaces, READER),
+    ("POST", f"{COMPUTE}/servers/<server_id>/os-interface", serverinterface.attach, MEMBER),
     ("GET", f"{COMPUTE}/servers/<server_id>/os-interface/<port_id>", serverparts.show_interface, READER),
+    ("DELETE", f"{COMPUTE}/servers/<server_id>/os-interface/<port_id>", serverinterface.detach, MEMBER),
     ("GET", f"{COMPUTE}/servers/<server_id>/os-instance-actions", serveractions.list_actions, READER),
     ("GET", f"{COMPUTE}/servers/<server_id>/os-instance-actions/<request_id>", serveractions.show, READER),
     ("GET", f"{COMPUTE}/servers/<server_id>/os-security-groups", servers.list_security_groups, READER),
@@ -266,13 +278,35 @@ ROUTES: tuple[Route, ...] = (
     ("GET", f"{NETWORK}/networks", networks.list_networks, READER),
     ("POST", f"{NETWORK}/networks", tenantnetworks.create_network, MEMBER),
     ("GET", f"{NETWORK}/networks/<network_id>", networks.show_network, READER),
+    ("PUT", f"{NETWORK}/networks/<network_id>", tenantnetworks.change_network, MEMBER),
     ("DELETE", f"{NETWORK}/networks/<network_id>", tenantnetworks.delete_network, MEMBER),
     ("GET", f"{NETWORK}/subnets", networks.list_subnets, READER),
-    ("POST", f"{NETWORK}/subnets", tenantnetworks.create_subnet, MEMBER),
+    ("POST", f"{NETWORK}/subnets", subnets.create_subnet, MEMBER),
     ("GET", f"{NETWORK}/subnets/<subnet_id>", networks.show_subnet, READER),
-    ("DELETE", f"{NETWORK}/subnets/<subnet_id>", tenantnetworks.delete_subnet, MEMBER),
+    ("PUT", f"{NETWORK}/subnets/<subnet_id>", subnets.change_subnet, MEMBER),
+    ("DELETE", f"{NETWORK}/subnets/<subnet_id>", subnets.delete_subnet, MEMBER),
+    *(
+        (method, f"{NETWORK}/{things}/<{one}>/tags{each}", view, READER if method == "GET" else MEMBER)
+        for things, one, of in (
+            ("networks", "network_id", networktags.of_networks),
+            ("subnets", "subnet_id", networktags.of_subnets),
+        )
+        for method, each, view in (
+            ("GET", "", of.list_all),
+            ("PUT", "", of.replace),
+            ("DELETE", "", of.clear),
+            ("GET", "/<tag>", of.check),
+            ("PUT", "/<tag>", of.add),
+            ("DELETE", "/<tag>", of.remove),
+        )
+    ),
+    ("GET", f"{NETWORK}/network-ip-availabilities", availability.list_all, ADMIN),
+    ("GET", f"{NETWORK}/network-ip-availabilities/<network_id>", availability.show, ADMIN),
     ("GET", f"{NETWORK}/ports", networks.list_ports, READER),
+    ("POST", f"{NETWORK}/ports", ports.create, MEMBER),
     ("GET", f"{NETWORK}/ports/<port_id>", networks.show_port, READER),
+    ("PUT", f"{NETWORK}/ports/<port_id>", ports.change, MEMBER),
+    ("DELETE", f"{NETWORK}/ports/<port_id>", ports.delete, MEMBER),
     ("GET", f"{NETWORK}/security-groups", networks.list_security_groups, READER),
     ("GET", f"{NETWORK}/security-groups/<group_id>", networks.show_security_group, READER),
     ("GET", f"{NETWORK}/security-group-rules", networks.list_security_group_rules, READER),
@@ -285,7 +319,13 @@ ROUTES: tuple[Route, ...] = (
     ("GET", f"{NETWORK}/floatingips", networks.list_floating_ips, READER),
     ("GET", f"{NETWORK}/routers", networks.list_routers, READER),
     ("GET", f"{NETWORK}/availability_zones", networks.list_availability_zones, READER),
-    ("GET", f"{NETWORK}/quotas/<project_id>", networks.show_quota, READER),
+    ("GET", f"{NETWORK}/quotas/<project_id>", networkquota.show, READER),
+    ("GET", f"{NETWORK}/quotas", networkquota.list_all, ADMIN),
+    ("PUT", f"{NETWORK}/quotas/<project_id>", networkquota.change, ADMIN),
+    ("DELETE", f"{NETWORK}/quotas/<project_id>", networkquota.reset, ADMIN),
+    ("GET", f"{NETWORK}/quotas/<project_id>/default", networkquota.show_defaults, READER),
+    ("GET", f"{NETWORK}/quotas/<project_id>/details", networkquota.show_details, READER),
+    ("GET", f"{NETWORK}/quotas/<project_id>/details.json", networkquota.show_details, READER),
     ("GET", f"{NETWORK}/extensions", networks.list_extensions, READER),
     ("GET", f"{NETWORK}/extensions/<alias>", networks.show_extension, READER),
     ("GET", f"{TENANT}/volumes", volumes.list_short, READER),

@@ -1,6 +1,6 @@
 """The grammar of the tags that we read from and write to Ganeti objects.
 
-On instances made by the front (the facts that Ganeti has no field for):
+On instances and networks made by the front (the facts that Ganeti has no field for):
 
     ganeti-ext:KEY:VALUE          VALUE escaped, see `escape`
     ganeti-ext:KEY.N:PART         part N (from 0) of a value that is too long for one tag
@@ -43,7 +43,10 @@ VOLUME = (
     *("volume", "type", "bootable", "readonly", "source_image", "source_snapshot", "source_volume"),
     *("autodelete", "image_meta"),
 )
-FACTS = MADE + GIVEN + VOLUME
+# On networks that tenants made, of their subnets of IPv4 and IPv6 (frontend/network/subnetfacts.py). name, description,
+# label: as a server's. pool4: the ranges FIRST-LAST that Ganeti chooses addresses from, joined by commas.
+NETWORK = ("name4", "description4", "label4", "pool4", "name6", "description6", "label6")
+FACTS = MADE + GIVEN + VOLUME + NETWORK
 META = "meta"
 # Never split: `firewall.0:PROFILE` is the first NIC's.
 WHOLE = frozenset(("firewall",))

@@ -10,7 +10,7 @@ from typing import Any
 
 from flask import Response, jsonify
 
-from frontend.network import groupview, networkgroups
+from frontend.network import groupview, networkgroups, networkquota
 from frontend.web import schema
 from frontend.web.fault import BadRequest, Conflict, Forbidden, NotFound
 
@@ -100,7 +100,7 @@ def _as_nova() -> Iterator[None]:
     """Nova's codes of what Network v2.0 calls a conflict (nova/network/security_group_api.py)."""
     try:
         yield
-    except networkgroups.OverQuota as err:
+    except networkquota.OverQuota as err:
         raise Forbidden(str(err)) from err
     except Conflict as err:
         raise BadRequest(str(err)) from err

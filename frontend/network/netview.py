@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from frontend.network import portname, subnetfacts, subnetpool
 from frontend.web import view
 from ganeti_ext import tags
 
@@ -44,11 +45,10 @@ def group_ids(server: Mapping[str, Any]) -> list[str]:
 
 
 def network(row: Mapping[str, Any]) -> dict[str, Any]:
-    when = view.stamp(row["updated"])
     return {
         "id": row["id"],
         "name": row["name"],
-        "description": "",
+        "description": tags.decode(row["tags"]).get("description", ""),
         "status": "ACTIVE",
         "admin_state_up": True,
         "shared": not row["project_id"],
@@ -59,10 +59,15 @@ def network(row: Mapping[str, Any]) -> dict[str, Any]:
         "availability_zones": [],
         "availability_zone_hints": [],
         "port_security_enabled": True,
-        "tags": [],
-        "created_at": when,
-        "updated_at": when,
+        "tags": labels(row),
+        "created_at": view.stamp(row.get("created", row["updated"])),
+        "updated_at": view.stamp(row["updated"]),
     }
+
+
+def labels(row: Mapping[str, Any]) -> list[str]:
+    """Of a network: what Neutron calls its tags."""
+    return list(subnetfacts.split(tags.decode(row["tags"]).get("label", "")))
 
 
 def subnets_of(row: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -80,7 +85,7 @@ def port(server: Mapping[str, Any], nic: Mapping[str, Any], network: Mapping[str
         if nic.get(key := "ip" if subnet["ip_version"] == 4 else "ip6")
     ]
     return {
-        "id": nic["uuid"],
+        "id": portname.ident(nic),
         "name": "",
         "description": "",
         "network_id": network["id"],
@@ -104,28 +109,37 @@ def port(server: Mapping[str, Any], nic: Mapping[str, Any], network: Mapping[str
 
 def _subnet(row: Mapping[str, Any], version: int, cidr: str, gateway: str | None) -> dict[str, Any]:
     when = view.stamp(row["updated"])
+    told = subnetfacts.read(row["tags"], version)
+    mode = subnetfacts.WORDS.get(told.mode, "slaac") if version == 6 and told.dhcp else None
+    pools = subnetpool.shown(cidr, gateway, told.pools) if version == 4 else subnetpool.shown6(cidr, gateway)
+    routes = (route.partition("@") for route in told.routes)
     return {
-        "id": made(f"subnet{version}", row["id"]),
-        "name": f"{row['name']}-ipv{version}",
-        "description": "",
+        "id": subnet_id(row, version),
+        "name": told.name or f"{row['name']}-ipv{version}",
+        "description": told.description,
         "network_id": row["id"],
         "cidr": str(ipaddress.ip_network(cidr, strict=False)),
         "gateway_ip": gateway,
         "ip_version": version,
-        "enable_dhcp": tags.NFDHCPD in row["tags"],
-        "ipv6_address_mode": "slaac" if version == 6 else None,
-        "ipv6_ra_mode": "slaac" if version == 6 else None,
-        "allocation_pools": [],
-        "dns_nameservers": [],
-        "host_routes": [],
+        "enable_dhcp": told.dhcp,
+        "ipv6_address_mode": mode,
+        "ipv6_ra_mode": mode,
+        "allocation_pools": pools,
+        "dns_nameservers": list(told.nameservers),
+        "host_routes": [{"destination": target, "nexthop": by} for target, _, by in routes],
         "service_types": [],
         "subnetpool_id": None,
         "tenant_id": row["project_id"] or "",
         "project_id": row["project_id"] or "",
-        "tags": [],
+        "tags": list(told.labels),
         "created_at": when,
         "updated_at": when,
     }
+
+
+def subnet_id(row: Mapping[str, Any], version: int) -> str:
+    """Of the subnet that a network has of this version."""
+    return made(f"subnet{version}", row["id"])
 
 
 def made(kind: str, of: str) -> str:

@@ -12,7 +12,7 @@ from flask import Response, jsonify
 from sqlalchemy import delete, insert, or_, update
 
 from frontend.database import db
-from frontend.network import grouprules, groupstore, groupview, netview, securitygroups
+from frontend.network import grouprules, groupstore, groupview, netview, networkquota, securitygroups
 from frontend.network.groupstore import Known
 from frontend.web import context, schema
 from frontend.web.fault import BadRequest, Conflict, Forbidden, NotFound
@@ -22,10 +22,6 @@ log = logging.getLogger(__name__)
 Row = Mapping[str, Any]
 
 _WHOSE = "Security group {} is a firewall profile of the cloud's administrator: it cannot be changed."
-
-
-class OverQuota(Conflict):
-    pass
 
 
 def all_groups() -> list[dict[str, Any]]:
@@ -71,13 +67,12 @@ def known() -> Known:
 
 def made(sent: Mapping[str, Any]) -> dict[str, Any]:
     """A new group, as it is shown."""
-    now, found, allowed = time.time(), known(), context.services().settings.quota.security_groups
+    now, found = time.time(), known()
     ident = str(uuid.uuid4())
     row = {"id": ident, "project_id": found.project, **_words(sent, ""), "created": now, "updated": now}
-    if len(found.own) >= allowed:
-        raise OverQuota(f"Quota exceeded for resources: security_group: {allowed} are allowed.")
     rules = groupstore.new_rules(ident)
     with context.database() as connection:
+        networkquota.check(connection, found.project, {"security_group": 1})
         connection.execute(insert(db.security_group).values(row))
         connection.execute(insert(db.security_group_rule), rules)
         connection.commit()
@@ -117,7 +112,7 @@ def forget(group_id: str) -> None:
 
 def made_rules(wanted: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """New rules of one group, as they are shown. Its servers get the profile that they mean, or there are none."""
-    found, allowed = known(), context.services().settings.quota.security_group_rules
+    found = known()
     new: list[dict[str, Any]] = []
     for sent in wanted:
         group = _own(found, schema.text(sent, "security_group_id"))["id"]
@@ -131,11 +126,12 @@ def made_rules(wanted: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         new.append(row)
     if not new:
         raise BadRequest("security_group_rules: there is none")
-    if sum(map(len, found.rules.values())) + len(new) > allowed:
-        raise OverQuota(f"Quota exceeded for resources: security_group_rule: {allowed} are allowed.")
-    group = new[0]["group_id"]
+    more, group = {"security_group_rule": len(new)}, new[0]["group_id"]
+    with context.database() as connection:  # before the servers of the group are told
+        networkquota.check(connection, found.project, more)
     after = found.with_rules(group, [*found.rules[group], *new])
     with securitygroups.changing(after, group), context.database() as connection:
+        networkquota.check(connection, found.project, more)
         connection.execute(insert(db.security_group_rule), new)
         connection.commit()
     log.info("security group %s: %d rules more", group, len(new))

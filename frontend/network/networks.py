@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
+from itertools import zip_longest
 from typing import Any
 
 from flask import Response, jsonify, request
 from sqlalchemy import Connection, select
 
 from frontend.database import db
-from frontend.network import netview, networkgroups, tenantnet
-from frontend.web import context, paging
-from frontend.web.fault import Forbidden, NotFound
+from frontend.network import netview, networkgroups, portstore, portview, tenantnet
+from frontend.web import context, ordering, paging
+from frontend.web.fault import BadRequest, NotFound
+
+_TAGS = ("tags", "tags-any", "not-tags", "not-tags-any")
 
 
 def all_rows(connection: Connection) -> list[dict[str, Any]]:
@@ -22,7 +26,7 @@ def all_rows(connection: Connection) -> list[dict[str, Any]]:
 
 
 def list_networks() -> Response:
-    return _list("networks", _networks())
+    return listed("networks", _networks())
 
 
 def show_network(network_id: str) -> Response:
@@ -30,7 +34,7 @@ def show_network(network_id: str) -> Response:
 
 
 def list_subnets() -> Response:
-    return _list("subnets", _subnets())
+    return listed("subnets", _subnets())
 
 
 def show_subnet(subnet_id: str) -> Response:
@@ -38,7 +42,7 @@ def show_subnet(subnet_id: str) -> Response:
 
 
 def list_ports() -> Response:
-    return _list("ports", _ports())
+    return listed("ports", _ports())
 
 
 def show_port(port_id: str) -> Response:
@@ -46,7 +50,7 @@ def show_port(port_id: str) -> Response:
 
 
 def list_security_groups() -> Response:
-    return _list("security_groups", networkgroups.all_groups())
+    return listed("security_groups", networkgroups.all_groups())
 
 
 def show_security_group(group_id: str) -> Response:
@@ -54,7 +58,7 @@ def show_security_group(group_id: str) -> Response:
 
 
 def list_security_group_rules() -> Response:
-    return _list("security_group_rules", _rules())
+    return listed("security_group_rules", _rules())
 
 
 def show_security_group_rule(rule_id: str) -> Response:
@@ -62,31 +66,20 @@ def show_security_group_rule(rule_id: str) -> Response:
 
 
 def list_floating_ips() -> Response:
-    return _list("floatingips", [])
+    return listed("floatingips", [])
 
 
 def list_routers() -> Response:
-    return _list("routers", [])
+    return listed("routers", [])
 
 
 def list_availability_zones() -> Response:
     """None: networks have no place of their own."""
-    return _list("availability_zones", [])
-
-
-def show_quota(project_id: str) -> Response:
-    """GET /quotas/PROJECT: what tenants make none of is 0, ports come with their servers."""
-    if project_id != context.project_id() and not context.is_admin():
-        raise Forbidden("Only an administrator may see the quota of another project.")
-    none = ("subnetpool", "router", "floatingip", "rbac_policy")
-    settings = context.services().settings
-    quota, made = settings.quota, settings.quota.networks if settings.front.tenant_link else 0
-    own = {"security_group": quota.security_groups, "security_group_rule": quota.security_group_rules, "port": -1}
-    return jsonify({"quota": {**dict.fromkeys(none, 0), **dict.fromkeys(("network", "subnet"), made), **own}})
+    return listed("availability_zones", [])
 
 
 def list_extensions() -> Response:
-    return _list("extensions", [])
+    return listed("extensions", [])
 
 
 def show_extension(alias: str) -> Response:
@@ -111,24 +104,21 @@ def _subnets() -> list[dict[str, Any]]:
 
 
 def _ports() -> list[dict[str, Any]]:
-    """The NICs of the project's servers."""
-    query = select(db.server).where(db.server.c.project_id == context.project_id(), db.server.c.deleted.is_(None))
-    if request.args.get("device_id"):
+    """The NICs of the project's servers, and those that no server has."""
+    project = context.project_id()
+    query = select(db.server).where(db.server.c.project_id == project, db.server.c.deleted.is_(None))
+    of_servers = bool(request.args.get("device_id"))
+    if of_servers:
         query = query.where(db.server.c.id.in_(request.args.getlist("device_id")))
     with context.database() as connection:
-        networks = {row["known_as"]: row for row in all_rows(connection)}
+        known, made = all_rows(connection), portstore.of_project(connection, project)
         servers = db.rows(connection, query)
-    return [
-        netview.port(server, nic, networks[nic["network"]])
-        for server in servers
-        for nic in server["nics"]
-        if nic.get("network") in networks and nic.get("uuid")
-    ]
+    return list(portview.every(known, servers, made, free=not of_servers))
 
 
-def _list(kind: str, entries: Sequence[dict[str, Any]]) -> Response:
-    """A collection: filtered by every query key that entries have, cut to the page, projected to `fields`."""
-    wanted = [entry for entry in entries if _matches(entry)]
+def listed(kind: str, entries: Sequence[dict[str, Any]]) -> Response:
+    """A collection: filtered by every query key that entries have, in order, cut to the page, projected to `fields`."""
+    wanted = _in_order([entry for entry in entries if _matches(entry) and _is_tagged(entry)])
     page, more = paging.cut(wanted, paging.asked())
     answer: dict[str, Any] = {kind: [_project(entry) for entry in page]}
     if links := paging.next_link(page, more):
@@ -151,6 +141,36 @@ def _matches(entry: Mapping[str, Any]) -> bool:
             if (str(value).lower() if isinstance(value, bool) else str(value)) not in texts:
                 return False
     return True
+
+
+def _is_tagged(entry: Mapping[str, Any]) -> bool:
+    """By `tags` (all of them), `tags-any`, and the contrary of both; lists are joined by commas."""
+    has = set(entry.get("tags", ()))
+    asked = {key: set(text.split(",")) for key in _TAGS if (text := request.args.get(key))}
+    return (
+        asked.get("tags", set()) <= has
+        and ("tags-any" not in asked or bool(asked["tags-any"] & has))
+        and ("not-tags" not in asked or not asked["not-tags"] <= has)
+        and not asked.get("not-tags-any", set()) & has
+    )
+
+
+def _in_order(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """By each `sort_key` with its `sort_dir`; the first one counts most."""
+    keys, ways = request.args.getlist("sort_key"), request.args.getlist("sort_dir")
+    if ways and len(ways) != len(keys):
+        raise BadRequest(f"sort_dir: {len(ways)}, and there are {len(keys)} of sort_key")
+    for key, way in reversed(list(zip_longest(keys, ways, fillvalue="asc"))):
+        if entries and isinstance(entries[0].get(key, []), list | dict):
+            raise BadRequest(f"sort_key: {key!r:.80} is nothing to sort by")
+        falling = not ordering.rises(way)
+        entries = sorted(entries, key=partial(_place, key), reverse=falling)
+    return entries
+
+
+def _place(key: str, entry: Mapping[str, Any]) -> tuple[bool, str]:
+    value = entry.get(key)
+    return value is not None, str(value)
 
 
 def _project(entry: dict[str, Any]) -> dict[str, Any]:

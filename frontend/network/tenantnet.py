@@ -6,20 +6,17 @@ to be kept elsewhere. They share a bridge, told apart by their MAC prefixes (doc
 
 from __future__ import annotations
 
-import re
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from frontend.effect.translate import Call
+from frontend.effect.translate import Call, Step
 from frontend.network import netname
 from ganeti_ext import tags
 
 Row = dict[str, Any]
 
-LONGEST = 200  # of a name, so that Ganeti's fits into our columns
-PLAIN = re.compile(r"[A-Za-z0-9._-]+")  # what a name may have: Ganeti puts it into paths and environments
-_TAGS = ("private-filtered", tags.NFDHCPD)
+LONGEST = 200  # of a name as Ganeti has it, so that it fits into our columns with the id
 
 
 class Plan(NamedTuple):
@@ -28,8 +25,10 @@ class Plan(NamedTuple):
     known_as: str
     cidr: str
     gateway: str | None
-    project: str
+    tags: Sequence[str]
     link: str
+    apart: Sequence[str] = ()
+    """Addresses that Ganeti is not to choose."""
 
 
 def mac_prefix(ident: str) -> str:
@@ -45,23 +44,34 @@ def visible(mirrored: Iterable[Mapping[str, Any]], own: Iterable[Mapping[str, An
     have no subnet yet. Adds `known_as` and `uuid` (Ganeti's name and id of it, None as long as it has none) and
     `project_id` (None: everybody's).
     """
-    found: dict[str, Row] = {}
-    for row in mirrored:
-        whose = tags.decode(row["tags"]).get("project")
-        if whose in (None, project):
-            ours = netname.parts(row["name"]) if whose else None
-            name, ident = ours or (row["name"], row["id"])
-            more = {"known_as": row["name"], "uuid": row["id"], "project_id": whose}
-            found[ident] = {**row, "id": ident, "name": name, **more}
+    seen = (row for row in everybodys(mirrored) if row["project_id"] in (None, project))
+    found = {row["id"]: row for row in seen}
     for row in own:
-        found.setdefault(row["id"], _bare(row))
+        found.setdefault(row["id"], bare(row))["created"] = row["created"]
     return sorted(found.values(), key=lambda row: (row["name"], row["id"]))
 
 
-def _bare(row: Mapping[str, Any]) -> Row:
+def everybodys(mirrored: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
+    """All networks that Ganeti has, with what `visible` adds."""
+    for row in mirrored:
+        whose = tags.decode(row["tags"]).get("project")
+        ours = netname.parts(row["name"]) if whose else None
+        name, ident = ours or (row["name"], row["id"])
+        yield {**row, "id": ident, "name": name, "known_as": row["name"], "uuid": row["id"], "project_id": whose}
+
+
+def bare(row: Mapping[str, Any]) -> Row:
+    """A network of which Ganeti does not know yet, of its row in `tenant_network`."""
     nothing = dict.fromkeys(("subnet", "gateway", "subnet6", "gateway6", "uuid"))
     names = {"name": row["name"], "known_as": netname.known_as(row["name"], row["id"])}
-    return {**nothing, **names, "id": row["id"], "tags": [], "updated": row["created"], "project_id": row["project_id"]}
+    whose = {"updated": row["created"], "project_id": row["project_id"]}
+    facts = {key: text for key, text in row["facts"].items() if key in tags.FACTS}
+    return {**nothing, **names, "id": row["id"], "tags": tags.encode(facts), **whose}
+
+
+def first_tags(row: Mapping[str, Any]) -> list[str]:
+    """The tags of a tenant's network that Ganeti does not have yet."""
+    return [*row["tags"], tags.PRIVATE_FILTERED, *tags.encode({"project": row["project_id"]})]
 
 
 def add(plan: Plan, ident: str) -> Call:
@@ -70,10 +80,12 @@ def add(plan: Plan, ident: str) -> Call:
         "network_name": plan.known_as,
         "network": plan.cidr,
         "mac_prefix": mac_prefix(ident),
-        "tags": [*_TAGS, *tags.encode({"project": plan.project})],
+        "tags": list(plan.tags),
         "conflicts_check": False,
+        **({"gateway": plan.gateway} if plan.gateway else {}),
+        **({"add_reserved_ips": list(plan.apart)} if plan.apart else {}),
     }
-    return Call("POST", "networks", {**body, "gateway": plan.gateway} if plan.gateway else body)
+    return Call("POST", "networks", body)
 
 
 def connect(plan: Plan, group: str) -> Call:
@@ -88,3 +100,33 @@ def disconnect(network: str, group: str) -> Call:
 
 def remove(network: str) -> Call:
     return Call("DELETE", f"networks/{network}")
+
+
+def modify(network: str, **changes: Any) -> Call:
+    """PUT /2/networks/NAME/modify; what is None is taken away."""
+    said = {key: "none" if value is None else value for key, value in changes.items()}  # constants.VALUE_NONE
+    return Call("PUT", f"networks/{network}/modify", said)
+
+
+def rename(network: str, to: str) -> Call:
+    return Call("PUT", f"networks/{network}/rename", {"new_name": to})
+
+
+def retag(network: str, was: Sequence[str], to: Sequence[str]) -> list[Step]:
+    """What takes a network's tags from one to the other; a new value is there before the old one goes."""
+    path, more, less = f"networks/{network}/tags", sorted(set(to) - set(was)), sorted(set(was) - set(to))
+    steps = [Step(Call("PUT", path, None, {"tag": more}))] if more else []
+    return [*steps, Step(Call("DELETE", path, None, {"tag": less}))] if less else steps
+
+
+def move(network: str, was: tuple[str | None, set[str]], to: tuple[str | None, set[str]]) -> list[Step]:
+    """From one gateway and addresses that are set apart to others.
+
+    Ganeti does not take both at once, and sets the gateway apart itself: so it must not be so before.
+    """
+    (old, apart_before), (new, apart) = was, to
+    less, more = sorted(apart_before - apart), sorted(apart - apart_before)
+    found = [modify(network, remove_reserved_ips=less)] if less else []
+    found += [modify(network, gateway=new)] if new != old else []
+    found += [modify(network, add_reserved_ips=more)] if more else []
+    return [Step(call) for call in found]

@@ -1,212 +1,118 @@
-"""POST and DELETE of networks and subnets: a tenant's network is Ganeti's from its subnet on."""
+"""POST, PUT and DELETE of networks: a tenant's network is Ganeti's from its subnet on."""
 
 from __future__ import annotations
 
-import ipaddress
-import logging
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from flask import Response, jsonify
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, insert, select
 
-from frontend.database import db
-from frontend.effect import chain
-from frontend.effect.purpose import Purpose
+from frontend.database import db, turns
 from frontend.effect.translate import Step
-from frontend.network import netview, networks, tenantnet
+from frontend.network import (
+    netjobs,
+    netkept,
+    netname,
+    netview,
+    networkquota,
+    networks,
+    portstore,
+    subnetask,
+    subnetfacts,
+    tenantnet,
+)
+from frontend.network.tenantnet import Row
 from frontend.web import context, schema
 from frontend.web.fault import BadRequest, Conflict, Forbidden, NotFound
 
-log = logging.getLogger(__name__)
-
-PATIENCE = 30.0
-"""Seconds that a request waits for its jobs: who is told 201 or 204 goes on at once with what he has now."""
-
-_LARGEST, _SMALLEST = 16, 29  # of Ganeti's networks (constants.IPV4_NETWORK_MIN_SIZE), and some room for servers
-_PURPOSE = Purpose("network", "")
-_AGAIN, _GONE = "retry the operation", "(unknown_entity)"  # in Ganeti's words of a failure
+# What every network of a tenant's is.
+_ALWAYS = {"admin_state_up": True, "port_security_enabled": True, "router:external": False, "is_default": False}
 
 
 def create_network() -> tuple[Response, int]:
-    """POST /networks: a name; it is shown, and Ganeti has it once it has a subnet."""
-    asked = schema.mapping(schema.body(), "network")
-    project = _allowed()
-    name = schema.text(asked, "name", "", tenantnet.LONGEST) or f"net-{uuid.uuid4().hex[:8]}"
-    if not tenantnet.PLAIN.fullmatch(name):
-        raise BadRequest(f"name: {name!r:.80}: only letters, digits, '.', '_' and '-' are allowed")
-    ident = str(uuid.uuid4())
-    with context.database() as connection:
-        _check_quota(connection, project)
-        while _is_taken(connection, tenantnet.mac_prefix(ident)):
-            ident = str(uuid.uuid4())
-        row = {"id": ident, "project_id": project, "name": name, "created": time.time()}
-        connection.execute(insert(db.tenant_network).values(row))
-        connection.commit()
-    return jsonify({"network": netview.network(_find(ident))}), 201
+    """POST /networks: one, or many, of which all are made or none. Ganeti has one once it has a subnet."""
+    sent = schema.body()
+    if "networks" in sent:
+        wanted = [schema.member("networks", each) for each in schema.items(sent, "networks")]
+        return jsonify({"networks": _made(wanted)}), 201
+    (network,) = _made([schema.mapping(sent, "network")])
+    return jsonify({"network": network}), 201
 
 
-def create_subnet() -> tuple[Response, int]:
-    """POST /subnets: two jobs or more, and it is there when this answers."""
-    asked = schema.mapping(schema.body(), "subnet")
-    project = _allowed()
-    row = _own(schema.text(asked, "network_id"))
-    if row["subnet"]:
-        raise Conflict(f"Network {row['id']} has a subnet already: {row['subnet']}.")
-    cidr = _cidr(asked)
-    link = context.services().settings.front.tenant_link
-    plan = tenantnet.Plan(row["known_as"], str(cidr), _gateway(asked, cidr), project, link)
-    steps = [Step(tenantnet.add(plan, row["id"])), *(Step(tenantnet.connect(plan, group)) for group in _groups())]
-    _carry_out(steps, row["id"])
-    shown = _find(row["id"])
-    if not shown["subnet"]:  # Ganeti has not come to it yet
-        shown = {**shown, "subnet": plan.cidr, "gateway": plan.gateway}
-    return jsonify({"subnet": netview.subnets_of(shown)[0]}), 201
-
-
-def delete_subnet(subnet_id: str) -> tuple[str, int]:
-    """DELETE /subnets/ID: Ganeti has the network no more."""
-    for row in _mine():
-        if any(subnet["id"] == subnet_id for subnet in netview.subnets_of(row)):
-            _take_away(row)
-            return "", 204
-    raise NotFound(f"Subnet {subnet_id} could not be found.")
+def change_network(network_id: str) -> Response:
+    """PUT /networks/ID: another name or description."""
+    sent = schema.mapping(schema.body(), "network")
+    row = own(network_id)
+    _check(sent)
+    name = _name(sent, row["name"])
+    facts = {"description": subnetask.words(sent, "description")} if "description" in sent else {}
+    return jsonify({"network": netview.network(say(row, facts, name))})
 
 
 def delete_network(network_id: str) -> tuple[str, int]:
-    """DELETE /networks/ID, with its subnet."""
-    row = _own(network_id)
+    """DELETE /networks/ID, with its subnets."""
+    row = own(network_id)
     if row["uuid"]:
-        _take_away(row)
+        take_away(row)
     with context.database() as connection:
         connection.execute(delete(db.tenant_network).where(db.tenant_network.c.id == network_id))
         connection.commit()
     return "", 204
 
 
-def _take_away(row: Mapping[str, Any]) -> None:
-    query = select(db.server.c.id, db.server.c.nics).where(
-        db.server.c.project_id == context.project_id(), db.server.c.deleted.is_(None)
-    )
+def say(row: Row, facts: Mapping[str, str], name: str | None = None) -> Row:
+    """Keep a name and facts of a network, in Ganeti and here for the time without a subnet; its row then."""
+    known_as = netname.known_as(name or row["name"], row["id"])
+    tagged = subnetfacts.change(row["tags"], facts)
+    if row["uuid"]:
+        steps = tenantnet.retag(row["known_as"], row["tags"], tagged)
+        if known_as != row["known_as"]:
+            steps.append(Step(tenantnet.rename(row["known_as"], known_as)))
+        netjobs.carry_out(steps, row["id"])
     with context.database() as connection:
-        users = [server.id for server in connection.execute(query) if _uses(server.nics, row["known_as"])]
+        turns.take(connection, row["project_id"])
+        netkept.write(connection, row["id"], facts, **({"name": name} if name else {}))
+        connection.commit()
+    return {**row, "name": name or row["name"], "known_as": known_as, "tags": tagged}
+
+
+def take_away(row: Row) -> None:
+    """Ganeti has the network no more; Conflict while a server or a port is in it."""
+    users = using(row)
     if users:
         raise Conflict(f"Network {row['id']} is in use: by server {users[0]}, and {len(users) - 1} others.")
+    with context.database() as connection:
+        if row["uuid"] and portstore.is_used(connection, row["uuid"]):
+            raise Conflict(f"Network {row['id']} is in use: there are ports in it.")
     name = row["known_as"]
-    steps = [*(Step(tenantnet.disconnect(name, group)) for group in _groups()), Step(tenantnet.remove(name))]
-    _carry_out(steps, row["id"], goes=True)
+    steps = [*(Step(tenantnet.disconnect(name, group)) for group in netjobs.groups()), Step(tenantnet.remove(name))]
+    netjobs.carry_out(steps, row["id"], goes=True)
 
 
-def _uses(nics: Sequence[Mapping[str, Any]], network: str) -> bool:
-    return any(nic.get("network") == network for nic in nics)
+def using(row: Row, wanted: Callable[[Mapping[str, Any]], object] = lambda _: True) -> list[str]:
+    """The project's servers that have such a NIC in the network."""
+    query = select(db.server.c.id, db.server.c.nics).where(
+        db.server.c.project_id == row["project_id"], db.server.c.deleted.is_(None)
+    )
+    with context.database() as connection:
+        return [
+            server.id
+            for server in connection.execute(query)
+            if any(nic.get("network") == row["known_as"] and wanted(nic) for nic in server.nics)
+        ]
 
 
-def _carry_out(steps: Sequence[Step], ident: str, *, goes: bool = False) -> None:
-    """Submit the steps and wait for them; Conflict when one failed.
-
-    A network that `goes` may be gone already, by a request before this one that did not wait for its jobs to the end.
-    What Ganeti itself says to try again is tried again: other jobs of the group came between its plan and its locks
-    (network.py CheckPrereq).
-    """
-    end = time.monotonic() + PATIENCE
-    while steps:
-        jobs = chain.submit(context.services().rapi, steps, _PURPOSE)
-        log.info("network %s: jobs %s", ident, jobs)
-        failed = _failure(jobs, end)
-        if failed is None:
-            return
-        at, words = failed
-        if goes and _GONE in words:
-            return
-        if _AGAIN not in words or time.monotonic() > end:
-            raise Conflict(f"Ganeti could not do that to network {ident}: its job {jobs[at]} failed.")
-        steps = steps[at:]
-
-
-def _failure(jobs: Sequence[int], end: float) -> tuple[int, str] | None:
-    """Which of the jobs failed first and why; None when all succeeded, or have not ended by then.
-
-    Ends are known as soon as the consumer has heard of them: then the network's row is right, too.
-    """
-    query = select(db.action.c.job, db.action.c.status, db.action.c.message).where(db.action.c.job.in_(jobs))
-    while time.monotonic() < end:
-        with context.database() as connection:
-            known = {row.job: row for row in connection.execute(query)}
-        statuses = [known[job].status if job in known else "" for job in jobs]
-        for at, status in enumerate(statuses):
-            if status in ("error", "canceled"):
-                return at, known[jobs[at]].message or ""
-        if statuses[-1] == "success":
-            return None
-        time.sleep(0.1)
-    return None
-
-
-def _allowed() -> str:
+def allowed() -> str:
     """The project; Forbidden where tenants make no networks."""
     if not context.services().settings.front.tenant_link:
         raise Forbidden("Networks are the administrator's to make.")
     return context.project_id()
 
 
-def _check_quota(connection: Any, project: str) -> None:
-    own = db.tenant_network.c.project_id == project
-    used = connection.execute(select(func.count()).select_from(db.tenant_network).where(own)).scalar()
-    if used >= context.services().settings.quota.networks:
-        raise Conflict(f"Quota exceeded for resources: ['network'], {used} are there.")
-
-
-def _is_taken(connection: Any, prefix: str) -> bool:
-    idents = connection.execute(select(db.tenant_network.c.id)).scalars()
-    return prefix in map(tenantnet.mac_prefix, idents)
-
-
-def _cidr(asked: Mapping[str, Any]) -> ipaddress.IPv4Network:
-    text = schema.text(asked, "cidr")
-    try:
-        found = ipaddress.ip_network(text)
-    except ValueError as err:
-        raise BadRequest(f"cidr: {err}") from err
-    if not isinstance(found, ipaddress.IPv4Network) or asked.get("ip_version", 4) != 4:
-        raise BadRequest(f"cidr: {text}: a network that a tenant makes has an IPv4 subnet alone")
-    if not _LARGEST <= found.prefixlen <= _SMALLEST:
-        raise BadRequest(f"cidr: {text}: from /{_LARGEST} to /{_SMALLEST} is allowed")
-    return found
-
-
-def _gateway(asked: Mapping[str, Any], cidr: ipaddress.IPv4Network) -> str | None:
-    """The first address unless another is named; null means none."""
-    wanted = asked.get("gateway_ip", "")
-    if wanted is None:
-        return None
-    try:
-        found = ipaddress.IPv4Address(wanted) if wanted else cidr[1]
-    except ValueError as err:
-        raise BadRequest(f"gateway_ip: {wanted!r:.80} is no IPv4 address") from err
-    if found not in cidr:
-        raise BadRequest(f"gateway_ip: {found} is not in {cidr}")
-    return str(found)
-
-
-def _groups() -> list[str]:
-    with context.database() as connection:
-        found = connection.execute(select(db.node.c.zone).distinct().order_by(db.node.c.zone)).scalars().all()
-    return list(found) or ["default"]
-
-
-def _mine() -> list[dict[str, Any]]:
-    with context.database() as connection:
-        rows = networks.all_rows(connection)
-    return [row for row in rows if row["project_id"] == context.project_id()]
-
-
-def _find(ident: str) -> dict[str, Any]:
-    return next(row for row in _mine() if row["id"] == ident)
-
-
-def _own(ident: str) -> dict[str, Any]:
+def own(ident: str) -> Row:
     """The project's own network; an administrator's is Forbidden, another project's is as unknown as none."""
     with context.database() as connection:
         found = [row for row in networks.all_rows(connection) if row["id"] == ident]
@@ -215,3 +121,59 @@ def _own(ident: str) -> dict[str, Any]:
     if found[0]["project_id"] is None:
         raise Forbidden(f"Network {ident} is the administrator's.")
     return found[0]
+
+
+def _made(wanted: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """New networks, as they are shown."""
+    project, now = allowed(), time.time()
+    rows: list[dict[str, Any]] = []
+    for sent in wanted:
+        _check(sent)
+        facts = {"description": subnetask.words(sent, "description")}
+        rows.append({"project_id": project, "name": _name(sent, ""), "created": now, "facts": facts})
+    if not rows:
+        raise BadRequest("networks: there is none")
+    with context.database() as connection:
+        networkquota.check(connection, project, {"network": len(rows)})
+        taken = {tenantnet.mac_prefix(ident) for ident in connection.execute(select(db.tenant_network.c.id)).scalars()}
+        for row in rows:
+            row["id"] = _ident(taken)
+            row["facts"] = {key: text for key, text in row["facts"].items() if text}
+        connection.execute(insert(db.tenant_network), rows)
+        connection.commit()
+    return [netview.network(tenantnet.bare(row)) for row in rows]
+
+
+def _ident(taken: set[str]) -> str:
+    """A new network's, whose MAC prefix no other one has."""
+    while (prefix := tenantnet.mac_prefix(ident := str(uuid.uuid4()))) in taken:
+        pass
+    taken.add(prefix)
+    return ident
+
+
+def _name(sent: Mapping[str, Any], default: str) -> str:
+    """A name; one that is made up where there is neither this nor a default."""
+    name = schema.text(sent, "name", default) if sent.get("name") != "" else default
+    name = name or f"net-{uuid.uuid4().hex[:8]}"
+    length = len(netname.known_as(name, ""))
+    if length > tenantnet.LONGEST:
+        raise BadRequest(
+            f"name: {name!r:.80}: {length} octets as Ganeti has it, at most {tenantnet.LONGEST} are possible"
+        )
+    return name
+
+
+def _check(sent: Mapping[str, Any]) -> None:
+    """What a tenant's network cannot be."""
+    if schema.flag(sent, "shared", default=False):
+        raise Forbidden("shared: networks of everybody's are the administrator's to make.")
+    for key, always in _ALWAYS.items():
+        if schema.flag(sent, key, default=always) is not always:
+            raise BadRequest(f"{key}: is {str(always).lower()} of every network of a tenant's")
+    for key in sent:
+        if key.startswith("provider:") and sent[key] is not None:
+            raise Forbidden(f"{key}: how a network is carried is the administrator's to say.")
+    whose = sent.get("project_id") or sent.get("tenant_id")
+    if whose not in (None, context.project_id()):
+        raise Forbidden("project_id: a network is made in the project of the token.")

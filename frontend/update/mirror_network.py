@@ -51,8 +51,22 @@ def _keep(rows: Rows, data: Mapping[str, Any], order: list[Any]) -> bool:
     write = update(db.network).where(db.network.c.id == new["id"]) if there else insert(db.network)
     connection.execute(write.values(columns))
     rows.networks_changed()
+    for was in {row["name"] for row in known if row["id"] == new["id"]} - {new["name"]}:
+        _rename(rows, was, new["name"])
     rows.after.append(lambda: log.info("network %s: %s", new["name"], "updated" if there else "added"))
     return True
+
+
+def _rename(rows: Rows, was: str, name: str) -> None:
+    """Servers know their networks by name: Ganeti says nothing of them when it has another one."""
+    column = db.server.c
+    found = rows.connection.execute(select(column.id, column.nics).where(column.deleted.is_(None)))
+    idents = [row.id for row in found if any(nic.get("network") == was for nic in row.nics)]
+    rows.flush()  # or what this transaction knows of them already would be read as it was before
+    rows.load_servers((), idents)
+    for row in filter(None, map(rows.server_by_id, idents)):
+        nics = [{**nic, "network": name} if nic.get("network") == was else nic for nic in row["nics"]]
+        rows.change_server(row, {"nics": nics})
 
 
 def _forget(rows: Rows, name: str, order: list[Any]) -> bool:

@@ -107,7 +107,11 @@ SAID: Mapping[str, Said] = {
     f"PUT {_ONE}/tags/<tag>": Said(status=(201, 204), body=ANYTHING),
     f"DELETE {_ONE}/tags/<tag>": Said(status=(204,)),
     f"GET {_ONE}/os-interface": Said("interfaceAttachments[]"),
+    f"POST {_ONE}/os-interface": Said("interfaceAttachment", body=thing(interfaceAttachment=thing(
+        net_id=TEXT, port_id=TEXT, fixed_ips=listed(thing(("ip_address",), ip_address=TEXT), 1)
+    ))),
     f"GET {_ONE}/os-interface/<port_id>": Said("interfaceAttachment"),
+    f"DELETE {_ONE}/os-interface/<port_id>": Said(status=(202,)),
     f"GET {_ONE}/os-instance-actions": Said("instanceActions[]", query=_PAGED),
     f"GET {_ONE}/os-instance-actions/<request_id>": Said("instanceAction"),
     f"GET {_ONE}/os-server-password": Said("password"),

@@ -19,13 +19,14 @@ from frontend.routes import COMPUTE, NETWORK, TENANT
 from frontend.routes import IMAGE as IMAGE_API
 from frontend.volume import volumestate
 from frontend.volume.volumeview import attachment_id
-from tests.unit.frontend import strangers_volume
+from tests.unit.frontend import strangers_network, strangers_volume
 from tests.unit.frontend.conftest import BOB, FOREIGN, IMAGE, MINE, SECRET_IMAGE, SMALL, Api
 
 Ids = strangers_volume.Ids
 
 SERVER = "0ddddddd-0000-4000-8000-000000000001"
 NIC = "0eeeeeee-0000-4000-8000-000000000001"
+FREE_PORT = "0eeeeeee-1111-4000-8000-000000000001"
 FLAVOR = "f-foreign"
 GROUP = "0fffffff-0000-4000-8000-000000000001"
 CREDENTIAL = "ca" * 16
@@ -102,6 +103,7 @@ SECRETS = (
     *(SERVER, NIC, SECRET_IMAGE, FLAVOR, GROUP, CREDENTIAL, REQUEST, FOREIGN, BOB, default_group_id(FOREIGN)),
     *(VOLUME, TRANSFER, ATTACHMENT, SNAPSHOT, "hush-snapshot", "hush-volume", "gx-vol-0dd00000-0"),
     *("bob", "gx-0ddddddd", OWN_GROUP, OWN_RULE, TENANT_NET, "hush-rules", "hush-net", "10.66.0.0", "10.67.0."),
+    *(FREE_PORT, "aa:00:66:66:66:67"),
 )
 
 Body = strangers_volume.Body
@@ -192,10 +194,6 @@ BODIES: Mapping[str, tuple[Body, ...]] = {
     f"PUT {IMAGE_API}/images/<image_id>/members/<member_id>": (lambda _: {"status": "accepted"},),
     f"POST {IMAGE_API}/images": (lambda ids: {"id": ids["image_id"], "name": "x", "disk_format": "none"},),
     f"PUT {IMAGE_API}/images/<image_id>/file": (lambda _: {},),
-    f"POST {NETWORK}/networks": (lambda _: {"network": {"name": "hush-net", "nonsense": 1}},),
-    f"POST {NETWORK}/subnets": (
-        lambda ids: {"subnet": {"network_id": ids["server_id"], "cidr": "10.9.0.0/24", "ip_version": 4}},
-    ),
     f"PUT {COMPUTE}/servers/<server_id>/tags": (lambda _: {"tags": ["x"]},),
     f"PUT {COMPUTE}/servers/<server_id>/tags/<tag>": (lambda _: {},),
     f"PUT {COMPUTE}/servers/<server_id>": (lambda _: {"server": {"name": "x"}},),
@@ -210,13 +208,15 @@ BODIES: Mapping[str, tuple[Body, ...]] = {
     f"POST {COMPUTE}/servers/<server_id>/os-volume_attachments": (
         lambda ids: {"volumeAttachment": {"volumeId": ids["volume_id"]}},
     ),
+    f"POST {COMPUTE}/servers/<server_id>/os-interface": (
+        lambda ids: {"interfaceAttachment": {"net_id": ids["network_id"]}},
+        lambda ids: {"interfaceAttachment": {"port_id": ids["port_id"]}},
+    ),
     f"PUT {COMPUTE}/servers/<server_id>/os-volume_attachments/<volume_id>": (
         lambda ids: {"volumeAttachment": {"volumeId": ids["volume_id"]}},
     ),
     **strangers_volume.BODIES,
-    f"POST {NETWORK}/security-group-rules": (
-        lambda ids: {"security_group_rule": {"security_group_id": ids["group_id"]}},
-    ),
+    **strangers_network.BODIES,
 }
 
 # On a server of the stranger's own: what it is told to become may be another's no more.
@@ -365,8 +365,14 @@ def _add_to_compute(engine: Engine) -> None:
                                       "ethertype": "IPv4", "remote_ip": "10.66.0.0/16", "created": now,
                                       "description": "hush-description"}),
             (db.network, {"id": TENANT_NET, "name": f"hush-net.{TENANT_NET}", "subnet": "10.67.0.0/24",
-                          "gateway": "10.67.0.1", "tags": [f"ganeti-ext:project:{FOREIGN}"], "updated": now}),
-            (db.tenant_network, {"id": TENANT_NET, "project_id": FOREIGN, "name": "hush-net", "created": now}),
+                          "gateway": "10.67.0.1", "updated": now,
+                          "tags": [f"ganeti-ext:project:{FOREIGN}", "ganeti-ext:description:hush-description",
+                                   "ganeti-ext:label:hush-tag", "ganeti-ext:name4:hush-net"]}),
+            (db.tenant_network, {"id": TENANT_NET, "project_id": FOREIGN, "name": "hush-net", "created": now,
+                                 "facts": {"description": "hush-description", "label": "hush-tag"}}),
+            (db.port, {"id": FREE_PORT, "project_id": FOREIGN, "network": TENANT_NET, "address": "10.67.0.9",
+                       "mac": "aa:00:66:66:66:67", "facts": {"name": "hush-name", "description": "hush-description"},
+                       "created": now, "updated": now}),
             (db.server_group, {"id": GROUP, "project_id": FOREIGN, "user_id": BOB, "name": "hush-group",
                                "policy": "anti-affinity", "created": now}),
             (db.application_credential, {"id": CREDENTIAL, "user_id": BOB, "project_id": FOREIGN,

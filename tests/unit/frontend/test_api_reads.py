@@ -42,6 +42,8 @@ def furnish(api: Api) -> None:
         connection.execute(insert(db.request).values(id="req-1", began=1.0, **asked))
         connection.execute(insert(db.keypair).values(user_id=ALICE, name="laptop", created=1.0, **key))
         connection.execute(insert(db.server_group).values(created=1.0, **group))
+        labels = ["ganeti-ext:label:blue", "ganeti-ext:label4:blue"]
+        connection.execute(update(db.network).where(db.network.c.id == NET).values(tags=["nfdhcpd", *labels]))
         connection.execute(update(db.flavor).where(db.flavor.c.id == SMALL).values(extra_specs={"hint": "x"}))
         connection.execute(update(db.flavor).where(db.flavor.c.id == TINY).values(public=False))
         up = {"offline": False, "drained": False, "vm_capable": True}
@@ -185,10 +187,11 @@ def test_who_may_call(full: Front, furnished: Made, rapi: FakeRapi, method: str,
 
 @pytest.mark.parametrize("url", READS)
 def test_stranger_sees_nothing_of_the_project(nobody: Api, url: str) -> None:
-    row = nobody.server(name="very-own-name")
+    nic = {"network": "net1", "ip": "10.0.0.77", "ip6": None, "mac": "aa:00:00:00:00:77", "uuid": strangers.NIC}
+    row = nobody.server(name="very-own-name", nics=[nic])
     bob = nobody.become("bob", "foreign")
     answer = bob.get(filled(nobody, url), headers={"X-Subject-Token": nobody.become("alice").token or ""})
-    for told in ("very-own-name", row["instance"], MINE, "10.0.0.2"):
+    for told in ("very-own-name", str(row["instance"]), MINE, "10.0.0.77", "aa:00:00:00:00:77"):
         assert told not in answer.text.replace(answer.request.path, "").replace(f"project: {MINE}", "")
     # An id that the stranger wrote himself may come back in the words that refuse it.
     assert answer.text.count(row["id"]) <= (answer.status_code == 404)
@@ -278,7 +281,8 @@ def test_networks(api: Api) -> None:
     assert (four["cidr"], four["gateway_ip"], four["ip_version"]) == ("10.0.0.0/24", "10.0.0.1", 4)
     assert four["enable_dhcp"] is True
     assert (six["cidr"], six["gateway_ip"], six["ip_version"]) == ("fd00::/64", None, 6)
-    assert four["allocation_pools"] == four["dns_nameservers"] == four["host_routes"] == []
+    assert four["allocation_pools"] == [{"start": "10.0.0.2", "end": "10.0.0.254"}]
+    assert four["dns_nameservers"] == four["host_routes"] == []
     assert get(f"subnets/{six['id']}")["subnet"] == six
     assert get("subnets?ip_version=6")["subnets"] == [six]
     for empty in ("floatingips", "routers", "extensions"):

@@ -41,7 +41,7 @@ SEEN = (
 )
 TABLES = (
     *(db.server, db.image, db.keypair, db.server_group, db.flavor, db.application_credential, db.project, db.user),
-    *(db.volume, db.volume_transfer, db.volume_snapshot),
+    *(db.port, db.volume, db.volume_transfer, db.volume_snapshot, db.network, db.tenant_network),
 )
 
 

@@ -1,0 +1,60 @@
+"""Jobs on networks that a request waits for: who is told 200, 201 or 204 goes on at once with what he has now."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+
+from sqlalchemy import select
+
+from frontend.database import db
+from frontend.effect import awaited, chain
+from frontend.effect.purpose import Purpose
+from frontend.effect.translate import Step
+from frontend.web import context
+from frontend.web.fault import Conflict
+
+log = logging.getLogger(__name__)
+
+PATIENCE = 30.0
+"""Seconds that a request waits for its jobs."""
+
+_PURPOSE = Purpose("network", "")
+_AGAIN, _GONE = "retry the operation", "(unknown_entity)"  # in Ganeti's words of a failure
+
+
+class Failed(Conflict):
+    """A job failed; `done` is how many of the steps were done before."""
+
+    def __init__(self, text: str, done: int) -> None:
+        super().__init__(text)
+        self.done = done
+
+
+def carry_out(steps: Sequence[Step], ident: str, *, goes: bool = False) -> None:
+    """Submit the steps and wait for them; Failed when one did.
+
+    A network that `goes` may be gone already, by a request before this one that did not wait for its jobs to the end.
+    What Ganeti itself says to try again is tried again: other jobs of the group came between its plan and its locks
+    (network.py CheckPrereq).
+    """
+    end, done = time.monotonic() + PATIENCE, 0
+    while steps:
+        jobs = chain.submit(context.services().rapi, steps, _PURPOSE)
+        log.info("network %s: jobs %s", ident, jobs)
+        failed = awaited.failure(jobs, end)
+        if failed is None or (goes and _GONE in failed.words):
+            return
+        at = jobs.index(failed.job)
+        done += at
+        if _AGAIN not in failed.words or time.monotonic() > end:
+            raise Failed(f"Ganeti could not do that to network {ident}: its job {failed.job} failed.", done)
+        steps = steps[at:]
+
+
+def groups() -> list[str]:
+    """The node groups, by their names."""
+    with context.database() as connection:
+        found = connection.execute(select(db.node.c.zone).distinct().order_by(db.node.c.zone)).scalars().all()
+    return list(found) or ["default"]

@@ -1,0 +1,195 @@
+"""What projects may have of networks, and have (api-ref, "Quotas")."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from flask import Response, jsonify
+from sqlalchemy import Connection, func, or_, select, update
+
+from frontend.compute import quotas
+from frontend.database import db, turns
+from frontend.network import netkept, portquota, tenantnet
+from frontend.web import context, schema
+from frontend.web.fault import BadRequest, Conflict
+
+log = logging.getLogger(__name__)
+
+ASKED = 120.0
+"""Seconds for which a subnet that was asked for counts, though Ganeti has not told of it."""
+
+_UNLIMITED = -1
+_LARGEST = 0x7FFFFFFF
+_COLUMNS: Mapping[str, str] = {
+    "network": "max_networks",
+    "subnet": "max_subnets",
+    "port": "max_ports",
+    "security_group": "max_security_groups",
+    "security_group_rule": "max_security_group_rules",
+}
+_NONE = ("floatingip", "router", "subnetpool", "rbac_policy")  # there are none of these
+_BESIDE = ("tenant_id", "project_id", "check_limit", "force")
+
+
+class OverQuota(Conflict):
+    pass
+
+
+def defaults() -> dict[str, int]:
+    """Of a project that nobody gave others."""
+    quota, makes = context.services().settings.quota, bool(context.services().settings.front.tenant_link)
+    return {
+        "network": quota.networks if makes else 0,
+        "subnet": quota.subnets if makes else 0,
+        "port": quota.ports,
+        "security_group": quota.security_groups,
+        "security_group_rule": quota.security_group_rules,
+    }
+
+
+def limits(connection: Connection, project: str) -> dict[str, int]:
+    """Of a project; below 0: any number."""
+    row = db.row(connection, select(db.project).where(db.project.c.id == project)) or {}
+    own = {name: row.get(column) for name, column in _COLUMNS.items()}
+    return {name: defaults()[name] if value is None else value for name, value in own.items()}
+
+
+def used(connection: Connection, project: str) -> dict[str, int]:
+    """The same of what there is."""
+    own, group = db.tenant_network.c.project_id, db.security_group.c.project_id
+    rows = db.rows(connection, select(db.tenant_network).where(own == project))
+    known = tenantnet.visible(db.rows(connection, select(db.network)), rows, project)
+    seen = [row for row in known if row["project_id"] == project]
+    there = {(row["id"], version) for row in seen for version, key in ((4, "subnet"), (6, "subnet6")) if row[key]}
+    asked = {(row["id"], version) for row in rows for version in (4, 6) if _is_asked(row["facts"], version)}
+    groups = select(func.count()).select_from(db.security_group)
+    rules = select(func.count()).select_from(db.security_group_rule).join(db.security_group)
+    return {
+        "network": len(seen),
+        "subnet": len(there | asked),
+        "port": portquota.used(connection, project),
+        "security_group": int(connection.execute(groups.where(group == project)).scalar_one()),
+        "security_group_rule": int(connection.execute(rules.where(group == project)).scalar_one()),
+    }
+
+
+def check(connection: Connection, project: str, more: Mapping[str, int]) -> None:
+    """OverQuota (409) when with so many more of these a project has more than it may.
+
+    Who then writes them in the same transaction is alone in that.
+    """
+    turns.take(connection, project)
+    allowed, now = limits(connection, project), used(connection, project)
+    over = [what for what, asked in more.items() if asked > 0 and 0 <= allowed[what] < now[what] + asked]
+    if over:
+        words = ", ".join(
+            f"{what}: {now[what]} of {allowed[what]} are there, {more[what]} more were asked for" for what in over
+        )
+        raise OverQuota(f"Quota exceeded for resources: {over}. {words}.")
+
+
+def ask(connection: Connection, subnets: Iterable[tuple[str, int]]) -> None:
+    """Keep that subnets were asked for: the network's id, and the version. Conflict when somebody else just did so."""
+    for ident, version in subnets:
+        if _is_asked(netkept.read(connection, ident), version):
+            raise Conflict(f"Network {ident} is just getting a subnet of IPv{version}.")
+        netkept.write(connection, ident, {f"asked{version}": str(time.time())})
+
+
+def settle(connection: Connection, subnets: Iterable[tuple[str, int]]) -> None:
+    """They are there, or will not be."""
+    for ident, version in subnets:
+        netkept.write(connection, ident, {f"asked{version}": ""})
+
+
+def show(project_id: str) -> Response:
+    """GET /quotas/PROJECT."""
+    quotas.check_reader(project_id)
+    with context.database() as connection:
+        return jsonify({"quota": _all(limits(connection, project_id))})
+
+
+def show_defaults(project_id: str) -> Response:
+    """GET /quotas/PROJECT/default."""
+    quotas.check_reader(project_id)
+    return jsonify({"quota": _all(defaults())})
+
+
+def show_details(project_id: str) -> Response:
+    """GET /quotas/PROJECT/details: with what is used. Nothing is reserved: a row is there at once."""
+    quotas.check_reader(project_id)
+    with context.database() as connection:
+        allowed, now = _all(limits(connection, project_id)), used(connection, project_id)
+    shown = {name: {"limit": limit, "used": now.get(name, 0), "reserved": 0} for name, limit in allowed.items()}
+    return jsonify({"quota": shown})
+
+
+def list_all() -> Response:
+    """GET /quotas, by an administrator: of the projects that were given others than the defaults."""
+    own = or_(*(db.project.c[column].is_not(None) for column in _COLUMNS.values()))
+    with context.database() as connection:
+        found = connection.execute(select(db.project.c.id).where(own).order_by(db.project.c.name)).scalars().all()
+        shown = [{**_all(limits(connection, each)), "project_id": each, "tenant_id": each} for each in found]
+    return jsonify({"quotas": shown})
+
+
+def change(project_id: str) -> Response:
+    """PUT /quotas/PROJECT, by an administrator; below what is used, too, unless `check_limit` says otherwise."""
+    sent = schema.mapping(schema.body(), "quota")
+    with context.database() as connection:
+        quotas.need_project(connection, project_id)
+        now = _all(limits(connection, project_id))
+        values = {_COLUMNS[name]: value for name, value in _asked(sent, now).items()}
+        if schema.flag(sent, "check_limit", default=False):
+            _check_used(_asked(sent, now), used(connection, project_id))
+        if values:
+            connection.execute(update(db.project).where(db.project.c.id == project_id).values(values))
+            connection.commit()
+        shown = _all(limits(connection, project_id))
+    log.info("quota of project %s: %s", project_id, values)
+    return jsonify({"quota": shown})
+
+
+def reset(project_id: str) -> tuple[str, int]:
+    """DELETE /quotas/PROJECT: back to the defaults."""
+    with context.database() as connection:
+        quotas.need_project(connection, project_id)
+        values = dict.fromkeys(_COLUMNS.values())
+        connection.execute(update(db.project).where(db.project.c.id == project_id).values(values))
+        connection.commit()
+    log.info("quota of project %s: networks' defaults", project_id)
+    return "", 204
+
+
+def _asked(sent: Mapping[str, Any], now: Mapping[str, int]) -> dict[str, int]:
+    """New limits by name; BadRequest for what has none."""
+    found = {}
+    for name in sent:
+        if name in _BESIDE:
+            continue
+        if name not in now:
+            raise BadRequest(f"{name}: is none of {', '.join(now)}")
+        value = schema.number(sent, name, schema.MISSING, _UNLIMITED, _LARGEST)
+        if name in _COLUMNS:
+            found[name] = value
+        elif value != now[name]:
+            raise BadRequest(f"{name}: there are none of these: its limit is {now[name]}")
+    return found
+
+
+def _check_used(wanted: Mapping[str, int], now: Mapping[str, int]) -> None:
+    for name, value in wanted.items():
+        if 0 <= value < now[name]:
+            raise BadRequest(f"{name}: {value} is less than the {now[name]} that are used")
+
+
+def _all(own: Mapping[str, int]) -> dict[str, int]:
+    """Every key of Neutron's."""
+    return {**own, **dict.fromkeys(_NONE, 0)}
+
+
+def _is_asked(facts: Mapping[str, str], version: int) -> bool:
+    return float(facts.get(f"asked{version}", 0)) > time.time() - ASKED

@@ -1,0 +1,241 @@
+"""POST, PUT and DELETE of subnets: Ganeti's network has one of each family, and is there with that of IPv4."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from flask import Response, jsonify
+
+from frontend.database import turns
+from frontend.effect.translate import Step
+from frontend.network import (
+    netjobs,
+    netview,
+    networkquota,
+    networks,
+    portstore,
+    subnetask,
+    subnetpool,
+    tenantnet,
+    tenantnetworks,
+)
+from frontend.network import subnetfacts as facts
+from frontend.network.subnetfacts import Subnet
+from frontend.network.tenantnet import Row
+from frontend.web import context, schema
+from frontend.web.fault import BadRequest, Conflict, NotFound
+from ganeti_ext.errors import ExtError
+
+log = logging.getLogger(__name__)
+
+# Of a network's row, by the version.
+_CIDR, GATEWAY = {4: "subnet", 6: "subnet6"}, {4: "gateway", 6: "gateway6"}
+
+
+class Planned(NamedTuple):
+    """What is to be done for a subnet."""
+
+    row: Row
+    """Its network's."""
+    version: int
+    steps: Sequence[Step]
+    after: Row
+    """The network's, when it is done."""
+
+    def shown(self) -> dict[str, Any]:
+        return next(each for each in netview.subnets_of(self.after) if each["ip_version"] == self.version)
+
+
+def create_subnet() -> tuple[Response, int]:
+    """POST /subnets: jobs of Ganeti's, and it is there when this answers. Of many, all are made or none."""
+    sent = schema.body()
+    if "subnets" in sent:
+        wanted = [schema.member("subnets", each) for each in schema.items(sent, "subnets")]
+        return jsonify({"subnets": _made(wanted)}), 201
+    (subnet,) = _made([schema.mapping(sent, "subnet")])
+    return jsonify({"subnet": subnet}), 201
+
+
+def change_subnet(subnet_id: str) -> Response:
+    """PUT /subnets/ID: what it is called, its gateway, its pools, and what its guests are told."""
+    sent = schema.mapping(schema.body(), "subnet")
+    row, version = find(subnet_id)
+    subnetask.check_fixed(sent)
+    network = ipaddress.ip_network(row[_CIDR[version]], strict=False)
+    gateway = before = row[GATEWAY[version]]
+    if "gateway_ip" in sent:
+        gateway = subnetask.gateway(sent, network)
+    if gateway and gateway != before:
+        _check_free(row, gateway)
+    wanted = subnetask.asked(sent, network, gateway, facts.read(row["tags"], version))
+    return jsonify({"subnet": say(row, version, wanted, gateway)})
+
+
+def delete_subnet(subnet_id: str) -> tuple[str, int]:
+    """DELETE /subnets/ID: with that of IPv4, Ganeti has the network no more."""
+    row, version = find(subnet_id)
+    if version == 6:
+        _take_away6(row)
+    elif row["subnet6"]:
+        raise Conflict(f"Subnet {subnet_id} is the network's of IPv4: that of IPv6 beside it has to go first.")
+    else:
+        tenantnetworks.take_away(row)
+    return "", 204
+
+
+def say(row: Row, version: int, wanted: Subnet, gateway: str | None) -> dict[str, Any]:
+    """Make a subnet what it is to be; as it is shown then."""
+    name, before, now = row["known_as"], row[GATEWAY[version]], facts.read(row["tags"], version)
+    tagged = _tagged(row["tags"], version, wanted, _other(row, version))
+    if version == 4:
+        with context.database() as connection:
+            kept = portstore.addresses(connection, row["uuid"])  # which stay apart as long as their ports
+        was, to = ((by, _apart(row["subnet"], by, of) - kept) for by, of in ((before, now), (gateway, wanted)))
+        steps = tenantnet.move(name, was, to)
+    else:
+        steps = [Step(tenantnet.modify(name, gateway6=gateway))] if gateway != before else []
+    steps += tenantnet.retag(name, row["tags"], tagged)
+    netjobs.carry_out(steps, row["id"])
+    return Planned(row, version, steps, {**row, GATEWAY[version]: gateway, "tags": tagged}).shown()
+
+
+def find(subnet_id: str) -> tuple[Row, int]:
+    """The network of a subnet of the project's own, and the subnet's version; see tenantnetworks.own."""
+    row, version = seen(subnet_id)
+    return tenantnetworks.own(row["id"]), version
+
+
+def seen(subnet_id: str) -> tuple[Row, int]:
+    """The same of any subnet that the caller may see."""
+    with context.database() as connection:
+        rows = networks.all_rows(connection)
+    for row in rows:
+        for version in _CIDR:
+            if row[_CIDR[version]] and netview.subnet_id(row, version) == subnet_id:
+                return row, version
+    raise NotFound(f"Subnet {subnet_id} could not be found.")
+
+
+def _made(wanted: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """New subnets, as they are shown. What cannot be is said before the first is made."""
+    project = tenantnetworks.allowed()
+    planned: list[Planned] = []
+    known: dict[str, Row] = {}
+    for sent in wanted:
+        ident = schema.text(sent, "network_id")
+        planned.append(_plan(known.get(ident) or tenantnetworks.own(ident), sent))
+        known[ident] = planned[-1].after
+    if not planned:
+        raise BadRequest("subnets: there is none")
+    made: list[Planned] = []
+    with _reserved(project, planned):
+        try:
+            for each in planned:
+                made.append(each)
+                netjobs.carry_out(each.steps, each.row["id"])
+        except ExtError as err:
+            if not (isinstance(err, netjobs.Failed) and err.done):
+                made.pop()  # of the last nothing is there
+            for each in reversed(made):
+                _undo(each)
+            raise
+    return [each.shown() for each in planned]
+
+
+def _plan(row: Row, sent: Mapping[str, Any]) -> Planned:
+    subnetask.check_absent(sent)
+    network = subnetask.cidr(sent)
+    version = network.version
+    if row[_CIDR[version]]:
+        raise Conflict(f"Network {row['id']} has a subnet of IPv{version} already: {row[_CIDR[version]]}.")
+    if version == 6 and not row["subnet"]:
+        raise Conflict(f"Network {row['id']} has no subnet of IPv4 yet, without which there is none of IPv6.")
+    gateway = subnetask.gateway(sent, network)
+    subnet = subnetask.asked(sent, network, gateway, Subnet(mode=subnetask.mode(sent, network)))
+    before = row["tags"] if row["subnet"] else tenantnet.first_tags(row)
+    tagged = _tagged(before, version, subnet, _other(row, version))
+    after = {**row, _CIDR[version]: str(network), GATEWAY[version]: gateway, "tags": tagged}
+    if version == 6:
+        added = Step(tenantnet.modify(row["known_as"], network6=str(network), gateway6=gateway))
+        return Planned(row, version, [added, *tenantnet.retag(row["known_as"], before, tagged)], after)
+    link = context.services().settings.front.tenant_link
+    apart = sorted(_apart(str(network), gateway, subnet), key=ipaddress.IPv4Address)
+    plan = tenantnet.Plan(row["known_as"], str(network), gateway, tagged, link, apart)
+    connects = [Step(tenantnet.connect(plan, group)) for group in netjobs.groups()]
+    return Planned(row, version, [Step(tenantnet.add(plan, row["id"])), *connects], after)
+
+
+@contextlib.contextmanager
+def _reserved(project: str, planned: Sequence[Planned]) -> Iterator[None]:
+    """Their places in the project's quota, until Ganeti has them or will not: nobody else takes these meanwhile."""
+    with context.database() as connection:
+        networkquota.check(connection, project, {"subnet": len(planned)})
+        networkquota.ask(connection, [(each.row["id"], each.version) for each in planned])
+        connection.commit()
+    try:
+        yield
+    except ExtError:
+        _release(project, planned)
+        raise
+    with context.database() as connection:
+        there = {row["id"]: row for row in networks.all_rows(connection)}
+    # Of the others Ganeti's jobs still go on: their places are kept for a while (networkquota.ASKED).
+    _release(project, [each for each in planned if there.get(each.row["id"], {}).get(_CIDR[each.version])])
+
+
+def _release(project: str, planned: Sequence[Planned]) -> None:
+    with context.database() as connection:
+        turns.take(connection, project)
+        networkquota.settle(connection, [(each.row["id"], each.version) for each in planned])
+        connection.commit()
+
+
+def _undo(made: Planned) -> None:
+    try:
+        if made.version == 6:
+            _take_away6(made.after)
+        else:
+            tenantnetworks.take_away(made.after)
+    except ExtError as err:
+        log.warning("network %s: its subnet stays, though another of the same request could not be made: %s",
+                    made.row["id"], err)  # fmt: skip
+
+
+def _take_away6(row: Row) -> None:
+    if users := tenantnetworks.using(row, lambda nic: nic.get("ip6")):
+        words = f"by server {users[0]}, and {len(users) - 1} others"
+        raise Conflict(f"The subnet of IPv6 of network {row['id']} is in use: {words}.")
+    gone = Step(tenantnet.modify(row["known_as"], network6=None, gateway6=None))
+    tagged = facts.write(row["tags"], 6, None, 4)
+    netjobs.carry_out([gone, *tenantnet.retag(row["known_as"], row["tags"], tagged)], row["id"])
+
+
+def _check_free(row: Row, gateway: str) -> None:
+    with context.database() as connection:
+        if gateway in portstore.addresses(connection, row["uuid"]):
+            raise Conflict(f"gateway_ip: {gateway} is in use: by a port.")
+    if users := tenantnetworks.using(row, lambda nic: gateway in (nic.get("ip"), nic.get("ip6"))):
+        raise Conflict(f"gateway_ip: {gateway} is in use: by server {users[0]}.")
+
+
+def _other(row: Row, version: int) -> int | None:
+    """The version of the network's other subnet."""
+    return next((each for each in _CIDR if each != version and row[_CIDR[each]]), None)
+
+
+def _tagged(known: Sequence[str], version: int, subnet: Subnet, other: int | None) -> list[str]:
+    try:
+        return facts.write(known, version, subnet, other)
+    except ValueError as err:
+        raise BadRequest(str(err)) from err
+
+
+def _apart(cidr: str, gateway: str | None, subnet: Subnet) -> set[str]:
+    try:
+        return subnetpool.apart(ipaddress.IPv4Network(cidr, strict=False), gateway, subnet.pools)
+    except ValueError as err:
+        raise BadRequest(str(err)) from err

@@ -1,0 +1,173 @@
+"""IPv6 subnets of tenants, beside those of IPv4."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from frontend.settings import Front
+from tests.unit.frontend.conftest import Api
+from tests.unit.frontend.tenantnets import NETWORKS, SUBNETS, Ganeti, make, shown, subnet, with_subnet
+
+CIDR = "fd00:1::/64"
+
+
+@pytest.fixture
+def front(front: Front) -> Front:
+    return replace(front, tenant_link="br0")
+
+
+@pytest.fixture
+def ganeti(api: Api) -> Ganeti:
+    return Ganeti(api)
+
+
+@pytest.fixture
+def ident(api: Api, ganeti: Ganeti) -> str:
+    """A network with a subnet of IPv4."""
+    found = make(api)
+    subnet(api, found, name="four", dns_nameservers=["9.9.9.9"])
+    return found
+
+
+def six(api: Api, ident: str, **more: Any) -> dict[str, Any]:
+    return subnet(api, ident, cidr=CIDR, ip_version=6, **more)
+
+
+def data(ganeti: Ganeti) -> dict[str, Any]:
+    (network,) = ganeti.networks.values()
+    return network
+
+
+def told(ganeti: Ganeti) -> set[str]:
+    """What of the tags is nfdhcpd's."""
+    return {tag for tag in data(ganeti)["tags"] if tag.startswith("nfdhcpd")}
+
+
+def test_one_beside_that_of_ipv4(api: Api, ganeti: Ganeti, ident: str) -> None:
+    routes = [{"destination": "fd01::/64", "nexthop": "fd00:1::5"}]
+    found = six(api, ident, name="six", dns_nameservers=["fd00::53"], host_routes=routes)
+    assert (data(ganeti)["subnet6"], data(ganeti)["gateway6"]) == (CIDR, "fd00:1::1")
+    for one in (found, shown(api, f"{SUBNETS}/{found['id']}")):
+        assert (one["cidr"], one["gateway_ip"], one["ip_version"], one["name"]) == (CIDR, "fd00:1::1", 6, "six")
+        assert (one["dns_nameservers"], one["host_routes"]) == (["fd00::53"], routes)
+        assert (one["ipv6_address_mode"], one["ipv6_ra_mode"], one["enable_dhcp"]) == ("slaac", "slaac", True)
+    assert told(ganeti) == {
+        *("nfdhcpd", "nfdhcpd:nameservers:9.9.9.9", "nfdhcpd:nameservers:fd00::53"),
+        *("nfdhcpd:routes:fd01::/64@fd00:1::5", "nfdhcpd:ipv6_mode:slaac"),
+    }
+    both = shown(api, f"{NETWORKS}/{ident}")["subnets"]
+    four = shown(api, f"{SUBNETS}/{next(each for each in both if each != found['id'])}")
+    assert (four["name"], four["dns_nameservers"], four["ipv6_ra_mode"]) == ("four", ["9.9.9.9"], None)
+
+
+@pytest.mark.parametrize(
+    ("mode", "tag"), [("slaac", "slaac"), ("dhcpv6-stateless", "slaac*2Bdhcpv6"), ("dhcpv6-stateful", "dhcpv6")]
+)
+@pytest.mark.parametrize("keys", [("ipv6_ra_mode",), ("ipv6_address_mode",), ("ipv6_ra_mode", "ipv6_address_mode")])
+def test_how_guests_come_to_addresses(
+    api: Api, ganeti: Ganeti, ident: str, mode: str, tag: str, keys: tuple[str]
+) -> None:
+    found = six(api, ident, **dict.fromkeys(keys, mode))
+    assert f"nfdhcpd:ipv6_mode:{tag}" in told(ganeti)
+    assert (found["ipv6_address_mode"], found["ipv6_ra_mode"]) == (mode, mode)
+
+
+def test_each_has_dhcp_or_not(api: Api, ganeti: Ganeti, ident: str) -> None:
+    found = six(api, ident, enable_dhcp=False)
+    assert (found["enable_dhcp"], found["ipv6_ra_mode"]) == (False, None)
+    assert {"nfdhcpd", "nfdhcpd:only:ipv4"} <= told(ganeti)
+    four = next(each for each in shown(api, f"{NETWORKS}/{ident}")["subnets"] if each != found["id"])
+    assert shown(api, f"{SUBNETS}/{four}")["enable_dhcp"] is True
+    for path, enable in ((four, False), (found["id"], True)):
+        assert api.call("PUT", f"{SUBNETS}/{path}", json={"subnet": {"enable_dhcp": enable}}).status_code == 200
+    assert {"nfdhcpd", "nfdhcpd:only:ipv6"} <= told(ganeti)
+    assert [shown(api, f"{SUBNETS}/{path}")["enable_dhcp"] for path in (four, found["id"])] == [False, True]
+
+
+def test_it_goes_on_its_own_and_before_that_of_ipv4(api: Api, ganeti: Ganeti, ident: str) -> None:
+    found = six(api, ident, name="six", dns_nameservers=["fd00::53"], enable_dhcp=False)
+    four = next(each for each in shown(api, f"{NETWORKS}/{ident}")["subnets"] if each != found["id"])
+    assert api.call("DELETE", f"{SUBNETS}/{four}").status_code == 409
+    assert api.call("DELETE", f"{SUBNETS}/{found['id']}").status_code == 204
+    assert (data(ganeti)["subnet6"], data(ganeti)["gateway6"]) == (None, None)
+    assert told(ganeti) == {"nfdhcpd", "nfdhcpd:nameservers:9.9.9.9"}
+    assert shown(api, f"{NETWORKS}/{ident}")["subnets"] == [four]
+    assert api.get(f"{SUBNETS}/{found['id']}").status_code == 404
+    six(api, ident)
+    assert api.call("DELETE", f"{NETWORKS}/{ident}").status_code == 204  # with both
+    assert ganeti.networks == {}
+
+
+def test_while_a_server_has_an_address_of_it_it_stays(api: Api, ganeti: Ganeti, ident: str) -> None:
+    found = six(api, ident)
+    nic = {"network": f"blue.{ident}", "ip": "10.1.0.2", "mac": "aa:00:00:00:00:01", "uuid": "n"}
+    server = api.server(nics=[{**nic, "ip6": "fd00:1::a800:ff:fe00:1"}])
+    assert api.call("DELETE", f"{SUBNETS}/{found['id']}").status_code == 409
+    api.change(server["id"], nics=[{**nic, "ip6": None}])
+    assert api.call("DELETE", f"{SUBNETS}/{found['id']}").status_code == 204
+
+
+def test_gateways(api: Api, ganeti: Ganeti, ident: str) -> None:
+    found = six(api, ident, gateway_ip="fe80::1")
+    path = f"{SUBNETS}/{found['id']}"
+    assert data(ganeti)["gateway6"] == "fe80::1"
+    for gateway in ("fd00:1::5", None):
+        answer = api.call("PUT", path, json={"subnet": {"gateway_ip": gateway}})
+        assert answer.get_json()["subnet"]["gateway_ip"] == data(ganeti)["gateway6"] == gateway
+    for wrong in ("10.1.0.1", "fd00:2::1", "fe80::1%eth0", "fd00:1::"):
+        assert api.call("PUT", path, json={"subnet": {"gateway_ip": wrong}}).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"cidr": "fd00::/48"},
+        {"cidr": "fe80::/64"},
+        {"cidr": "ff02::/64"},
+        {"cidr": "10.2.0.0/24"},
+        {"ip_version": 4},
+        {"dns_nameservers": ["9.9.9.9"]},
+        {"ipv6_ra_mode": "magic"},
+        {"ipv6_ra_mode": "slaac", "ipv6_address_mode": "dhcpv6-stateful"},
+        {"ipv6_ra_mode": "slaac", "enable_dhcp": False},
+        {"allocation_pools": [{"start": "fd00:1::5", "end": "fd00:1::9"}]},
+        {"dns_nameservers": [f"2001:db8:1234:5678:9abc:def0:1234:567{last}" for last in range(4)]},
+    ],
+)
+def test_what_cannot_be(api: Api, ganeti: Ganeti, ident: str, wrong: dict[str, Any]) -> None:
+    before = len(api.rapi.calls)
+    answer = with_subnet(api, ident, **{"cidr": CIDR, "ip_version": 6, **wrong})
+    assert answer.status_code == 400, answer.text
+    assert len(api.rapi.calls) == before
+
+
+def test_pools_as_they_were_shown_are_taken(api: Api, ganeti: Ganeti, ident: str) -> None:
+    pools = [{"start": "fd00:1::2", "end": "fd00:1::ffff:ffff:ffff:ffff"}]
+    assert six(api, ident, allocation_pools=pools)["allocation_pools"] == pools
+
+
+def test_there_is_one_and_none_without_ipv4(api: Api, ganeti: Ganeti, ident: str) -> None:
+    six(api, ident)
+    assert with_subnet(api, ident, cidr="fd00:2::/64", ip_version=6).status_code == 409
+    alone = with_subnet(api, make(api, "red"), cidr=CIDR, ip_version=6)
+    assert (alone.status_code, "no subnet of IPv4 yet" in alone.text) == (409, True)
+
+
+def test_both_at_once(api: Api, ganeti: Ganeti) -> None:
+    red = make(api, "red")
+    wanted = [
+        {"network_id": red, "cidr": "10.1.0.0/28", "ip_version": 4},
+        {"network_id": red, "cidr": CIDR, "ip_version": 6, "enable_dhcp": False},
+    ]
+    answer = api.call("POST", SUBNETS, json={"subnets": wanted})
+    assert (answer.status_code, [each["ip_version"] for each in answer.get_json()["subnets"]]) == (201, [4, 6])
+    assert (data(ganeti)["subnet6"], told(ganeti) >= {"nfdhcpd", "nfdhcpd:only:ipv4"}) == (CIDR, True)
+    assert api.call("DELETE", f"{NETWORKS}/{red}").status_code == 204
+    ganeti.fails = "MODIFY"
+    green = [{**each, "network_id": make(api, "green")} for each in wanted[:1]]
+    green.append({**wanted[1], "network_id": green[0]["network_id"]})
+    assert api.call("POST", SUBNETS, json={"subnets": green}).status_code == 409
+    assert ganeti.networks == {}
