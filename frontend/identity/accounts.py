@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, select
+from sqlalchemy import Connection, Select, and_, bindparam, select
 from werkzeug.security import check_password_hash
 
 from frontend.database import db
@@ -55,20 +55,30 @@ class Standing(NamedTuple):
     """In the token's project; of an application credential, no others than it was made with."""
 
 
+def _standing() -> Select[Any]:
+    """Made once: to put it together would be a third of what a short request costs."""
+    user, member, gone, made = db.user, db.membership, db.revocation, db.application_credential
+    its = and_(member.c.user_id == user.c.id, member.c.project_id == bindparam("project"))
+    joined = (
+        user.outerjoin(member, its)
+        .outerjoin(gone, gone.c.audit_id == bindparam("audit"))
+        .outerjoin(made, made.c.id == bindparam("made"))
+    )
+    columns = (user.c.name, user.c.enabled, user.c.password_hash, user.c.seen, member.c.role, gone.c.audit_id)
+    asked = select(*columns, made.c.secret_hash, made.c.roles).select_from(joined)
+    return asked.where(user.c.id == bindparam("user"))
+
+
+_STANDING = _standing()
+
+
 def standing(connection: Connection, token: Token, oldest: float) -> Standing | None:
     """In one question, as it is asked with every request. None when the token is good no more.
 
     `oldest` is when a federation must have vouched for its user at least, in UTC seconds.
     """
-    user, member, gone, made = db.user, db.membership, db.revocation, db.application_credential
-    joined = (
-        user.outerjoin(member, and_(member.c.user_id == user.c.id, member.c.project_id == token.project_id))
-        .outerjoin(gone, gone.c.audit_id == token.audit_id)
-        .outerjoin(made, made.c.id == token.credential)
-    )
-    columns = (user.c.name, user.c.enabled, user.c.password_hash, user.c.seen, member.c.role, gone.c.audit_id)
-    query = select(*columns, made.c.secret_hash, made.c.roles).select_from(joined).where(user.c.id == token.user_id)
-    found = db.rows(connection, query)
+    asked = {"user": token.user_id, "project": token.project_id, "audit": token.audit_id, "made": token.credential}
+    found = [dict(row) for row in connection.execute(_STANDING, asked).mappings()]
     if not found or found[0]["audit_id"] is not None or not let_in(found[0], oldest):
         return None
     first = found[0]

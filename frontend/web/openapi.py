@@ -7,12 +7,14 @@ openapi_snapshot.py, openapi_absent.py).
 
 from __future__ import annotations
 
+import functools
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
-from flask import Response, jsonify
+from flask import Response
 
 import ganeti_ext
 from frontend.web import (
@@ -54,9 +56,16 @@ _VERSIONED = (406,)
 
 def show() -> Response:
     """This document."""
+    servers = json.dumps([{"url": context.base()}])
+    return Response(f'{{"servers": {servers}, {_rest()[1:]}', mimetype="application/json")
+
+
+@functools.cache
+def _rest() -> str:
+    """All but where the service is, as JSON: the same as long as the process runs, and the work of 100 requests."""
     from frontend import routes  # noqa: PLC0415 (it lists this view)
 
-    return jsonify({**document(routes.ROUTES), "servers": [{"url": context.base()}]})
+    return json.dumps(document(routes.ROUTES))
 
 
 def document(routes: Iterable[Route]) -> dict[str, Any]:
