@@ -75,6 +75,19 @@ def test_the_new_disk_is_there_before_the_old_one_goes(api: Api) -> None:
     assert api.row(row["id"])["image_id"] == IMAGE  # until Ganeti says so
 
 
+@pytest.mark.parametrize("facts", [{}, {"config": "1"}])
+def test_its_nics_stay_with_their_addresses_and_macs(api: Api, facts: dict[str, str]) -> None:
+    """No job says anything of them; Ganeti's reinstallation changes none."""
+    row = api.server(status="ACTIVE", power="ACTIVE", facts=facts)
+    ports = api.get(f"/network/v2.0/ports?device_id={row['id']}").json["ports"]  # type: ignore[index]
+    assert act(api, row, rebuild={"imageRef": OTHER}).status_code == 202
+    assert api.rapi.calls
+    assert not [body for _, _, body, _ in api.rapi.calls if {"nics", "net", "ip"} & set(body or {})]
+    after = api.get(f"/network/v2.0/ports?device_id={row['id']}").json["ports"]  # type: ignore[index]
+    same = ("id", "mac_address", "fixed_ips")
+    assert [[port[key] for key in same] for port in after] == [[port[key] for key in same] for port in ports]
+
+
 def test_of_the_same_image_a_stopped_one(api: Api) -> None:
     row = api.server(status="SHUTOFF", power="SHUTOFF")
     assert act(api, row, rebuild={"imageRef": IMAGE}).status_code == 202

@@ -1,0 +1,210 @@
+"""Ports and servers: made with them, attached to them, and what is said of those that servers have."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from sqlalchemy import insert
+
+from frontend.database import db
+from frontend.network import portstore
+from frontend.settings import Front
+from ganeti_ext.errors import RapiLost
+from tests.unit.frontend.conftest import FOREIGN, MINE, NET, Api
+from tests.unit.frontend.ports import OWN, PORTS, Pools, add_own, address, boot, change, make, said, show
+from tests.unit.frontend.test_api_interface import PORT, Ganeti, attach, interfaces
+
+
+@pytest.fixture
+def front(front: Front) -> Front:
+    return replace(front, tenant_link="br0")
+
+
+@pytest.fixture
+def pools(api: Api) -> Pools:
+    return Pools(api)
+
+
+@pytest.fixture
+def own(api: Api, pools: Pools) -> str:
+    return add_own(api, pools)
+
+
+def test_words_of_a_servers_nic_go_with_it(api: Api, pools: Pools) -> None:
+    server = api.server()
+    assert change(api, PORT, name="eth0").get_json()["port"]["name"] == "eth0"
+    assert (show(api, PORT)["name"], show(api, PORT)["device_id"]) == ("eth0", server["id"])
+    api.change(server["id"], nics=[])
+    assert api.get(f"{PORTS}/{PORT}").status_code == 404
+    change(api, make(api)["id"], name="x")
+    with api.engine.connect() as connection:
+        assert PORT not in portstore.of_project(connection, MINE)
+
+
+def test_a_server_is_made_with_it(api: Api, pools: Pools) -> None:
+    port = make(api)
+    answer = boot(api, port["id"])
+    assert answer.status_code == 202, answer.text
+    body = api.rapi.calls[-1][2]
+    name = f"port-{port['id']}"
+    assert body["nics"] == [{"network": NET, "ip": address(port), "mac": port["mac_address"], "name": name}]
+    assert body["conflicts_check"] is False
+    again = boot(api, port["id"])
+    assert (again.status_code, said(again)) == (409, f"Port {port['id']} is still in use.")
+    assert api.call("DELETE", f"{PORTS}/{port['id']}").status_code == 409
+
+
+def test_without_ports_ganeti_looks_for_conflicts(api: Api) -> None:
+    assert boot(api).status_code == 202
+    assert "conflicts_check" not in api.rapi.calls[-1][2]
+
+
+def test_one_whose_server_was_refused_is_free(api: Api, pools: Pools) -> None:
+    port = make(api)
+    assert boot(api, port["id"], flavorRef="f-huge").status_code == 403
+    api.rapi.fails = RapiLost("RAPI: no answer")
+    api.rapi.fails = None
+    assert boot(api, port["id"]).status_code == 202
+
+
+def test_one_whose_server_failed_or_went_is_free(api: Api, pools: Pools) -> None:
+    port = make(api)
+    ident = boot(api, port["id"]).get_json()["server"]["id"]
+    api.change(ident, status="ERROR")
+    create = {"cluster": "c", "op_index": 0, "operation": "OP_INSTANCE_CREATE", "kind": "instance", "name": "x"}
+    ended = {"job": api.rapi.job, "status": "error", "rank": 9, "began": 1.0, "updated": 1.0, "ended": 1.0}
+    with api.engine.begin() as connection:
+        connection.execute(insert(db.action).values(**ended, **create))
+    assert boot(api, port["id"]).status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("networks", "more", "words"),
+    [
+        ([{"port": PORT}], {}, PORT),
+        ([{"port": "{made}", "fixed_ip": "10.0.0.9"}], {}, "own address"),
+        ([{"port": "{made}"}, {"port": "{made}"}], {}, "once"),
+        ([{"port": "{made}"}], {"min_count": 2}, "once"),
+        ([{"port": "{made}"}, {"uuid": NET, "fixed_ip": "10.0.0.1"}], {}, "beside a port"),
+    ],
+)
+def test_a_create_that_cannot_be(
+    api: Api, pools: Pools, networks: list[dict[str, str]], more: dict[str, Any], words: str
+) -> None:
+    made = make(api)["id"]
+    wish = [{key: text.replace("{made}", made) for key, text in each.items()} for each in networks]
+    answer = boot(api, networks=wish, **more)
+    assert (answer.status_code, len(api.rapi.calls)) == (400, 1)
+    assert words in said(answer)
+
+
+def test_it_is_attached_to_a_server_that_runs_and_stays_when_it_is_detached(api: Api, pools: Pools) -> None:
+    port, server = make(api, name="gate"), api.server(status="ACTIVE", power="ACTIVE")
+    ganeti = Ganeti(api, server)
+    answer = attach(api, server, port_id=port["id"])
+    assert answer.status_code == 200, answer.text
+    body = api.rapi.calls[-1][2]
+    name = f"port-{port['id']}"
+    nic = {"network": NET, "ip": address(port), "mac": port["mac_address"], "name": name}
+    assert (body["nics"], body["conflicts_check"]) == ([["add", -1, nic]], False)
+    ganeti.nics[1]["mac"] = port["mac_address"]
+    shown = show(api, port["id"])
+    assert (shown["device_id"], shown["name"], shown["status"]) == (server["id"], "gate", "ACTIVE")
+    assert address(shown) == address(port)
+    other = api.server()
+    assert attach(api, other, port_id=port["id"]).status_code == 409
+    assert boot(api, port["id"]).status_code == 409
+    assert api.call("DELETE", f"{interfaces(server)}/{port['id']}").status_code == 202
+    assert (show(api, port["id"])["device_id"], address(show(api, port["id"]))) == ("", address(port))
+    assert attach(api, server, port_id=port["id"]).status_code == 200
+
+
+def test_one_that_could_not_be_attached_is_free(api: Api, pools: Pools) -> None:
+    port, server = make(api), api.server()
+    ganeti = Ganeti(api, server)
+    ganeti.fails = "no such bridge"
+    assert attach(api, server, port_id=port["id"]).status_code == 409
+    ganeti.fails = ""
+    assert attach(api, server, port_id=port["id"]).status_code == 200
+
+
+def test_a_servers_port_goes_with_its_nic_and_its_address(api: Api, pools: Pools) -> None:
+    server = api.server()
+    Ganeti(api, server)
+    assert api.call("DELETE", f"{PORTS}/{PORT}").status_code == 204
+    assert api.rapi.calls[-1][2]["nics"] == [["remove", PORT, {}]]
+    assert api.get(PORTS).get_json()["ports"] == []
+    locked = api.server(facts={"locked": "1"})
+    assert api.call("DELETE", f"{PORTS}/{locked['nics'][0]['uuid']}").status_code == 409
+
+
+def test_what_a_guest_may_say_more_is_tags_of_its_instance(api: Api, own: str) -> None:
+    pairs = [{"ip_address": "10.8.0.0/16"}, {"ip_address": "10.1.0.9"}]
+    port = make(api, own, allowed_address_pairs=pairs)
+    mac = port["mac_address"]
+    assert port["allowed_address_pairs"] == [
+        {"ip_address": "10.8.0.0/16", "mac_address": mac},
+        {"ip_address": "10.1.0.9", "mac_address": mac},
+    ]
+    assert boot(api, port["id"]).status_code == 202
+    tags = api.rapi.calls[-1][2]["tags"]
+    label = f"ganeti-ext:allow-address.port-{port['id']}"
+    assert {f"{label}:10.8.0.0/16", f"{label}:10.1.0.9"} <= set(tags)
+    assert max(map(len, tags)) <= 128
+
+
+def test_port_security_of_a_servers_port(api: Api, own: str) -> None:
+    nic = {"network": f"blue.{OWN}", "ip": "10.1.0.2", "ip6": None, "mac": "02:00:0a:00:00:01", "uuid": PORT}
+    server = api.server(nics=[nic])
+    assert change(api, PORT, port_security_enabled=False, security_groups=["default"]).status_code == 409
+    answer = change(api, PORT, port_security_enabled=False)
+    assert (answer.status_code, answer.get_json()["port"]["port_security_enabled"]) == (200, False)
+    method, path, _, query = api.rapi.calls[-1]
+    assert (method, path) == ("PUT", f"instances/{server['instance']}/tags")
+    there = {f"ganeti-ext:allow-address.{PORT}:{net}" for net in ("0.0.0.0/0", "2000::/3", "fc00::/7")}
+    there.add(f"ganeti-ext:firewall.{PORT}:unprotected")
+    assert set(query["tag"]) == there
+    shown = show(api, PORT)
+    assert (shown["port_security_enabled"], shown["security_groups"]) == (False, [])
+    assert change(api, PORT, port_security_enabled=True).status_code == 200
+    assert (api.rapi.calls[-1][0], set(api.rapi.calls[-1][3]["tag"])) == ("DELETE", there)
+    change(api, PORT, allowed_address_pairs=[{"ip_address": "10.1.0.9"}])
+    assert api.call("DELETE", f"{interfaces(server)}/{PORT}").status_code == 202
+    assert [call[0] for call in api.rapi.calls[-2:]] == ["PUT", "DELETE"]
+    assert api.rapi.calls[-1][3]["tag"] == [f"ganeti-ext:allow-address.{PORT}:10.1.0.9"]
+
+
+def test_groups_of_a_servers_port_are_the_servers(api: Api, pools: Pools) -> None:
+    server = api.server()
+    groups = api.get("/network/v2.0/security-groups").get_json()["security_groups"]
+    ssh = next(group["id"] for group in groups if group["name"] == "ssh")
+    answer = change(api, PORT, security_groups=[ssh])
+    assert (answer.status_code, answer.get_json()["port"]["security_groups"]) == (200, [ssh])
+    assert api.row(server["id"])["facts"]["firewall"] == "ssh"
+    assert show(api, PORT)["security_groups"] == [ssh]
+    assert change(api, PORT, security_groups=[]).get_json()["port"]["security_groups"] == []
+    assert api.row(server["id"])["facts"]["firewall"] == "protected"
+
+
+def test_groups_of_a_port_are_those_of_the_server_that_is_made_with_it(api: Api, pools: Pools) -> None:
+    groups = {one["name"]: one["id"] for one in api.get("/network/v2.0/security-groups").get_json()["security_groups"]}
+    port, other, none = (make(api, security_groups=each) for each in ([groups["ssh"]], [groups["limited"]], []))
+    assert port["security_groups"] == [groups["ssh"]]
+    assert boot(api, port["id"], other["id"]).status_code == 400
+    assert boot(api, port["id"]).status_code == 202
+    assert "ganeti-ext:firewall:ssh" in api.rapi.calls[-1][2]["tags"]
+    assert boot(api, none["id"]).status_code == 202
+    assert "ganeti-ext:firewall:protected" in api.rapi.calls[-1][2]["tags"]
+
+
+def test_a_strangers_port_is_none(api: Api, pools: Pools) -> None:
+    port = make(api)
+    bob = api.become("bob", "foreign")
+    assert bob.get(f"{PORTS}/{port['id']}").status_code == 404
+    assert bob.call("DELETE", f"{PORTS}/{port['id']}").status_code == 404
+    assert change(bob, port["id"], name="x").status_code == 404
+    assert bob.get(PORTS).get_json()["ports"] == []
+    assert boot(bob, port["id"]).status_code == 400
+    assert attach(bob, api.server(project_id=FOREIGN), port_id=port["id"]).status_code == 404
