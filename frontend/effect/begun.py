@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 # Seconds in which all jobs of a chain are submitted, or whoever does so is dead: each call has the time of [rapi].
 _SUBMITTED = 60.0
 
+
 def keep(steps: Sequence[Step], purpose: Purpose, before: int | None) -> str | None:
     """Before the first job; None for what needs no such care: one job is submitted or not."""
     if len(steps) < 2 or any(step.alone for step in steps) or not flask.has_app_context():

@@ -12,6 +12,7 @@ import pytest
 
 from lab import ROOT, environment, services
 from lab.ganeti import NETWORK
+from lab.step import until
 from lab.story import Story, clear
 
 FOREIGN = ROOT / "tests/foreign"
@@ -51,6 +52,10 @@ def test_openstack_commands(typed: Typed) -> None:
     assert typed("clients", "sh", CLIENTS / "session.sh").endswith("session done\n")
 
 
+def test_openstack_commands_of_images_and_volumes(typed: Typed) -> None:
+    assert typed("clients", "sh", CLIENTS / "storage.sh").endswith("session done\n")
+
+
 def test_openstacksdk(typed: Typed) -> None:
     typed("clients", "python", CLIENTS / "sdk.py")
 
@@ -72,3 +77,25 @@ def test_ansible_twice(typed: Typed, tmp_path: Path) -> None:
     assert changed("present") == 2  # the key, and the loop of both servers
     assert changed("present") == 0
     assert changed("absent") == 2
+
+
+def test_servers_follow_the_work(typed: Typed, story: Story, tmp_path: Path) -> None:
+    """By examples/elastic, with a file for a queue."""
+    (tmp_path / "site.toml").write_text(
+        f'name = "elastic"\nimage = "{services.IMAGE}"\nflavor = "tiny"\nnetwork = "{NETWORK}"\n'
+        f'waiting = "cat {tmp_path}/waiting"\nbusy = "cat {tmp_path}/busy"\nmost = 2\nlinger = 0\n'
+    )
+
+    def brings(waiting: int, busy: str, *names: str) -> None:
+        (tmp_path / "waiting").write_text(str(waiting))
+        (tmp_path / "busy").write_text(busy)
+        typed("clients", "python", ROOT / "examples/elastic/elastic.py", "--config", tmp_path / "site.toml", "--once")
+
+        def there() -> list[tuple[str, str]]:
+            return sorted((each["Name"], each["Status"]) for each in story.tenant.openstack("server", "list"))
+
+        until(f"there are {names}", lambda: there() == [(name, "ACTIVE") for name in names], PATIENCE)
+
+    brings(5, "", "elastic-1", "elastic-2")
+    brings(0, "elastic-2", "elastic-2")
+    brings(0, "")

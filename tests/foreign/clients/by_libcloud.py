@@ -57,9 +57,29 @@ def main() -> None:
     snapshot = cloud.create_image(node, NAME)
     until(lambda: cloud.get_image(snapshot.id).extra["status"].lower() == "active", "the image is active")
     assert cloud.delete_image(snapshot)
+    volumes(cloud, node)
     assert cloud.destroy_node(node)
     until(lambda: not cloud.list_nodes(), "the server is gone")
     cloud.delete_key_pair(cloud.get_key_pair(NAME))
+
+
+def volumes(cloud: Any, node: Any) -> None:
+    """One that the server has for a while, and its snapshot."""
+    cloud.create_volume(1, NAME)
+
+    def becomes(state: str) -> Any:
+        until(lambda: [one.state for one in cloud.list_volumes()] == [state], f"the volume is {state}")
+        return cloud.list_volumes()[0]
+
+    assert cloud.attach_volume(node, becomes("available"))
+    assert cloud.detach_volume(becomes("inuse"))
+    volume = becomes("available")
+    snapshot = cloud.create_volume_snapshot(volume, NAME)
+    until(lambda: [one.state for one in cloud.list_volume_snapshots(volume)] == ["available"], "there is a snapshot")
+    assert cloud.destroy_volume_snapshot(snapshot)
+    until(lambda: not cloud.list_volume_snapshots(volume), "the snapshot is gone")
+    assert cloud.destroy_volume(volume)
+    until(lambda: not cloud.list_volumes(), "the volume is gone")
 
 
 def named(things: list[Any], name: str) -> Any:

@@ -44,9 +44,28 @@ def main() -> None:
     assert isinstance(cloud.get_server_console(server.id, length=5), str)
     assert cloud.get_compute_limits(cloud.current_project_id).total_instances_used >= 1
     cloud.delete_image(snapshot.id, wait=True)
+    volumes(cloud, server)
     assert cloud.delete_server(server.id, wait=True, timeout=120)
     assert cloud.list_servers() == []
     cloud.delete_keypair(NAME)
+
+
+def volumes(cloud: openstack.connection.Connection, server: openstack.compute.v2.server.Server) -> None:
+    """One that the server has for a while, and one of its snapshot."""
+    volume = cloud.create_volume(1, name=NAME, description="by sdk", wait=True, timeout=120)
+    assert (volume.status, volume.size) == ("available", 1), volume
+    attachment = cloud.attach_volume(server, volume, wait=True, timeout=120)
+    assert attachment.volume_id == volume.id
+    (found,) = cloud.get_volumes(server)
+    assert (found.id, found.status) == (volume.id, "in-use")
+    assert cloud.detach_volume(server, volume, wait=True, timeout=120) is None
+    snapshot = cloud.create_volume_snapshot(volume.id, name=NAME, wait=True, timeout=120)
+    again = cloud.create_volume(1, snapshot_id=snapshot.id, name=f"{NAME}-again", wait=True, timeout=120)
+    assert sorted(one.name for one in cloud.list_volumes()) == [NAME, again.name]
+    assert cloud.delete_volume(again.id, wait=True, timeout=120)
+    assert cloud.delete_volume_snapshot(snapshot.id, wait=True, timeout=120)
+    assert cloud.delete_volume(volume.id, wait=True, timeout=120)
+    assert cloud.list_volumes() == []
 
 
 if __name__ == "__main__":
