@@ -6,7 +6,7 @@ The MAC stays the port's own: by that networks which share a bridge are told apa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from frontend.effect.translate import Call
@@ -23,6 +23,15 @@ def wanted(handle: str, facts: Row) -> list[str]:
     allowed = _ANY if facts.get("open") else facts.get("pairs") or ()
     found = [f"{tags.ALLOW_ADDRESS}.{handle}:{address}" for address in allowed]
     return [*found, f"{tags.PREFIX}:firewall.{handle}:{_OPEN}"] if facts.get("open") else found
+
+
+def read(handle: str, some: Iterable[str]) -> dict[str, Any]:
+    """The facts that tags of an instance tell of this NIC's port."""
+    start = f"{tags.ALLOW_ADDRESS}.{handle}:"
+    found = sorted(tag.removeprefix(start) for tag in some if tag.startswith(start))
+    if set(_ANY) <= set(found):
+        return {"open": True}
+    return {"pairs": found} if found else {}
 
 
 def add(instance: str, some: list[str]) -> Call:

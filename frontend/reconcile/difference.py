@@ -55,6 +55,8 @@ class Known(NamedTuple):
     """As the servers."""
     offered: Collection[str] = ()
     """Ids of volumes that have a transfer."""
+    ports: Collection[str] = ()
+    """Ids of those that have rows."""
 
 
 class Snapshot(NamedTuple):

@@ -89,6 +89,11 @@ KINDS = (
         "A volume is another size, another server's, of another owner, name or type, or its job is over.",
         "the volume gets what its holder and the servers' disks say",
     ),
+    Kind(
+        "port-missing",
+        "A server has a NIC that was made as a port before it, and the database has no such port.",
+        "the port is made from the NIC and the instance's tags, without a name",
+    ),
     Kind("network-missing", "Ganeti has a network that the database has not.", "the network is added"),
     Kind("network-stale", "The database has a network that Ganeti has not.", "the network is removed"),
     Kind("network", "A network's name, subnets, gateways or tags differ.", "the network gets Ganeti's"),

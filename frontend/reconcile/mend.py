@@ -15,9 +15,9 @@ from frontend.update import state
 from frontend.update.rows import checked
 from frontend.volume import volumestate
 
-_TABLES = {"server": db.server, "network": db.network, "volume": db.volume}
+_TABLES = {"server": db.server, "network": db.network, "volume": db.volume, "port": db.port}
 # Columns that no two rows of a table may share, besides the id.
-_UNIQUE = {"server": "instance", "network": "name", "volume": "instance"}
+_UNIQUE = {"server": "instance", "network": "name", "volume": "instance", "port": "mac"}
 _CHUNK = 500  # rows in a transaction: whoever waits for one of them does not wait long
 
 
@@ -37,7 +37,7 @@ class Mender:
         """Write the differences; returns those that were written. The others' rows changed since they were read."""
         done: list[Difference] = []
         found = list(found)
-        for table in ("network", "server", "volume"):
+        for table in ("network", "server", "volume", "port"):
             changes = _by_row(each for each in found if each.table == table and _is_change(each))
             # What takes a name from one row for another belongs into one transaction.
             naming = [change for change in changes if _names(table, change)]

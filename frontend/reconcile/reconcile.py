@@ -22,6 +22,7 @@ from frontend.reconcile.difference_action import unended
 from frontend.reconcile.difference_address import addresses
 from frontend.reconcile.difference_group import not_apart
 from frontend.reconcile.difference_network import networks
+from frontend.reconcile.difference_port import ports
 from frontend.reconcile.difference_server import Servers
 from frontend.reconcile.difference_volume import Volumes
 from frontend.reconcile.mend import Mender
@@ -95,7 +96,7 @@ class Reconciler:
         volumes = Volumes(known, found, self._prefix, self._clock())
         differences = [
             *(*networks(known, found), *servers.differences(), *volumes.differences(), *unended(known, found)),
-            *(*addresses(found), *not_apart(known, found), *saved),
+            *(*addresses(found), *not_apart(known, found), *ports(known, found, self._prefix), *saved),
             *difference_tag.differences(self._engine, self._rapi, found.instances, self._pause),
         ]
         return Comparison(differences, [*servers.busy, *volumes.busy], found.cluster, _is_silent(found), found.nodes)

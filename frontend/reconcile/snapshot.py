@@ -87,7 +87,8 @@ class Reader:
             promised = owed.waiting(connection)
             actions = db.rows(connection, select(db.action).where(db.action.c.ended.is_(None)))
             offered = set(connection.execute(select(db.volume_transfer.c.volume_id)).scalars())
-        return Known(servers, networks, owners, promised, actions, volumes=volumes, offered=offered)
+            ports = set(connection.execute(select(db.port.c.id)).scalars())
+        return Known(servers, networks, owners, promised, actions, volumes=volumes, offered=offered, ports=ports)
 
     def _deleted(self, known: Known, found: Snapshot) -> list[str]:
         """Ids of deleted rows that stand for instances which are there, or keep their names from others."""

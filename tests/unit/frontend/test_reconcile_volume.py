@@ -34,7 +34,8 @@ def disk(*names: str | None, size: int = 2048) -> dict[str, Any]:
 
 
 def holder(*names: str, **fields: Any) -> dict[str, Any]:
-    nics: dict[str, list[Any]] = {f"nic.{name}": [] for name in ("networks", "networks.names", "ips", "macs", "uuids")}
+    columns = ("networks", "networks.names", "ips", "macs", "uuids", "names")
+    nics: dict[str, list[Any]] = {f"nic.{name}": [] for name in columns}
     return instance(HOLDER, running=False, tags=tags.encode(FACTS), **disk(*names), **nics, **fields)
 
 
