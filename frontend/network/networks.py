@@ -113,7 +113,9 @@ def _ports() -> list[dict[str, Any]]:
     with context.database() as connection:
         known, made = all_rows(connection), portstore.of_project(connection, project)
         servers = db.rows(connection, query)
-    return list(portview.every(known, servers, made, free=not of_servers))
+    fixed = request.args.getlist("fixed_ips")
+    found = portview.every(known, servers, made, free=not of_servers)
+    return [each for each in found if portview.has_fixed(each, fixed)]
 
 
 def listed(kind: str, entries: Sequence[dict[str, Any]]) -> Response:

@@ -37,6 +37,8 @@ def read(sent: Row, network: Row, mac: str | None, has: Collection[str | None] =
     for key in ("device_id", "device_owner"):
         if sent.get(key) not in (None, ""):
             raise BadRequest(f"{key}: {str(sent[key])[:80]!r}: servers get ports by Compute (servers/ID/os-interface)")
+    if sent.get("extra_dhcp_opts"):
+        raise BadRequest("extra_dhcp_opts: guests are told what their subnet has")
     if sent.get("mac_address") not in (None, "", mac):
         raise BadRequest("mac_address: cannot be chosen, as it tells networks apart")
     facts: dict[str, Any] = {key: _words(sent, key) for key in ("name", "description") if sent.get(key) is not None}
@@ -110,6 +112,8 @@ def _address(sent: Row, network: Row, has: Collection[str | None]) -> str | None
         families.append(4 if text is not None else family)
     if len(families) != len(set(families)):
         raise BadRequest("fixed_ips: Exceeded maximum amount of fixed ips per port: one of each subnet")
+    if sent.get("fixed_ips") is not None and has and not wanted:
+        raise Conflict("fixed_ips: a port keeps the address that it was made with")
     return chosen[0] if chosen else None
 
 

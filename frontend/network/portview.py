@@ -31,6 +31,12 @@ def every(
         yield from (shown for shown in _free(networks, made) if shown["id"] not in seen)
 
 
+def has_fixed(shown: Row, wanted: Sequence[str]) -> bool:
+    """Whether a port has all of these, `ip_address=A` or `subnet_id=ID`, as lists are filtered by `fixed_ips`."""
+    has = {f"{key}={fixed[key]}" for fixed in shown["fixed_ips"] for key in ("ip_address", "subnet_id")}
+    return has >= set(wanted)
+
+
 def of_nic(server: Row, nic: Row, network: Row, row: Row | None = None) -> dict[str, Any]:
     """A server's port, with what its row says, if it has one."""
     shown = netview.port(server, nic, network)
