@@ -111,7 +111,6 @@ def _subnet(row: Mapping[str, Any], version: int, cidr: str, gateway: str | None
     when = view.stamp(row["updated"])
     told = subnetfacts.read(row["tags"], version)
     mode = subnetfacts.WORDS.get(told.mode, "slaac") if version == 6 and told.dhcp else None
-    pools = subnetpool.shown(cidr, gateway, told.pools) if version == 4 else subnetpool.shown6(cidr, gateway)
     routes = (route.partition("@") for route in told.routes)
     return {
         "id": subnet_id(row, version),
@@ -124,7 +123,7 @@ def _subnet(row: Mapping[str, Any], version: int, cidr: str, gateway: str | None
         "enable_dhcp": told.dhcp,
         "ipv6_address_mode": mode,
         "ipv6_ra_mode": mode,
-        "allocation_pools": pools,
+        "allocation_pools": subnetpool.shown(cidr, gateway, told.pools),
         "dns_nameservers": list(told.nameservers),
         "host_routes": [{"destination": target, "nexthop": by} for target, _, by in routes],
         "service_types": [],

@@ -88,7 +88,7 @@ def asked(sent: Mapping[str, Any], network: Network, gateway_ip: str | None, now
         more["pools"] = _pools(schema.items(sent, "allocation_pools"), network, gateway_ip)
     found = now._replace(**more)
     for first, last in subnetpool.read(found.pools):
-        if gateway_ip is not None and first <= IPv4Address(gateway_ip) <= last:
+        if gateway_ip is not None and int(first) <= int(ipaddress.ip_address(gateway_ip)) <= int(last):
             raise Conflict(f"Gateway ip {gateway_ip} conflicts with allocation pool {first}-{last}.")
     return found
 
@@ -144,16 +144,8 @@ def _pools(sent: Sequence[Any], network: Network, gateway_ip: str | None) -> tup
     for before, after in pairwise(pools):
         if int(after[0]) <= int(before[1]):
             raise Conflict(f"Found overlapping allocation pools {before[0]}-{before[1]} {after[0]}-{after[1]}.")
-    if isinstance(network, IPv6Network):
-        shown = [{"start": str(first), "end": str(last)} for first, last in pools]
-        if shown and shown not in (subnetpool.shown6(str(network), by) for by in (gateway_ip, None)):
-            raise BadRequest(
-                "allocation_pools: an IPv6 address follows from the MAC: there are no pools to choose from"
-            )
-        return ()
-    texts = tuple(subnetpool.text(pool) for pool in pools)  # type: ignore[arg-type]
-    by = IPv4Address(gateway_ip) if gateway_ip else None
-    return () if texts == tuple(map(subnetpool.text, subnetpool.whole(network, by))) else texts
+    texts = tuple(map(subnetpool.text, pools))
+    return () if texts == tuple(map(subnetpool.text, subnetpool.whole(network, gateway_ip))) else texts
 
 
 def _texts(place: str, one: Any, *keys: str) -> list[str]:

@@ -14,6 +14,7 @@ from ganeti_ext import tags
 
 NAMESERVERS, ROUTES, MODE, ONLY = "nameservers", "routes", "ipv6_mode", "only"
 LONGEST = 128  # characters of a tag
+HIDDEN4 = tags.encode({"hidden4": "1"})[0]
 _FAMILY = {4: "ipv4", 6: "ipv6"}  # as nfdhcpd calls them
 
 # How guests come to their IPv6 addresses: Neutron's word, and nfdhcpd's.

@@ -1,11 +1,12 @@
-"""Which addresses of an IPv4 subnet Ganeti chooses from, and which are set apart for that. Pure.
+"""Which addresses of a subnet Ganeti chooses from, and which are set apart for that. Pure.
 
-Ganeti chooses any free address; those that are outside of a tenant's pools are reserved there (`gnt-network modify
---add-reserved-ips`), so that its own pool is the only truth.
+Ganeti chooses any free IPv4 address; those that are outside of a tenant's pools are reserved there (`gnt-network modify
+--add-reserved-ips`), so that its own pool is the only truth. Of IPv6 nobody chooses: the address follows from the MAC.
 """
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
@@ -14,7 +15,9 @@ MOST = 4096
 
 _LEAST = 4  # addresses, or there is none for a host beside the first and the last
 
-Pool = tuple[IPv4Address, IPv4Address]
+Network = IPv4Network | IPv6Network
+Address = IPv4Address | IPv6Address
+Pool = tuple[Address, Address]
 """First and last."""
 
 
@@ -28,38 +31,28 @@ def read(texts: Iterable[str]) -> list[Pool]:
     for each in texts:
         first, _, last = each.partition("-")
         try:
-            found.append((IPv4Address(first), IPv4Address(last)))
+            found.append((ipaddress.ip_address(first), ipaddress.ip_address(last)))
         except ValueError:
             continue
-    return sorted(found)
+    return sorted(found, key=lambda pool: int(pool[0]))
 
 
 def shown(cidr: str, gateway: str | None, texts: Sequence[str]) -> list[dict[str, str]]:
     """As Network v2.0 shows them: without any of their own, all of the subnet but for its gateway."""
-    network = IPv4Network(cidr, strict=False)
+    network = ipaddress.ip_network(cidr, strict=False)
     if network.num_addresses < _LEAST:
         return []
-    pools = read(texts) or whole(network, IPv4Address(gateway) if gateway else None)
+    pools = read(texts) or whole(network, gateway)
     return [{"start": str(first), "end": str(last)} for first, last in pools]
 
 
-def shown6(cidr: str, gateway: str | None) -> list[dict[str, str]]:
-    """Of IPv6, where the address follows from the MAC, all of the subnet but for its gateway."""
-    network = IPv6Network(cidr, strict=False)
-    if network.num_addresses < _LEAST:
-        return []
-    first, last = network[1], network[-1]
-    by = IPv6Address(gateway) if gateway else None
-    pools = [(first, last)] if by is None or not first <= by <= last else [(first, by - 1), (by + 1, last)]
-    return [{"start": str(start), "end": str(end)} for start, end in pools if start <= end]
-
-
-def whole(network: IPv4Network, gateway: IPv4Address | None) -> list[Pool]:
+def whole(network: Network, gateway: str | None) -> list[Pool]:
     """All addresses that hosts may have, but for the gateway's."""
-    first, last = network[1], network[-2]
-    if gateway is None or not first <= gateway <= last:
+    first, last = network[1], network[-2 if network.version == 4 else -1]
+    by = ipaddress.ip_address(gateway) if gateway else None
+    if by is None or by.version != network.version or not int(first) <= int(by) <= int(last):
         return [(first, last)]
-    return [(start, end) for start, end in ((first, gateway - 1), (gateway + 1, last)) if start <= end]
+    return [(start, end) for start, end in ((first, by - 1), (by + 1, last)) if int(start) <= int(end)]
 
 
 def apart(network: IPv4Network, gateway: str | None, texts: Sequence[str]) -> set[str]:
@@ -76,8 +69,9 @@ def apart(network: IPv4Network, gateway: str | None, texts: Sequence[str]) -> se
             f"allocation_pools: {count} addresses of {network} are outside of them, and at most {MOST} can be set "
             "apart: take larger pools, or a smaller subnet"
         )
-    found, at = set(), network[1]
-    for first, last in [*pools, (network[-1], network[-1])]:
-        found |= {str(IPv4Address(number)) for number in range(int(at), int(first))}
-        at = last + 1 if last < network[-1] else last
+    end = int(network[-1])
+    found, at = set(), int(network[1])
+    for first, last in [*((int(first), int(last)) for first, last in pools), (end, end)]:
+        found |= {str(IPv4Address(number)) for number in range(at, first)}
+        at = last + 1
     return found - {gateway}

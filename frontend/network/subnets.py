@@ -1,4 +1,4 @@
-"""POST, PUT and DELETE of subnets: Ganeti's network has one of each family, and is there with that of IPv4."""
+"""POST, PUT and DELETE of subnets: Ganeti's network has one of each family, and is there with the first."""
 
 from __future__ import annotations
 
@@ -76,14 +76,9 @@ def change_subnet(subnet_id: str) -> Response:
 
 
 def delete_subnet(subnet_id: str) -> tuple[str, int]:
-    """DELETE /subnets/ID: with that of IPv4, Ganeti has the network no more."""
+    """DELETE /subnets/ID: without any, Ganeti has the network no more."""
     row, version = find(subnet_id)
-    if version == 6:
-        _take_away6(row)
-    elif row["subnet6"]:
-        raise Conflict(f"Subnet {subnet_id} is the network's of IPv4: that of IPv6 beside it has to go first.")
-    else:
-        tenantnetworks.take_away(row)
+    _take_away(row, version)
     return "", 204
 
 
@@ -152,21 +147,27 @@ def _plan(row: Row, sent: Mapping[str, Any]) -> Planned:
     version = network.version
     if row[_CIDR[version]]:
         raise Conflict(f"Network {row['id']} has a subnet of IPv{version} already: {row[_CIDR[version]]}.")
-    if version == 6 and not row["subnet"]:
-        raise Conflict(f"Network {row['id']} has no subnet of IPv4 yet, without which there is none of IPv6.")
     gateway = subnetask.gateway(sent, network)
     subnet = subnetask.asked(sent, network, gateway, Subnet(mode=subnetask.mode(sent, network)))
-    before = row["tags"] if row["subnet"] else tenantnet.first_tags(row)
-    tagged = _tagged(before, version, subnet, _other(row, version))
+    has = _other(row, version)
+    before = row["tags"] if has else tenantnet.first_tags(row)
+    tagged = [tag for tag in _tagged(before, version, subnet, has) if tag != facts.HIDDEN4]
+    tagged += [facts.HIDDEN4] if version == 6 and has is None else []
     after = {**row, _CIDR[version]: str(network), GATEWAY[version]: gateway, "tags": tagged}
-    if version == 6:
+    if version == 6 and has:
         added = Step(tenantnet.modify(row["known_as"], network6=str(network), gateway6=gateway))
         return Planned(row, version, [added, *tenantnet.retag(row["known_as"], before, tagged)], after)
-    link = context.services().settings.front.tenant_link
-    apart = sorted(_apart(str(network), gateway, subnet), key=ipaddress.IPv4Address)
-    plan = tenantnet.Plan(row["known_as"], str(network), gateway, tagged, link, apart)
-    connects = [Step(tenantnet.connect(plan, group)) for group in netjobs.groups()]
-    return Planned(row, version, [Step(tenantnet.add(plan, row["id"])), *connects], after)
+    if has:
+        tenantnetworks.check_unused(row)
+    return Planned(row, version, [*(tenantnetworks.gone(row) if has else ()), *_there(after)], after)
+
+
+def _there(row: Row) -> list[Step]:
+    """Ganeti gets the network."""
+    subnet, link = facts.read(row["tags"], 4), context.services().settings.front.tenant_link
+    apart = _apart(row["subnet"], row["gateway"], subnet) if row["subnet"] else set()
+    connects = [Step(tenantnet.connect(row["known_as"], group, link)) for group in netjobs.groups()]
+    return [Step(tenantnet.add(row, sorted(apart, key=ipaddress.IPv4Address))), *connects]
 
 
 @contextlib.contextmanager
@@ -195,23 +196,33 @@ def _release(project: str, planned: Sequence[Planned]) -> None:
 
 
 def _undo(made: Planned) -> None:
+    row = made.row
     try:
-        if made.version == 6:
-            _take_away6(made.after)
-        else:
-            tenantnetworks.take_away(made.after)
+        if _other(row, made.version) is None or made.version == 6:
+            _take_away(made.after, made.version)
+        else:  # it was made anew: as it was before
+            netjobs.carry_out(tenantnetworks.gone(row), row["id"], goes=True)
+            netjobs.carry_out(_there(row), row["id"])
     except ExtError as err:
-        log.warning("network %s: its subnet stays, though another of the same request could not be made: %s",
-                    made.row["id"], err)  # fmt: skip
+        log.error("network %s: is not as it was before a request of which not all could be done: %s", row["id"], err)
 
 
-def _take_away6(row: Row) -> None:
-    if users := tenantnetworks.using(row, lambda nic: nic.get("ip6")):
-        words = f"by server {users[0]}, and {len(users) - 1} others"
-        raise Conflict(f"The subnet of IPv6 of network {row['id']} is in use: {words}.")
-    gone = Step(tenantnet.modify(row["known_as"], network6=None, gateway6=None))
-    tagged = facts.write(row["tags"], 6, None, 4)
-    netjobs.carry_out([gone, *tenantnet.retag(row["known_as"], row["tags"], tagged)], row["id"])
+def _take_away(row: Row, version: int) -> None:
+    """Ganeti cannot change a network's IPv4: without that, it gets another one of the name."""
+    if _other(row, version) is None:
+        tenantnetworks.take_away(row)
+    elif version == 6:
+        if users := tenantnetworks.using(row, lambda nic: nic.get("ip6")):
+            words = f"by server {users[0]}, and {len(users) - 1} others"
+            raise Conflict(f"The subnet of IPv6 of network {row['id']} is in use: {words}.")
+        gone = Step(tenantnet.modify(row["known_as"], network6=None, gateway6=None))
+        tagged = facts.write(row["tags"], 6, None, 4)
+        netjobs.carry_out([gone, *tenantnet.retag(row["known_as"], row["tags"], tagged)], row["id"])
+    else:
+        tenantnetworks.check_unused(row)
+        tagged = [*facts.write(row["tags"], 4, None, 6), facts.HIDDEN4]
+        after = {**row, "subnet": None, "gateway": None, "tags": tagged}
+        netjobs.carry_out([*tenantnetworks.gone(row), *_there(after)], row["id"])
 
 
 def _check_free(row: Row, gateway: str) -> None:

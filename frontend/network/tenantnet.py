@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from frontend.effect.translate import Call, Step
-from frontend.network import netname
+from frontend.network import netname, subnetfacts
 from ganeti_ext import tags
 
 Row = dict[str, Any]
@@ -19,16 +19,7 @@ Row = dict[str, Any]
 LONGEST = 200  # of a name as Ganeti has it, so that it fits into our columns with the id
 
 
-class Plan(NamedTuple):
-    """A network with its subnet; `link` is the bridge that all tenants' networks share."""
-
-    known_as: str
-    cidr: str
-    gateway: str | None
-    tags: Sequence[str]
-    link: str
-    apart: Sequence[str] = ()
-    """Addresses that Ganeti is not to choose."""
+_NO_IPV4 = "240.0.0.0/30"  # of a network that has none, where Ganeti wants one; nobody's (RFC 1112, 4: class E)
 
 
 def mac_prefix(ident: str) -> str:
@@ -57,7 +48,9 @@ def everybodys(mirrored: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
         whose = tags.decode(row["tags"]).get("project")
         ours = netname.parts(row["name"]) if whose else None
         name, ident = ours or (row["name"], row["id"])
-        yield {**row, "id": ident, "name": name, "known_as": row["name"], "uuid": row["id"], "project_id": whose}
+        no_ipv4 = {"subnet": None, "gateway": None} if subnetfacts.HIDDEN4 in row["tags"] else {}
+        more = {"known_as": row["name"], "uuid": row["id"], "project_id": whose, **no_ipv4}
+        yield {**row, "id": ident, "name": name, **more}
 
 
 def bare(row: Mapping[str, Any]) -> Row:
@@ -74,24 +67,24 @@ def first_tags(row: Mapping[str, Any]) -> list[str]:
     return [*row["tags"], tags.PRIVATE_FILTERED, *tags.encode({"project": row["project_id"]})]
 
 
-def add(plan: Plan, ident: str) -> Call:
-    """POST /2/networks."""
+def add(row: Mapping[str, Any], apart: Sequence[str]) -> Call:
+    """POST /2/networks, of a row as `visible` has it; `apart` are addresses that Ganeti is not to choose."""
     body = {
-        "network_name": plan.known_as,
-        "network": plan.cidr,
-        "mac_prefix": mac_prefix(ident),
-        "tags": list(plan.tags),
+        "network_name": row["known_as"],
+        "network": row["subnet"] or _NO_IPV4,
+        "mac_prefix": mac_prefix(row["id"]),
+        "tags": list(row["tags"]),
         "conflicts_check": False,
-        **({"gateway": plan.gateway} if plan.gateway else {}),
-        **({"add_reserved_ips": list(plan.apart)} if plan.apart else {}),
     }
-    return Call("POST", "networks", body)
+    more = {"gateway": row["gateway"], "network6": row["subnet6"], "gateway6": row["gateway6"]}
+    more["add_reserved_ips"] = list(apart)
+    return Call("POST", "networks", {**body, **{key: value for key, value in more.items() if value}})
 
 
-def connect(plan: Plan, group: str) -> Call:
-    """PUT /2/networks/NAME/connect. That others use the same addresses is no conflict."""
-    how = {"network_mode": "bridged", "network_link": plan.link, "conflicts_check": False}
-    return Call("PUT", f"networks/{plan.known_as}/connect", {"group_name": group, **how})
+def connect(network: str, group: str, link: str) -> Call:
+    """PUT /2/networks/NAME/connect, to the bridge `link`. That others use the same addresses is no conflict."""
+    how = {"network_mode": "bridged", "network_link": link, "conflicts_check": False}
+    return Call("PUT", f"networks/{network}/connect", {"group_name": group, **how})
 
 
 def disconnect(network: str, group: str) -> Call:

@@ -80,16 +80,25 @@ def say(row: Row, facts: Mapping[str, str], name: str | None = None) -> Row:
 
 
 def take_away(row: Row) -> None:
-    """Ganeti has the network no more; Conflict while a server or a port is in it."""
+    """Ganeti has the network no more; see check_unused."""
+    check_unused(row)
+    netjobs.carry_out(gone(row), row["id"], goes=True)
+
+
+def gone(row: Row) -> list[Step]:
+    """What takes it out of Ganeti."""
+    name = row["known_as"]
+    return [*(Step(tenantnet.disconnect(name, group)) for group in netjobs.groups()), Step(tenantnet.remove(name))]
+
+
+def check_unused(row: Row) -> None:
+    """Conflict while a server or a port is in it."""
     users = using(row)
     if users:
         raise Conflict(f"Network {row['id']} is in use: by server {users[0]}, and {len(users) - 1} others.")
     with context.database() as connection:
         if row["uuid"] and portstore.is_used(connection, row["uuid"]):
             raise Conflict(f"Network {row['id']} is in use: there are ports in it.")
-    name = row["known_as"]
-    steps = [*(Step(tenantnet.disconnect(name, group)) for group in netjobs.groups()), Step(tenantnet.remove(name))]
-    netjobs.carry_out(steps, row["id"], goes=True)
 
 
 def using(row: Row, wanted: Callable[[Mapping[str, Any]], object] = lambda _: True) -> list[str]:

@@ -40,8 +40,11 @@ class Ganeti:
         if verb == "TAGS":
             verb = {"PUT": "OP_TAGS_SET", "DELETE": "OP_TAGS_DEL"}[method]
         fails = verb == self.fails or any(after in self._failed for after, _ in (body or {}).get("depends", ()))
+        why = self.why
+        if verb != "ADD" and name not in self.networks:
+            fails, why = True, f"Network '{name}' not found (unknown_entity)"
         now = name if fails else self._done(verb, name, body or {}, query or {})
-        self._tell(verb, name, job, now, fails=fails)
+        self._tell(verb, name, job, now, why if fails else "")
         if fails and "retry" in self.why:
             self.fails = ""  # once
 
@@ -55,8 +58,8 @@ class Ganeti:
                 "uuid": f"0ddddddd-0000-4000-8000-{self._made:012x}",
                 "subnet": body["network"],
                 "gateway": body.get("gateway"),
-                "subnet6": None,
-                "gateway6": None,
+                "subnet6": body.get("network6"),
+                "gateway6": body.get("gateway6"),
                 "tags": body["tags"],
             }
             self.apart[name] = set(body.get("add_reserved_ips", ())) | (
@@ -94,15 +97,16 @@ class Ganeti:
         assert less <= apart
         self.apart[name] = (apart | more) - less
 
-    def _tell(self, verb: str, name: str, job: int, now: str, *, fails: bool) -> None:
+    def _tell(self, verb: str, name: str, job: int, now: str, why: str) -> None:
+        """`why` it failed, or nothing."""
         self._at += 1
-        status = "error" if fails else "success"
+        status = "error" if why else "success"
         message = {**network(verb, status, self._at, job=job), "network": name, "seq": [1, self._at]}
         if verb.startswith("OP_"):
             message["operation"] = verb
-        if fails:
+        if why:
             self._failed.add(job)
-            message["result"] = self.why
+            message["result"] = why
         elif verb == "RENAME":
             message["result"] = now
         if now in self.networks:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from frontend.settings import Front
-from tests.unit.frontend.conftest import Api
-from tests.unit.frontend.tenantnets import NETWORKS, SUBNETS, Ganeti, make, shown, subnet, with_subnet
+from tests.unit.frontend.conftest import IMAGE, SMALL, Api
+from tests.unit.frontend.tenantnets import NETWORKS, SUBNETS, UUID, Ganeti, make, shown, subnet, with_subnet
 
 CIDR = "fd00:1::/64"
 
@@ -87,10 +87,9 @@ def test_each_has_dhcp_or_not(api: Api, ganeti: Ganeti, ident: str) -> None:
     assert [shown(api, f"{SUBNETS}/{path}")["enable_dhcp"] for path in (four, found["id"])] == [False, True]
 
 
-def test_it_goes_on_its_own_and_before_that_of_ipv4(api: Api, ganeti: Ganeti, ident: str) -> None:
+def test_it_goes_on_its_own(api: Api, ganeti: Ganeti, ident: str) -> None:
     found = six(api, ident, name="six", dns_nameservers=["fd00::53"], enable_dhcp=False)
     four = next(each for each in shown(api, f"{NETWORKS}/{ident}")["subnets"] if each != found["id"])
-    assert api.call("DELETE", f"{SUBNETS}/{four}").status_code == 409
     assert api.call("DELETE", f"{SUBNETS}/{found['id']}").status_code == 204
     assert (data(ganeti)["subnet6"], data(ganeti)["gateway6"]) == (None, None)
     assert told(ganeti) == {"nfdhcpd", "nfdhcpd:nameservers:9.9.9.9"}
@@ -99,6 +98,75 @@ def test_it_goes_on_its_own_and_before_that_of_ipv4(api: Api, ganeti: Ganeti, id
     six(api, ident)
     assert api.call("DELETE", f"{NETWORKS}/{ident}").status_code == 204  # with both
     assert ganeti.networks == {}
+
+
+def test_one_alone_is_beside_a_network_of_ipv4_that_nobody_sees(api: Api, ganeti: Ganeti) -> None:
+    red = make(api, "red", description="kept")
+    found = six(api, red, name="six", enable_dhcp=False)
+    assert (data(ganeti)["subnet"], data(ganeti)["gateway"]) == ("240.0.0.0/30", None)
+    assert (data(ganeti)["subnet6"], data(ganeti)["gateway6"], told(ganeti)) == (
+        CIDR,
+        "fd00:1::1",
+        {"nfdhcpd:ipv6_mode:slaac"},
+    )
+    assert shown(api, f"{NETWORKS}/{red}")["subnets"] == [found["id"]]
+    assert shown(api, f"{SUBNETS}/{found['id']}")["name"] == "six"
+    assert api.call("PUT", f"{SUBNETS}/{found['id']}", json={"subnet": {"enable_dhcp": True}}).status_code == 200
+    assert told(ganeti) == {"nfdhcpd", "nfdhcpd:ipv6_mode:slaac"}
+    server = {"name": "web", "imageRef": IMAGE, "flavorRef": SMALL, "networks": [{"uuid": red}]}
+    assert api.call("POST", "/compute/v2.1/servers", json={"server": server}).status_code == 202
+    assert api.rapi.calls[-1][2]["nics"] == [{"network": UUID}]
+    assert api.call("DELETE", f"{SUBNETS}/{found['id']}").status_code == 204
+    assert ganeti.networks == {}
+    assert shown(api, f"{NETWORKS}/{red}")["description"] == "kept"
+
+
+def test_that_of_ipv4_comes_later_and_goes_first(api: Api, ganeti: Ganeti) -> None:
+    red = make(api, "red")
+    found = six(api, red, name="six", dns_nameservers=["fd00::53"])
+    four = subnet(api, red, name="four", gateway_ip=None)
+    assert [call[1].split("/")[-1] for call in api.rapi.calls[2:]] == [
+        "disconnect",
+        f"red.{red}",
+        "networks",
+        "connect",
+    ]
+    assert (data(ganeti)["subnet"], data(ganeti)["subnet6"]) == ("10.1.0.0/28", CIDR)
+    assert shown(api, f"{NETWORKS}/{red}")["subnets"] == [four["id"], found["id"]]
+    assert shown(api, f"{SUBNETS}/{found['id']}")["dns_nameservers"] == ["fd00::53"]
+    assert "ganeti-ext:hidden4:1" not in data(ganeti)["tags"]
+    assert api.call("DELETE", f"{SUBNETS}/{four['id']}").status_code == 204
+    assert shown(api, f"{NETWORKS}/{red}")["subnets"] == [found["id"]]
+    assert shown(api, f"{SUBNETS}/{found['id']}")["dns_nameservers"] == ["fd00::53"]
+    assert (data(ganeti)["subnet"], "name4" in str(data(ganeti)["tags"])) == ("240.0.0.0/30", False)
+
+
+def test_a_network_is_not_made_anew_below_a_server(api: Api, ganeti: Ganeti, ident: str) -> None:
+    red = make(api, "red")
+    six(api, red)
+    four = shown(api, f"{NETWORKS}/{ident}")["subnets"][0]
+    six(api, ident)
+    for name in (f"red.{red}", f"blue.{ident}"):
+        api.server(nics=[{"network": name, "ip": None, "ip6": None, "mac": "aa:00:00:00:00:01", "uuid": name[:5]}])
+    before = len(api.rapi.calls)
+    assert with_subnet(api, red).status_code == 409
+    assert api.call("DELETE", f"{SUBNETS}/{four}").status_code == 409
+    assert len(api.rapi.calls) == before
+
+
+def test_what_cannot_be_made_anew_is_as_it_was(api: Api, ganeti: Ganeti) -> None:
+    red = make(api, "red")
+    found = six(api, red, name="six")
+    ganeti.fails, done = "ADD", ganeti.do
+
+    def once(job: int) -> None:
+        done(job)
+        ganeti.fails = "" if api.rapi.calls[-1][0] == "POST" else ganeti.fails
+
+    api.rapi.on_submit = once
+    assert with_subnet(api, red).status_code == 409
+    assert shown(api, f"{NETWORKS}/{red}")["subnets"] == [found["id"]]
+    assert shown(api, f"{SUBNETS}/{found['id']}")["name"] == "six"
 
 
 def test_while_a_server_has_an_address_of_it_it_stays(api: Api, ganeti: Ganeti, ident: str) -> None:
@@ -133,7 +201,7 @@ def test_gateways(api: Api, ganeti: Ganeti, ident: str) -> None:
         {"ipv6_ra_mode": "magic"},
         {"ipv6_ra_mode": "slaac", "ipv6_address_mode": "dhcpv6-stateful"},
         {"ipv6_ra_mode": "slaac", "enable_dhcp": False},
-        {"allocation_pools": [{"start": "fd00:1::5", "end": "fd00:1::9"}]},
+        {"allocation_pools": [{"start": "fd00:1::9", "end": "fd00:1::5"}]},
         {"dns_nameservers": [f"2001:db8:1234:5678:9abc:def0:1234:567{last}" for last in range(4)]},
     ],
 )
@@ -144,16 +212,18 @@ def test_what_cannot_be(api: Api, ganeti: Ganeti, ident: str, wrong: dict[str, A
     assert len(api.rapi.calls) == before
 
 
-def test_pools_as_they_were_shown_are_taken(api: Api, ganeti: Ganeti, ident: str) -> None:
-    pools = [{"start": "fd00:1::2", "end": "fd00:1::ffff:ffff:ffff:ffff"}]
-    assert six(api, ident, allocation_pools=pools)["allocation_pools"] == pools
+def test_pools_are_shown_and_change_nothing(api: Api, ganeti: Ganeti, ident: str) -> None:
+    pools = [{"start": "fd00:1::5", "end": "fd00:1::9"}]
+    found = six(api, ident, allocation_pools=pools)
+    assert found["allocation_pools"] == shown(api, f"{SUBNETS}/{found['id']}")["allocation_pools"] == pools
+    assert ganeti.apart[f"blue.{ident}"] == {"10.1.0.1"}
+    gateway = {"subnet": {"gateway_ip": "fd00:1::6"}}
+    assert api.call("PUT", f"{SUBNETS}/{found['id']}", json=gateway).status_code == 409
 
 
-def test_there_is_one_and_none_without_ipv4(api: Api, ganeti: Ganeti, ident: str) -> None:
+def test_there_is_one(api: Api, ganeti: Ganeti, ident: str) -> None:
     six(api, ident)
     assert with_subnet(api, ident, cidr="fd00:2::/64", ip_version=6).status_code == 409
-    alone = with_subnet(api, make(api, "red"), cidr=CIDR, ip_version=6)
-    assert (alone.status_code, "no subnet of IPv4 yet" in alone.text) == (409, True)
 
 
 def test_both_at_once(api: Api, ganeti: Ganeti) -> None:

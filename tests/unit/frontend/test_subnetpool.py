@@ -49,10 +49,11 @@ def test_too_many_cannot_be_set_apart() -> None:
 
 def test_what_an_administrator_made_unreadable_is_passed_over() -> None:
     assert subnetpool.shown(str(NET), None, ("x", "10.1.0.3-")) == [pool("10.1.0.1", "10.1.0.14")]
-    assert subnetpool.shown("10.0.0.0/32", None, ()) == subnetpool.shown6("fd00::/128", None) == []
+    assert subnetpool.shown("10.0.0.0/32", None, ()) == subnetpool.shown("fd00::/128", None, ()) == []
 
 
-def test_of_ipv6_all_is_one_but_for_the_gateway() -> None:
+def test_of_ipv6_all_is_one_but_for_the_gateway_where_nothing_else_is_said() -> None:
+    assert subnetpool.shown("fd00::/64", None, ("fd00::5-fd00::9",)) == [pool("fd00::5", "fd00::9")]
     last = "fd00::ffff:ffff:ffff:ffff"
-    assert subnetpool.shown6("fd00::/64", "fd00::1") == [pool("fd00::2", last)]
-    assert subnetpool.shown6("fd00::/64", "fe80::1") == [pool("fd00::1", last)]
+    assert subnetpool.shown("fd00::/64", "fd00::1", ()) == [pool("fd00::2", last)]
+    assert subnetpool.shown("fd00::/64", "fe80::1", ()) == [pool("fd00::1", last)]
