@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
 import os
 import shutil
 import subprocess
@@ -16,6 +18,7 @@ from sqlalchemy import create_engine, select
 
 from frontend.database import db
 from frontend.manage.manage_base import SERVICE_USER
+from tests.contract.manage_fork import Forks
 from tests.unit.frontend import remote
 
 ROOT = Path(__file__).parents[2]
@@ -26,7 +29,16 @@ MANAGE = ROOT / "frontend" / "ganeti-ext-manage"
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
 
 
+@functools.cache
+def _forks() -> Forks:
+    made = Forks(ENVIRONMENT)
+    atexit.register(made.close)
+    return made
+
+
 class Manage:
+    """`argv` is the program itself, `run` a fork of one that has been started."""
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.config = remote.configure(folder)
@@ -41,10 +53,7 @@ class Manage:
         return [sys.executable, "-I", str(MANAGE), "--config", str(self.config), *args]
 
     def run(self, *args: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self.argv(*args),
-            input=stdin, env=ENVIRONMENT, capture_output=True, text=True, timeout=30, check=False,
-        )  # fmt: skip
+        return _forks().call(["--config", str(self.config), *args], stdin)
 
     def ok(self, *args: str, stdin: str = "") -> str:
         done = self.run(*args, stdin=stdin)

@@ -39,9 +39,24 @@ def test_every_command_explains_itself(manage: Manage, name: str) -> None:
     assert f"ganeti-ext-manage {name}" in manage.ok(name, "--help")
 
 
-def test_no_command_and_an_unknown_one(manage: Manage) -> None:
-    assert "COMMAND" in manage.refused(code=2)
-    assert "invalid choice" in manage.refused("make-coffee", code=2)
+@pytest.mark.parametrize(
+    ("args", "code", "words"),
+    [
+        (("project-create", "blue"), 0, ""),
+        (("project-create", "--help"), 0, ""),
+        ((), 2, "COMMAND"),
+        (("make-coffee",), 2, "invalid choice"),
+        (("user-password", "ann"), 1, "user 'ann': there is none"),
+    ],
+)
+def test_the_program_itself(manage: Manage, args: tuple[str, ...], code: int, words: str) -> None:
+    """All other tests fork one that has been started."""
+    done = subprocess.run(
+        manage.argv(*args), input="x\n", env=ENVIRONMENT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, bool(done.stdout), bool(done.stderr)) == (code, not code, bool(code))
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_reader_that_goes_away_is_no_failure(manage: Manage) -> None:
