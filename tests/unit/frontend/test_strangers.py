@@ -25,13 +25,12 @@ Callers = dict[str | None, Api]
 
 NAMES = re.compile(r"<(?:\w+:)?(\w+)>")
 KEYS = [f"{method} {url}" for method, url, *_ in ROUTES]
-# They have no project's things at all.
 BODILESS = ("POST", "PUT", "PATCH")
-NOT_OURS = ("/health",)
+# What everybody is told the same has nothing of anybody's in it.
 LISTS = [
     url
-    for method, url, *_ in ROUTES
-    if method == "GET" and not set(NAMES.findall(url)) - {"tenant"} and url not in NOT_OURS
+    for method, url, _, access in ROUTES
+    if method == "GET" and access != OPEN and not set(NAMES.findall(url)) - {"tenant"}
 ]
 VERSIONS = ("compute 2.1", "compute latest, volume latest")
 LATEST = {"OpenStack-API-Version": VERSIONS[-1]}
