@@ -67,6 +67,13 @@ def wipe():
 def health():
     return cluster.mon_command(json.dumps({"prefix": "health", "detail": "detail"}), b"")[1].decode()
 
+def forget(seconds):
+    # After which the OSD lets the locks of a client go that says nothing.
+    asked = {"prefix": "config set", "var": "osd_client_watch_timeout", "val": [str(seconds)]}
+    code, _, told = cluster.osd_command(0, json.dumps(asked), b"")
+    if code:
+        raise OSError(code, told)
+
 for line in sys.stdin:
     try:
         answer = True, eval(line, globals())

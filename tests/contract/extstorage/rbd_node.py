@@ -197,10 +197,9 @@ def write(qemu: subprocess.Popen[str], byte: int) -> str:
 def quick_to_forget(node: Node) -> Iterator[None]:
     """Ceph and the node wait a second for the locks of a call that was killed."""
     node.configure(patience=1)
-    command = ("ceph", "tell", "osd.0", "config", "set", "osd_client_watch_timeout")
-    node.ceph.run(*command, "1")
+    node.eye.ask("forget(1)")
     yield
-    node.ceph.run(*command, "30")
+    node.eye.ask("forget(30)")
 
 
 def steps(node: Node, when: str, number: int, verb: str, *pids: int, **env: str) -> subprocess.CompletedProcess[str]:

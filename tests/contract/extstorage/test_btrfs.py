@@ -6,12 +6,14 @@ import errno
 import os
 import random
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from extstorage import btrfs as ioctls
 from extstorage import reflink
-from tests.contract.extstorage.harness import MIB, Node, image, sh
+from tests.contract.extstorage.harness import MIB, Node, add_node, image, mounted, sh
 
 pytestmark = [
     pytest.mark.lab,
@@ -74,7 +76,16 @@ def reflinked(node: Node) -> float:
         os.close(target)
 
 
-def test_the_snapshot_of_a_scattered_disk_costs_nothing_beside_a_reflink_of_it(btrfs: Node) -> None:
+@pytest.fixture
+def scratch(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Node]:
+    """A file system that goes with its disk: to free the pieces one by one would take longer than to make them."""
+    with mounted(request.param, tmp_path) as point:
+        yield add_node(point, tmp_path / "n")
+
+
+@pytest.mark.parametrize("scratch", ["btrfs"], indirect=True)
+def test_the_snapshot_of_a_scattered_disk_costs_nothing_beside_a_reflink_of_it(scratch: Node) -> None:
+    btrfs = scratch
     btrfs.ok("create", VOL_SIZE="400")
     assert scatter(btrfs) > PIECES * 0.9
     timed(btrfs, "first")  # writes back what the scattering left
@@ -83,7 +94,9 @@ def test_the_snapshot_of_a_scattered_disk_costs_nothing_beside_a_reflink_of_it(b
     assert took < reflinked(btrfs) / 2  # its interpreter's start included
 
 
-def test_on_xfs_it_takes_longer_and_a_warning_says_so(xfs: Node) -> None:
+@pytest.mark.parametrize("scratch", ["xfs"], indirect=True)
+def test_on_xfs_it_takes_longer_and_a_warning_says_so(scratch: Node) -> None:
+    xfs = scratch
     xfs.ok("create", VOL_SIZE="400")
     _, told = timed(xfs, "few")
     assert told == ""

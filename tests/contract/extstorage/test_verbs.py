@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from extstorage import cow, provider
+from ganeti_ext.errors import ExtError
 from tests.contract.extstorage.harness import MIB, ROOT, Node, add_node, eventually, flags, image, mounted, sh
 
 pytestmark = [
@@ -92,10 +94,14 @@ def test_faults_name_what_was_wrong(node: Node) -> None:
     "name", ["", "..", "../images/x", "/etc/passwd", ".node", "a b", "a\nb", "caf\u00e9", "x" * 55]
 )
 def test_garbage_names_do_nothing(xfs: Node, name: str) -> None:
+    more = {"VOL_SIZE": "1", "VOL_NEW_SIZE": "2", "VOL_SNAPSHOT_NAME": "s", "VOL_METADATA": "m"}
     for verb in ("create", "attach", "detach", "remove", "grow", "setinfo", "snapshot", "open", "close"):
-        done = xfs.call(verb, name, VOL_SIZE="1", VOL_NEW_SIZE="2", VOL_SNAPSHOT_NAME="s", VOL_METADATA="m")
-        assert (done.returncode, done.stdout) == (2, "")
-        assert "VOL_NAME is not set" in done.stderr if not name else "volume " in done.stderr
+        with pytest.raises(ExtError, match="volume " if name else "VOL_NAME is not set") as caught:
+            provider.main(cow)(verb, xfs.env(VOL_NAME=name, **more))
+        assert caught.value.exit_code == 2
+    done = xfs.call("create", name, **more)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "VOL_NAME is not set" in done.stderr if not name else "volume " in done.stderr
     assert xfs.volumes() == []
 
 

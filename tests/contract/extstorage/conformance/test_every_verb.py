@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.contract.extstorage.choice import ALL
 from tests.contract.extstorage.conformance.site import MIB, Site
 from tests.contract.extstorage.harness import eventually
 
@@ -111,6 +112,7 @@ def test_an_origin_that_is_gone_or_too_long_leaves_nothing(site: Site) -> None:
     assert site.volumes() == []
 
 
+VERBS = ("create", "attach", "detach", "remove", "grow", "setinfo", "snapshot", "open", "close")
 HOSTILE = [
     "",
     ".",
@@ -133,7 +135,8 @@ HOSTILE = [
 @pytest.mark.parametrize("name", HOSTILE, ids=repr)
 def test_hostile_names_do_nothing(site: Site, name: str) -> None:
     more = {"VOL_SIZE": "1", "VOL_NEW_SIZE": "2", "VOL_SNAPSHOT_NAME": "s", "VOL_METADATA": "m"}
-    for verb in ("create", "attach", "detach", "remove", "grow", "setinfo", "snapshot", "open", "close"):
+    start = HOSTILE.index(name)
+    for verb in VERBS if ALL else (VERBS[start % len(VERBS)], VERBS[(start + 4) % len(VERBS)]):  # each has three names
         done = site.a.call(verb, name, **more)
         assert (done.returncode, done.stdout) == (2, ""), done
         assert "VOL_NAME is not set" in done.stderr if not name else repr(name) in done.stderr
