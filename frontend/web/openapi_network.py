@@ -16,7 +16,8 @@ _LISTS = {
 }
 _EMPTY = ("floatingips", "routers", "extensions", "availability_zones")
 _QUERY = (
-    *("id", "name", "status", "device_id", "network_id", "fields", "limit", "marker", "sort_key", "sort_dir"),
+    *("id", "name", "status", "device_id", "network_id", "fixed_ips"),
+    *("fields", "limit", "marker", "sort_key", "sort_dir"),
     *("tags", "tags-any", "not-tags", "not-tags-any"),
 )
 _NETWORK = thing(name=TEXT, admin_state_up=FLAG, description=LONG)

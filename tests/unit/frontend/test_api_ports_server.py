@@ -6,12 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 
 from frontend.database import db
 from frontend.network import portstore
 from frontend.settings import Front
-from ganeti_ext.errors import RapiLost
+from ganeti_ext.errors import RapiLost, RapiUnavailable
 from tests.unit.frontend.conftest import FOREIGN, MINE, NET, Api
 from tests.unit.frontend.ports import OWN, PORTS, Pools, add_own, address, boot, change, make, said, show
 from tests.unit.frontend.test_api_interface import PORT, Ganeti, attach, interfaces
@@ -64,9 +64,22 @@ def test_without_ports_ganeti_looks_for_conflicts(api: Api) -> None:
 def test_one_whose_server_was_refused_is_free(api: Api, pools: Pools) -> None:
     port = make(api)
     assert boot(api, port["id"], flavorRef="f-huge").status_code == 403
-    api.rapi.fails = RapiLost("RAPI: no answer")
+    api.rapi.fails = RapiUnavailable("RAPI: connection refused")
+    assert boot(api, port["id"]).status_code == 503
+    assert attach(api, api.server(), port_id=port["id"]).status_code == 503
     api.rapi.fails = None
     assert boot(api, port["id"]).status_code == 202
+
+
+def test_one_of_a_server_whose_create_is_lost_is_its_own(api: Api, pools: Pools) -> None:
+    """Nobody knows the job yet; as long as it is built, it may get it."""
+    port = make(api)
+    api.rapi.fails = RapiLost("RAPI: no answer")
+    assert boot(api, port["id"]).status_code == 202
+    api.rapi.fails = None
+    with api.engine.begin() as connection:
+        connection.execute(update(db.port).values(updated=1.0))
+    assert boot(api, port["id"]).status_code == 409
 
 
 def test_one_whose_server_failed_or_went_is_free(api: Api, pools: Pools) -> None:
