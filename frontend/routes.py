@@ -46,6 +46,7 @@ from frontend.image import (
 )
 from frontend.network import (
     availability,
+    netextensions,
     networkgroups,
     networkquota,
     networks,
@@ -326,8 +327,8 @@ ROUTES: tuple[Route, ...] = (
     ("GET", f"{NETWORK}/quotas/<project_id>/default", networkquota.show_defaults, READER),
     ("GET", f"{NETWORK}/quotas/<project_id>/details", networkquota.show_details, READER),
     ("GET", f"{NETWORK}/quotas/<project_id>/details.json", networkquota.show_details, READER),
-    ("GET", f"{NETWORK}/extensions", networks.list_extensions, READER),
-    ("GET", f"{NETWORK}/extensions/<alias>", networks.show_extension, READER),
+    ("GET", f"{NETWORK}/extensions", netextensions.list_all, READER),
+    ("GET", f"{NETWORK}/extensions/<alias>", netextensions.show, READER),
     ("GET", f"{TENANT}/volumes", volumes.list_short, READER),
     ("POST", f"{TENANT}/volumes", volumes.create, MEMBER),
     ("GET", f"{TENANT}/volumes/detail", volumes.list_detail, READER),

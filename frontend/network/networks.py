@@ -78,14 +78,6 @@ def list_availability_zones() -> Response:
     return listed("availability_zones", [])
 
 
-def list_extensions() -> Response:
-    return listed("extensions", [])
-
-
-def show_extension(alias: str) -> Response:
-    raise NotFound(f"Extension with alias {alias} does not exist")
-
-
 def _rules() -> list[dict[str, Any]]:
     groups = networkgroups.all_groups()
     return [rule for group in groups for rule in group["security_group_rules"]]

@@ -209,3 +209,12 @@ def test_a_network_without_its_bridge_does_not_stay_half_made(api: Api, ganeti: 
     assert ganeti.networks == {}
     ganeti.fails = ""
     assert with_subnet(api, ident).status_code == 201
+
+
+def test_extensions(api: Api) -> None:
+    path = "/network/v2.0/extensions"
+    found = api.get(path).get_json()["extensions"]
+    for each in found:
+        assert api.get(f"{path}/{each['alias']}").get_json() == {"extension": each}
+    assert {"quotas", "standard-attr-tag"} <= {each["alias"] for each in found}
+    assert api.get(f"{path}/router").status_code == 404

@@ -285,7 +285,7 @@ def test_networks(api: Api) -> None:
     assert four["dns_nameservers"] == four["host_routes"] == []
     assert get(f"subnets/{six['id']}")["subnet"] == six
     assert get("subnets?ip_version=6")["subnets"] == [six]
-    for empty in ("floatingips", "routers", "extensions"):
+    for empty in ("floatingips", "routers"):
         assert get(empty) == {empty: []}
 
 
