@@ -21,6 +21,7 @@ from tests.unit.frontend.admins import administrator
 from tests.unit.frontend.conftest import ALICE, COMPUTE, FOREIGN, IMAGE, MINE, NET, SMALL, TINY, Api, FakeRapi, serve
 
 GROUP = "0fffffff-0000-4000-8000-00000000000f"
+NIC = {"network": "net1", "ip": "10.0.0.77", "ip6": None, "mac": "aa:00:00:00:00:77", "uuid": strangers.NIC}
 
 
 class NoRapi:
@@ -64,6 +65,15 @@ class Made(NamedTuple):
     tokens: dict[str, str | None]
 
 
+class Strange(NamedTuple):
+    """`bob` is of another project than the server `row`; `alice` is the token of one of its own."""
+
+    api: Api
+    row: dict[str, Any]
+    bob: Api
+    alice: str
+
+
 @pytest.fixture(scope="module")
 def furnished(tmp_path_factory: pytest.TempPathFactory, seeded: Path) -> Made:
     """All that `furnish` puts in, and an administrator; who may call with which token."""
@@ -78,11 +88,41 @@ def furnished(tmp_path_factory: pytest.TempPathFactory, seeded: Path) -> Made:
     return Made(folder, tokens)
 
 
+@pytest.fixture(scope="module")
+def reading(furnished: Made, tmp_path_factory: pytest.TempPathFactory) -> Api:
+    """One for all reads, which change nothing, and have nobody to ask."""
+    return serve(copied(furnished, tmp_path_factory.mktemp("reading")), NoRapi())
+
+
+@pytest.fixture(scope="module")
+def asked(furnished: Made, tmp_path_factory: pytest.TempPathFactory) -> Api:
+    """The API over a database with all that, which `whole` makes new."""
+    return serve(copied(furnished, tmp_path_factory.mktemp("asked")), FakeRapi())
+
+
 @pytest.fixture
-def full(front: Front, furnished: Made, tmp_path: Path) -> Front:
-    """The settings for a database of the test's own with all that."""
-    shutil.copytree(furnished.folder, tmp_path, dirs_exist_ok=True)
-    return front
+def whole(asked: Api, furnished: Made) -> Api:
+    """As it was made, whatever the test before has done to it."""
+    asked.engine.dispose()
+    shutil.copy(furnished.folder / "front.db", str(asked.engine.url.database))
+    asked.rapi.calls.clear()
+    return asked
+
+
+@pytest.fixture(scope="module")
+def strange(tmp_path_factory: pytest.TempPathFactory, seeded: Path) -> Strange:
+    """A server of the project's, a stranger to it, and the token of its owner."""
+    folder = tmp_path_factory.mktemp("strange")
+    shutil.copy(seeded, folder / "front.db")
+    api = serve(Front(database=f"sqlite:///{folder}/front.db", secret_file=f"{folder}/secret"), FakeRapi())
+    row = api.server(name="very-own-name", nics=[NIC])
+    return Strange(api, row, api.become("bob", "foreign"), api.become("alice").token or "")
+
+
+def copied(furnished: Made, folder: Path) -> Front:
+    """The settings for a database of its own with all that."""
+    shutil.copytree(furnished.folder, folder, dirs_exist_ok=True)
+    return Front(database=f"sqlite:///{folder}/front.db", secret_file=f"{folder}/secret")
 
 
 def bearing(api: Api, token: str | None) -> Api:
@@ -144,11 +184,10 @@ READS = [url for method, url, _, _ in ROUTES if method == "GET"]
 
 
 @pytest.mark.parametrize("url", READS)
-def test_reads_never_call_ganeti(full: Front, furnished: Made, url: str) -> None:
-    api = serve(full, NoRapi())
-    alice = bearing(api, furnished.tokens["admin" if ACCESS[f"GET {url}"] == ADMIN else "member"])
+def test_reads_never_call_ganeti(reading: Api, furnished: Made, url: str) -> None:
+    alice = bearing(reading, furnished.tokens["admin" if ACCESS[f"GET {url}"] == ADMIN else "member"])
     headers = {"X-Subject-Token": alice.token or "", "OpenStack-API-Version": "compute latest, volume latest"}
-    answer = alice.get(filled(api, url), headers=headers)
+    answer = alice.get(filled(reading, url), headers=headers)
     # There is no consumer here: that is a fault of the health, and of nothing else.
     # Nor is there an image store; the image is public, and has no members, as the type is everybody's.
     unusual = {
@@ -165,8 +204,8 @@ def test_reads_never_call_ganeti(full: Front, furnished: Made, url: str) -> None
 
 
 @pytest.mark.parametrize(("method", "url", "access"), [(method, url, access) for method, url, _, access in ROUTES])
-def test_who_may_call(full: Front, furnished: Made, rapi: FakeRapi, method: str, url: str, access: str) -> None:
-    nobody = serve(full, rapi)
+def test_who_may_call(whole: Api, furnished: Made, method: str, url: str, access: str) -> None:
+    nobody = whole
     path = filled(nobody, url)
     statuses = {"nobody": nobody.call(method, path).status_code}
     for who in ("unscoped", "reader", *(["member"] if access == ADMIN else [])):
@@ -186,11 +225,9 @@ def test_who_may_call(full: Front, furnished: Made, rapi: FakeRapi, method: str,
 
 
 @pytest.mark.parametrize("url", READS)
-def test_stranger_sees_nothing_of_the_project(nobody: Api, url: str) -> None:
-    nic = {"network": "net1", "ip": "10.0.0.77", "ip6": None, "mac": "aa:00:00:00:00:77", "uuid": strangers.NIC}
-    row = nobody.server(name="very-own-name", nics=[nic])
-    bob = nobody.become("bob", "foreign")
-    answer = bob.get(filled(nobody, url), headers={"X-Subject-Token": nobody.become("alice").token or ""})
+def test_stranger_sees_nothing_of_the_project(strange: Strange, url: str) -> None:
+    row = strange.row
+    answer = strange.bob.get(filled(strange.api, url), headers={"X-Subject-Token": strange.alice})
     for told in ("very-own-name", str(row["instance"]), MINE, "10.0.0.77", "aa:00:00:00:00:77"):
         assert told not in answer.text.replace(answer.request.path, "").replace(f"project: {MINE}", "")
     # An id that the stranger wrote himself may come back in the words that refuse it.
