@@ -1,6 +1,7 @@
 """Which opcodes changed the tags of an instance or a network, and what is told of it. Pure.
 
-Ganeti runs no hooks for tags (cmdlib/tags.py, NoHooksLU), so eventd has them run: see docs/events.md.
+Ganeti runs no hooks for tags (cmdlib/tags.py, NoHooksLU), and those for a network's gateway and IPv6 subnet on the
+master alone (cmdlib/network.py), so eventd has them run: see docs/events.md.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any, NamedTuple
 from eventd.messages import News
 from ganeti_ext.event import NETWORK_STATUS, OP_STATUS
 
-OPCODES = ("OP_TAGS_SET", "OP_TAGS_DEL")
+OPCODES = ("OP_TAGS_SET", "OP_TAGS_DEL", "OP_NETWORK_SET_PARAMS")
 INSTANCE, NETWORK = "instance", "network"
 _KINDS = {OP_STATUS: INSTANCE, NETWORK_STATUS: NETWORK}
 

@@ -1,8 +1,8 @@
-"""Taps that are up meet what has changed since: tags of their instance, or the node that it runs on.
+"""Taps that are up meet what has changed since: tags of their instance, their networks, or the node that it runs on.
 
 Two scripts in Ganeti's hook directories. `instance-tags` is run by eventd, on the node of an instance whose tags have
-changed. `instance-moved` is run by Ganeti behind operations that start, stop or move an instance, on every node that
-has to do with it.
+changed, or one of whose networks has. `instance-moved` is run by Ganeti behind operations that start, stop or move an
+instance, on every node that has to do with it.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from kvm_ifup.state import Record
 
 
+# What changes of a network while taps are up, besides its name, which nothing goes by.
+_OF_NETWORK = ("NETWORK_TAGS", "NETWORK_GATEWAY", "NETWORK_SUBNET6", "NETWORK_GATEWAY6")
 # Seconds that a call may be on its way: hook_timeout of eventd.
 _LATEST = 60
 
@@ -47,12 +49,12 @@ def main(verb: str, env: Mapping[str, str]) -> None:
         settle(instance, settings, records)
 
 
-def of_networks(env: Mapping[str, str]) -> dict[str, str]:
-    """The tags of the networks that an instance's NICs are in, by the NIC's UUID."""
+def of_networks(env: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """What is said of the networks that an instance's NICs are in, in the variables of a NIC, by the NIC's UUID."""
     count = env.get("GANETI_INSTANCE_NIC_COUNT", "")
     names = [f"GANETI_INSTANCE_NIC{index}" for index in range(int(count) if count.isdecimal() else 0)]
     return {
-        env[f"{name}_UUID"]: env[f"{name}_NETWORK_TAGS"]
+        env[f"{name}_UUID"]: {key: env.get(f"{name}_{key}", "") for key in _OF_NETWORK}
         for name in names
         if f"{name}_UUID" in env and f"{name}_NETWORK_TAGS" in env
     }
@@ -64,18 +66,16 @@ def retag(
     told: str,
     settings: Settings,
     records: Records,
-    networks: Mapping[str, str] | None = None,
+    networks: Mapping[str, Mapping[str, str]] | None = None,
 ) -> None:
     """Let the taps of an instance follow its tags, as they were at the time `told` by the master's clock.
 
-    `networks` are the tags of networks by the UUID of the NIC that is in them; others stay as they are.
+    `networks` has what is said of networks by the UUID of the NIC that is in them; others stay as they are.
     """
     failed = []
     for record in records.of_instance(instance):
         try:
-            known = {"TAGS": tags}
-            if record.nic in (networks or {}):
-                known["NETWORK_TAGS"] = (networks or {})[record.nic]
+            known = {"TAGS": tags, **(networks or {}).get(record.nic, {})}
             _retag(record, known, told, settings, records)
         except (ExtError, OSError) as err:
             failed.append(f"{record.tap} of {instance} stays as it was: {err}")

@@ -38,6 +38,11 @@ def test_tags_are_removed_too(job_file: JobFile) -> None:
     assert [change.opcode for change in changes] == ["OP_TAGS_DEL", "OP_TAGS_DEL"]
 
 
+def test_a_networks_gateway_or_ipv6_subnet_is_told_as_its_tags_are(job_file: JobFile) -> None:
+    change, *_ = found(job_file("network-add-success"), OP_ID="OP_NETWORK_SET_PARAMS")
+    assert (change.kind, change.opcode) == ("network", "OP_NETWORK_SET_PARAMS")
+
+
 def test_a_dry_run_changes_nothing(job_file: JobFile) -> None:
     assert found(job_file("tags-set-success"), dry_run=True) == []
 
