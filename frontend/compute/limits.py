@@ -19,6 +19,7 @@ def show() -> Response:
     quota = services.settings.quota
     with context.database() as connection:
         allowed, used = quotas.limits(connection, project), quotas.used(connection, project)
+        of_groups = quotas.of_groups(connection, project)
         groups = quotas.server_groups(connection, project)
         security_groups = len(groupstore.names(connection, project))
     absolute = {
@@ -32,8 +33,8 @@ def show() -> Response:
         "maxServerGroupMembers": quota.group_members,
         "maxPersonality": quotas.FILES,
         "maxPersonalitySize": quotas.FILE_OCTETS,
-        "maxSecurityGroups": quota.security_groups,
-        "maxSecurityGroupRules": quota.security_group_rules,
+        "maxSecurityGroups": of_groups.get("security_groups", quota.security_groups),
+        "maxSecurityGroupRules": of_groups.get("security_group_rules", quota.security_group_rules),
         "maxTotalFloatingIps": 0,
         "totalInstancesUsed": used["instances"],
         "totalCoresUsed": used["cores"],

@@ -17,6 +17,11 @@ log = logging.getLogger(__name__)
 # Of a project that nobody gave others: Nova's own.
 DEFAULTS: Mapping[str, int] = {"instances": 10, "cores": 20, "ram": 51200}
 _COLUMNS: Mapping[str, str] = {"instances": "max_servers", "cores": "max_cores", "ram": "max_ram"}
+# Network's to change (networkquota.py), and shown here as well.
+_SHOWN: Mapping[str, str] = {
+    "security_groups": "max_security_groups",
+    "security_group_rules": "max_security_group_rules",
+}
 _UNLIMITED = -1
 _LARGEST = 0x7FFFFFFF
 # Of the body of a create: nova/quota.py has these, and so has schema_server.py.
@@ -27,6 +32,12 @@ def limits(connection: Connection, project: str) -> dict[str, int]:
     """instances, cores and ram (MiB) of a project; below 0: any number."""
     row = db.row(connection, select(db.project).where(db.project.c.id == project))
     return {name: row[column] for name, column in _COLUMNS.items()} if row else dict(DEFAULTS)
+
+
+def of_groups(connection: Connection, project: str) -> dict[str, int]:
+    """security_groups and security_group_rules of a project, where it was given others than the defaults."""
+    row = db.row(connection, select(db.project).where(db.project.c.id == project)) or {}
+    return {name: row[column] for name, column in _SHOWN.items() if row.get(column) is not None}
 
 
 def used(connection: Connection, project: str) -> dict[str, int]:
@@ -63,7 +74,7 @@ def show(project_id: str) -> Response:
     """GET /os-quota-sets/PROJECT."""
     check_reader(project_id)
     with context.database() as connection:
-        return jsonify({"quota_set": {"id": project_id, **_all(limits(connection, project_id))}})
+        return jsonify({"quota_set": {"id": project_id, **_all(_own(connection, project_id))}})
 
 
 def show_defaults(project_id: str) -> Response:
@@ -76,7 +87,7 @@ def show_detail(project_id: str) -> Response:
     """GET /os-quota-sets/PROJECT/detail: with what is used. Nothing is reserved: a row is there at once."""
     check_reader(project_id)
     with context.database() as connection:
-        allowed = _all(limits(connection, project_id))
+        allowed = _all(_own(connection, project_id))
         in_use = {**used(connection, project_id), "server_groups": server_groups(connection, project_id)}
     shown = {name: {"limit": limit, "in_use": in_use.get(name, 0), "reserved": 0} for name, limit in allowed.items()}
     return jsonify({"quota_set": {"id": project_id, **shown}})
@@ -87,7 +98,7 @@ def change(project_id: str) -> Response:
     sent = schema.mapping(schema.body(), "quota_set")
     with context.database() as connection:
         need_project(connection, project_id)
-        now, in_use = _all(limits(connection, project_id)), used(connection, project_id)
+        now, in_use = _all(_own(connection, project_id)), used(connection, project_id)
         values = {}
         for name in [name for name in sent if name in now and sent[name] is not None]:
             value = schema.number(sent, name, 0, _UNLIMITED, _LARGEST)
@@ -95,11 +106,12 @@ def change(project_id: str) -> Response:
                 _check_used(name, value, in_use[name], force=schema.flag(sent, "force", default=False))
                 values[_COLUMNS[name]] = value
             elif value != now[name]:
-                raise BadRequest(f"{name}: is the same for all projects: [quota] of the front's configuration")
+                where = "set it by Network's quotas" if name in _SHOWN else "[quota] of the front's configuration has it"
+                raise BadRequest(f"{name}: is not Compute's to change: {where}")
         if values:
             connection.execute(update(db.project).where(db.project.c.id == project_id).values(values))
             connection.commit()
-        shown = _all(limits(connection, project_id))
+        shown = _all(_own(connection, project_id))
     log.info("quota of project %s: %s", project_id, values)
     return jsonify({"quota_set": shown})
 
@@ -126,11 +138,14 @@ def _check_used(name: str, value: int, in_use: int, *, force: bool) -> None:
         raise BadRequest(f"Quota limit {value} for {name} must be greater than or equal to already used {in_use}.")
 
 
+def _own(connection: Connection, project: str) -> dict[str, int]:
+    return {**limits(connection, project), **of_groups(connection, project)}
+
+
 def _all(own: Mapping[str, int]) -> dict[str, int]:
     """Every key that microversions below 2.36 have; 0 of what there is not."""
     quota = context.services().settings.quota
     return {
-        **own,
         "metadata_items": quota.metadata,
         "key_pairs": quota.keypairs,
         "server_groups": quota.server_groups,
@@ -142,6 +157,7 @@ def _all(own: Mapping[str, int]) -> dict[str, int]:
         "floating_ips": 0,
         "security_groups": quota.security_groups,
         "security_group_rules": quota.security_group_rules,
+        **own,
     }
 
 

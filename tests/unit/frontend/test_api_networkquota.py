@@ -181,6 +181,19 @@ def test_security_groups_and_their_rules(api: Api, admin: Api) -> None:
         assert api.call("POST", rules, json={"security_group_rule": rule}).status_code == status
 
 
+def test_compute_shows_the_same_of_security_groups(api: Api, admin: Api) -> None:
+    compute = "/compute/v2.1"
+    for given, expected in ((None, (10, 100)), (3, (3, 100))):
+        if given:
+            put(admin, security_group=given)
+        quota = shown(api, f"{compute}/os-quota-sets/{MINE}")
+        absolute = api.get(f"{compute}/limits").get_json()["limits"]["absolute"]
+        assert (quota["security_groups"], quota["security_group_rules"]) == expected
+        assert (absolute["maxSecurityGroups"], absolute["maxSecurityGroupRules"]) == expected
+    elsewhere = admin.call("PUT", f"{compute}/os-quota-sets/{MINE}", json={"quota_set": {"security_groups": 4}})
+    assert (elsewhere.status_code, "set it by Network's quotas" in elsewhere.text) == (400, True)
+
+
 def test_where_tenants_make_no_networks_there_are_none(front: Front, rapi: FakeRapi) -> None:
     api = serve(replace(front, tenant_link=""), rapi).become("alice")
     assert [shown(api, f"{QUOTAS}/{MINE}")[name] for name in ("network", "subnet", "port")] == [0, 0, 500]
