@@ -28,21 +28,28 @@ COMMAND = "/usr/sbin/ganeti-ext-storage"
 
 
 class Jobs:
-    """Ganeti's jobs on one instance, given by its own commands: the queue shows them, its locks hold."""
+    """Ganeti's jobs on one instance, given by its own commands: the queue shows them, its locks hold.
+
+    `held` is our own lock: a command that outlives us may give its job yet, and has to be waited for.
+    """
 
     def __init__(self, instance: str) -> None:
         self._instance = instance
+        self.held: int | None = None
 
     def modify(self, option: str, *, hotplug: bool = False) -> None:
         # While a disk and its copy are there, the instance may have more of them than its group's policy wants.
         how = ["--ignore-ipolicy"] if hotplug else ["--no-hotplug", "--ignore-ipolicy"]
-        run(["gnt-instance", "modify", *how, option, self._instance], timeout=JOB)
+        self._run("modify", *how, option, self._instance)
 
     def activate(self) -> None:
-        run(["gnt-instance", "activate-disks", self._instance], timeout=JOB)
+        self._run("activate-disks", self._instance)
 
     def grow(self, number: int, size: int) -> None:
-        run(["gnt-instance", "grow-disk", "--absolute", self._instance, str(number), f"{size}m"], timeout=JOB)
+        self._run("grow-disk", "--absolute", self._instance, str(number), f"{size}m")
+
+    def _run(self, *words: str) -> None:
+        run(["gnt-instance", *words], timeout=JOB, keep=() if self.held is None else (self.held,))
 
 
 def migrate(
@@ -76,7 +83,7 @@ def migrate(
     if dry:
         plan = live.plan() if runs else still.plan()
         return [{"did": f"would move {words(disk)} to {store}", "disk": disk.number} for disk in plan]
-    with alone(ganeti, instance, "migrate"):
+    with alone(ganeti, instance, "migrate") as jobs.held:
         # What a killed command has begun: of what it makes half is in the configuration.
         for job in ganeti.jobs(instance):
             with contextlib.suppress(CommandError):  # whether it fails does not matter

@@ -180,8 +180,11 @@ class Mirror:
 
 
 @contextlib.contextmanager
-def alone(ganeti: Ganeti, instance: str, what: str, patience: float = 0) -> Iterator[None]:
-    """Nobody else on this node does that to the instance meanwhile; ExtError when somebody does for so many seconds."""
+def alone(ganeti: Ganeti, instance: str, what: str, patience: float = 0) -> Iterator[int]:
+    """Nobody else on this node does that to the instance meanwhile; ExtError when somebody does for so many seconds.
+
+    Gives the open file that is locked: a child that has it, too, goes on being alone if we die.
+    """
     path = f"{os.path.dirname(ganeti.run)}/.ganeti-ext-{instance}.{what}"
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     end = time.monotonic() + patience
@@ -190,7 +193,7 @@ def alone(ganeti: Ganeti, instance: str, what: str, patience: float = 0) -> Iter
             if time.monotonic() >= end:
                 raise ExtError(f"disks of instance {instance!r} are being moved already: wait for the end of that")
             time.sleep(0.1)
-        yield
+        yield fd
     finally:
         os.close(fd)
 

@@ -11,10 +11,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def run(argv: Sequence[str], *, stdin: str = "", timeout: float = 30) -> str:
+def run(argv: Sequence[str], *, stdin: str = "", timeout: float = 30, keep: Sequence[int] = ()) -> str:
     """Run a program to its end and return its stdout.
 
-    No shell; stdin is the given text; octets of the output that are no text read as \\xHH.
+    No shell; stdin is the given text; octets of the output that are no text read as \\xHH. Open files to `keep` stay
+    open in it, and locked, if it outlives us.
     CommandError carries the program's own words.
     """
     try:
@@ -26,6 +27,7 @@ def run(argv: Sequence[str], *, stdin: str = "", timeout: float = 30) -> str:
             errors="backslashreplace",
             timeout=timeout,
             check=False,
+            pass_fds=keep,
         )
     except FileNotFoundError as err:
         raise CommandError(f"{argv[0]}: not installed") from err
