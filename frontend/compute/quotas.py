@@ -106,7 +106,7 @@ def change(project_id: str) -> Response:
                 _check_used(name, value, in_use[name], force=schema.flag(sent, "force", default=False))
                 values[_COLUMNS[name]] = value
             elif value != now[name]:
-                where = "set it by Network's quotas" if name in _SHOWN else "[quota] of the front's configuration has it"
+                where = "set it by Network's quotas" if name in _SHOWN else "the front's configuration has it, [quota]"
                 raise BadRequest(f"{name}: is not Compute's to change: {where}")
         if values:
             connection.execute(update(db.project).where(db.project.c.id == project_id).values(values))
