@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from frontend.effect import awaited
+from frontend.network import netjobs
 from frontend.routes import ROUTES
 from frontend.settings import Front
 from frontend.web import openapi
@@ -30,6 +33,15 @@ TOKENS = (None, "alice", "rita", "ada", "unscoped")
 # A 500 is in no document, so the first of them finds it.
 CHECKS = ("status_code_conformance", "response_schema_conformance", "content_type_conformance")
 OWN = {name: value or strangers.COMMON[name] for name, value in strangers.FOREIGN_IDS.items()}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def impatient() -> Iterator[None]:
+    """Nobody tells of jobs here: what an answer would wait for never comes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(awaited, "PATIENCE", 0.0)
+        patch.setattr(netjobs, "PATIENCE", 0.0)
+        yield
 
 
 @pytest.fixture(scope="module")
