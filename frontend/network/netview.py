@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import uuid
 from collections.abc import Mapping
@@ -14,6 +13,8 @@ from ganeti_ext import tags
 
 DEFAULT_GROUP = "default"
 NO_GROUP = "protected"  # the profile of servers in no group: nothing new comes in, as without groups in OpenStack
+
+_CIDR = {4: "subnet", 6: "subnet6"}  # of a network's row, by the version
 
 # Ids of things that Ganeti has no row for: made from the id of what they follow from.
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -55,7 +56,7 @@ def network(row: Mapping[str, Any]) -> dict[str, Any]:
         "router:external": False,
         "tenant_id": row["project_id"] or "",
         "project_id": row["project_id"] or "",
-        "subnets": [subnet["id"] for subnet in subnets_of(row)],
+        "subnets": [subnet_id(row, version) for version, key in _CIDR.items() if row[key]],
         "availability_zones": [],
         "availability_zone_hints": [],
         "port_security_enabled": True,
@@ -117,7 +118,7 @@ def _subnet(row: Mapping[str, Any], version: int, cidr: str, gateway: str | None
         "name": told.name or f"{row['name']}-ipv{version}",
         "description": told.description,
         "network_id": row["id"],
-        "cidr": str(ipaddress.ip_network(cidr, strict=False)),
+        "cidr": subnetpool.plain(cidr),
         "gateway_ip": gateway,
         "ip_version": version,
         "enable_dhcp": told.dhcp,

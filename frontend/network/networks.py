@@ -30,7 +30,7 @@ def list_networks() -> Response:
 
 
 def show_network(network_id: str) -> Response:
-    return _show("network", _networks(), network_id)
+    return _show("network", _networks(network_id), network_id)
 
 
 def list_subnets() -> Response:
@@ -83,10 +83,11 @@ def _rules() -> list[dict[str, Any]]:
     return [rule for group in groups for rule in group["security_group_rules"]]
 
 
-def _networks() -> list[dict[str, Any]]:
+def _networks(ident: str | None = None) -> list[dict[str, Any]]:
+    """All, or the one of this id."""
     with context.database() as connection:
         rows = all_rows(connection)
-    return [netview.network(row) for row in rows]
+    return [netview.network(row) for row in rows if ident in (None, row["id"])]
 
 
 def _subnets() -> list[dict[str, Any]]:
@@ -112,7 +113,8 @@ def _ports() -> list[dict[str, Any]]:
 
 def listed(kind: str, entries: Sequence[dict[str, Any]]) -> Response:
     """A collection: filtered by every query key that entries have, in order, cut to the page, projected to `fields`."""
-    wanted = _in_order([entry for entry in entries if _matches(entry) and _is_tagged(entry)])
+    tags = {key: set(text.split(",")) for key in _TAGS if (text := request.args.get(key))}
+    wanted = _in_order([entry for entry in entries if _matches(entry) and _is_tagged(entry, tags)])
     page, more = paging.cut(wanted, paging.asked())
     answer: dict[str, Any] = {kind: [_project(entry) for entry in page]}
     if links := paging.next_link(page, more):
@@ -137,10 +139,11 @@ def _matches(entry: Mapping[str, Any]) -> bool:
     return True
 
 
-def _is_tagged(entry: Mapping[str, Any]) -> bool:
-    """By `tags` (all of them), `tags-any`, and the contrary of both; lists are joined by commas."""
+def _is_tagged(entry: Mapping[str, Any], asked: Mapping[str, set[str]]) -> bool:
+    """By `tags` (all of them), `tags-any`, and the contrary of both."""
+    if not asked:
+        return True
     has = set(entry.get("tags", ()))
-    asked = {key: set(text.split(",")) for key in _TAGS if (text := request.args.get(key))}
     return (
         asked.get("tags", set()) <= has
         and ("tags-any" not in asked or bool(asked["tags-any"] & has))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from ganeti_ext import tags
@@ -42,6 +43,11 @@ class Subnet(NamedTuple):
 
 def read(known: Sequence[str], version: int) -> Subnet:
     """The subnet of this version of a network with these tags."""
+    return _read(tuple(known), version)
+
+
+@lru_cache(maxsize=8192)
+def _read(known: tuple[str, ...], version: int) -> Subnet:
     facts = tags.decode(known)
     terms = list(_terms(known, version))
     only = [value for _, key, value in _said(known) if key == ONLY]

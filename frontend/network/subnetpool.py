@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 MOST = 4096
@@ -39,11 +40,21 @@ def read(texts: Iterable[str]) -> list[Pool]:
 
 def shown(cidr: str, gateway: str | None, texts: Sequence[str]) -> list[dict[str, str]]:
     """As Network v2.0 shows them: without any of their own, all of the subnet but for its gateway."""
+    return [{"start": first, "end": last} for first, last in _shown(cidr, gateway, tuple(texts))]
+
+
+@lru_cache(maxsize=8192)
+def _shown(cidr: str, gateway: str | None, texts: tuple[str, ...]) -> list[tuple[str, str]]:
     network = ipaddress.ip_network(cidr, strict=False)
     if network.num_addresses < _LEAST:
         return []
-    pools = read(texts) or whole(network, gateway)
-    return [{"start": str(first), "end": str(last)} for first, last in pools]
+    return [(str(first), str(last)) for first, last in read(texts) or whole(network, gateway)]
+
+
+@lru_cache(maxsize=8192)
+def plain(cidr: str) -> str:
+    """The network of an address of it."""
+    return str(ipaddress.ip_network(cidr, strict=False))
 
 
 def whole(network: Network, gateway: str | None) -> list[Pool]:
