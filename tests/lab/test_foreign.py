@@ -56,6 +56,10 @@ def test_openstack_commands_of_images_and_volumes(typed: Typed) -> None:
     assert typed("clients", "sh", CLIENTS / "storage.sh").endswith("session done\n")
 
 
+def test_openstack_commands_of_networks(typed: Typed) -> None:
+    assert typed("clients", "sh", CLIENTS / "network.sh").endswith("session done\n")
+
+
 def test_openstacksdk(typed: Typed) -> None:
     typed("clients", "python", CLIENTS / "sdk.py")
 
