@@ -20,7 +20,7 @@ from sqlalchemy.exc import IntegrityError
 from frontend.compute import ingredients, quotas, requests, schema_server, seeding, serverdevices
 from frontend.database import db
 from frontend.effect import owed, payer, submission, translate, translate_create
-from frontend.network import portstore
+from frontend.network import portquota, portstore
 from frontend.web import context, schema, view
 from frontend.web.fault import Forbidden
 from ganeti_ext import files, tags
@@ -51,7 +51,7 @@ def create() -> tuple[Response, int]:
     password = (wanted.password or seeding.password()) if has_seed else ""
     with _one_create_at_a_time(context.project_id()):
         with context.database() as connection:
-            count = _allowed(connection, wanted, found.size)
+            count = _allowed(connection, wanted, found)
             serverdevices.check(connection, found.devices, count)
         facts = {**found.facts, **({"reservation": _reservation()} if wanted.reservation else {})}
         recipes = [_recipe(wanted, found, name, facts, password) for name in _names(wanted.name, count)]
@@ -69,12 +69,14 @@ def _names(name: str, count: int) -> list[str]:
     return [f"{name}-{number}" for number in range(1, count + 1)] if count > 1 else [name]
 
 
-def _allowed(connection: Connection, wanted: schema_server.NewServer, size: translate.Size) -> int:
+def _allowed(connection: Connection, wanted: schema_server.NewServer, found: ingredients.Ingredients) -> int:
     """As many of the servers that were asked for as the quota lets be made; Forbidden when they are too few."""
+    size, ports = found.size, sum(wish.port is None for wish in found.nics)
     for count in range(wanted.most, wanted.least - 1, -1):
         asked = {"instances": count, "cores": count * size.vcpus, "ram": count * size.ram}
         try:
             quotas.check(connection, context.project_id(), asked)
+            portquota.check(connection, context.project_id(), count * ports)
         except Forbidden:
             if count == wanted.least:
                 raise

@@ -114,9 +114,7 @@ def _check_room(server: Row, *, more: bool) -> None:
     if len(server["nics"]) >= schema_server.MAX_NICS:
         raise Forbidden(f"Instance {server['id']} has {len(server['nics'])} ports, and none has more in Ganeti.")
     with context.database() as connection:
-        most = portquota.full(connection, context.project_id()) if more else None
-    if most is not None:
-        raise Forbidden(f"Maximum number of ports exceeded: {most} are allowed.")
+        portquota.check(connection, context.project_id(), int(more))
 
 
 def _network(ident: str | None) -> Row:

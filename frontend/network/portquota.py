@@ -7,6 +7,7 @@ from sqlalchemy import Connection, select
 from frontend.database import db
 from frontend.network import portname
 from frontend.web import context
+from frontend.web.fault import Forbidden
 
 
 def allowed(connection: Connection, project: str) -> int:
@@ -17,14 +18,18 @@ def allowed(connection: Connection, project: str) -> int:
 
 
 def used(connection: Connection, project: str) -> int:
+    """A server that is being built counts as one until Ganeti tells of its NICs."""
     column, port = db.server.c, db.port.c
-    query = select(column.nics).where(column.project_id == project, column.deleted.is_(None))
-    nics = [portname.ident(nic) for found in connection.execute(query).scalars() for nic in found]
+    query = select(column.nics, column.status).where(column.project_id == project, column.deleted.is_(None))
+    servers = connection.execute(query).all()
+    nics = [portname.ident(nic) for server in servers for nic in server.nics]
+    built = [server for server in servers if server.status == "BUILD" and not server.nics]
     made = connection.execute(select(port.id).where(port.project_id == project, port.network.is_not(None))).scalars()
-    return len(nics) + len(set(made) - set(nics))
+    return len(nics) + len(built) + len(set(made) - set(nics))
 
 
-def full(connection: Connection, project: str) -> int | None:
-    """How many are allowed, where there may be none more; else None."""
+def check(connection: Connection, project: str, more: int) -> None:
+    """Forbidden, as Nova says it, when with so many more a project has more than it may."""
     most = allowed(connection, project)
-    return most if 0 <= most <= used(connection, project) else None
+    if more > 0 and 0 <= most < used(connection, project) + more:
+        raise Forbidden(f"Maximum number of ports exceeded: {most} are allowed.")

@@ -56,6 +56,19 @@ def test_a_server_is_made_with_it(api: Api, pools: Pools) -> None:
     assert api.call("DELETE", f"{PORTS}/{port['id']}").status_code == 409
 
 
+def test_the_quota_of_ports_lets_as_many_servers_be_made(api: Api, pools: Pools) -> None:
+    port = make(api)
+    with api.engine.begin() as connection:
+        connection.execute(update(db.project).where(db.project.c.id == MINE).values(max_ports=3))
+    assert boot(api, networks=[{"uuid": NET}] * 3).status_code == 403
+    assert boot(api, port["id"]).status_code == 202
+    wanted = {"networks": [{"uuid": NET}], "min_count": 1, "max_count": 2}
+    assert boot(api, **wanted).status_code == 202
+    assert len(api.rows()) == 2
+    answer = boot(api, **wanted)
+    assert (answer.status_code, said(answer)) == (403, "Maximum number of ports exceeded: 3 are allowed.")
+
+
 def test_without_ports_ganeti_looks_for_conflicts(api: Api) -> None:
     assert boot(api).status_code == 202
     assert "conflicts_check" not in api.rapi.calls[-1][2]
