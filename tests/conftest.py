@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 
 import hypothesis
+
+
+def pytest_collection_finish() -> None:
+    """Python need not look for garbage among thousands of tests again and again, nor processes that are forked."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_configure() -> None:

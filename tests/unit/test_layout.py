@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gc
 import re
 import stat
 import subprocess
@@ -187,6 +188,15 @@ FOREIGN = re.compile(
     rb"(?<![\w./])(" + b"|".join(re.escape("".join(two)).encode() for two in _PIECES) + rb")", re.IGNORECASE
 )
 PYTHON = re.compile(rb"#!/usr/bin/python3 (-SEI|-I)\n")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def trees() -> Iterator[None]:
+    """They are kept until all tests have seen them, and Python would look for garbage among their million nodes."""
+    gc.disable()
+    yield
+    tree.cache_clear()
+    gc.enable()
 
 
 @cache

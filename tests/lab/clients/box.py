@@ -5,17 +5,19 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import fcntl
+import functools
 import os
 import re
 import select
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from ganeti_ext import command
-from lab import ROOT, layer
+from lab import ROOT, base, layer
 
 PATIENCE = 20.0  # seconds until what was expected is a failure
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -120,10 +122,19 @@ class Program:
         return bool(chunk)
 
 
+@functools.cache
+def _compile() -> None:
+    """The checkout is read-only in a box: each start of each script would compile its modules anew."""
+    folders = [f"{layer.HERE}/{path.parent.name}" for path in ROOT.glob("*/__init__.py")]
+    with tempfile.TemporaryDirectory() as place, layer.mounted(base.root(), Path(place) / "box") as root:
+        command.run(["chroot", str(root), "python3", "-m", "compileall", "-q", *folders], timeout=300)
+
+
 class Box:
     """One root with namespaces for mounts, network, processes, host name; `network=False`: on the host's network."""
 
     def __init__(self, name: str, lowerdir: str, *, network: bool = True) -> None:
+        _compile()
         self.name = name
         self.programs: list[Program] = []
         own = ["--mount", "--pid", "--uts", "--ipc", *(["--net"] if network else [])]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from hypothesis import given, settings
@@ -14,6 +15,7 @@ from tests.unit.frontend import updates
 from tests.unit.frontend.history import EFFECTS, Cluster, Message
 
 HOUR = 3600
+MORE = 4 if os.environ.get("HYPOTHESIS_ROAM") else 1  # examples, where they are others each time
 # The first start of a server with volumes is no job of one that is there: test_volume_ways.py.
 REASONS = [purpose.Purpose(kind, "").reason for kind in purpose.TASKS if kind != purpose.BOOT]
 OPCODES = sorted(set(EFFECTS) - {"CREATE"})
@@ -109,7 +111,7 @@ def shown(row: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name not in ("clocks", "job_order", "job")}
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=125 * MORE, deadline=None)
 @given(histories(), st.data())
 def test_the_row_ends_as_ganeti_is(cluster: Cluster, data: st.DataObject) -> None:
     found = after(updates.row(), data.draw(deliveries(cluster.said)))
@@ -127,7 +129,7 @@ def test_the_row_ends_as_ganeti_is(cluster: Cluster, data: st.DataObject) -> Non
         assert (found["vcpus"], found["disk"]) == (there.vcpus, there.disk // 1024)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=50 * MORE, deadline=None)
 @given(histories(), st.data())
 def test_any_order_ends_as_the_order_in_which_it_was_said(cluster: Cluster, data: st.DataObject) -> None:
     shuffled = data.draw(deliveries(cluster.said))
