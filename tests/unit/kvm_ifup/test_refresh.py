@@ -314,31 +314,19 @@ def test_connections_of_a_private_network_are_cut_in_its_zone(
 
 def test_tags_of_a_network_are_followed_too(node: Node, env: dict[str, str]) -> None:
     node.start({**env, "NETWORK_TAGS": ""})
-    profiles = {"nic-1": "protected", "nic-2": "limited"}
-    told = {nic: {"NETWORK_TAGS": f"ganeti-ext:firewall:{profile}"} for nic, profile in profiles.items()}
+    told = {"nic-1": {"NETWORK_TAGS": "ganeti-ext:firewall:protected"}}
     refresh.retag(NAME, "", "100.000000000", node.settings, node.records, told)
     assert node.profile() == "protected"
     refresh.retag(NAME, "", "101.000000000", node.settings, node.records, {"nic-2": {"NETWORK_TAGS": ""}})
     assert node.profile() == "protected"
 
 
-def test_a_networks_gateway_and_ipv6_come_and_go(node: Node, env: dict[str, str], bindings: Path) -> None:
-    node.start({**env, "NETWORK_TAGS": "nfdhcpd", "NETWORK_SUBNET6": "", "NETWORK_GATEWAY6": ""})
-    assert binding.read("tap0", str(bindings)).eui64 is None
-    nic = "GANETI_INSTANCE_NIC0"
-    hook = {"GANETI_INSTANCE_NAME": NAME, "GANETI_INSTANCE_TAGS": "", "GANETI_INSTANCE_NIC_COUNT": "1"}
-    hook |= {f"{nic}_UUID": "nic-1", f"{nic}_NETWORK_TAGS": "nfdhcpd"}
-    there = {f"{nic}_NETWORK_{key}": value for key, value in (
-        ("GATEWAY", "10.0.0.254"), ("SUBNET6", "fd00:9::/64"), ("GATEWAY6", "fe80::9"))}  # fmt: skip
-    refresh.main("instance-tags", {**hook, **there, "GANETI_EXT_TAGS_TIME": "100.000000001"})
-    found = binding.read("tap0", str(bindings))
-    assert (found.gateway, found.subnet6, found.gateway6) == ("10.0.0.254", "fd00:9::/64", "fe80::9")
-    assert found.eui64 is not None
-    assert [key for *_, key in node.kernel.elements if found.eui64 in key or "fd00:9" in key]
-    refresh.main("instance-tags", {**hook, "GANETI_EXT_TAGS_TIME": "100.000000002"})
-    found = binding.read("tap0", str(bindings))
-    assert (found.gateway, found.subnet6, found.gateway6, found.eui64) == (None, None, None, None)
-    assert [key for *_, key in node.kernel.elements if "fd00:9" in key] == []
+def test_another_ipv6_of_a_network_is_followed_too(node: Node, env: dict[str, str]) -> None:
+    node.start(env)
+    told = {"_COUNT": "1", "0_UUID": "nic-1", "0_NETWORK_TAGS": "nfdhcpd", "0_NETWORK_SUBNET6": "fd00:9::/64"}
+    networks = refresh.of_networks({f"GANETI_INSTANCE_NIC{key}": value for key, value in told.items()})
+    refresh.retag(NAME, "", "100.000000000", node.settings, node.records, networks)
+    assert {key[9:16] for _, name, key in node.kernel.elements if name == "ip6_source"} == {"fd00:9:"}
 
 
 def test_a_new_master_whose_clock_is_behind_is_believed(node: Node, env: dict[str, str]) -> None:
