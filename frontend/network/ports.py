@@ -194,7 +194,11 @@ def _choose(network: Row, told: Row, wanted: str | None, passed: set[str]) -> st
 
 def _is_somebodys(network: Row, address: str) -> bool:
     """Whether a server got the address while it was set apart: Ganeti lets an address be both."""
-    found = context.services().rapi.query("instance", ("nic.networks", "nic.ips"), ["=[]", "nic.ips", address])
+    rapi = context.services().rapi
+    if not rapi.get(f"networks/{network['known_as']}").get("inst_list"):
+        return False
+    # Without a filter: Ganeti's for lists fails where one of them has a null (Query/Filter.hs containsFilter).
+    found = rapi.query("instance", ("nic.networks", "nic.ips"))
     return any((network["uuid"], address) in zip(each["nic.networks"], each["nic.ips"], strict=True) for each in found)
 
 

@@ -26,6 +26,7 @@ class Pools:
         self.reserved: dict[str, set[str]] = {"net1": {"10.0.0.0", "10.0.0.1", "10.0.0.255"}}
         self.subnets = {"net1": "10.0.0.0/24"}
         self.fails = ""
+        self.instances: list[str] = []
         self.get = api.rapi.get
         self.asked: list[str] = []
         api.rapi.get = self.show  # type: ignore[method-assign]
@@ -40,7 +41,12 @@ class Pools:
         self.asked.append(name)
         subnet = ipaddress.IPv4Network(self.subnets[name])
         marks = "".join("X" if str(address) in self.reserved[name] else "." for address in subnet)
-        return {"network": str(subnet), "map": marks, "mac_prefix": "02:00:0a" if name != "net1" else None}
+        return {
+            "inst_list": self.instances,
+            "network": str(subnet),
+            "map": marks,
+            "mac_prefix": "02:00:0a" if name != "net1" else None,
+        }
 
     def do(self, job: int) -> None:
         method, path, body, _ = self._calls[-1]
