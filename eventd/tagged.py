@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 from eventd.messages import News
 from ganeti_ext.event import NETWORK_STATUS, OP_STATUS
 
-OPCODES = ("OP_TAGS_SET", "OP_TAGS_DEL", "OP_NETWORK_SET_PARAMS")
+OPCODES = ("OP_TAGS_SET", "OP_TAGS_DEL")
+_MODIFY = "OP_NETWORK_SET_PARAMS"
+_TOLD = ("gateway", "subnet6", "gateway6")  # what of a network is a guest's to know; not which addresses are reserved
 INSTANCE, NETWORK = "instance", "network"
 _KINDS = {OP_STATUS: INSTANCE, NETWORK_STATUS: NETWORK}
 
@@ -44,13 +46,19 @@ def changes(found: Iterable[News]) -> list[Change]:
     made = []
     for item in found:
         message = item.message
-        if item.status != "success" or message["operation"] not in OPCODES or message["job_fields"].get("dry_run"):
+        if item.status != "success" or not _concerns(message) or message["job_fields"].get("dry_run"):
             continue
         kind = _KINDS.get(message["type"])
         if kind is None:  # of nodes, groups and the cluster, which concern no instance
             continue
         made.append(Change(item.cursor, kind, message[kind], message["operation"], item.began, item.time))
     return made
+
+
+def _concerns(message: Mapping[str, Any]) -> bool:
+    """Whether it is an opcode that changes something for guests that run."""
+    operation, fields = message["operation"], message["job_fields"]
+    return operation in OPCODES or (operation == _MODIFY and any(fields.get(name) for name in _TOLD))
 
 
 def records(made: Iterable[Change]) -> dict[str, str | None]:

@@ -38,9 +38,15 @@ def test_tags_are_removed_too(job_file: JobFile) -> None:
     assert [change.opcode for change in changes] == ["OP_TAGS_DEL", "OP_TAGS_DEL"]
 
 
-def test_a_networks_gateway_or_ipv6_subnet_is_told_as_its_tags_are(job_file: JobFile) -> None:
-    change, *_ = found(job_file("network-add-success"), OP_ID="OP_NETWORK_SET_PARAMS")
-    assert (change.kind, change.opcode) == ("network", "OP_NETWORK_SET_PARAMS")
+@pytest.mark.parametrize("key", ["gateway", "network6", "gateway6"])
+def test_what_guests_know_of_a_network_is_told_as_its_tags_are(job_file: JobFile, key: str) -> None:
+    job = json.loads(job_file("network-add-success"))
+    job["ops"] = job["ops"][:1]
+    job["ops"][0]["input"] = {"OP_ID": "OP_NETWORK_SET_PARAMS", "network_name": "blue", key: "none"}
+    (change,) = found(json.dumps(job).encode())
+    assert (change.kind, change.name, change.opcode) == ("network", "blue", "OP_NETWORK_SET_PARAMS")
+    job["ops"][0]["input"] = {**job["ops"][0]["input"], key: None, "add_reserved_ips": ["10.0.0.7"]}
+    assert found(json.dumps(job).encode()) == []
 
 
 def test_a_dry_run_changes_nothing(job_file: JobFile) -> None:
