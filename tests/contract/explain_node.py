@@ -105,6 +105,11 @@ class Node(Box):
         self.run("sysctl", "-q", "-w", "net.ipv6.conf.uplink.proxy_ndp=1")
         self.filter(on=True)
 
+    def close(self) -> None:
+        for tap in self.taps.values():
+            tap.close()
+        super().close()
+
     def filter(self, *, on: bool) -> None:
         """Let br_netfilter show the IP tables what comes over bridges, or not."""
         families = ("iptables", "ip6tables")

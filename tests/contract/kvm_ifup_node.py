@@ -52,6 +52,7 @@ class Node:
         assert self._init.stdout is not None
         assert self._init.stdout.readline() == "ready\n"
         self._reapers: list[Reaper] = []
+        self._taps: list[Tap] = []
         self.pid = self._init.pid
         self._enter = ["nsenter", f"--target={self.pid}", "--mount", "--net", "--wd=/"]
 
@@ -59,6 +60,8 @@ class Node:
         """End what runs inside, whatever became of the test."""
         for reaper in self._reapers:
             reaper.close()
+        for tap in self._taps:
+            tap.close()
         self._init.communicate()
 
     def run(self, *argv: str | Path, stdin: str = "") -> str:
@@ -96,7 +99,8 @@ class Node:
     def tap(self, name: str) -> Tap:
         """Make a tap as Ganeti does; the result is its guest's side."""
         with self.inside():
-            return Tap(name)
+            self._taps.append(Tap(name))
+        return self._taps[-1]
 
     def file(self, path: str) -> Path:
         """A path inside, seen from outside."""
@@ -118,8 +122,10 @@ class Tap:
         fcntl.ioctl(self._fd, _TUNSETIFF, struct.pack("16sH22x", name.encode(), _IFF_TAP | _IFF_NO_PI))
 
     def close(self) -> None:
-        """The tap vanishes, as it does when QEMU ends."""
-        os.close(self._fd)
+        """The tap vanishes, as it does when QEMU ends. Twice is as once."""
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._fd = -1
 
     def send(self, frame: bytes) -> None:
         os.write(self._fd, frame)

@@ -83,6 +83,7 @@ class Node(Box):
         super().__init__("node", base.root())
         self.daemon: Program | None = None
         self._number = 10
+        self._guests: list[Guest] = []
         self.run("sysctl", "-q", "-w", *(f"net.ipv4.{key}" for key in ("ip_forward=1", "conf.default.rp_filter=0")))
         self.run("sysctl", "-q", "-w", "net.ipv4.conf.all.rp_filter=0", "net.ipv6.conf.all.forwarding=1")
         for bridge in ("br0", "br1"):
@@ -205,4 +206,10 @@ class Node(Box):
     def _tap(self, name: str, number: int = 0) -> Guest:
         self._number += 1
         with self.network():
-            return Guest(name, number or self._number)
+            self._guests.append(Guest(name, number or self._number))
+        return self._guests[-1]
+
+    def close(self) -> None:
+        for guest in self._guests:
+            guest.close()
+        super().close()
