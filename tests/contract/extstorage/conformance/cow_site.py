@@ -71,11 +71,11 @@ class CowSite:
 
     @contextlib.contextmanager
     def full(self) -> Iterator[None]:
-        ballast = self._share / "ballast"
+        ballast, block = self._share / "ballast", os.urandom(harness.MIB)
         try:
             with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
                 while True:
-                    file.write(os.urandom(harness.MIB))
+                    file.write(block)
             os.sync()
             yield
         finally:
