@@ -195,22 +195,22 @@ def seed(engine: Engine) -> None:
 
 
 @pytest.fixture(scope="session")
-def made() -> list[Engine]:
+def opened() -> list[Engine]:
     """The engines that a test has opened."""
     return []
 
 
 @pytest.fixture(autouse=True)
-def closed(made: list[Engine]) -> Iterator[None]:
+def closed(opened: list[Engine]) -> Iterator[None]:
     """Its files are closed when a test ends, not when Python happens to look: select(2) knows no more than 1,024."""
     yield
-    for engine in made:
+    for engine in opened:
         engine.dispose()
-    made.clear()
+    opened.clear()
 
 
 @pytest.fixture(scope="session", autouse=True)
-def compiled_once(made: list[Engine]) -> Iterator[None]:
+def compiled_once(opened: list[Engine]) -> Iterator[None]:
     """What SQLAlchemy has made of a statement for one SQLite serves all others: else that is most of a test's time."""
     first = create_engine("sqlite://")
     first.connect().close()  # the dialect learns what this SQLite can do
@@ -218,7 +218,7 @@ def compiled_once(made: list[Engine]) -> Iterator[None]:
 
     def create(url: str, **options: Any) -> Engine:
         engine = create_engine(url, **options)
-        made.append(engine)
+        opened.append(engine)
         if engine.dialect.name == "sqlite":
             engine.dialect = first.dialect  # part of the cache's keys
             engine.update_execution_options(compiled_cache=cache)
