@@ -43,11 +43,12 @@ def archive(node: Node, numbers: range, when: float) -> None:
     """Jobs that ended at this time."""
     text = (HERE / "data/jobs/startup-success.json").read_text()
     job = json.loads(text.replace("17952000", f"{int(when):010}"[:8]))
+    whole = json.dumps({"id": -1, **{key: value for key, value in job.items() if key != "id"}})
     for number in numbers:
         folder = node.path / f"queue/archive/{number // 10_000}"
         folder.mkdir(exist_ok=True)
         path = folder / f"job-{number}"
-        path.write_text(json.dumps({**job, "id": number}))
+        path.write_text(whole.replace('"id": -1', f'"id": {number}', 1))
         os.utime(path, (when, when))
 
 
