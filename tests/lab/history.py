@@ -15,7 +15,7 @@ from tests.lab import views
 # the transaction's begin.
 _START = """
 create schema if not exists lab;
-create table if not exists lab.change (at double precision, source text, body jsonb);
+create table if not exists lab.change (at double precision, source text, body jsonb, tx bigint default txid_current());
 create or replace function lab.note() returns trigger security definer language plpgsql as $$
 begin
   insert into lab.change values (extract(epoch from clock_timestamp()), tg_table_name,
@@ -40,9 +40,13 @@ _FINALS = """
 select coalesce(json_agg(json_build_array(at, body->'job', body->'op_index', body->'status') order by at), '[]')
 from lab.change where source = 'action'
 """
-_SHOWN = (
-    "select coalesce(json_agg(json_build_array(at, body) order by at), '[]') from lab.change where source <> 'action'"
-)
+# What a transaction has written last: nobody sees what is written in between, as when two servers change names.
+_SHOWN = """
+select coalesce(json_agg(json_build_array(at, body) order by at), '[]') from (
+  select distinct on (tx, source, body->>'id') at, body from lab.change where source <> 'action'
+  order by tx, source, body->>'id', at desc
+) as last
+"""
 
 Final = tuple[int, int, str]
 """A job, the place of an opcode in it, its final status."""
