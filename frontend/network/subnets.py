@@ -86,6 +86,10 @@ def say(row: Row, version: int, wanted: Subnet, gateway: str | None) -> dict[str
     """Make a subnet what it is to be; as it is shown then."""
     name, before, now = row["known_as"], row[GATEWAY[version]], facts.read(row["tags"], version)
     tagged = _tagged(row["tags"], version, wanted, _other(row, version))
+    after = {**row, GATEWAY[version]: gateway, "tags": tagged}
+    if before and not gateway:
+        _make_anew(row, after)
+        return Planned(row, version, (), after).shown()
     if version == 4:
         with context.database() as connection:
             kept = portstore.addresses(connection, row["uuid"])  # which stay apart as long as their ports
@@ -95,7 +99,7 @@ def say(row: Row, version: int, wanted: Subnet, gateway: str | None) -> dict[str
         steps = [Step(tenantnet.modify(name, gateway6=gateway))] if gateway != before else []
     steps += tenantnet.retag(name, row["tags"], tagged)
     netjobs.carry_out(steps, row["id"])
-    return Planned(row, version, steps, {**row, GATEWAY[version]: gateway, "tags": tagged}).shown()
+    return Planned(row, version, steps, after).shown()
 
 
 def find(subnet_id: str) -> tuple[Row, int]:
@@ -208,21 +212,19 @@ def _undo(made: Planned) -> None:
 
 
 def _take_away(row: Row, version: int) -> None:
-    """Ganeti cannot change a network's IPv4: without that, it gets another one of the name."""
-    if _other(row, version) is None:
+    other = _other(row, version)
+    if other is None:
         tenantnetworks.take_away(row)
-    elif version == 6:
-        if users := tenantnetworks.using(row, lambda nic: nic.get("ip6")):
-            words = f"by server {users[0]}, and {len(users) - 1} others"
-            raise Conflict(f"The subnet of IPv6 of network {row['id']} is in use: {words}.")
-        gone = Step(tenantnet.modify(row["known_as"], network6=None, gateway6=None))
-        tagged = facts.write(row["tags"], 6, None, 4)
-        netjobs.carry_out([gone, *tenantnet.retag(row["known_as"], row["tags"], tagged)], row["id"])
-    else:
-        tenantnetworks.check_unused(row)
-        tagged = [*facts.write(row["tags"], 4, None, 6), facts.HIDDEN4]
-        after = {**row, "subnet": None, "gateway": None, "tags": tagged}
-        netjobs.carry_out([*tenantnetworks.gone(row), *_there(after)], row["id"])
+        return
+    tagged = facts.write(row["tags"], version, None, other)
+    tagged += [facts.HIDDEN4] if version == 4 else []
+    _make_anew(row, {**row, _CIDR[version]: None, GATEWAY[version]: None, "tags": tagged})
+
+
+def _make_anew(row: Row, after: Row) -> None:
+    """Ganeti changes no IPv4 of a network, and takes nothing away from it: it gets another one of the name."""
+    tenantnetworks.check_unused(row)
+    netjobs.carry_out([*tenantnetworks.gone(row), *_there(after)], row["id"])
 
 
 def _check_free(row: Row, gateway: str) -> None:

@@ -96,9 +96,10 @@ def remove(network: str) -> Call:
 
 
 def modify(network: str, **changes: Any) -> Call:
-    """PUT /2/networks/NAME/modify; what is None is taken away."""
-    said = {key: "none" if value is None else value for key, value in changes.items()}  # constants.VALUE_NONE
-    return Call("PUT", f"networks/{network}/modify", said)
+    """PUT /2/networks/NAME/modify; what is None stays. Ganeti takes nothing away: its opcode refuses its own `none`."""
+    return Call(
+        "PUT", f"networks/{network}/modify", {key: value for key, value in changes.items() if value is not None}
+    )
 
 
 def rename(network: str, to: str) -> Call:
@@ -113,7 +114,7 @@ def retag(network: str, was: Sequence[str], to: Sequence[str]) -> list[Step]:
 
 
 def move(network: str, was: tuple[str | None, set[str]], to: tuple[str | None, set[str]]) -> list[Step]:
-    """From one gateway and addresses that are set apart to others.
+    """From one gateway, or none, and addresses that are set apart to others.
 
     Ganeti does not take both at once, and sets the gateway apart itself: so it must not be so before.
     """

@@ -83,14 +83,15 @@ class Ganeti:
     def _modify(self, name: str, body: dict[str, Any]) -> None:
         """As cmdlib/network.py LUNetworkSetParams."""
         data, apart = self.networks[name], self.apart[name]
+        assert "none" not in body.values(), "opcodes.py OpNetworkSetParams: invalid type"
         assert not (body.get("gateway") and (body.get("add_reserved_ips") or body.get("remove_reserved_ips")))
         for key, column in (("network6", "subnet6"), ("gateway6", "gateway6"), ("gateway", "gateway")):
             if body.get(key):
-                value = None if body[key] == "none" else body[key]
+                value = body[key]
                 if key == "gateway":
                     assert value not in apart, "Cannot reserve IP address: already externally reserved"
                     apart.discard(data["gateway"])
-                    apart |= {value} if value else set()
+                    apart.add(value)
                 data[column] = value
         more, less = set(body.get("add_reserved_ips", ())), set(body.get("remove_reserved_ips", ()))
         assert not more & apart
