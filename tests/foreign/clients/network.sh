@@ -18,7 +18,15 @@ until_lacks() { # TEXT COMMAND ...: what has no --wait
     done
     echo "$text is in $* still" >&2; exit 1
 }
+left() { # NAMES KIND: what a session that was broken off has left
+    names=" $1 "; shift
+    one "$@" list -c ID -c Name | while read -r ident name; do
+        case "$names" in *" $name "*) openstack "$@" delete "$ident" ;; esac
+    done
+}
 set -x
+left "fifty fiftieth waiting" port
+left "first outermost other" network
 
 # A network, and what is said of it
 openstack network create --description 'of a day' --tag day first

@@ -26,9 +26,18 @@ gone() { # KIND show NAME
     done
     echo "$* is there still" >&2; exit 1
 }
+left() { # NAMES KIND: what a session that was broken off has left
+    names=" $1 "; shift
+    one "$@" list -c ID -c Name | while read -r ident name; do
+        case "$names" in *" $name "*) openstack "$@" delete "$ident" ;; esac
+    done
+}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 set -x
+left "then later while" volume snapshot
+left "data bigger of-image of-volume of-snapshot root" volume
+left "mine ours piped of-a-volume" image
 
 # An image of one's own
 dd if=/dev/urandom of="$work/disk.raw" bs=64k count=40 2> /dev/null
