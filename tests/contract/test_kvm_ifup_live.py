@@ -33,7 +33,14 @@ pytestmark = [pytest.mark.lab, needs_node]
 
 OTHER = {"INTERFACE": "tap1", "INTERFACE_UUID": "another", "MAC": OTHER_MAC, "IP": OTHER_IP}
 CUT = "[profile]\nestablished = cut\n"
-NETWORK = {"GANETI_INSTANCE_NIC_COUNT": "1", "GANETI_INSTANCE_NIC0_UUID": NIC}
+NETWORK = {
+    "GANETI_INSTANCE_NIC_COUNT": "1",
+    "GANETI_INSTANCE_NIC0_UUID": NIC,
+    **{
+        f"GANETI_INSTANCE_NIC0_{key}": BRIDGED[key]
+        for key in ("NETWORK_GATEWAY", "NETWORK_SUBNET6", "NETWORK_GATEWAY6")
+    },
+}
 
 
 @pytest.fixture
