@@ -88,7 +88,7 @@ openstack volume set --bootable bigger
 openstack volume set --non-bootable bigger
 openstack volume create --image ours --size 1 of-image
 reaches available volume show of-image
-is "$(one volume show of-image -c bootable)" true
+is "$(one volume show of-image -c bootable)" True
 openstack volume create --source of-image of-volume
 reaches available volume show of-volume
 openstack volume snapshot create --volume of-volume --description 'of a volume' then
