@@ -183,6 +183,8 @@ class MarkedRows(RecalledRows):
             row = dict(found)
             self._mark(row["id"], row.pop(_MARK))
             self._keep(row)
+        if ids and not self._servers:  # for who makes its row locks are needed
+            raise self._stale()
 
     def _look_up_actions(self, keys: Sequence[ActionKey]) -> None:
         for found in self.connection.execute(_ACTIONS, {"clusters": keys[0][0], "jobs": keys[0][1]}).mappings():

@@ -6,11 +6,25 @@ Servers, then actions, each in the order of their keys: so two consumers wait fo
 from __future__ import annotations
 
 import functools
+import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import JSON, Column, ColumnElement, Connection, Select, Table, bindparam, insert, or_, select, update
+from sqlalchemy import (
+    JSON,
+    Column,
+    ColumnElement,
+    Connection,
+    Select,
+    Table,
+    bindparam,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.engine import MappingResult
 
 from frontend.database import db
@@ -45,6 +59,7 @@ def _actions(has: Callable[[Column[Any], str], ColumnElement[bool]]) -> Select[A
 # one to be put into words and planned.
 _SERVERS, ONE_SERVER = _servers(_one_of), _servers(_equals)
 _ACTIONS, ACTIONS_OF_ONE = _actions(_one_of), _actions(_equals)
+_UNBORN = 0x626F726E  # PostgreSQL's advisory locks are numbers
 _SUBNETS6 = select(db.network.c.name, db.network.c.subnet6)
 WRITE_SERVER = update(db.server).where(db.server.c.id == bindparam("its_id"))
 ADD_ACTION = insert(db.action)
@@ -72,9 +87,12 @@ class Rows:
         self._subnets6: dict[str, str | None] | None = None
 
     def load_servers(self, names: Iterable[str], ids: Iterable[str]) -> None:
-        """Read and lock the servers of these instances, and of these ids."""
-        for found in self._read(_SERVERS, ONE_SERVER, names=sorted(names), ids=sorted(ids)):
-            self._keep(dict(found))
+        """Read and lock the servers of these instances, and of these ids; those without a row for ourselves, too."""
+        wanted, idents = sorted(names), sorted(ids)
+        self._read_servers(wanted, idents)
+        unborn = [ident for ident in idents if ident not in self._servers]
+        if unborn and _alone_with(self.connection, unborn):
+            self._read_servers(wanted, unborn)
 
     def load_actions(self, keys: Iterable[ActionKey]) -> None:
         """Read and lock the actions of these keys' jobs."""
@@ -151,6 +169,10 @@ class Rows:
         self._stored |= self._changed_actions
         self._changed_actions.clear()
 
+    def _read_servers(self, names: Sequence[str], ids: Sequence[str]) -> None:
+        for found in self._read(_SERVERS, ONE_SERVER, names=names, ids=ids):
+            self._keep(dict(found))
+
     def _read(self, many: Select[Any], one: Select[Any], **wanted: Sequence[Any]) -> MappingResult:
         if all(len(values) == 1 for values in wanted.values()):
             return self.connection.execute(one, {name: value for name, (value,) in wanted.items()}).mappings()
@@ -165,6 +187,19 @@ class Rows:
         key = (action["cluster"], action["job"], action["op_index"])
         self._actions[key] = action
         self._stored.add(key)
+
+
+def _alone_with(connection: Connection, idents: Iterable[str]) -> bool:
+    """Wait for whoever else is told of these servers, which have no rows; whether one may have been made meanwhile.
+
+    Who makes one looks for what was told of it earlier (mirror_server.py). Another one who has found no row either may
+    be about to write just that, which then nobody would apply. SQLite has one writer at a time.
+    """
+    if connection.dialect.name != "postgresql":
+        return False
+    for number in sorted({zlib.crc32(ident.encode()) - (1 << 31) for ident in idents}):
+        connection.execute(select(func.pg_advisory_xact_lock(_UNBORN, number)))
+    return True
 
 
 def server_values(row: Row, names: Iterable[str]) -> Row:

@@ -6,12 +6,13 @@ import contextlib
 import itertools
 import random
 import shutil
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 
 from frontend.database import db
 from frontend.update import incoming
@@ -88,6 +89,35 @@ def test_three_consumers_of_which_one_is_killed_end_as_one(
         assert broker.waiting() == 0
     assert everything(engine)["dead_letter"] == []
     one.dispose()
+
+
+def test_what_is_told_beside_the_birth_of_a_server_is_not_lost(
+    engine: Engine, url: str, postgresql: PostgreSql
+) -> None:
+    """One consumer has its removal, and has not committed yet; another one has all that was before."""
+    told = consumers.encode(consumers.lives(servers=1, jobs=1))
+    reference, other = db.connect_writer(postgresql.database()), db.connect_writer(url)
+    for body in told:
+        Mirror(reference, "gx-").take(body)
+    applied, go_on = threading.Event(), threading.Event()
+
+    def pause(_: object) -> None:
+        applied.set()
+        assert go_on.wait(20)
+
+    event.listen(other, "commit", pause)
+    last = threading.Thread(target=Mirror(other, "gx-").take, args=(told[-1],))
+    last.start()
+    assert applied.wait(20)
+    first = threading.Thread(target=lambda: list(Mirror(engine, "gx-").take_all(told[:-1])))
+    first.start()
+    first.join(0.5)  # with no wait for the other one it would be through by then
+    go_on.set()
+    for thread in (first, last):
+        thread.join(20)
+    assert differences(engine, reference) == []
+    for each in (reference, other):
+        each.dispose()
 
 
 def test_what_cannot_be_taken_is_laid_aside_once_and_the_rest_goes_on(
