@@ -36,10 +36,11 @@ for tap, packets in divert.dropped(settings.load({CONFIG!r})).items(): print(tap
 
 
 class Counts(NamedTuple):
-    """One queue: packets that were dropped for want of room, and that came in at all."""
+    """One queue: packets that were dropped for want of room, that came in at all, and that wait."""
 
     dropped: int
     came: int
+    waiting: int
 
 
 class Guest(Tap):
@@ -165,9 +166,9 @@ class Node(Box):
     def queue(self, number: int) -> Counts:
         """The kernel's counters of a queue, which is there while somebody listens (nfnetlink_queue.c, seq_show)."""
         for line in Path(f"/proc/{self.pid}/net/netfilter/nfnetlink_queue").read_text().splitlines():
-            found, _, _, _, _, full, unread, came, _ = map(int, line.split())
+            found, _, waiting, _, _, full, unread, came, _ = map(int, line.split())
             if found == number:
-                return Counts(full + unread, came)
+                return Counts(full + unread, came, waiting)
         raise AssertionError(f"queue {number}: nobody listens")
 
     def left(self) -> list[bytes]:

@@ -16,6 +16,7 @@ from scapy.layers.inet6 import ICMPv6ND_NA
 from scapy.packet import Packet
 
 from ganeti_ext.errors import CommandError
+from lab.step import until
 from tests.contract import nfdhcpd_frames as frames
 from tests.contract.kvm_ifup_node import needs_node
 from tests.contract.nfdhcpd_node import QUEUE4, QUEUE6, Guest, Node
@@ -187,6 +188,7 @@ class TestFailure:
         port.send(frames.others(port.mac)["tcp to 67"])
         assert port.among(node.wire.received())
         node.thaw()
+        until("the queue is empty", lambda: not node.queue(QUEUE4).waiting, 60)  # else it has no room for more
         assert not port.among(node.left())
         port.received()
         assert port.asks(2) == port.ip
