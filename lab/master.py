@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Sequence
 
+from ganeti_ext.errors import CommandError
 from lab.node import Node
 from lab.step import until
 
@@ -34,10 +35,10 @@ def fail_over(nodes: Sequence[Node], node: Node, answers: Callable[[], bool]) ->
             return current(nodes) is node and answers()
         return False
 
-    node.run(*_FAIL_OVER, timeout=180)
     try:
+        node.run(*_FAIL_OVER, timeout=180)
         until(f"{node.name} is the master", is_whole, 20)
-    except TimeoutError:
+    except (CommandError, TimeoutError):
         for each in nodes:
             each.run("sh", "-c", _STOP)
         node.run(*_FAIL_OVER, timeout=180)
