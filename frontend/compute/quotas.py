@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from flask import Response, jsonify
 from sqlalchemy import Connection, func, select, update
@@ -109,8 +109,7 @@ def change(project_id: str) -> Response:
                 where = "set it by Network's quotas" if name in _SHOWN else "the front's configuration has it, [quota]"
                 raise BadRequest(f"{name}: is not Compute's to change: {where}")
         if values:
-            connection.execute(update(db.project).where(db.project.c.id == project_id).values(values))
-            connection.commit()
+            give(connection, project_id, values)
         shown = _all(_own(connection, project_id))
     log.info("quota of project %s: %s", project_id, values)
     return jsonify({"quota_set": shown})
@@ -121,10 +120,22 @@ def reset(project_id: str) -> tuple[str, int]:
     values = {column: DEFAULTS[name] for name, column in _COLUMNS.items()}
     with context.database() as connection:
         need_project(connection, project_id)
-        connection.execute(update(db.project).where(db.project.c.id == project_id).values(values))
-        connection.commit()
+        give(connection, project_id, values)
     log.info("quota of project %s: defaults", project_id)
     return "", 202
+
+
+def give(connection: Connection, project: str, values: Mapping[str, int | None]) -> None:
+    """Write limits of a project, by their columns; None: the default. Commits."""
+    connection.execute(update(db.project).where(db.project.c.id == project).values(values))
+    connection.commit()
+
+
+def set_back(project: str, columns: Iterable[str]) -> None:
+    """Give a project the defaults of these; NotFound when there is no such project."""
+    with context.database() as connection:
+        need_project(connection, project)
+        give(connection, project, dict.fromkeys(columns))
 
 
 def server_groups(connection: Connection, project: str) -> int:

@@ -29,8 +29,6 @@ log = logging.getLogger(__name__)
 
 Row = Mapping[str, Any]
 
-# Of a server whose NICs may change (nova/compute/api.py attach_interface).
-_STATUSES = ("ACTIVE", "SHUTOFF")
 # In Ganeti's words of a failure (instance_set_params.py _PrepareNicModification).
 _TAKEN, _EXHAUSTED = "not available in network", "Unable to get a free IP"
 
@@ -47,7 +45,7 @@ def attach(server_id: str) -> Response:
     asked = _asked(schema.mapping(schema.body(), "interfaceAttachment", {}))
     server = servers.need(server_id)
     lock.check(server)
-    effect.check(server, "attach_interface", *_STATUSES)
+    effect.check(server, "attach_interface", *ports.STATUSES)
     _check_room(server, more=asked.port is None)
     if asked.port is None:
         network, made = _network(asked.network), []

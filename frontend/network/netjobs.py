@@ -17,9 +17,6 @@ from frontend.web.fault import Conflict
 
 log = logging.getLogger(__name__)
 
-PATIENCE = 30.0
-"""Seconds that a request waits for its jobs."""
-
 _PURPOSE = Purpose("network", "")
 _AGAIN, _GONE = "retry the operation", "(unknown_entity)"  # in Ganeti's words of a failure
 
@@ -39,7 +36,7 @@ def carry_out(steps: Sequence[Step], ident: str, *, goes: bool = False) -> None:
     What Ganeti itself says to try again is tried again: other jobs of the group came between its plan and its locks
     (network.py CheckPrereq).
     """
-    end, done = time.monotonic() + PATIENCE, 0
+    end, done = time.monotonic() + awaited.PATIENCE, 0
     while steps:
         jobs = chain.submit(context.services().rapi, steps, _PURPOSE)
         log.info("network %s: jobs %s", ident, jobs)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from flask import Response, jsonify
-from sqlalchemy import Connection, func, or_, select, update
+from sqlalchemy import Connection, func, or_, select
 
 from frontend.compute import quotas
 from frontend.database import db, turns
@@ -146,8 +146,7 @@ def change(project_id: str) -> Response:
         if schema.flag(sent, "check_limit", default=False):
             _check_used(_asked(sent, now), used(connection, project_id))
         if values:
-            connection.execute(update(db.project).where(db.project.c.id == project_id).values(values))
-            connection.commit()
+            quotas.give(connection, project_id, values)
         shown = _all(limits(connection, project_id))
     log.info("quota of project %s: %s", project_id, values)
     return jsonify({"quota": shown})
@@ -155,11 +154,7 @@ def change(project_id: str) -> Response:
 
 def reset(project_id: str) -> tuple[str, int]:
     """DELETE /quotas/PROJECT: back to the defaults."""
-    with context.database() as connection:
-        quotas.need_project(connection, project_id)
-        values = dict.fromkeys(_COLUMNS.values())
-        connection.execute(update(db.project).where(db.project.c.id == project_id).values(values))
-        connection.commit()
+    quotas.set_back(project_id, _COLUMNS.values())
     log.info("quota of project %s: networks' defaults", project_id)
     return "", 204
 

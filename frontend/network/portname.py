@@ -7,13 +7,12 @@ that UUID.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
-PREFIX = "port-"
+from frontend.effect import labelled
 
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+PREFIX = "port-"
 
 
 def nic(port_id: str) -> str:
@@ -23,8 +22,7 @@ def nic(port_id: str) -> str:
 
 def of_nic(name: str | None) -> str | None:
     """The port that a NIC of this name is; None for a name of another kind."""
-    label = (name or "").removeprefix(PREFIX)
-    return label if name != label and _UUID.fullmatch(label) else None
+    return labelled.ident(PREFIX, name)
 
 
 def ident(nic: Mapping[str, Any]) -> str | None:

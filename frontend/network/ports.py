@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 Row = Mapping[str, Any]
 
 _TRIES = 5  # addresses, where others take them at the same moment
-_STATUSES = ("ACTIVE", "SHUTOFF")  # of a server whose NICs may change
+STATUSES = ("ACTIVE", "SHUTOFF")  # of a server whose NICs may change (nova/compute/api.py)
 
 
 def create() -> tuple[Response, int]:
@@ -97,7 +97,7 @@ def delete(port_id: str) -> tuple[str, int]:
 def take_out(server: Row, nic: Row, row: Row) -> list[int]:
     """Submit what takes a port out of its server; Conflict while that does something else, or is locked."""
     lock.check(server)
-    effect.check(server, "detach_interface", *_STATUSES)
+    effect.check(server, "detach_interface", *STATUSES)
     steps = [Step(translate_nic.unplug(server["instance"], nic))]
     tags = porttag.wanted(portname.handle(nic), row["facts"])
     steps += [Step(porttag.remove(server["instance"], tags))] if tags else []

@@ -6,13 +6,12 @@ server has it, and its tags for ever, is called PREFIX, `vol-` and the same.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
-PREFIX = "vol-"
+from frontend.effect import labelled
 
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+PREFIX = "vol-"
 
 
 def disk(volume_id: str) -> str:
@@ -21,8 +20,7 @@ def disk(volume_id: str) -> str:
 
 def of_disk(name: str | None) -> str | None:
     """The volume that a disk of this name is; None for one that is none."""
-    label = (name or "").removeprefix(PREFIX)
-    return label if name != label and _UUID.fullmatch(label) else None
+    return labelled.ident(PREFIX, name)
 
 
 def holder(prefix: str, volume_id: str) -> str:

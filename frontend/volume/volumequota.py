@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import Response, jsonify, request
-from sqlalchemy import Connection, case, func, select, update
+from sqlalchemy import Connection, case, func, select
 
 from frontend.compute import quotas
 from frontend.database import db, turns
@@ -131,8 +131,7 @@ def change(project_id: str) -> Response:
             elif value != now[name]:
                 raise BadRequest(f"{name}: is the same for all projects, {now[name]}")
         if values:
-            connection.execute(update(db.project).where(db.project.c.id == project_id).values(values))
-            connection.commit()
+            quotas.give(connection, project_id, values)
         shown = _all(limits(connection, project_id))
     log.info("quota of project %s: %s", project_id, values)
     return jsonify({"quota_set": shown})
@@ -140,11 +139,7 @@ def change(project_id: str) -> Response:
 
 def reset(project_id: str) -> tuple[str, int]:
     """DELETE /os-quota-sets/PROJECT: back to the defaults."""
-    with context.database() as connection:
-        quotas.need_project(connection, project_id)
-        values = dict.fromkeys(_COLUMNS.values())
-        connection.execute(update(db.project).where(db.project.c.id == project_id).values(values))
-        connection.commit()
+    quotas.set_back(project_id, _COLUMNS.values())
     log.info("quota of project %s: volumes' defaults", project_id)
     return "", 200
 

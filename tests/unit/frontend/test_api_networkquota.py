@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import select, update
 
 from frontend.database import db
-from frontend.network import netjobs, networkquota
+from frontend.effect import awaited
+from frontend.network import networkquota
 from frontend.settings import Front
 from tests.unit.frontend.admins import administrator
 from tests.unit.frontend.conftest import FOREIGN, MINE, Api, FakeRapi, serve
@@ -132,7 +133,7 @@ def test_no_more_than_is_allowed(api: Api, admin: Api, ganeti: Ganeti) -> None:
 def test_a_subnet_that_ganeti_has_not_come_to_counts_for_a_while(
     api: Api, admin: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(netjobs, "PATIENCE", 0.0)
+    monkeypatch.setattr(awaited, "PATIENCE", 0.0)
     put(admin, subnet=1)
     blue, red = make(api), make(api, "red")
     assert with_subnet(api, blue).status_code == 201

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select, update
 
 from frontend.database import db
-from frontend.network import netjobs
+from frontend.effect import awaited
 from frontend.settings import Front
 from ganeti_ext.errors import RapiLost
 from tests.unit.frontend.conftest import MINE, NET, Api
@@ -177,7 +177,7 @@ def test_one_whose_address_stays_reserved_stays(api: Api, pools: Pools) -> None:
 
 
 def test_who_asks_is_told_before_ganeti_has_come_to_it(api: Api, pools: Pools, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(netjobs, "PATIENCE", 0.0)
+    monkeypatch.setattr(awaited, "PATIENCE", 0.0)
     assert address(make(api)) == "10.0.0.254"
 
 

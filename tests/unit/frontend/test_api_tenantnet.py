@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from frontend.network import netjobs, tenantnet
+from frontend.effect import awaited
+from frontend.network import tenantnet
 from frontend.settings import Front
 from tests.unit.frontend.conftest import IMAGE, MINE, NET, SMALL, Api, FakeRapi, serve
 from tests.unit.frontend.tenantnets import NETWORKS, SUBNETS, UUID, Ganeti, make, with_subnet
@@ -106,7 +107,7 @@ def test_a_network_that_is_gone_meanwhile_is_taken_away(api: Api, ganeti: Ganeti
 
 
 def test_who_asks_is_told_before_ganeti_has_come_to_it(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(netjobs, "PATIENCE", 0.0)
+    monkeypatch.setattr(awaited, "PATIENCE", 0.0)
     answer = with_subnet(api, make(api), gateway_ip=None)
     assert (answer.status_code, answer.get_json()["subnet"]["cidr"]) == (201, "10.1.0.0/28")
     assert answer.get_json()["subnet"]["gateway_ip"] is None

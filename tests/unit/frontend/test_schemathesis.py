@@ -17,7 +17,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from frontend.effect import awaited
-from frontend.network import netjobs
 from frontend.routes import ROUTES
 from frontend.settings import Front
 from frontend.web import openapi
@@ -42,7 +41,6 @@ def impatient() -> Iterator[None]:
     """Nobody tells of jobs here: what an answer would wait for never comes."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(awaited, "PATIENCE", 0.0)
-        patch.setattr(netjobs, "PATIENCE", 0.0)
         yield
 
 
