@@ -137,7 +137,7 @@ class Mirror:
 
     def _write_recalled(self, messages: Sequence[incoming.Message]) -> bool:
         """False, and nothing is done, when that needs the rows as they are in the database."""
-        if not recalled.suits(messages, self._engine.dialect.name):
+        if not recalled.suits(messages, self._engine.dialect.name, self._prefix):
             return False
         try:
             with self._engine.begin() as connection:

@@ -17,6 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from frontend.database import db, prepared
 from frontend.update import rows, state, together
 from frontend.update.remembered import ActionKey, Kept, Memory
+from frontend.volume import volumename
 from ganeti_ext import event
 
 _MARK = together.MARK
@@ -38,10 +39,17 @@ class StaleError(Exception):
     """The rows have to be looked up: somebody else wrote one, or nothing was to be written that would tell so."""
 
 
-def suits(messages: Sequence[Mapping[str, Any]], database: str) -> bool:
+def suits(messages: Sequence[Mapping[str, Any]], database: str, prefix: str) -> bool:
     """Whether to try it with these. A create locks its server's row, as what is owed hangs on that (owed.py)."""
-    some = len(messages) == 1 if database == "postgresql" else bool(messages)
-    return some and all(told["type"] == event.OP_STATUS and told["operation"] != state.CREATE for told in messages)
+    if database == "postgresql" and (len(messages) != 1 or _of_holder(messages[0], prefix)):
+        return False  # a holder has no server's row that could be remembered
+    return bool(messages) and all(
+        told["type"] == event.OP_STATUS and told["operation"] != state.CREATE for told in messages
+    )
+
+
+def _of_holder(message: Mapping[str, Any], prefix: str) -> bool:
+    return volumename.of_holder(prefix, message.get("instance", "")) is not None
 
 
 def rows_of(connection: Connection, prefix: str, now: float, memory: Memory) -> RecalledRows:

@@ -21,6 +21,8 @@ from tests.contract import consumers
 from tests.contract.services import PostgreSql
 from tests.unit.frontend.updates import BEGIN, FACTS, create, op, read
 
+HOLDER = "gx-vol-6d2bc4f4-1c2d-4c5e-8a3f-0123456789ab"
+
 
 @pytest.fixture(params=["postgresql", "sqlite"])
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
@@ -110,6 +112,15 @@ def test_an_action_that_was_ended_meanwhile(engine: Engine) -> None:
     with engine.connect() as connection:
         found = db.rows(connection, select(db.action).where(db.action.c.job == 11))
     assert [{name: action[name] for name in final} for action in found] == [final]
+
+
+def test_a_holder_is_looked_up_as_if_nothing_was_remembered(engine: Engine) -> None:
+    def searches(mirror: Mirror, job: int) -> int:
+        with looked_up(engine) as said:
+            take(mirror, op("SHUTDOWN", "running", job=job, at=8, instance=HOLDER))
+        return len(said)
+
+    assert searches(Mirror(engine, "gx-"), 11) == searches(Sure(engine, "gx-"), 12)
 
 
 @pytest.fixture
