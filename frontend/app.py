@@ -13,6 +13,7 @@ from werkzeug.security import generate_password_hash
 from frontend.database import db
 from frontend.database.vault import Vault
 from frontend.effect import pressure
+from frontend.effect.clusters import Clusters
 from frontend.effect.remote import RemoteApi
 from frontend.identity import identity, identity_source, tokens
 from frontend.routes import ACCESS, ADMIN, COMPUTE, MEMBER, OPEN, ROUTES, USER, VOLUME, WRITERS
@@ -34,7 +35,7 @@ def create_app(settings: Settings, rapi: RemoteApi, tally: Tally | None = None) 
     app.extensions["ganeti-ext"] = context.Services(
         settings=settings,
         engine=engine,
-        rapi=pressure.Throttled(rapi, engine, settings.front.max_jobs),
+        clusters=Clusters(rapi, lambda each: pressure.Throttled(each, engine, settings.front.max_jobs)),
         signer=tokens.Signer(secret, settings.front.token_hours),
         vault=Vault(secret),
         dummy_hash=_dummy_hash(),

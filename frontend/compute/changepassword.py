@@ -67,7 +67,7 @@ def change(server: Mapping[str, Any], argument: object) -> tuple[str, int]:
     password = given(argument)
     effect.check(server, _ACTION, "ACTIVE")
     services = context.services()
-    nodes = consolenode.Nodes(services.rapi, services.settings.console, services.settings.rapi.ca)
+    nodes = consolenode.Nodes(context.rapi(server), services.settings.console, services.settings.rapi.ca)
     with _TURNS.take(server["project_id"]):
         requests.note(services.engine, _ACTION, server["id"], [])
         try:

@@ -153,7 +153,7 @@ def _take_back(made: Sequence[str]) -> None:
             connection.commit()
         if promised is not None:
             with contextlib.suppress(ExtError):
-                payer.remove(services.engine, services.rapi, promised)
+                payer.remove(services.engine, context.rapi(promised), promised)
 
 
 def _insert(recipe: Recipe, found: ingredients.Ingredients, metadata: Mapping[str, str], job: int | None) -> None:

@@ -13,6 +13,7 @@ from frontend.compute import schema_device
 from frontend.compute.schema_device import Device
 from frontend.database import db
 from frontend.effect import chain, owed, translate, translate_change, translate_image, translate_volume
+from frontend.effect.clusters import HOME
 from frontend.effect.purpose import ATTACH, BOOT, CREATE_VOLUME, Purpose
 from frontend.effect.translate import Call, Step
 from frontend.image import imagedisks
@@ -73,7 +74,7 @@ def parts(found: Sequence[Found]) -> list[Part]:
     return [_part(each) for each in found]
 
 
-def submit(server_id: str, instance: str, call: Call, volumes: Sequence[Part]) -> list[int]:
+def submit(server_id: str, instance: str, call: Call, volumes: Sequence[Part], cluster: str = HOME) -> list[int]:
     """The jobs that make a server with its volumes and start it. Rows of new volumes are inserted, and shown as its."""
     new = [part.row for part in volumes if part.is_new]
     own = len((call.body or {})["disks"])
@@ -87,13 +88,13 @@ def submit(server_id: str, instance: str, call: Call, volumes: Sequence[Part]) -
     steps = plan(instance, call, volumes)
     made: list[int] = []
     try:
-        jobs = chain.submit(context.services().rapi, steps, Purpose(BOOT, ""), jobs=made)
+        jobs = chain.submit(context.services().clusters.rapi(cluster), steps, Purpose(BOOT, ""), jobs=made)
     except Exception as err:
         with context.database() as connection:
             connection.execute(delete(db.volume).where(db.volume.c.id.in_([row["id"] for row in new])))
             if made or isinstance(err, RapiLost):  # Ganeti may make some of it all the same
                 for ident, name in ((server_id, instance), *((row["id"], row["instance"]) for row in new)):
-                    owed.promise_unmake(connection, ident, name, time.time())
+                    owed.promise_unmake(connection, ident, name, time.time(), cluster)
             connection.commit()
         raise
     for number, part in enumerate(volumes):

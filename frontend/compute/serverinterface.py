@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from flask import Response, jsonify
 
 from frontend.compute import ingredients, lock, schema_server, serverparts, servers
-from frontend.effect import awaited, effect, translate_nic
+from frontend.effect import awaited, clusters, effect, translate_nic
 from frontend.effect.awaited import Failure
 from frontend.effect.purpose import PLUG, Purpose
 from frontend.effect.translate import Step
@@ -59,7 +59,7 @@ def attach(server_id: str) -> Response:
     with portstore.claim(made, server["id"]):
         jobs = effect.several(server, "attach_interface", steps, Purpose(PLUG, port_id))
     portstore.given(made, jobs[-1])
-    failed = awaited.failure(jobs, time.monotonic() + awaited.PATIENCE)
+    failed = awaited.failure(jobs, time.monotonic() + awaited.PATIENCE, clusters.of(server))
     if failed is not None:
         raise _refusal(failed, server, network, wish.fixed_ip)
     return jsonify({"interfaceAttachment": _shown(server, port_id, network)})

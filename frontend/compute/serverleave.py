@@ -28,7 +28,7 @@ def remove(server: Row, volumes: Sequence[Row]) -> None:
     leaving = [row for row in volumes if row not in going and row not in ending]
     steps = plan(server, leaving, ending, [row["job"] for row in going])
     busy = [each["job"] for each in (server, *volumes) if each["task"] and each["job"] is not None]
-    jobs = chain.submit(context.services().rapi, steps, Purpose(LEAVE, ""), max(busy, default=None))
+    jobs = chain.submit(context.rapi(server), steps, Purpose(LEAVE, ""), max(busy, default=None))
     numbered = list(zip(steps, jobs, strict=True))
     own = [job for step, job in numbered if step.purpose is None]
     effect.told(server, "delete", translate.DELETING, own)

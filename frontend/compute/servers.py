@@ -67,13 +67,13 @@ def remove(server: Mapping[str, Any]) -> tuple[str, int]:
     if server["task"] == translate.DELETING:
         return "", 204
     volumes = attachedvolumes.of_server(server_id)
-    rapi = context.services().rapi
+    rapi = context.rapi(server)
     try:
         if volumes:
             rapi.get(f"instances/{server['instance']}")
             serverleave.remove(server, volumes)
             return "", 204
-        if server["status"] == "BUILD" and _delete_while_built(server_id):
+        if server["status"] == "BUILD" and _delete_while_built(server):
             return "", 204
         if server["status"] == "ERROR":  # the create may have failed before there was an instance
             rapi.get(f"instances/{server['instance']}")
@@ -88,16 +88,16 @@ def remove(server: Mapping[str, Any]) -> tuple[str, int]:
     return "", 204
 
 
-def _delete_while_built(server_id: str) -> bool:
+def _delete_while_built(server: Mapping[str, Any]) -> bool:
     """Promise the removal; False when it is built by now. What cannot be done at once, the consumer does."""
-    services = context.services()
+    server_id = server["id"]
     with context.database() as connection:
         promised = owed.promise_removal(connection, server_id)
         connection.commit()
     if promised is None:
         return False
     try:
-        payer.remove(services.engine, services.rapi, promised)
+        payer.remove(context.services().engine, context.rapi(server), promised)
     except ExtError as err:
         log.warning("server %s: deleted while it is built; its removal is submitted later: %s", server_id, err)
     return True

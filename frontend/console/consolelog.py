@@ -25,7 +25,7 @@ def show(server: Mapping[str, Any], argument: object) -> Response:
     if server["status"] == "BUILD":
         raise Conflict(f"Instance {server['id']} is not ready")
     services = context.services()
-    nodes = consolenode.Nodes(services.rapi, services.settings.console, services.settings.rapi.ca)
+    nodes = consolenode.Nodes(context.rapi(server), services.settings.console, services.settings.rapi.ca)
     try:
         found = nodes.log(server["instance"])
     except consolenode.Absent as err:

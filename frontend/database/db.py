@@ -24,22 +24,20 @@ from frontend.database.tables import (
     keypair,
     membership,
     metadata,
-    network,
     node,
     owed,
     probe,
     project,
-    removed_network,
     request,
     revocation,
     security_group,
     security_group_rule,
     server,
     server_group,
-    tenant_network,
     user,
 )
-from frontend.database.tables_network import port
+from frontend.database.tables_cluster import cluster, cluster_pin
+from frontend.database.tables_network import network, port, removed_network, tenant_network
 from frontend.database.tables_storage import image_member, image_task, volume, volume_snapshot, volume_transfer
 
 __all__ = [
@@ -47,6 +45,8 @@ __all__ = [
     "application_credential",
     "attempt",
     "beat",
+    "cluster",
+    "cluster_pin",
     "comparison",
     "connect",
     "connect_writer",

@@ -15,7 +15,7 @@ from pathlib import Path
 from sqlalchemy import Column, Connection, Engine, MetaData, String, Table, event, insert, inspect, select
 
 from frontend.database import tables
-from frontend.database.tables_network import metadata
+from frontend.database.tables_cluster import metadata
 from ganeti_ext.errors import ConfigError
 
 log = logging.getLogger(__name__)
@@ -30,6 +30,7 @@ VERSIONS = {
     "0006": "how large volumes are to be that are extended",
     "0007": "projects' quotas of networks; what is said of networks without subnets",
     "0008": "ports",
+    "0009": "several clusters",
 }
 NEWEST = max(VERSIONS)
 

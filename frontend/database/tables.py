@@ -27,6 +27,7 @@ from sqlalchemy import (
     UniqueConstraint,
     and_,
     false,
+    text,
     true,
 )
 
@@ -200,46 +201,15 @@ image = Table(
     Column("hidden", Boolean, nullable=False, server_default=false()),
     Column("lease", Float, nullable=True),  # until when somebody says again that he is filling it
     Column("noted", Float, nullable=True),  # `updated` of what was written down beside it: imagefacts.py
-)
-
-network = Table(
-    "network",
-    metadata,
-    Column("id", String(36), primary_key=True),  # Ganeti's UUID of it
-    Column("name", String(255), nullable=False, unique=True),
-    Column("subnet", String(64), nullable=True),
-    Column("gateway", String(64), nullable=True),
-    Column("subnet6", String(64), nullable=True),
-    Column("gateway6", String(64), nullable=True),
-    Column("tags", JSON, nullable=False),
-    Column("updated", Float, nullable=False),
-    Column("read_order", JSON, nullable=True),  # when Ganeti said this, see mirror.py
-)
-
-# Networks that tenants made; from its subnet on one is in `network`, too, as Ganeti has it then (tenantnet.py).
-tenant_network = Table(
-    "tenant_network",
-    metadata,
-    Column("id", String(36), primary_key=True),
-    Column("project_id", String(36), ForeignKey("project.id", ondelete="CASCADE"), nullable=False, index=True),
-    Column("name", String(255), nullable=False),
-    Column("created", Float, nullable=False),
-    Column("facts", JSON, nullable=False, server_default="{}"),  # {fact: text}: its description and label (tags.py)
-)
-
-# So that a late message about a network does not bring it back.
-removed_network = Table(
-    "removed_network",
-    metadata,
-    Column("name", String(255), primary_key=True),
-    Column("order", JSON, nullable=False),  # of the job that removed it
+    Column("cluster", String(255), nullable=False, server_default=text("''")),  # whose storage has it
 )
 
 server = Table(
     "server",
     metadata,
     Column("id", String(36), primary_key=True),
-    Column("instance", String(255), nullable=False, unique=True),  # its name in Ganeti
+    Column("cluster", String(255), nullable=False, server_default=text("''")),
+    Column("instance", String(255), nullable=False),  # its name in Ganeti
     Column("project_id", String(36), nullable=False, index=True),
     Column("user_id", String(36), nullable=False),
     Column("name", Text, nullable=False),
@@ -267,8 +237,10 @@ server = Table(
     ),  # {fact: text}, the rest of what its tags say: tags.GIVEN
     Column("wished", JSON, nullable=True),  # what of it is shown before Ganeti has it: wished.py
     Column("disks", JSON, nullable=True),  # [{name, uuid, size (MiB)}] in Ganeti's order; null: nobody said yet
+    UniqueConstraint("cluster", "instance", name="server_of_cluster"),
 )
 
+Index("server_instance", server.c.instance)
 # Pages of a project's servers, newest first, and those that something is under way with: pressure.py counts them.
 Index("server_page", server.c.project_id, server.c.created, server.c.id)
 Index("server_newest", server.c.created, server.c.id)  # of all projects, for an administrator
@@ -279,13 +251,17 @@ Index("server_busy", server.c.task, postgresql_where=_busy, sqlite_where=_busy)
 node = Table(
     "node",
     metadata,
+    Column("cluster", String(255), primary_key=True, server_default=text("''")),
     Column("name", String(255), primary_key=True),
     Column("zone", String(255), nullable=False),  # the name of its node group
     Column("offline", Boolean, nullable=False),
     Column("drained", Boolean, nullable=False),
     Column("vm_capable", Boolean, nullable=False),
     Column("cpus", Integer, nullable=True),  # null: it has not told yet
-    Column("memory", Integer, nullable=True),  # MiB
+    Column("memory", Integer, nullable=True),  # MiB, as all below
+    Column("memory_free", Integer, nullable=True),
+    Column("disk", Integer, nullable=True),
+    Column("disk_free", Integer, nullable=True),
     Column("updated", Float, nullable=False),
 )
 
@@ -350,6 +326,7 @@ owed = Table(
     Column("job", Integer, nullable=True),  # the one that it waits for
     Column("tries", Integer, nullable=False),
     Column("due", Float, nullable=False),
+    Column("cluster", String(255), nullable=False, server_default=text("''")),
 )
 
 # Signs of life sent through the whole path, and when they came out of it.
@@ -359,6 +336,7 @@ probe = Table(
     Column("id", String(255), primary_key=True),
     Column("sent", Float, nullable=False),
     Column("received", Float, nullable=True),
+    Column("cluster", String(255), nullable=False, server_default=text("''")),  # that it was sent through
 )
 
 # What each consumer says of itself, now and then.
@@ -372,11 +350,12 @@ beat = Table(
     Column("applied", BigInteger, nullable=False),  # messages since its start
 )
 
-# What the last comparison with Ganeti found: one row.
+# What the last comparison with each cluster found: one row.
 comparison = Table(
     "comparison",
     metadata,
-    Column("id", Integer, primary_key=True, autoincrement=False),  # 1
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("of_cluster", String(255), nullable=False, server_default=text("''")),
     Column("time", Float, nullable=False),
     Column("seconds", Float, nullable=False),  # that it took
     Column("found", JSON, nullable=False),  # {kind of discrepancy: how many}

@@ -1,12 +1,51 @@
-"""Tables of the front's database, continued: ports that tenants made or said something of."""
+"""Tables of the front's database, continued: networks, and ports that tenants made or said something of."""
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Column, Float, Index, Integer, String, Table
+from sqlalchemy import JSON, Column, Float, ForeignKey, Index, Integer, String, Table, UniqueConstraint, text
 
 from frontend.database.tables_storage import metadata
 
-__all__ = ["metadata", "port"]
+__all__ = ["metadata", "network", "port", "removed_network", "tenant_network"]
+
+network = Table(
+    "network",
+    metadata,
+    Column("id", String(36), primary_key=True),  # Ganeti's UUID of it
+    Column("cluster", String(255), nullable=False, server_default=text("''")),  # that it is of: clusters.py
+    Column("name", String(255), nullable=False),
+    Column("subnet", String(64), nullable=True),
+    Column("gateway", String(64), nullable=True),
+    Column("subnet6", String(64), nullable=True),
+    Column("gateway6", String(64), nullable=True),
+    Column("tags", JSON, nullable=False),
+    Column("updated", Float, nullable=False),
+    Column("read_order", JSON, nullable=True),  # when Ganeti said this, see mirror.py
+    UniqueConstraint("cluster", "name", name="network_of_cluster"),
+)
+
+Index("network_name", network.c.name)
+
+# Networks that tenants made; from its subnet on one is in `network`, too, as Ganeti has it then (tenantnet.py).
+tenant_network = Table(
+    "tenant_network",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("project_id", String(36), ForeignKey("project.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("name", String(255), nullable=False),
+    Column("created", Float, nullable=False),
+    Column("facts", JSON, nullable=False, server_default="{}"),  # {fact: text}: its description and label (tags.py)
+    Column("cluster", String(255), nullable=True),  # that it was bound to; null: to none yet
+)
+
+# So that a late message about a network does not bring it back.
+removed_network = Table(
+    "removed_network",
+    metadata,
+    Column("cluster", String(255), primary_key=True, server_default=text("''")),
+    Column("name", String(255), primary_key=True),
+    Column("order", JSON, nullable=False),  # of the job that removed it
+)
 
 # NICs are in the rows of servers; here is what no NIC tells (frontend/network/portstore.py).
 port = Table(

@@ -6,7 +6,7 @@ whose create job was just accepted.
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Boolean, Column, Float, ForeignKey, Index, Integer, String, Table, Text, false
+from sqlalchemy import JSON, Boolean, Column, Float, ForeignKey, Index, Integer, String, Table, Text, false, text
 
 from frontend.database.tables import metadata
 
@@ -47,6 +47,7 @@ volume = Table(
     metadata,
     Column("id", String(36), primary_key=True),  # its disk is called vol-ID
     Column("instance", String(255), nullable=False, unique=True),  # its holder's name in Ganeti
+    Column("cluster", String(255), nullable=False, server_default=text("''")),
     Column("project_id", String(36), nullable=False),
     Column("user_id", String(36), nullable=False),
     Column("name", Text, nullable=False),
@@ -93,6 +94,7 @@ volume_snapshot = Table(
     Column("updated", Float, nullable=False),
     Column("job", Integer, nullable=True),  # the last of those that make or remove it
     Column("noted", Float, nullable=True),  # `updated` of what was written down beside it: imagefacts.py
+    Column("cluster", String(255), nullable=False, server_default=text("''")),
 )
 Index("volume_snapshot_page", volume_snapshot.c.project_id, volume_snapshot.c.created, volume_snapshot.c.id)
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from sqlalchemy import select
 
 from frontend.database import db
+from frontend.effect import clusters
 from frontend.effect.chain import FAILURES
 from frontend.web import context
 
@@ -23,13 +24,13 @@ class Failure(NamedTuple):
     """Ganeti's own, for the log and to be looked into; no tenant reads them."""
 
 
-def failure(jobs: Sequence[int], end: float) -> Failure | None:
-    """Which of the jobs failed first; None when all succeeded, or have not ended by `end` (time.monotonic).
+def failure(jobs: Sequence[int], end: float, cluster: str) -> Failure | None:
+    """Which of a cluster's jobs failed first; None when all succeeded, or have not ended by `end` (time.monotonic).
 
     An end is known as soon as the consumer has heard of it; so is then, by the same message, what it changed.
     """
     column = db.action.c
-    query = select(column.job, column.status, column.message).where(column.job.in_(jobs))
+    query = select(column.job, column.status, column.message).where(column.job.in_(jobs), clusters.actions(cluster))
     while time.monotonic() < end:
         with context.database() as connection:
             known = {row.job: row for row in connection.execute(query)}

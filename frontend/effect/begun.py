@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from frontend.database import db
 from frontend.database.vault import Vault
-from frontend.effect import owed
+from frontend.effect import clusters, owed
 from frontend.effect.purpose import Purpose, of_opcode
 from frontend.effect.remote import RemoteApi
 from frontend.effect.translate import Call, Step
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 _SUBMITTED = 60.0
 
 
-def keep(steps: Sequence[Step], purpose: Purpose, before: int | None) -> str | None:
+def keep(rapi: RemoteApi, steps: Sequence[Step], purpose: Purpose, before: int | None) -> str | None:
     """Before the first job; None for what needs no such care: one job is submitted or not."""
     if len(steps) < 2 or any(step.alone for step in steps) or not flask.has_app_context():
         return None
@@ -38,8 +38,9 @@ def keep(steps: Sequence[Step], purpose: Purpose, before: int | None) -> str | N
     body = services.vault.lock(packed)  # it may have a server's seed
     with services.engine.begin() as connection:
         # Jobs of the same kind on the same thing are over by now, and their ends were told.
-        known = connection.execute(select(func.max(db.action.c.job))).scalar()
-        return owed.promise_chain(connection, purpose.detail, body, known, time.time() + _SUBMITTED)
+        cluster = clusters.asked(rapi)
+        known = connection.execute(select(func.max(db.action.c.job)).where(clusters.actions(cluster))).scalar()
+        return owed.promise_chain(connection, purpose.detail, body, known, time.time() + _SUBMITTED, cluster)
 
 
 def over(ident: str | None) -> None:

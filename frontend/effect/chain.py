@@ -39,7 +39,7 @@ def submit(
     it are taken back, as far as they do not run yet.
     """
     jobs = [] if jobs is None else jobs
-    kept = begun.keep(steps, purpose, before)
+    kept = begun.keep(rapi, steps, purpose, before)
     try:
         go_on(rapi, steps, purpose, before, jobs)
     except ExtError:

@@ -31,14 +31,14 @@ def check(server: Mapping[str, Any], verb: str, *statuses: str, task: Collection
 
 def one(server: Mapping[str, Any], verb: str, task: str | None, call: Call) -> int:
     """An action that is one job."""
-    job = context.services().rapi.submit(*call)
+    job = context.rapi(server).submit(*call)
     told(server, verb, task, [job])
     return job
 
 
 def several(server: Mapping[str, Any], verb: str, steps: Sequence[Step], purpose: Purpose) -> list[int]:
     """An action that is a chain of jobs; the task is shown until the last one is over."""
-    jobs = chain.submit(context.services().rapi, steps, purpose)
+    jobs = chain.submit(context.rapi(server), steps, purpose)
     told(server, verb, TASKS[purpose.kind], jobs)
     return jobs
 

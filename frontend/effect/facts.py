@@ -104,7 +104,7 @@ def parts(some: Collection[str]) -> Iterator[list[str]]:
 
 def _tags(row: Row) -> list[str]:
     try:
-        found: list[str] = context.services().rapi.get(f"instances/{row['instance']}/tags")
+        found: list[str] = context.rapi(row).get(f"instances/{row['instance']}/tags")
     except RapiError as err:
         if row["status"].upper() != "ERROR":
             raise
@@ -116,7 +116,7 @@ def _tags(row: Row) -> list[str]:
 
 def _submit(row: Row, method: str, some: list[str]) -> int:
     query: Any = {"tag": some}
-    return context.services().rapi.submit(method, f"instances/{row['instance']}/tags", None, query)
+    return context.rapi(row).submit(method, f"instances/{row['instance']}/tags", None, query)
 
 
 def _one_change_at_a_time(server_id: str) -> files.Lock:

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, select
 
 from frontend.database import db
 from frontend.effect import translate_image
+from frontend.effect.clusters import HOME
 from frontend.effect.remote import Asked
 from frontend.effect.translate import Call
 
@@ -27,7 +28,7 @@ def ident(tag: str) -> str | None:
     return found.ident if found else None
 
 
-def of_nobody(connection: Connection, instance: str, tags: Iterable[str]) -> list[str]:
+def of_nobody(connection: Connection, instance: str, tags: Iterable[str], cluster: str = HOME) -> list[str]:
     """Those of an instance's tags that no row waits for, whose chain may be being submitted."""
     asking = {tag: found for tag in tags if (found := ident(tag)) is not None}
     if not asking:
@@ -42,7 +43,7 @@ def of_nobody(connection: Connection, instance: str, tags: Iterable[str]) -> lis
         *connection.execute(select(volume.id).where(volume.id.in_(wanted), volume.task.is_not(None))).scalars(),
     }
     # A volume that goes to another storage is copied under an id of its own.
-    mine = (volume.instance == instance, volume.task.is_not(None), volume.deleted.is_(None))
+    mine = (volume.cluster == cluster, volume.instance == instance, volume.task.is_not(None), volume.deleted.is_(None))
     if connection.execute(select(volume.id).where(*mine)).first() is not None:
         return []
     return sorted(tag for tag, found in asking.items() if found not in waiting)

@@ -25,6 +25,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select, update
 
 from frontend.database import db
+from frontend.effect.clusters import HOME
 from frontend.update import state
 from ganeti_ext import event
 
@@ -37,9 +38,9 @@ _GRACE = 20.0
 _SURELY = 60.0
 
 
-def keep_create(connection: Connection, server_id: str, body: str) -> None:
+def keep_create(connection: Connection, server_id: str, body: str, cluster: str = HOME) -> None:
     """Before a create is submitted. `body` is encrypted."""
-    _add(connection, server_id, CREATE, due=time.time() + _KEPT, body=body)
+    _add(connection, server_id, CREATE, due=time.time() + _KEPT, body=body, cluster=cluster)
 
 
 def accepted(connection: Connection, server_id: str, job: int) -> None:
@@ -98,7 +99,8 @@ def promise_removal(connection: Connection, server_id: str) -> Row | None:
     marked = update(db.server).where(*building).values(task=state.DELETING, updated=time.time())
     if connection.execute(marked).rowcount == 0:
         return None
-    job, clocks = connection.execute(select(column.job, column.clocks).where(column.id == server_id)).one()
+    query = select(column.job, column.clocks, column.cluster).where(column.id == server_id)
+    job, clocks, cluster = connection.execute(query).one()
     if job is not None:  # its create may be canceled now, and is not broken by that
         unwanted = {**(clocks or {}), "unwanted": [job]}
         connection.execute(update(db.server).where(column.id == server_id).values(clocks=unwanted))
@@ -106,38 +108,41 @@ def promise_removal(connection: Connection, server_id: str) -> Row | None:
     unbegun = (db.owed.c.server_id == server_id, db.owed.c.what == CREATE, db.owed.c.tries < 2)
     connection.execute(delete(db.owed).where(*unbegun))
     if _owed(connection, server_id, REMOVE) is None:
-        _add(connection, server_id, REMOVE, due=time.time() + _GRACE, job=job)
+        _add(connection, server_id, REMOVE, due=time.time() + _GRACE, job=job, cluster=cluster)
     return _owed(connection, server_id, REMOVE)
 
 
-def promise_untag(connection: Connection, ident: str, instance: str, tag: str, now: float) -> bool:
+def promise_untag(connection: Connection, ident: str, instance: str, tag: str, now: float, cluster: str = HOME) -> bool:
     """Whether that was not promised yet. `ident`: of the image or snapshot that the tag is about."""
-    if (instance, tag) in untags(connection):
+    if (instance, tag) in untags(connection, cluster):
         return False
-    _add(connection, ident, UNTAG, due=now + _SURELY, body=f"{instance} {tag}")
+    _add(connection, ident, UNTAG, due=now + _SURELY, body=f"{instance} {tag}", cluster=cluster)
     return True
 
 
-def promise_unmake(connection: Connection, ident: str, instance: str, now: float) -> None:
+def promise_unmake(connection: Connection, ident: str, instance: str, now: float, cluster: str = HOME) -> None:
     """See to it that there is no such instance, whose create may come in late."""
-    _add(connection, ident, UNMAKE, due=now + _SURELY, body=instance)
+    _add(connection, ident, UNMAKE, due=now + _SURELY, body=instance, cluster=cluster)
 
 
-def untags(connection: Connection) -> set[tuple[str, str]]:
+def untags(connection: Connection, cluster: str = HOME) -> set[tuple[str, str]]:
     """Instances and their tags that are to be taken away."""
-    found = connection.execute(select(db.owed.c.body).where(db.owed.c.what == UNTAG)).scalars()
+    mine = (db.owed.c.what == UNTAG, db.owed.c.cluster == cluster)
+    found = connection.execute(select(db.owed.c.body).where(*mine)).scalars()
     return {(instance, tag) for instance, _, tag in (str(body).partition(" ") for body in found)}
 
 
-def promise_give(connection: Connection, volume_id: str, now: float) -> None:
+def promise_give(connection: Connection, volume_id: str, now: float, cluster: str = HOME) -> None:
     """Unless that was promised already."""
     if _owed(connection, volume_id, GIVE) is None:
-        _add(connection, volume_id, GIVE, due=now)
+        _add(connection, volume_id, GIVE, due=now, cluster=cluster)
 
 
-def promise_chain(connection: Connection, about: str, body: str, job: int | None, due: float) -> str:
+def promise_chain(
+    connection: Connection, about: str, body: str, job: int | None, due: float, cluster: str = HOME
+) -> str:
     """Its id. `about`: the id of what it is for."""
-    return _add(connection, about, CHAIN, due=due, job=job, body=body)
+    return _add(connection, about, CHAIN, due=due, job=job, body=body, cluster=cluster)
 
 
 def waiting(connection: Connection) -> set[str]:
@@ -147,10 +152,14 @@ def waiting(connection: Connection) -> set[str]:
     return set(connection.execute(found).scalars())
 
 
-def claim(connection: Connection, now: float, lease: float) -> Row | None:
-    """The next that is due: nobody else gets it for `lease` seconds."""
+def claim(connection: Connection, now: float, lease: float, cluster: str = HOME) -> Row | None:
+    """The next that is due in a cluster: nobody else gets it for `lease` seconds."""
     table = db.owed.c
-    due = (table.due <= now, table.what.in_((REMOVE, UNTAG, UNMAKE, CHAIN, GIVE)) | (table.tries > 0))
+    due = (
+        table.cluster == cluster,
+        table.due <= now,
+        table.what.in_((REMOVE, UNTAG, UNMAKE, CHAIN, GIVE)) | (table.tries > 0),
+    )
     query = select(db.owed).where(*due).order_by(table.due).limit(1).with_for_update(skip_locked=True)
     found = connection.execute(query).mappings().first()
     if found is None:
@@ -175,13 +184,13 @@ def settle(connection: Connection, ident: str) -> None:
     connection.execute(delete(db.owed).where(db.owed.c.id == ident))
 
 
-def remove_behind(connection: Connection, server_id: str, job: int) -> None:
+def remove_behind(connection: Connection, server_id: str, job: int, cluster: str = HOME) -> None:
     """A server that its user deleted has one more create: remove it behind that."""
     known = _owed(connection, server_id, REMOVE)
     if known:
         _change(connection, known["id"], job=job, due=time.time())
     else:
-        _add(connection, server_id, REMOVE, due=time.time(), job=job)
+        _add(connection, server_id, REMOVE, due=time.time(), job=job, cluster=cluster)
 
 
 def is_begun_again(connection: Connection, server_id: str) -> bool:
@@ -204,11 +213,18 @@ def _owed(connection: Connection, server_id: str, what: str) -> Row | None:
 
 
 def _add(
-    connection: Connection, server_id: str, what: str, *, due: float, job: int | None = None, body: str | None = None
+    connection: Connection,
+    server_id: str,
+    what: str,
+    *,
+    due: float,
+    job: int | None = None,
+    body: str | None = None,
+    cluster: str = HOME,
 ) -> str:
     ident = str(uuid.uuid4())
     values = {"id": ident, "server_id": server_id, "what": what, "body": body, "job": job, "tries": 0, "due": due}
-    connection.execute(insert(db.owed).values(values))
+    connection.execute(insert(db.owed).values(**values, cluster=cluster))
     return ident
 
 

@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from frontend.database import db
 from frontend.database.vault import Vault
-from frontend.effect import begun, chain, lefttag, lostjob, owed, translate, translate_volume
+from frontend.effect import begun, chain, clusters, lefttag, lostjob, owed, translate, translate_volume
 from frontend.effect.purpose import DETACH, Purpose
 from frontend.effect.remote import RemoteApi
 from frontend.effect.translate import Step
@@ -38,19 +38,20 @@ _FORGETS = 3600.0
 
 
 class Payer:
-    """Several processes may have one, on one database. `tick` is to be called every PERIOD seconds."""
+    """Of one cluster. Several processes may have one, on one database. `tick` is to be called every PERIOD seconds."""
 
     PERIOD = 5.0
 
     def __init__(self, engine: Engine, rapi: RemoteApi, vault: Vault, clock: Callable[[], float] = time.time) -> None:
         self._engine, self._rapi, self._vault, self._clock = engine, rapi, vault, clock
+        self._cluster = clusters.asked(rapi)
         self._thread: threading.Thread | None = None
         self._forgets = 0.0
 
     def tick(self) -> None:
         """See whether something is due, in a thread, as Ganeti and the database may keep it waiting."""
         if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(target=self._run, name="payer", daemon=True)
+            self._thread = threading.Thread(target=self._run, name=f"payer {self._cluster}", daemon=True)
             self._thread.start()
 
     def work(self) -> None:
@@ -62,7 +63,7 @@ class Payer:
                 owed.forget(connection, now)
         while True:
             with self._engine.begin() as connection:
-                found = owed.claim(connection, now, _LEASE)
+                found = owed.claim(connection, now, _LEASE, self._cluster)
             if found is None:
                 return
             self._pay(found)
@@ -117,7 +118,7 @@ class Payer:
             if row is None or job is None:
                 return
             if not _is_wanted(row):
-                owed.remove_behind(connection, row["id"], job)
+                owed.remove_behind(connection, row["id"], job, self._cluster)
                 return
             clocks = {**(row["clocks"] or {}), "create": [job]}
             _mark(connection, row["id"], job, task=state.TASKS[state.CREATE], clocks=clocks)
@@ -147,7 +148,7 @@ class Payer:
                 raise
             tags = []
         with self._engine.begin() as connection:
-            is_left = tag in lefttag.of_nobody(connection, instance, tags)
+            is_left = tag in lefttag.of_nobody(connection, instance, tags, self._cluster)
         if is_left and not is_busy:
             job = self._rapi.submit(*lefttag.untag(instance, tag))
             log.info("%s: its tag %s was left over, and is taken away by job %d", instance, tag, job)

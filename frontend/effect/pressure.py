@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Engine, func, select
 
 from frontend.database import db
+from frontend.effect import clusters
 from frontend.effect.remote import RemoteApi
 from ganeti_ext.errors import RapiError
 from ganeti_ext.rapi import Query
@@ -24,6 +25,10 @@ class Throttled:
         self._rapi, self._engine, self._most = rapi, engine, most
 
     @property
+    def cluster(self) -> str:
+        return clusters.asked(self._rapi)
+
+    @property
     def unlimited(self) -> RemoteApi:
         """The remote API itself: for what has to follow on a job that was let through."""
         return self._rapi
@@ -35,7 +40,7 @@ class Throttled:
         return self._rapi.query(what, fields, wanted)
 
     def submit(self, method: str, path: str, body: object = None, query: Query | None = None) -> int:
-        if self._most and (count := unfinished(self._engine)) >= self._most:
+        if self._most and (count := unfinished(self._engine, self.cluster)) >= self._most:
             raise RapiError(f"{count} jobs go on, and max_jobs is {self._most}", HTTPStatus.TOO_MANY_REQUESTS)
         return self._rapi.submit(method, path, body, query)
 
@@ -43,14 +48,15 @@ class Throttled:
         return self._rapi.cancel(job)
 
 
-def unfinished(engine: Engine) -> int:
-    """How many jobs go on, as far as the database knows.
+def unfinished(engine: Engine, cluster: str = clusters.HOME) -> int:
+    """How many jobs go on in a cluster, as far as the database knows.
 
     The front marks a server when it submits a job, the consumer keeps an action once it hears of one: whichever of
     the two is ahead, the greater number is the newer one.
     """
     table = db.action.c
-    actions = select(func.count(table.job.distinct())).where(table.ended.is_(None))
-    busy = select(func.count()).where(db.server.c.task.is_not(None), db.server.c.deleted.is_(None))
+    actions = select(func.count(table.job.distinct())).where(table.ended.is_(None), clusters.actions(cluster))
+    server = db.server.c
+    busy = select(func.count()).where(server.cluster == cluster, server.task.is_not(None), server.deleted.is_(None))
     with engine.connect() as connection:
         return max(connection.execute(query).scalar_one() for query in (actions, busy))

@@ -12,6 +12,8 @@ import logging
 import time
 
 from frontend.effect import lostjob, owed
+from frontend.effect.clusters import HOME
+from frontend.effect.remote import RemoteApi
 from frontend.effect.translate import Call
 from frontend.web import context
 from ganeti_ext.errors import ExtError, RapiError, RapiLost, RapiUnavailable
@@ -22,21 +24,21 @@ log = logging.getLogger(__name__)
 _IN_FLIGHT = 15.0
 
 
-def create(server_id: str, call: Call) -> int | None:
+def create(server_id: str, call: Call, cluster: str = HOME) -> int | None:
     """The job of a create; None: Ganeti may or may not have it, and the payer sees to it.
 
     In both cases the server is promised, and `owed.accepted` is to be called with a job once the server's row is in.
     RapiError and RapiUnavailable when nothing was done.
     """
     services = context.services()
-    body = services.vault.lock(call.body)
+    rapi, body = services.clusters.rapi(cluster), services.vault.lock(call.body)
     with context.database() as connection:
-        owed.keep_create(connection, server_id, body)
+        owed.keep_create(connection, server_id, body, cluster)
         connection.commit()
     try:
-        return services.rapi.submit(*call)
+        return rapi.submit(*call)
     except RapiLost as err:
-        return _found_or_owed(server_id, (call.body or {})["instance_name"], err)
+        return _found_or_owed(rapi, server_id, (call.body or {})["instance_name"], err)
     except (RapiError, RapiUnavailable):
         with context.database() as connection:
             owed.refused(connection, server_id)
@@ -44,10 +46,10 @@ def create(server_id: str, call: Call) -> int | None:
         raise
 
 
-def _found_or_owed(server_id: str, instance: str, err: RapiLost) -> int | None:
+def _found_or_owed(rapi: RemoteApi, server_id: str, instance: str, err: RapiLost) -> int | None:
     log.warning("server %s: the answer to its create was lost: %s", server_id, err)
     try:
-        job = lostjob.find_create(context.services().rapi, instance)
+        job = lostjob.find_create(rapi, instance)
     except ExtError as again:
         log.warning("server %s: its create cannot be looked for now: %s", server_id, again)
         job = None

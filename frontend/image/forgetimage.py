@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Table, case, or_, select, update
 
 from frontend.database import db
-from frontend.effect import chain, translate_image
+from frontend.effect import chain, clusters, translate_image
 from frontend.effect.purpose import FORGET, Purpose
 from frontend.web import context
 from ganeti_ext.errors import ExtError
@@ -36,6 +36,7 @@ class Unwanted(NamedTuple):
     project: str
     near: str
     before: int | None = None
+    cluster: str = clusters.HOME
 
 
 def remove(image: Mapping[str, Any]) -> None:
@@ -88,7 +89,9 @@ def carry(unwanted: Unwanted) -> int | None:
         return None
     steps = translate_image.forget(instance, unwanted.provider, ident, unwanted.pool)
     try:
-        jobs = chain.submit(context.services().rapi, steps, Purpose(FORGET, ident), unwanted.before)
+        jobs = chain.submit(
+            context.services().clusters.rapi(unwanted.cluster), steps, Purpose(FORGET, ident), unwanted.before
+        )
     except ExtError as err:
         log.warning("snapshot %s: it is removed later: %s", ident, err)
         return None
@@ -101,12 +104,14 @@ def _of_image(row: Mapping[str, Any]) -> Unwanted:
     near = (row["properties"] or {}).get("instance_uuid", "")
     # What saves it is to be over; of what was active, nobody asks Ganeti any more.
     before = row["job"] if row["status"] == "saving" else None
-    return Unwanted(row["id"], row["provider"], row.get("pool"), row["owner_id"], near, before)
+    return Unwanted(row["id"], row["provider"], row.get("pool"), row["owner_id"], near, before, clusters.of(row))
 
 
 def _of_snapshot(row: Mapping[str, Any]) -> Unwanted:
     before = row["job"] if row["status"] == "creating" else None
-    return Unwanted(row["id"], row["provider"], row["pool"], row["project_id"], row["volume_id"], before)
+    return Unwanted(
+        row["id"], row["provider"], row["pool"], row["project_id"], row["volume_id"], before, clusters.of(row)
+    )
 
 
 def _left(table: Table, *conditions: Any) -> list[dict[str, Any]]:
@@ -136,7 +141,9 @@ def _carrier(connection: Connection, unwanted: Unwanted) -> str | None:
     for table, there in (servers, holders):
         column = table.c
         near = case((column.id == unwanted.near, 0), (column.project_id == unwanted.project, 1), else_=2)
-        query = select(column.instance, near.label("near")).where(column.deleted.is_(None), there)
+        query = select(column.instance, near.label("near")).where(
+            column.cluster == unwanted.cluster, column.deleted.is_(None), there
+        )
         row = connection.execute(query.order_by(near, column.created).limit(1)).first()
         if row is not None and (found is None or row.near == 0):
             found = row.instance

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import select
 
 from frontend.database import db
-from frontend.effect import awaited, chain
+from frontend.effect import awaited, chain, clusters
 from frontend.effect.purpose import Purpose
 from frontend.effect.translate import Step
 from frontend.web import context
 from frontend.web.fault import Conflict
 
 log = logging.getLogger(__name__)
+
+Row = Mapping[str, Any]
 
 _PURPOSE = Purpose("network", "")
 _AGAIN, _GONE = "retry the operation", "(unknown_entity)"  # in Ganeti's words of a failure
@@ -29,8 +32,8 @@ class Failed(Conflict):
         self.done = done
 
 
-def carry_out(steps: Sequence[Step], ident: str, *, goes: bool = False) -> None:
-    """Submit the steps and wait for them; Failed when one did.
+def carry_out(steps: Sequence[Step], row: Row, *, goes: bool = False) -> None:
+    """Submit the steps for a network, or what is of the same cluster, and wait for them; Failed when one did.
 
     A network that `goes` may be gone already, by a request before this one that did not wait for its jobs to the end.
     What Ganeti itself says to try again is tried again: other jobs of the group came between its plan and its locks
@@ -38,20 +41,21 @@ def carry_out(steps: Sequence[Step], ident: str, *, goes: bool = False) -> None:
     """
     end, done = time.monotonic() + awaited.PATIENCE, 0
     while steps:
-        jobs = chain.submit(context.services().rapi, steps, _PURPOSE)
-        log.info("network %s: jobs %s", ident, jobs)
-        failed = awaited.failure(jobs, end)
+        jobs = chain.submit(context.rapi(row), steps, _PURPOSE)
+        log.info("network %s: jobs %s", row["id"], jobs)
+        failed = awaited.failure(jobs, end, clusters.of(row))
         if failed is None or (goes and _GONE in failed.words):
             return
         at = jobs.index(failed.job)
         done += at
         if _AGAIN not in failed.words or time.monotonic() > end:
-            raise Failed(f"Ganeti could not do that to network {ident}: its job {failed.job} failed.", done)
+            raise Failed(f"Ganeti could not do that to network {row['id']}: its job {failed.job} failed.", done)
         steps = steps[at:]
 
 
-def groups() -> list[str]:
-    """The node groups, by their names."""
+def groups(row: Row) -> list[str]:
+    """The node groups of a network's cluster, by their names."""
     with context.database() as connection:
-        found = connection.execute(select(db.node.c.zone).distinct().order_by(db.node.c.zone)).scalars().all()
+        query = select(db.node.c.zone).where(db.node.c.cluster == clusters.of(row)).distinct()
+        found = connection.execute(query.order_by(db.node.c.zone)).scalars().all()
     return list(found) or ["default"]

@@ -144,7 +144,7 @@ def _make(sent: Mapping[str, Any]) -> tuple[Row, Row]:
 
 def _set_apart(network: Row, wanted: str | None, said: Row) -> Row:
     """The new row of a port; its address is reserved in Ganeti when this returns."""
-    rapi = context.services().rapi
+    rapi = context.rapi(network)
     passed: set[str] = set()
     for _ in range(_TRIES):
         told = rapi.get(f"networks/{network['known_as']}")
@@ -156,7 +156,7 @@ def _set_apart(network: Row, wanted: str | None, said: Row) -> Row:
         if address is None or address in _apart(network):
             return row
         try:
-            netjobs.carry_out([Step(tenantnet.modify(network["known_as"], add_reserved_ips=[address]))], row["id"])
+            netjobs.carry_out([Step(tenantnet.modify(network["known_as"], add_reserved_ips=[address]))], network)
             if not _is_somebodys(network, address):
                 return row
             _release(row)
@@ -194,7 +194,7 @@ def _choose(network: Row, told: Row, wanted: str | None, passed: set[str]) -> st
 
 def _is_somebodys(network: Row, address: str) -> bool:
     """Whether a server got the address while it was set apart: Ganeti lets an address be both."""
-    rapi = context.services().rapi
+    rapi = context.rapi(network)
     if not rapi.get(f"networks/{network['known_as']}").get("inst_list"):
         return False
     # Without a filter: Ganeti's for lists fails where one of them has a null (Query/Filter.hs containsFilter).
@@ -224,7 +224,7 @@ def _release(row: Row) -> None:
         network = next((each for each in networks.all_rows(connection) if each["uuid"] == row["network"]), None)
     if network is not None and row["address"] and row["address"] not in _apart(network):
         step = Step(tenantnet.modify(network["known_as"], remove_reserved_ips=[row["address"]]))
-        netjobs.carry_out([step], row["id"], goes=True)
+        netjobs.carry_out([step], network, goes=True)
 
 
 def _apart(network: Row) -> set[str]:
@@ -253,7 +253,7 @@ def _tell(server: Row, nic: Row, was: Row, new: Row, groups: Sequence[str] | Non
     calls = [porttag.add(instance, [*(after - before)])] if after - before else []
     calls += [porttag.remove(instance, [*(before - after)])] if before - after else []
     if calls:
-        jobs = chain.submit(context.services().rapi, [Step(call) for call in calls], Purpose("port", ""))
+        jobs = chain.submit(context.rapi(server), [Step(call) for call in calls], Purpose("port", ""))
         log.info("server %s: what port %s may do is jobs %s", server["id"], portname.ident(nic), jobs)
 
 

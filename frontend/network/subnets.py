@@ -98,7 +98,7 @@ def say(row: Row, version: int, wanted: Subnet, gateway: str | None) -> dict[str
     else:
         steps = [Step(tenantnet.modify(name, gateway6=gateway))] if gateway != before else []
     steps += tenantnet.retag(name, row["tags"], tagged)
-    netjobs.carry_out(steps, row["id"])
+    netjobs.carry_out(steps, row)
     return Planned(row, version, steps, after).shown()
 
 
@@ -135,7 +135,7 @@ def _made(wanted: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         try:
             for each in planned:
                 made.append(each)
-                netjobs.carry_out(each.steps, each.row["id"])
+                netjobs.carry_out(each.steps, each.row)
         except ExtError as err:
             if not (isinstance(err, netjobs.Failed) and err.done):
                 made.pop()  # of the last nothing is there
@@ -170,7 +170,7 @@ def _there(row: Row) -> list[Step]:
     """Ganeti gets the network."""
     subnet, link = facts.read(row["tags"], 4), context.services().settings.front.tenant_link
     apart = _apart(row["subnet"], row["gateway"], subnet) if row["subnet"] else set()
-    connects = [Step(tenantnet.connect(row["known_as"], group, link)) for group in netjobs.groups()]
+    connects = [Step(tenantnet.connect(row["known_as"], group, link)) for group in netjobs.groups(row)]
     return [Step(tenantnet.add(row, sorted(apart, key=ipaddress.IPv4Address))), *connects]
 
 
@@ -205,8 +205,8 @@ def _undo(made: Planned) -> None:
         if _other(row, made.version) is None or made.version == 6:
             _take_away(made.after, made.version)
         else:  # it was made anew: as it was before
-            netjobs.carry_out(tenantnetworks.gone(row), row["id"], goes=True)
-            netjobs.carry_out(_there(row), row["id"])
+            netjobs.carry_out(tenantnetworks.gone(row), row, goes=True)
+            netjobs.carry_out(_there(row), row)
     except ExtError as err:
         log.error("network %s: is not as it was before a request of which not all could be done: %s", row["id"], err)
 
@@ -224,7 +224,7 @@ def _take_away(row: Row, version: int) -> None:
 def _make_anew(row: Row, after: Row) -> None:
     """Ganeti changes no IPv4 of a network, and takes nothing away from it: it gets another one of the name."""
     tenantnetworks.check_unused(row)
-    netjobs.carry_out([*tenantnetworks.gone(row), *_there(after)], row["id"])
+    netjobs.carry_out([*tenantnetworks.gone(row), *_there(after)], row)
 
 
 def _check_free(row: Row, gateway: str) -> None:

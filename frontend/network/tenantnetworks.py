@@ -71,7 +71,7 @@ def say(row: Row, facts: Mapping[str, str], name: str | None = None) -> Row:
         steps = tenantnet.retag(row["known_as"], row["tags"], tagged)
         if known_as != row["known_as"]:
             steps.append(Step(tenantnet.rename(row["known_as"], known_as)))
-        netjobs.carry_out(steps, row["id"])
+        netjobs.carry_out(steps, row)
     with context.database() as connection:
         turns.take(connection, row["project_id"])
         netkept.write(connection, row["id"], facts, **({"name": name} if name else {}))
@@ -82,13 +82,13 @@ def say(row: Row, facts: Mapping[str, str], name: str | None = None) -> Row:
 def take_away(row: Row) -> None:
     """Ganeti has the network no more; see check_unused."""
     check_unused(row)
-    netjobs.carry_out(gone(row), row["id"], goes=True)
+    netjobs.carry_out(gone(row), row, goes=True)
 
 
 def gone(row: Row) -> list[Step]:
     """What takes it out of Ganeti."""
     name = row["known_as"]
-    return [*(Step(tenantnet.disconnect(name, group)) for group in netjobs.groups()), Step(tenantnet.remove(name))]
+    return [*(Step(tenantnet.disconnect(name, group)) for group in netjobs.groups(row)), Step(tenantnet.remove(name))]
 
 
 def check_unused(row: Row) -> None:

@@ -83,7 +83,7 @@ def create(volume: Row, name: str, description: str | None, metadata: Mapping[st
     shot = Shot(row["id"], row["provider"], row["pool"], volumename.disk(volume["id"]))
     steps = translate_image.save_all(instance, [shot])
     try:
-        jobs = chain.submit(context.services().rapi, steps, Purpose(SNAPSHOT_VOLUME, row["id"]))
+        jobs = chain.submit(context.rapi(volume), steps, Purpose(SNAPSHOT_VOLUME, row["id"]))
     except ExtError:
         with context.database() as connection:
             drop(connection, row["id"])

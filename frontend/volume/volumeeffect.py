@@ -82,7 +82,7 @@ def create(row: Row, origin: str = "", *, source: Row | None = None, place: Plac
         connection.commit()
     steps = making(row, origin, source=source, place=place)
     try:
-        jobs = chain.submit(context.services().rapi, steps, Purpose(CREATE_VOLUME, row["id"]))
+        jobs = chain.submit(context.rapi(row), steps, Purpose(CREATE_VOLUME, row["id"]))
     except RapiLost as err:
         log.warning("volume %s: the answer to its create was lost, a comparison will find it: %s", row["id"], err)
         return []
@@ -116,7 +116,7 @@ def delete(row: Row, before: int | None = None) -> list[int]:
 
     One that Ganeti has nothing of is gone at once, and there are no jobs.
     """
-    rapi = context.services().rapi
+    rapi = context.rapi(row)
     try:
         if row["status"] == volumestate.ERROR:  # its create may have failed before there was anything
             rapi.get(f"instances/{row['instance']}")
@@ -249,6 +249,6 @@ def mark(connection: Connection, ident: str, task: str, job: int, shown: Row | N
 def _do(
     row: Row, kind: str, steps: Sequence[Step], server: Row | None = None, verb: str = "", shown: Row | None = None
 ) -> list[int]:
-    jobs = chain.submit(context.services().rapi, steps, Purpose(kind, row["id"]))
+    jobs = chain.submit(context.rapi(row), steps, Purpose(kind, row["id"]))
     told(row, kind, jobs, server, verb, shown)
     return jobs

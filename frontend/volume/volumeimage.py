@@ -44,7 +44,7 @@ def upload(volume: Row, asked: Mapping[str, Any]) -> dict[str, Any]:
     shot = Shot(image["id"], image["provider"], image["pool"], volumename.disk(volume["id"]))
     try:
         steps = translate_image.save_all(instance, [shot])
-        jobs = chain.submit(context.services().rapi, steps, Purpose(UPLOAD_VOLUME, image["id"]))
+        jobs = chain.submit(context.rapi(volume), steps, Purpose(UPLOAD_VOLUME, image["id"]))
     except ExtError:
         with context.database() as connection:
             connection.execute(delete(db.image).where(db.image.c.id == image["id"]))

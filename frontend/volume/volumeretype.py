@@ -41,6 +41,6 @@ def retype(volume: Row, wanted: str, policy: str) -> list[int]:
             " migration_policy is never."
         )
     steps = translate_retype.retype(volume, kind.name, str(uuid.uuid4()))
-    jobs = chain.submit(context.services().rapi, steps, Purpose(RETYPE, volume["id"]))
+    jobs = chain.submit(context.rapi(volume), steps, Purpose(RETYPE, volume["id"]))
     volumeeffect.told(volume, RETYPE, jobs[:-_CLEARING])
     return jobs

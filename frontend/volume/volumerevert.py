@@ -27,9 +27,8 @@ def revert(row: Row, argument: Any) -> tuple[str, int]:
         raise BadRequest(f"Volume {row['id']} doesn't have any snapshots.")
     latest = found[-1]
     _check(row, latest, wanted)
-    jobs = chain.submit(
-        context.services().rapi, translate_volume.revert(row, latest["id"]), Purpose(REVERT_VOLUME, row["id"])
-    )
+    steps = translate_volume.revert(row, latest["id"])
+    jobs = chain.submit(context.rapi(row), steps, Purpose(REVERT_VOLUME, row["id"]))
     volumeeffect.told(row, REVERT_VOLUME, jobs)
     return "", 202
 

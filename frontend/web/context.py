@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from flask import current_app, g, request
 from sqlalchemy import Connection, Engine
 
 from frontend.database.vault import Vault
+from frontend.effect import clusters
+from frontend.effect.clusters import Clusters
 from frontend.effect.remote import RemoteApi
 from frontend.identity.tokens import Signer, Token
 from frontend.settings import Settings
@@ -18,7 +22,7 @@ from frontend.web import microversion
 class Services:
     settings: Settings
     engine: Engine
-    rapi: RemoteApi
+    clusters: Clusters
     signer: Signer
     vault: Vault
     dummy_hash: str
@@ -65,6 +69,11 @@ def version() -> microversion.Version:
     """The microversion of the service that the answer is to be by: views show and take what it knows, and no more."""
     found: microversion.Version = g.get("version", microversion.MINIMUM)
     return found
+
+
+def rapi(row: Mapping[str, Any]) -> RemoteApi:
+    """The remote API of the cluster that a row's object is of: where every job for it goes."""
+    return services().clusters.rapi(clusters.of(row))
 
 
 def database() -> Connection:

@@ -69,7 +69,7 @@ def ends(cluster: GanetiNode, app: Flask, jobs: list[int]) -> list[str]:
     end = time.monotonic() + 60
     while True:
         with cluster.network():
-            found = app.extensions["ganeti-ext"].rapi.query("job", ("id", "status"), wanted)
+            found = app.extensions["ganeti-ext"].clusters.rapi("").query("job", ("id", "status"), wanted)
         told = {each["id"]: each["status"] for each in found}
         if set(told.values()) <= event.FINAL or time.monotonic() > end:
             return [told[job] for job in jobs]
@@ -81,7 +81,7 @@ def said(cluster: GanetiNode, app: Flask, wanted: tuple[dict[str, str], dict[str
     end = time.monotonic() + 5
     while True:
         with cluster.network():
-            found = app.extensions["ganeti-ext"].rapi.get(f"instances/{INSTANCE}/tags")
+            found = app.extensions["ganeti-ext"].clusters.rapi("").get(f"instances/{INSTANCE}/tags")
         if (tags.decode(found), tags.metadata(found)) == wanted or time.monotonic() > end:
             assert (tags.decode(found), tags.metadata(found)) == wanted
             return

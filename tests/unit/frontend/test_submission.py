@@ -15,6 +15,7 @@ from sqlalchemy import insert, select, update
 from frontend.app import create_app
 from frontend.database import db
 from frontend.effect import owed, submission
+from frontend.effect.clusters import Clusters
 from frontend.effect.payer import Payer
 from frontend.effect.translate import Call
 from frontend.settings import Front, Settings
@@ -45,7 +46,7 @@ class Desk:
         """The server's id, and its job; its row is in then."""
         ident = str(uuid.uuid4())
         call = Call("POST", "instances", {"instance_name": f"gx-{ident}", "opportunistic_locking": True})
-        object.__setattr__(self.app.extensions["ganeti-ext"], "rapi", self.lossy.rapi(timeout))
+        object.__setattr__(self.app.extensions["ganeti-ext"], "clusters", Clusters(self.lossy.rapi(timeout)))
         with self.app.test_request_context():
             job = submission.create(ident, call)
         with self.engine.begin() as connection:

@@ -41,7 +41,7 @@ def differences(engine: Engine) -> list[Any]:
 
 def _differs(_: Any, _column: Any, _ours: Any, found: str | None, _said: Any, wanted: str | None) -> bool:
     """Alembic's own asks PostgreSQL to compare JSON, which it does not."""
-    plain = [text and text.partition("::")[0].strip("'") for text in (found, wanted)]
+    plain = [text and text.partition("::")[0].strip("(')") for text in (found, wanted)]
     return plain[0] != plain[1]
 
 
