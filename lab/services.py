@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ganeti_ext.command import run
+from ganeti_ext.errors import CommandError
 from lab import RUN, STATE, base, ganeti, guest, pool, screens, storage, wires
 from lab.node import DEBS, SHARED, Node
 from lab.step import step, until
@@ -148,6 +149,18 @@ def _tenant(front: Node, nodes: Sequence[Node]) -> None:
     descriptor = os.open(OPENRC, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with open(descriptor, "w", encoding="utf-8") as file:
         file.write(_openrc(f"127.0.0.1:{LOOPBACK_PORT}", password))
+
+
+def account(front: Node, user: str, project: str, role: str) -> str:
+    """Make a user with a role in a project, unless they are there; the new password."""
+    password = secrets.token_urlsafe(16)
+    front.run("ganeti-ext-manage", "project-create", project, "--if-missing")  # with the quota that is everybody's
+    try:
+        words = (user, f"--project={project}", f"--role={role}")
+        front.run("ganeti-ext-manage", "user-create", *words, stdin=password + "\n")
+    except CommandError:  # of a run before this one
+        front.run("ganeti-ext-manage", "user-password", user, stdin=password + "\n")
+    return password
 
 
 def add_image(front: Node, name: str, file: Path) -> str:

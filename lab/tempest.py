@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ganeti_ext.errors import CommandError
 from lab import ROOT, base, environment, ganeti, guest, services, wires
 from lab.node import Node
 from lab.step import step
@@ -97,15 +95,8 @@ def _prepare(front: Node, folder: Path, programs: Path) -> None:
 def _users(front: Node) -> list[dict[str, object]]:
     """Make all accounts, each with a new password; what tempest is told of them."""
     told: list[dict[str, object]] = []
-    for project in {one.project for one in accounts()}:
-        _manage(front, "project-create", project, "--if-missing")  # with the quota that is everybody's: it is compared
     for one in accounts():
-        password = secrets.token_urlsafe(16)
-        try:
-            words = (one.name, f"--project={one.project}", f"--role={one.role}")
-            _manage(front, "user-create", *words, stdin=password + "\n")
-        except CommandError:  # of a run before this one
-            _manage(front, "user-password", one.name, stdin=password + "\n")
+        password = services.account(front, one.name, one.project, one.role)  # the quota of whose project is compared
         user = {"username": one.name, "password": password, "project_name": one.project, **_DOMAIN}
         told.append({**user, **one.told, "resources": {"network": ganeti.NETWORK}})
     return told
@@ -120,8 +111,8 @@ def _image(front: Node, name: str) -> str:
     return services.add_image(front, name, guest.image(base.root()))
 
 
-def _manage(front: Node, *words: str, stdin: str = "") -> str:
-    return front.run("ganeti-ext-manage", *words, stdin=stdin).strip()
+def _manage(front: Node, *words: str) -> str:
+    return front.run("ganeti-ext-manage", *words).strip()
 
 
 def _write(path: Path, text: str) -> None:

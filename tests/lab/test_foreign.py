@@ -60,6 +60,14 @@ def test_openstack_commands_of_networks(typed: Typed) -> None:
     assert typed("clients", "sh", CLIENTS / "network.sh").endswith("session done\n")
 
 
+def test_openstack_commands_of_quotas(typed: Typed, story: Story) -> None:
+    """As the administrator of a project of his own."""
+    name = "quotas"
+    who = {"OS_USERNAME": name, "OS_PROJECT_NAME": name}
+    who["OS_PASSWORD"] = services.account(story.nodes[2], name, name, "admin")
+    assert typed("clients", "sh", CLIENTS / "quota.sh", **who).endswith("session done\n")
+
+
 def test_openstacksdk(typed: Typed) -> None:
     typed("clients", "python", CLIENTS / "sdk.py")
 
@@ -71,16 +79,27 @@ def test_libcloud(typed: Typed) -> None:
 def test_ansible_twice(typed: Typed, tmp_path: Path) -> None:
     key = tmp_path / "key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    words = (CLIENTS / "servers.yml", tmp_path, f"key={key}.pub")
+    assert played(typed, *words) == 2  # the key, and the loop of both servers
+    assert played(typed, *words) == 0
+    assert played(typed, *words, "state=absent") == 2
 
-    def changed(state: str) -> int:
-        words = ("--inventory", "localhost,", "--extra-vars", f"key={key}.pub state={state}")
-        said = typed("ansible", "ansible-playbook", *words, CLIENTS / "servers.yml", ANSIBLE_HOME=str(tmp_path))
-        (told,) = re.findall(r"^localhost +: .* changed=(\d+) ", said, re.MULTILINE)
-        return int(told)
 
-    assert changed("present") == 2  # the key, and the loop of both servers
-    assert changed("present") == 0
-    assert changed("absent") == 2
+def test_ansible_three_tiers_twice(typed: Typed, tmp_path: Path) -> None:
+    words = (CLIENTS / "threetier.yml", tmp_path)
+    played(typed, *words, "state=absent")  # what a run that was broken off has left
+    assert played(typed, *words) == 7  # loops of networks, subnets, groups, ports and servers, the volume, its place
+    assert played(typed, *words) == 0
+    assert played(typed, *words, "state=absent") == 5
+    assert played(typed, *words, "state=absent") == 0
+
+
+def played(typed: Typed, playbook: Path, home: Path, *variables: str) -> int:
+    """How many tasks of a playbook changed something."""
+    words = ("--inventory", "localhost,", "--extra-vars", " ".join(variables) or "state=present")
+    said = typed("ansible", "ansible-playbook", *words, playbook, ANSIBLE_HOME=str(home))
+    (told,) = re.findall(r"^localhost +: .* changed=(\d+) ", said, re.MULTILINE)
+    return int(told)
 
 
 def test_servers_follow_the_work(typed: Typed, story: Story, tmp_path: Path) -> None:
