@@ -104,6 +104,7 @@ def _transport(packet: Packet) -> Iterator[tuple[str, int | Unsaid]]:
     name = _NAMES.get(proto, "")
     if proto in (ICMP, ICMPV6):
         yield f"{name} type", _said(packet, "type")
+        yield f"{name} code", _said(packet, "code")
     elif proto in PORTED:
         yield f"{name} sport", _said(packet, "sport")
         yield f"{name} dport", _said(packet, "dport")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from kvm_ifup import profile_nft, profiles, selection
+from kvm_ifup import groupfile, profile_nft, profiles, selection
 from kvm_ifup.modes import has_tag
 from kvm_ifup.numbers import Numbers
-from kvm_ifup.plan import Firewall
-from kvm_ifup.profile import DROP, LAST
+from kvm_ifup.plan import Firewall, judging
+from kvm_ifup.profile import DROP, LAST, is_composed
 from kvm_ifup.reach import network
 from kvm_ifup.state import DIRECTORY
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from ganeti_ext.nicenv import Nic
+    from kvm_ifup.apply import Host
     from kvm_ifup.profile import Profile
     from kvm_ifup.settings import Settings
     from kvm_ifup.state import Record, Records
@@ -31,6 +32,19 @@ def of(nic: Nic, settings: Settings, directory: str = DIRECTORY) -> Firewall:
     if profile.judges:
         number, text = numbers(directory).of(name), rules([name], settings, directory)
     return Firewall(profile=name, number=number, drops=profile.new == DROP, text=text, zone=zone)
+
+
+def keep_up(record: Record, stamp: object, settings: Settings, host: Host, directory: str = DIRECTORY) -> None:
+    """Say a profile's rules again if a group of it has changed since `stamp` (groupfile.py), when they were made.
+
+    The reaper may have said the new ones before the old ones were; it does the same, so the newest stand in the end.
+    """
+    assigned = record.firewall
+    if assigned is None or not assigned.number or not is_composed(assigned.profile):
+        return
+    while (now := groupfile.stamp()) != stamp:
+        stamp = now
+        host.restore(judging(settings) + rules([assigned.profile], settings, directory), [])
 
 
 def numbers(directory: str = DIRECTORY) -> Numbers:

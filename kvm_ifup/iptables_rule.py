@@ -102,13 +102,21 @@ def _ports(options: Mapping[str, str], fields: Fields) -> bool:
     return True
 
 
+def _kind(protocol: str, text: str, fields: Fields) -> bool:
+    """Whether it has a type, TYPE, or a type and a code, TYPE/CODE."""
+    kind, slash, code = text.partition("/")
+    if _number(fields, f"{protocol} type") != int(kind):
+        return False
+    return not slash or _number(fields, f"{protocol} code") == int(code)
+
+
 _MATCHES: Mapping[str, Callable[[Mapping[str, str], Fields], bool]] = {
     "comment": lambda _options, _fields: True,
     "mark": lambda options, fields: _masked("meta mark", options["mark"], fields),
     "connmark": lambda options, fields: _masked("ct mark", options["mark"], fields),
     "conntrack": _state,
-    "icmp": lambda options, fields: _number(fields, "icmp type") == int(options["icmp-type"]),
-    "icmp6": lambda options, fields: _number(fields, "icmpv6 type") == int(options["icmpv6-type"]),
+    "icmp": lambda options, fields: _kind("icmp", options["icmp-type"], fields),
+    "icmp6": lambda options, fields: _kind("icmpv6", options["icmpv6-type"], fields),
     "udp": _ports,
     "multiport": _ports,
 }

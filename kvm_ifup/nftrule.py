@@ -26,7 +26,8 @@ _TOKEN = re.compile(r"\{[^}]*\}|\"[^\"]*\"|[^\s{\"]+")
 _NAMES = (
     *("iifname", "oifname", "meta mark", "meta l4proto", "meta nfproto", "ct state", "ct mark", "vlan id"),
     *("ether saddr", "ether daddr", "ether type", "arp saddr ether", "arp saddr ip"),
-    *("ip saddr", "ip daddr", "ip frag-off", "ip6 saddr", "ip6 daddr", "frag frag-off", "icmp type", "icmpv6 type"),
+    *("ip saddr", "ip daddr", "ip frag-off", "ip6 saddr", "ip6 daddr", "frag frag-off"),
+    *(f"{proto} {what}" for proto in ("icmp", "icmpv6") for what in ("type", "code")),
     *(f"{proto} {side}" for proto in ("tcp", "udp", "sctp") for side in ("sport", "dport")),
     *("@nh,48,16", "@nh,64,128", "@th,0,16", "@th,64,64", "@th,64,128"),
 )

@@ -37,6 +37,7 @@ _PLACES: Mapping[str, tuple[Collection[int], Collection[int]]] = {
     "sport": (_IP, PORTED),
     "dport": (_IP, PORTED),
     "type": (_IP, TYPES),
+    "code": (_IP, TYPES),
     "target": ((IP6,), (ICMPV6,)),
     "op": ((ARP, RARP), ()),
     "sender-mac": ((ARP, RARP), ()),

@@ -107,6 +107,7 @@ _CASTS: Mapping[str, Callable[[str], Value]] = {
     "sport": _up_to(65535),
     "dport": _up_to(65535),
     "type": str,  # a name or a number, which depends on the protocol
+    "code": _up_to(255),
     "target": IPv6Address,
     "op": _operation,
     "sender-mac": _mac,

@@ -28,14 +28,21 @@ NEEDED6 = (1, 2, 3, 4, 130, 134, 135, 136)
 DHCP4 = (67, 68)
 DHCP6 = (547, 546)
 
+# What stands between the names of several, and before the key of a tenant's group (ganeti_ext/groups.py).
+JOINT, OWN = "+", "@"
+DEFAULT = "default"
+"""In a tag: the profile that would be chosen if the instance had no tag."""
+
+_HEX = frozenset("0123456789abcdef")
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
 
 
-class Allow(namedtuple("Allow", "name protocol ports types ip4 ip6")):
-    """What may come though it is new: a section [allow NAME].
+class Allow(namedtuple("Allow", "name protocol ports types ip4 ip6 code", defaults=(None,))):
+    """What may come though it is new: a section [allow NAME], or a rule of a tenant's group.
 
     `protocol` is a number of IANA's, None for any. `ports` are first and last, ascending and apart; none means all, and
     so do no `types`. `ip4` and `ip6` are the networks that it may come from, (ANY4,) for all; none: not in that family.
+    `code` is that of the one type of ICMP, None for any.
     """
 
     __slots__ = ()
@@ -45,10 +52,11 @@ class Allow(namedtuple("Allow", "name protocol ports types ip4 ip6")):
     types: tuple[int, ...]
     ip4: tuple[str, ...]
     ip6: tuple[str, ...]
+    code: int | None
 
 
 class Profile(namedtuple("Profile", "name path description established new allowed")):
-    """One file: `established` is KEEP or CUT, `new` is DROP or ACCEPT."""
+    """One file, or several and tenants' groups (groups.py): `established` is KEEP or CUT, `new` is DROP or ACCEPT."""
 
     __slots__ = ()
     name: str
@@ -69,6 +77,21 @@ def check_name(name: str) -> str:
     if not 1 <= len(name) <= 24 or not _LETTERS.issuperset(name):
         raise ValueError("a name is 1 to 24 of a-z, 0-9 and '-'")
     return name
+
+
+def check_names(text: str) -> str:
+    """Names of profiles and of tenants' groups, joined by JOINT, each once and in order; ValueError as `check_name`."""
+    names = sorted({name if _is_group(name) else check_name(name) for name in text.split(JOINT)})
+    return JOINT.join(names)
+
+
+def is_composed(name: str) -> bool:
+    """Whether it is more than the name of one file."""
+    return JOINT in name or name.startswith(OWN)
+
+
+def _is_group(name: str) -> bool:
+    return name.startswith(OWN) and len(name) == 9 and _HEX.issuperset(name[1:])
 
 
 def mark(number: int, mask: int = MASK) -> int:

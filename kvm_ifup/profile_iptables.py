@@ -158,7 +158,8 @@ def _whats(allow: Allow) -> Iterator[tuple[tuple[str, tuple[tuple[str, str], ...
     """One match for each rule that the ports or types need; an empty one when there are none."""
     if allow.types:
         match, option = _ICMP[allow.protocol or 0]
-        yield from (((match, ((option, str(kind)),)),) for kind in allow.types)
+        code = "" if allow.code is None else f"/{allow.code}"
+        yield from (((match, ((option, f"{kind}{code}"),)),) for kind in allow.types)
     elif allow.ports:
         yield from ((("multiport", (("dports", ",".join(some)),)),) for some in _ports(allow.ports))
     else:

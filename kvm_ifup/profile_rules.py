@@ -47,7 +47,8 @@ def _sources(allow: Allow) -> Iterator[str]:
 
 def _what(allow: Allow) -> str:
     if allow.types:
-        return f"{_ICMP[allow.protocol or 0]} type {_some(allow.types)}"
+        name = _ICMP[allow.protocol or 0]
+        return f"{name} type {_some(allow.types)}" + ("" if allow.code is None else f" {name} code {allow.code}")
     if allow.ports:
         ranges = (str(first) if first == last else f"{first}-{last}" for first, last in allow.ports)
         return f"{_PORTED[allow.protocol or 0]} dport {_some(ranges)}"

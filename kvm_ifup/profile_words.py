@@ -35,7 +35,8 @@ def _what(allow: Allow) -> str:
     name = _NAMES.get(allow.protocol, f"IP protocol {allow.protocol}")
     if allow.types:
         known = {number: word for word, number in TYPES[allow.protocol].items()}
-        return f"{name} {_list(known.get(kind, f'type {kind}') for kind in allow.types)}"
+        code = "" if allow.code is None else f" with code {allow.code}"
+        return f"{name} {_list(known.get(kind, f'type {kind}') for kind in allow.types)}{code}"
     if allow.ports:
         ranges = (str(first) if first == last else f"{first}-{last}" for first, last in allow.ports)
         return f"{name} to port {_list(ranges)}"

@@ -20,7 +20,21 @@ import os
 from ganeti_ext import config
 from ganeti_ext.errors import ConfigError
 from kvm_ifup import profile_fields as fields
-from kvm_ifup.profile import ACCEPT, ANY4, ANY6, CUT, DROP, ICMP, ICMPV6, KEEP, PORTED, Allow, Profile, check_name
+from kvm_ifup.profile import (
+    ACCEPT,
+    ANY4,
+    ANY6,
+    CUT,
+    DROP,
+    ICMP,
+    ICMPV6,
+    KEEP,
+    PORTED,
+    Allow,
+    Profile,
+    check_name,
+    is_composed,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +51,11 @@ _IPV4_ALONE = (ICMP, 43, 44, 51, 59, 60)
 
 
 def load(name: str, directories: Sequence[str] = DIRECTORIES) -> Profile:
-    """Read one profile; no other file is opened."""
+    """Read one profile, or several whose rules add up (groups.py); no other file is opened."""
+    if is_composed(name):
+        from kvm_ifup import groups  # noqa: PLC0415 (most NICs have one profile of a file)
+
+        return groups.composed(name, lambda part: load(part, directories))
     for directory in reversed(directories):
         path = os.path.join(directory, f"{name}.conf")
         if os.path.exists(path):

@@ -1,6 +1,7 @@
 """The daemon that undoes what was set up for taps that are gone: Ganeti 3.0 and 3.1 call nothing when a guest stops.
 
-It acts when the kernel tells of a link that went away, and looks over all records at its start and every minute.
+It acts when the kernel tells of a link that went away, and looks over all records at its start and every minute. It
+also follows tenants' groups (follower.py), which change for all taps that have them.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from ganeti_ext.control import Control
 from ganeti_ext.errors import ConfigError, ExtError
 from ganeti_ext.question import Questions
 from ganeti_ext.service import Loop, log_to_journal
-from kvm_ifup import firewall, links, plan
+from kvm_ifup import firewall, ganetifile, groupfile, links, plan
 from kvm_ifup.apply import Host
+from kvm_ifup.follower import Follower
 from kvm_ifup.settings import Settings, load
 from kvm_ifup.state import Record, Records
 from kvm_ifup.tally import Tally
@@ -150,20 +152,33 @@ def main() -> int:
         log.error("%s", err)
         return err.exit_code
     records = Records()
-    reaper = Reaper(records, Host(records, index=links.ifindex), settings)
+    host = Host(records, index=links.ifindex)
+    reaper, follower = Reaper(records, host, settings), Follower(records, host, settings)
+    said = ganetifile.Directory(groupfile.DIRECTORY)
     departures = links.Departures()  # before the first sweep: what goes during it is told of
 
     def catch_up() -> None:
         reaper.restore()
+        every_minute()
+
+    def every_minute() -> None:
         reaper.sweep()
+        said.look()
+        follower.look()
+
+    def told() -> None:
+        said.drain()
+        follower.follow()
 
     loop = Loop()
     loop.add(departures, lambda: reaper.sweep() if departures.drain() else None)
-    loop.every(PERIOD, reaper.sweep)
+    loop.add(said, told)
+    loop.every(PERIOD, every_minute)
     loop.on_reload(catch_up)
     catch_up()
     questions = Questions("reaper", reaper.tally.status, reaper.tally.metrics)
     with contextlib.closing(Control(control, questions.begin, loop, group="ganeti-ext")):
         loop.run()
     departures.close()
+    said.close()
     return 0

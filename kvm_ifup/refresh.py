@@ -12,7 +12,7 @@ import sys
 from ganeti_ext.env import need
 from ganeti_ext.errors import ContractError, ExtError
 from ganeti_ext.nicenv import Nic
-from kvm_ifup import addresses, ctnetlink, facts, firewall, profiles
+from kvm_ifup import addresses, ctnetlink, facts, firewall, groupfile, profiles
 from kvm_ifup.apply import Host
 from kvm_ifup.plan import lower, plan
 from kvm_ifup.profile import CUT
@@ -104,10 +104,12 @@ def _retag(seen: Record, known: Mapping[str, str], told: str, settings: Settings
             return  # another guest's by now, or gone: what comes up reads its tags itself
         if record.told and _late(_moment(told), _moment(record.told)):
             return
+        host, stamp = Host(records), groupfile.stamp()
         planned = _again(record, known, settings)
         planned = planned._replace(record=planned.record._replace(told=told))
         cuts = planned.record.firewall != record.firewall and _cuts(planned.record)
-        Host(records).change(record, planned, (lambda: _cut(planned.record)) if cuts else None)
+        host.change(record, planned, (lambda: _cut(planned.record)) if cuts else None)
+        firewall.keep_up(planned.record, stamp, settings, host)
 
 
 def _again(record: Record, known: Mapping[str, str], settings: Settings) -> Plan:

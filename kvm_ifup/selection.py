@@ -5,6 +5,9 @@
     ganeti-ext:firewall:PROFILE         on the instance: all its NICs; on the network: all NICs that are in it
 
 The first of these levels that says anything decides. A NIC's name may be escaped (ganeti_ext/tags.py).
+
+PROFILE may be several, joined by "+", whose rules add up; `@KEY` is a tenant's group (groups.py), and `default`, on an
+instance, what would be chosen if it had no tag.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from collections import namedtuple
 
 from ganeti_ext.errors import ContractError
 from ganeti_ext.tags import unescape
-from kvm_ifup.profile import check_name
+from kvm_ifup.profile import DEFAULT, JOINT, check_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +29,7 @@ ONE = ("ganeti-ext:firewall.", "synnefo:network:")
 
 
 class Choice(namedtuple("Choice", "profile tag")):
-    """The name of a profile, and the tag that decided; None when it is the default."""
+    """The name of a profile, or of several (profile.check_names), and the tag that decided; None: it is the default."""
 
     __slots__ = ()
     profile: str
@@ -36,7 +39,18 @@ class Choice(namedtuple("Choice", "profile tag")):
 def choose(nic: Nic, default: str) -> Choice:
     """The profile of a NIC; ContractError when tags of one level contradict each other, or name what cannot be one."""
     own = (tag for tag in nic.tags if tag.startswith(ONE) and _means(tag, nic))
-    return _decided(own) or _decided(_general(nic.tags)) or _decided(_general(_network(nic))) or Choice(default, None)
+    found = _decided(own) or _decided(_general(nic.tags))
+    if found is None:
+        return _of_network(nic, default)
+    names = found.profile.split(JOINT)
+    if DEFAULT not in names:
+        return found
+    rest = [name for name in names if name != DEFAULT]
+    return found._replace(profile=check_names(JOINT.join([*rest, _of_network(nic, default).profile])))
+
+
+def _of_network(nic: Nic, default: str) -> Choice:
+    return _decided(_general(_network(nic))) or Choice(default, None)
 
 
 def _network(nic: Nic) -> Iterable[str]:
@@ -72,6 +86,6 @@ def _decided(tags: Iterable[str]) -> Choice | None:
 def _profile(tag: str) -> str:
     name = "" if tag == ALL else tag.rpartition(":")[2]
     try:
-        return check_name(name)
+        return check_names(name)
     except ValueError as err:
         raise ContractError(f"the tag {tag} names no firewall profile: {err}") from err

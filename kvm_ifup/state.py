@@ -128,15 +128,19 @@ class Records:
     def remove(self, tap: str) -> None:
         files.remove(os.path.join(self.directory, tap))
 
-    def of_instance(self, instance: str) -> Iterator[Record]:
-        """The records of an instance's taps; damaged ones are nobody's."""
+    def all(self) -> Iterator[Record]:
+        """The records of all taps, but for damaged ones."""
         for tap in self.taps():
             try:
                 record = self.read(tap)
             except RecordError:
                 continue
-            if record and record.instance == instance:
+            if record:
                 yield record
+
+    def of_instance(self, instance: str) -> Iterator[Record]:
+        """The records of an instance's taps; damaged ones are nobody's."""
+        return (record for record in self.all() if record.instance == instance)
 
     def with_any_of(self, shared: frozenset[tuple[str, str]]) -> Iterator[Record]:
         """The records that share one of these with another; damaged ones share nothing."""

@@ -11,7 +11,7 @@ import sys
 from ganeti_ext import binding
 from ganeti_ext.errors import ContractError, ExtError
 from ganeti_ext.nicenv import Nic
-from kvm_ifup import announce, facts, firewall, sender
+from kvm_ifup import announce, facts, firewall, groupfile, sender
 from kvm_ifup.apply import Host
 from kvm_ifup.plan import communication, lower, plan
 from kvm_ifup.settings import load
@@ -53,13 +53,14 @@ def set_up(env: Mapping[str, str], nic: Nic, settings: Settings, records: Record
     below = lower(nic)
     host = Host(records)
     with records.lock(nic.tap):
-        found = facts.of(nic, below, settings)
+        found, stamp = facts.of(nic, below, settings), groupfile.stamp()
         planned = plan(env, nic, found, firewall.of(nic, settings), settings)
         old = records.read(nic.tap)
         if old:
             host.undo(old)
         binding.remove(nic.tap, settings.binding_directory)  # one from before a reboot has no record
         host.set_up(planned)
+        firewall.keep_up(planned.record, stamp, settings, host)
     yield from planned.warnings
     yield from tell_neighbours(planned)
 

@@ -35,6 +35,19 @@ def test_the_number_of_a_name_that_is_gone_is_not_given_again(tmp_path: Path) ->
     assert Numbers("profiles", 4094, str(tmp_path)).of("d") == 8
 
 
+def test_a_number_that_was_freed_is_given_when_there_is_no_other(tmp_path: Path) -> None:
+    numbers = Numbers("profiles", 3, str(tmp_path))
+    assert [numbers.of(name) for name in "abc"] == [1, 2, 3]
+    numbers.free("b")
+    numbers.free("never")
+    assert numbers.all() == {"a": 1, "c": 3}
+    numbers.free("c")
+    assert [Numbers("profiles", 4, str(tmp_path)).of(name) for name in "de"] == [4, 2]
+    assert (numbers.of("f"), numbers.all()) == (3, {"a": 1, "d": 4, "e": 2, "f": 3})
+    with pytest.raises(ExtError, match="'g' would be number 5"):
+        numbers.of("g")
+
+
 def test_there_is_a_last_number(tmp_path: Path) -> None:
     numbers = Numbers("zones", 2, str(tmp_path))
     assert (numbers.of("a"), numbers.of("b")) == (1, 2)

@@ -119,19 +119,19 @@ class TestAllow:
         assert (found.protocol, found.ip4, found.ip6) == (number, (ANY4,), ())
 
     def test_icmpv6_is_of_ipv6(self, folders: tuple[str, str]) -> None:
-        assert allow(folders, "protocol = icmpv6\n")[-2:] == ((), (ANY6,))
+        assert allow(folders, "protocol = icmpv6\n")[4:6] == ((), (ANY6,))
 
     def test_any_protocol(self, folders: tuple[str, str]) -> None:
         assert allow(folders, "protocol = any\n").protocol is None
 
     def test_one_family(self, folders: tuple[str, str]) -> None:
-        assert allow(folders, "protocol = tcp\nfamily = ipv4\n")[-2:] == ((ANY4,), ())
-        assert allow(folders, "protocol = tcp\nfamily = ipv6\n")[-2:] == ((), (ANY6,))
-        assert allow(folders, "protocol = tcp\nsources = 2001:db8::1\n")[-2:] == ((), ("2001:db8::1/128",))
+        assert allow(folders, "protocol = tcp\nfamily = ipv4\n")[4:6] == ((ANY4,), ())
+        assert allow(folders, "protocol = tcp\nfamily = ipv6\n")[4:6] == ((), (ANY6,))
+        assert allow(folders, "protocol = tcp\nsources = 2001:db8::1\n")[4:6] == ((), ("2001:db8::1/128",))
 
     def test_sources_that_overlap_are_one(self, folders: tuple[str, str]) -> None:
         found = allow(folders, "protocol = tcp\nsources = 10.1.0.0/16, 10.0.0.0/8, 10.0.0.1, ::/0, 2001:db8::/32\n")
-        assert found[-2:] == (("10.0.0.0/8",), (ANY6,))
+        assert found[4:6] == (("10.0.0.0/8",), (ANY6,))
 
     @pytest.mark.parametrize(
         ("text", "words"),

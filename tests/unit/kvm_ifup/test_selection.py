@@ -69,6 +69,26 @@ def test_the_most_specific_decides(named: Nic) -> None:
     assert chosen(named, network=(network,)).profile == "own"
 
 
+def test_several_add_up_in_any_order(named: Nic) -> None:
+    one, other = "ganeti-ext:firewall.1:ssh+@4f1a2b3c+own", "ganeti-ext:firewall.web*20nic:own+ssh+@4f1a2b3c"
+    assert chosen(named, one, other).profile == "@4f1a2b3c+own+ssh"
+
+
+def test_what_would_be_chosen_without_a_tag(named: Nic) -> None:
+    assert chosen(named, "ganeti-ext:firewall:default+ssh").profile == "ssh+unprotected"
+    network = ("ganeti-ext:firewall:limited",)
+    assert (
+        chosen(named, "ganeti-ext:firewall.1:default", "ganeti-ext:firewall:own", network=network).profile == "limited"
+    )
+    assert chosen(named, "ganeti-ext:firewall:limited+default", network=network).profile == "limited"
+
+
+@pytest.mark.parametrize("name", ["+ssh", "ssh+", "@4f1a2b3", "@4f1a2b3cc", "@4F1A2B3C", "ssh+@nonsense", "a+B", "@"])
+def test_what_is_no_name(named: Nic, name: str) -> None:
+    with pytest.raises(ContractError, match="names no firewall profile"):
+        chosen(named, f"ganeti-ext:firewall:{name}")
+
+
 def test_the_same_said_twice(named: Nic) -> None:
     assert chosen(named, "synnefo:network:1:limited", f"ganeti-ext:firewall.{UUID}:limited").profile == "limited"
 

@@ -1,0 +1,95 @@
+"""The rules of tenants' groups with real packets, in both backends: what a group says is what comes, and no more."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from scapy.layers.inet import ICMP, TCP, UDP
+from scapy.layers.inet6 import ICMPv6EchoRequest
+from scapy.packet import Packet, Raw
+
+from ganeti_ext import groups
+from ganeti_ext.groups import Group, Rule
+from kvm_ifup import profile_nft
+from lab import layer
+from tests.contract.kvm_ifup_node import needs_node
+from tests.contract.profiles_node import IPTABLES, NFT, Node
+
+pytestmark = [pytest.mark.lab, needs_node]
+
+IDENT, NAME = "4f1a2b3c-0000-4000-8000-000000000001", "@4f1a2b3c"
+_CALL = f"""
+import json, sys; sys.path.insert(0, {layer.HERE!r})
+from kvm_ifup import firewall, settings
+name, backend = json.load(sys.stdin)
+print(firewall.rules([name], settings.Settings(firewall=backend)))
+"""
+_TEXT = Raw(b"what nobody asked for")
+PACKETS: dict[str, tuple[int, Packet]] = {
+    "tcp 22": (4, TCP(sport=2001, dport=22)),
+    "tcp 80": (4, TCP(sport=2002, dport=80)),
+    "tcp 443": (4, TCP(sport=2003, dport=443)),
+    "udp 80": (4, UDP(sport=2004, dport=80) / _TEXT),
+    "ping": (4, ICMP(type=8, code=0, id=7)),
+    "timestamp": (4, ICMP(type=13, code=0, id=8)),
+    "tcp6 80": (6, TCP(sport=2005, dport=80)),
+    "udp6 53": (6, UDP(sport=2006, dport=53) / _TEXT),
+    "ping6": (6, ICMPv6EchoRequest(id=9)),
+}
+ALL4, ALL6 = ({name for name, (version, _) in PACKETS.items() if version == wanted} for wanted in (4, 6))
+CASES: dict[str, tuple[tuple[Rule, ...], set[str]]] = {
+    "nothing": ((), set()),
+    "a port": ((Rule("ingress", 4, "tcp", 80, 80, None, None),), {"tcp 80"}),
+    "a range": ((Rule("ingress", 4, "6", 80, 443, None, None),), {"tcp 80", "tcp 443"}),
+    "all ports": ((Rule("ingress", 4, "tcp", None, None, None, None),), {"tcp 22", "tcp 80", "tcp 443"}),
+    "the other family": ((Rule("ingress", 6, "tcp", 80, 80, None, None),), {"tcp6 80"}),
+    "from where it comes": ((Rule("ingress", 4, "tcp", 80, 80, "10.0.1.0/24", None),), {"tcp 80"}),
+    "from its address": ((Rule("ingress", 4, "tcp", 80, 80, "10.0.1.9", None),), {"tcp 80"}),
+    "from elsewhere": ((Rule("ingress", 4, "tcp", 80, 80, "10.9.0.0/16", None),), set()),
+    "a network with bits of a host": ((Rule("ingress", 6, "udp", 53, 53, "2001:db8:1::77/64", None),), {"udp6 53"}),
+    "from everywhere": ((Rule("ingress", 4, "tcp", 22, 22, "0.0.0.0/0", None),), {"tcp 22"}),
+    "all of a family": ((Rule("ingress", 4, None, None, None, None, None),), ALL4),
+    "all": (tuple(Rule("ingress", family, None, None, None, None, None) for family in (4, 6)), ALL4 | ALL6),
+    "icmp": ((Rule("ingress", 4, "icmp", None, None, None, None),), {"ping", "timestamp"}),
+    "a type": ((Rule("ingress", 4, "icmp", 8, None, None, None),), {"ping"}),
+    "a type and its code": ((Rule("ingress", 4, "icmp", 8, 0, None, None),), {"ping"}),
+    "another code": ((Rule("ingress", 4, "icmp", 8, 1, None, None),), set()),
+    "a type of icmpv6 and its code": ((Rule("ingress", 6, "ipv6-icmp", 128, 0, None, None),), {"ping6"}),
+    "another group": ((Rule("ingress", 4, "tcp", None, None, None, IDENT),), set()),
+    "what is sent": ((Rule("egress", 4, None, None, None, None, None),), set()),
+    "what nobody can judge": ((Rule("ingress", 4, "dccp", 80, 80, None, None),), set()),
+    "some of each": (
+        (
+            Rule("ingress", 4, "tcp", 22, 22, "10.0.0.0/8", None),
+            Rule("ingress", 4, "udp", 1, 65535, None, None),
+            Rule("ingress", 6, "ipv6-icmp", None, None, None, None),
+        ),
+        {"tcp 22", "udp 80", "ping6"},
+    ),
+}
+
+
+@pytest.fixture(scope="module", params=[NFT, IPTABLES])
+def node(request: pytest.FixtureRequest) -> Iterator[Node]:
+    made = Node(request.param, {})
+    made.numbers[NAME] = len(made.numbers) + 1
+    made.write("/run/ganeti-ext/profiles", "".join(f"{number} {name}\n" for name, number in made.numbers.items()))
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_comes(node: Node, case: str) -> None:
+    rules, expected = CASES[case]
+    group = Group(IDENT, "physics", "web", "", 0, 0, rules)
+    lines = ["another", *groups.encode(group, 1 + list(CASES).index(case))]
+    node.write("/var/lib/ganeti/ssconf_cluster_tags", "".join(f"{line}\n" for line in lines))
+    text = node.run("/usr/bin/python3", "-c", _CALL, stdin=json.dumps([NAME, node.backend]))
+    node.nft(profile_nft.skeleton(judge=node.backend == NFT) + text)
+    node.give(NAME)
+    node.forget()
+    way = node.ways["bridged"]
+    found = {name for name, (version, what) in PACKETS.items() if way.arrives(way.ends[version].to_guest(what))}
+    assert found == expected

@@ -1,0 +1,125 @@
+"""Groups that change while taps have them: one transaction for all taps, and numbers that go back."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from ganeti_ext.errors import CommandError
+from kvm_ifup import groupfile, groups, profile_nft
+from kvm_ifup.apply import Host
+from kvm_ifup.follower import Follower
+from kvm_ifup.numbers import Numbers
+from kvm_ifup.profile import LAST
+from kvm_ifup.settings import Settings
+from kvm_ifup.state import Record, Records
+from tests.unit.kvm_ifup.test_groups import OTHER, OWN, group, rule, write
+
+
+class Node:
+    """`texts` is what nft was told; it refuses while `bad`."""
+
+    def __init__(self, records: Records, settings: Settings, folder: Path) -> None:
+        self.texts: list[str] = []
+        self.bad, self.now, self.records = False, 0.0, records
+        self.numbers = Numbers("profiles", LAST, str(folder / "run"))
+        host = Host(records, self._run)
+        self.follower = Follower(records, host, settings, str(folder / "run"), lambda: self.now)
+
+    def _run(self, argv: list[str], *, stdin: str = "") -> str:
+        assert argv == ["nft", "-f", "-"]
+        if self.bad:
+            raise CommandError("nft: no")
+        self.texts.append(stdin)
+        return ""
+
+    def tap(self, record: Record, name: str, profile: str) -> None:
+        assert record.firewall is not None
+        assigned = record.firewall._replace(profile=profile, number=self.numbers.of(profile))
+        self.records.write(record._replace(tap=name, firewall=assigned))
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(groupfile, "DIRECTORY", str(tmp_path))
+    monkeypatch.setattr(groups, "_read", (None, {}))
+    return tmp_path / groupfile.NAME
+
+
+@pytest.fixture
+def node(records: Records, settings: Settings, tmp_path: Path, file: Path) -> Node:
+    write(file, group(rule("tcp", 80, 80)))
+    return Node(records, settings, tmp_path)
+
+
+def test_all_taps_in_one_transaction(node: Node, record: Record, file: Path) -> None:
+    for number in range(20):
+        node.tap(record, f"tap{number}", OWN)
+    node.tap(record, "tap20", f"{OWN}+ssh")
+    node.tap(record, "tap21", OTHER)
+    node.tap(record, "tap22", "protected")
+    node.follower.look()
+    node.texts.clear()
+    write(file, group(rule("tcp", 443, 443)), version=2)
+    node.follower.follow()
+    (text,) = node.texts
+    assert text.count("tcp dport { 443 } return") == 2
+    assert "{ 80 }" not in text
+    assert "flush chain inet ganeti_ext profile_1\n" in text
+    assert "profile_3" not in text, "another group's"
+    assert "profile_4" not in text, "a file's"
+    assert "tap" not in text.replace("to_tap", "")
+
+
+def test_what_is_the_same_starts_nothing(node: Node, record: Record, file: Path) -> None:
+    node.tap(record, "tap0", OWN)
+    node.follower.look()
+    node.texts.clear()
+    node.follower.follow()
+    file.touch()
+    write(file, group(rule("tcp", 80, 80)), version=3)
+    node.follower.follow()
+    node.follower.look()
+    assert node.texts == []
+
+
+def test_without_such_taps_nothing_is_done(node: Node, record: Record, file: Path) -> None:
+    node.tap(record, "tap0", "protected")
+    node.follower.look()
+    file.unlink()
+    node.follower.look()
+    assert node.texts == []
+
+
+def test_what_fails_is_tried_again(node: Node, record: Record, caplog: pytest.LogCaptureFixture) -> None:
+    node.tap(record, "tap0", OWN)
+    node.bad = True
+    with caplog.at_level(logging.ERROR):
+        node.follower.follow()
+    assert "rules stay as they were: nft: no" in caplog.text
+    node.bad = False
+    node.follower.follow()
+    assert len(node.texts) == 1
+
+
+def test_a_number_that_no_tap_needs_goes_back(node: Node, record: Record) -> None:
+    node.tap(record, "tap0", OWN)
+    node.numbers.of("protected")
+    node.numbers.of(OTHER)
+    node.follower.look()
+    node.now = 599.0
+    node.follower.look()
+    assert set(node.numbers.all()) == {OWN, "protected", OTHER}
+    node.texts.clear()
+    node.now = 600.0
+    node.follower.look()
+    assert set(node.numbers.all()) == {OWN, "protected"}
+    assert node.texts == [profile_nft.unchain(3)]
+    node.records.remove("tap0")
+    node.follower.look()
+    node.tap(record, "tap0", OWN)
+    node.now = 5000.0
+    node.follower.look()
+    assert set(node.numbers.all()) == {OWN, "protected"}, "it was needed again meanwhile"
