@@ -168,7 +168,7 @@ def _subvolume(
     if source and _fits(source, size) and _snapshot(folder, whole, source, size):
         # Complete and on the disk in one step, where a draft's rename would have to be waited for. Killed here, it has
         # its origin's texts.
-        annotate(f"{_whole(path)}/{DISK}", texts)
+        _own(f"{_whole(path)}/{DISK}", texts)
         return
     snapshot = bool(source) and _snapshot(folder, os.path.basename(draft), str(source), size)
     if not snapshot:
@@ -233,8 +233,15 @@ def _checksummed(source: str) -> bool:
 def _complete(fd: int, size: int | None, source: str | None, texts: Mapping[str, str], told: Told | None) -> bool:
     """Tells what `fill` does."""
     waiting = fill(fd, source, size, told) if source else lengthen(fd, size)
-    annotate(fd, texts)
+    _own(fd, texts)
     return waiting
+
+
+def _own(target: int | str, texts: Mapping[str, str]) -> None:
+    """What a snapshot of a subvolume has of its origin, an image that anybody may read: a guest's disk is root's."""
+    annotate(target, texts)
+    os.chown(target, os.geteuid(), os.getegid())
+    os.chmod(target, 0o600)
 
 
 def _share(source: int, target: int, name: str, told: Told | None) -> bool:

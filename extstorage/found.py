@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 VOLUME = "volume"
 SNAPSHOT = "snapshot"
 IMAGE = "image"
+SAVED = "saved-"  # how the names of snapshots begin that are images, or snapshots that tenants made
 
 
 class Found(NamedTuple):

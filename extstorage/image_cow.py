@@ -8,9 +8,8 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from extstorage import draft, image_dedup, image_draft, image_record, layout, usage, volumefile
-from extstorage.found import IMAGE, SNAPSHOT
+from extstorage.found import IMAGE, SAVED, SNAPSHOT
 from extstorage.image_error import Known
-from extstorage.image_hook import VOLUME as SAVED
 from extstorage.image_place import Entry, Made, Removed
 from extstorage.layout import FILE, SUBVOLUME, in_subvolume
 from extstorage.warning import warn

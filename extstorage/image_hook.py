@@ -18,6 +18,7 @@ from __future__ import annotations
 import os
 from collections import namedtuple
 
+from extstorage.found import SAVED
 from ganeti_ext.errors import ContractError, ExtError
 from ganeti_ext.hookenv import Hook
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 SAVING, COPYING, FORGET = "ganeti-ext:saving:", "ganeti-ext:copying:", "ganeti-ext:forget:"
-VOLUME = "saved-"
 _DISK = "GANETI_INSTANCE_DISK"
 _ID = frozenset("0123456789abcdef-")
 # How long the name of a disk behind each may be, and how that is written.
@@ -74,7 +74,7 @@ def main(_verb: str, env: Mapping[str, str]) -> None:
     if place.node != hook.primary:
         return
     for one in unwanted:
-        place.forget(one.provider, one.pool, VOLUME + one.ident)
+        place.forget(one.provider, one.pool, SAVED + one.ident)
     instance, sources = hook.instance or "", []
     for one in wanted:
         disk = _disk(env, one, instance)
@@ -82,7 +82,7 @@ def main(_verb: str, env: Mapping[str, str]) -> None:
             raise ExtError(
                 f"disk {disk.number} of {instance} is in {disk.provider}, and images are to be in {one.provider}"
             )
-        sources.append(image_snapshot.Source(one.provider, one.pool, disk.volume, VOLUME + one.ident))
+        sources.append(image_snapshot.Source(one.provider, one.pool, disk.volume, SAVED + one.ident))
     if sources:
         place.save(sources, instance)
     for one in copied:

@@ -19,10 +19,9 @@ from extstorage import (
     rbd_settings,
     rbd_volume,
 )
-from extstorage.found import IMAGE, SNAPSHOT
+from extstorage.found import IMAGE, SAVED, SNAPSHOT
 from extstorage.image_digest import CHUNK
 from extstorage.image_error import Known
-from extstorage.image_hook import VOLUME as SAVED
 from extstorage.image_place import Entry, Made, Removed
 from extstorage.image_record import Record
 from extstorage.move_copy import Rbd

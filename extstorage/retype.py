@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from extstorage import ctl_volumes, move
 from extstorage.copying import Copying
+from extstorage.found import SAVED
 from extstorage.move_copy import Meter, Place
 from extstorage.size import MIB
 from ganeti_ext.errors import ExtError
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from extstorage import image_snapshot
     from extstorage.inventory import Store
 
-SAVED, DRAFT = "saved-", "copying-"
+DRAFT = "copying-"
 # Seconds. Ganeti waits 900 for a hook (constants.RPC_TMO_NORMAL), and then goes on as if there were none.
 LIMIT = 840.0
 

@@ -6,9 +6,9 @@ import errno
 import os
 import time
 
-from extstorage import btrfs, draft, reflink
+from extstorage import btrfs, draft, hint, reflink
 from extstorage.attachment import flush
-from extstorage.found import SNAPSHOT, VOLUME
+from extstorage.found import SAVED, SNAPSHOT, VOLUME
 from extstorage.layout import DISK, FILE, NAME_MAX, SUBVOLUME, existing, in_subvolume, required, subvolume, volumes
 from extstorage.origin import Origin
 from extstorage.size import MIB
@@ -71,6 +71,10 @@ def create(
 def snapshot(settings: Settings, name: str, target: str) -> None:
     """Make a volume of its own with another's content of this moment."""
     create(settings, target, None, (settled(settings, name), f"volume:{name}"), SNAPSHOT)
+    if target.startswith(SAVED):
+        from extstorage import image_rights  # noqa: PLC0415 (verbs have no time for it)
+
+        image_rights.show(required(settings, target), f"{settings.directory}/images")
 
 
 def adopt(settings: Settings, name: str, size: int) -> None:
@@ -149,8 +153,10 @@ def sweep(settings: Settings, path: str) -> None:
 def settled(settings: Settings, name: str) -> str:
     """The volume's file, with all in it that was written to its device on this node."""
     path = required(settings, name)
-    with settings.hint(name) as hint:
-        flush(hint)
+    if name.startswith(SAVED) and name not in hint.names(settings.run_directory):
+        return path  # an image, without a device: who reads it need not be root
+    with settings.hint(name) as held:
+        flush(held)
     return path
 
 

@@ -33,8 +33,12 @@ class Site(NamedTuple):
         return self.root / FILES[1:]
 
     def argv(self, *words: str) -> list[str]:
+        return self.storage("image", *words)
+
+    def storage(self, *words: str) -> list[str]:
+        """The command with these words, as its user gives it."""
         env = ("env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin")
-        return ["chroot", f"--userspec={self.user}", str(self.root), *env, COMMAND, "image", *words, "--config=/etc/it"]
+        return ["chroot", f"--userspec={self.user}", str(self.root), *env, COMMAND, *words, "--config=/etc/it"]
 
     def call(self, *words: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(self.argv(*words), input=stdin, capture_output=True, timeout=120, check=False)

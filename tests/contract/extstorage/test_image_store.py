@@ -61,6 +61,11 @@ def xfs(root: Path, xfs_share: Path) -> Iterator[Site]:
         yield found
 
 
+def in_volumes(site: Site, name: str) -> Path:
+    path = site.share / f"volumes/{name}"
+    return path.with_suffix(".raw") if path.with_suffix(".raw").exists() else path.with_suffix(".vol") / "disk"
+
+
 def sums(content: bytes) -> dict[str, str]:
     return {name: hashlib.new(name, content).hexdigest() for name in ("md5", "sha256", "sha512")}
 
@@ -199,6 +204,22 @@ def test_the_fronts_user_and_root_make_and_remove_each_others_images(site: Site)
     finally:
         os.chown(site.images, 0, 0)
         site.images.chmod(0o755)
+
+
+def test_the_fronts_user_reads_snapshots_that_are_images_and_no_guests_disk(any_site: Site) -> None:
+    (any_site.share / "volumes").mkdir(exist_ok=True)
+    os.chown(any_site.images, 0, 4711)
+    user = any_site._replace(user="4711:4711")
+    try:
+        any_site.made("a", "-", stdin=disk())
+        for words in (("clone", "image:a", "guest"), ("snapshot", "guest", "saved-1"), ("snapshot", "guest", "mine")):
+            sh(*any_site.storage(*words))
+        assert user.content("saved-1") == disk()
+        for name in ("guest", "mine"):
+            found = os.stat(in_volumes(any_site, name))
+            assert (found.st_mode & 0o777, found.st_uid, found.st_gid) == (0o600, 0, 0)
+    finally:
+        os.chown(any_site.images, 0, 0)
 
 
 @pytest.mark.parametrize("phase", PHASES)
