@@ -10,16 +10,17 @@ from sqlalchemy import Connection, Engine, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from frontend.database import db
+from frontend.effect.clusters import HOME
 from frontend.reconcile.difference import Entry
 
 log = logging.getLogger(__name__)
 
-_ASKED = {"cpus": "ctotal", "memory": "mtotal"}
+_ASKED = {"cpus": "ctotal", "memory": "mtotal", "memory_free": "mfree", "disk": "dtotal", "disk_free": "dfree"}
 
 
 def all_rows(connection: Connection) -> list[dict[str, Any]]:
-    """The nodes, by name."""
-    return db.rows(connection, select(db.node).order_by(db.node.c.name))
+    """The nodes of all clusters, by name."""
+    return db.rows(connection, select(db.node).order_by(db.node.c.name, db.node.c.cluster))
 
 
 def is_up(row: Mapping[str, Any]) -> bool:
@@ -27,11 +28,11 @@ def is_up(row: Mapping[str, Any]) -> bool:
     return bool(row["vm_capable"]) and not row["offline"] and not row["drained"]
 
 
-def keep(engine: Engine, found: Sequence[Entry], now: float) -> None:
-    """Make the table what Ganeti says; a size that a node did not tell this time stays."""
+def keep(engine: Engine, found: Sequence[Entry], now: float, cluster: str = HOME) -> None:
+    """Make the table what Ganeti says of a cluster; a size that a node did not tell this time stays."""
     with engine.connect() as connection:
-        known = {row["name"]: row for row in all_rows(connection)}
-    wanted = {entry["name"]: _columns(entry, known.get(entry["name"])) for entry in found}
+        known = {row["name"]: row for row in all_rows(connection) if row["cluster"] == cluster}
+    wanted = {entry["name"]: {"cluster": cluster, **_columns(entry, known.get(entry["name"]))} for entry in found}
     changed = [row for name, row in wanted.items() if not _is_same(known.get(name), row)]
     gone = known.keys() - wanted.keys()
     if not changed and not gone:
@@ -40,7 +41,9 @@ def keep(engine: Engine, found: Sequence[Entry], now: float) -> None:
         with engine.begin() as connection:
             _write(connection, known.keys(), ({**row, "updated": now} for row in changed))
             if gone:
-                connection.execute(delete(db.node).where(db.node.c.name.in_(sorted(gone))))
+                connection.execute(
+                    delete(db.node).where(db.node.c.cluster == cluster, db.node.c.name.in_(sorted(gone)))
+                )
     except IntegrityError:  # another consumer has just done so
         log.debug("the nodes were kept by another process")
 
@@ -49,9 +52,14 @@ def _write(connection: Connection, known: Iterable[str], changed: Iterable[Mappi
     there = set(known)
     for row in changed:
         name = row["name"]
-        write = update(db.node).where(db.node.c.name == name) if name in there else insert(db.node)
+        same = (db.node.c.cluster == row["cluster"], db.node.c.name == name)
+        write = update(db.node).where(*same) if name in there else insert(db.node)
         connection.execute(write.values(row))
-        log.info("node %s: %s", name, ", ".join(f"{key} {row[key]}" for key in row if key not in ("name", "updated")))
+        log.info(
+            "node %s: %s",
+            name,
+            ", ".join(f"{key} {row[key]}" for key in row if key not in ("cluster", "name", "updated")),
+        )
 
 
 def _columns(entry: Entry, known: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -22,7 +22,7 @@ def of(row: Mapping[str, Any]) -> str:
 
 def asked(rapi: object) -> str:
     """The cluster whose remote API it is."""
-    found: str = getattr(rapi, "cluster", HOME)
+    found: str = getattr(rapi, "of_cluster", HOME)
     return found
 
 

@@ -25,7 +25,7 @@ class Throttled:
         self._rapi, self._engine, self._most = rapi, engine, most
 
     @property
-    def cluster(self) -> str:
+    def of_cluster(self) -> str:
         return clusters.asked(self._rapi)
 
     @property
@@ -40,7 +40,7 @@ class Throttled:
         return self._rapi.query(what, fields, wanted)
 
     def submit(self, method: str, path: str, body: object = None, query: Query | None = None) -> int:
-        if self._most and (count := unfinished(self._engine, self.cluster)) >= self._most:
+        if self._most and (count := unfinished(self._engine, self.of_cluster)) >= self._most:
             raise RapiError(f"{count} jobs go on, and max_jobs is {self._most}", HTTPStatus.TOO_MANY_REQUESTS)
         return self._rapi.submit(method, path, body, query)
 

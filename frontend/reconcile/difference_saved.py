@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Engine, select
 
 from frontend.database import db
-from frontend.effect import purpose
+from frontend.effect import clusters, purpose
 from frontend.effect.purpose import Purpose
 from frontend.reconcile import difference
 from frontend.reconcile.difference import Difference, Row
@@ -34,7 +34,7 @@ class _Known(NamedTuple):
 
 def differences(engine: Engine, rapi: RemoteApi, now: float) -> list[Difference]:
     """The rows are read first, then their jobs. Raises RapiUnavailable, RapiError or SQLAlchemyError."""
-    known = list(_waiting(engine))
+    known = list(_waiting(engine, clusters.asked(rapi)))
     last = _jobs(rapi, [each.row["job"] for each in known if each.row["job"] is not None])
     before = _jobs(rapi, [number for number in map(_awaited, last.values()) if number is not None])
     found = (_difference(each, last, before, now) for each in known)
@@ -47,11 +47,13 @@ def verdict(each: Difference) -> tuple[Purpose, str | None]:
     return Purpose(said["kind"], said["detail"]), said["why"]
 
 
-def _waiting(engine: Engine) -> Iterator[_Known]:
+def _waiting(engine: Engine, cluster: str) -> Iterator[_Known]:
     image, snapshot = db.image.c, db.volume_snapshot.c
     # What is uploaded waits for no job (imagestate.py), and what is to be removed is tried again (forgetimage.py).
-    images = select(db.image).where(image.status == "saving", image.origin.is_not(None))
-    snapshots = select(db.volume_snapshot).where(snapshot.status.in_(("creating", "deleting")))
+    images = select(db.image).where(image.cluster == cluster, image.status == "saving", image.origin.is_not(None))
+    snapshots = select(db.volume_snapshot).where(
+        snapshot.cluster == cluster, snapshot.status.in_(("creating", "deleting"))
+    )
     with engine.begin() as connection:
         found = [("image", row) for row in db.rows(connection, images)]
         found += [("volume_snapshot", row) for row in db.rows(connection, snapshots)]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from sqlalchemy import Engine
 
-from frontend.effect import lefttag, owed
+from frontend.effect import clusters, lefttag, owed
 from frontend.reconcile.difference import Difference, Entry
 from frontend.reconcile.snapshot import LAG, RemoteApi
 
@@ -20,7 +20,11 @@ def differences(
 
     Raises RapiUnavailable, RapiError or SQLAlchemyError.
     """
-    found = {name: tags for name, entry in instances.items() if (tags := _of_nobody(engine, name, entry))}
+    found = {
+        name: tags
+        for name, entry in instances.items()
+        if (tags := _of_nobody(engine, name, entry, clusters.asked(rapi)))
+    }
     if not found:
         return
     busy = lefttag.busy(rapi)
@@ -34,16 +38,17 @@ def differences(
             yield Difference(KIND, "instance", entry["name"], None, after, words, advice)
 
 
-def promise(engine: Engine, each: Difference, now: float) -> bool:
+def promise(engine: Engine, each: Difference, now: float, cluster: str) -> bool:
     """Have the tag taken away later, if it is left over then, too; whether nobody had promised that yet."""
     after = each.after or {}
     with engine.begin() as connection:
-        return owed.promise_untag(connection, after["id"], each.name, after["tag"], now)
+        return owed.promise_untag(connection, after["id"], each.name, after["tag"], now, cluster)
 
 
-def _of_nobody(engine: Engine, name: str, entry: Entry) -> list[str]:
+def _of_nobody(engine: Engine, name: str, entry: Entry, cluster: str) -> list[str]:
     if not any(lefttag.ident(tag) for tag in entry["tags"]):
         return []
     with engine.begin() as connection:
-        promised = owed.untags(connection)
-        return [tag for tag in lefttag.of_nobody(connection, name, entry["tags"]) if (name, tag) not in promised]
+        promised = owed.untags(connection, cluster)
+        left = lefttag.of_nobody(connection, name, entry["tags"], cluster)
+        return [tag for tag in left if (name, tag) not in promised]

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, Table, bindparam, delete, insert, or_
 from sqlalchemy.exc import IntegrityError
 
 from frontend.database import db
+from frontend.effect.clusters import HOME
 from frontend.reconcile.difference import Difference, Row
 from frontend.update import state
 from frontend.update.rows import checked
@@ -30,8 +31,10 @@ class _Change(NamedTuple):
 
 
 class Mender:
-    def __init__(self, engine: Engine, clock: Callable[[], float]) -> None:
-        self._engine, self._clock = engine, clock
+    """Of the rows of one cluster."""
+
+    def __init__(self, engine: Engine, clock: Callable[[], float], cluster: str = HOME) -> None:
+        self._engine, self._clock, self._cluster = engine, clock, cluster
 
     def mend(self, found: Iterable[Difference]) -> list[Difference]:
         """Write the differences; returns those that were written. The others' rows changed since they were read."""
@@ -69,7 +72,7 @@ class Mender:
         renamed = [(row, {unique: row["id"]}) for row, values in updates if row and unique in values]
         _update(connection, table, renamed)  # two rows may exchange their names
         _update(connection, table, updates)
-        made = _new_ones(connection, table, unique, made)
+        made = self._new_ones(connection, table, unique, made)
         _insert(connection, table, [self._values(table, change) for change in made])
         return [each for change in (*there, *made) for each in change.found]
 
@@ -79,9 +82,24 @@ class Mender:
             after["status"] = state.status({**(before or {}), **after})
         if table is db.volume:
             after["status"] = volumestate.status({**(before or {}), **after})
+        if "cluster" in table.c and (before is None or before["cluster"] != self._cluster):
+            after["cluster"] = self._cluster  # a server that was deleted may have come to another one
         if before is None or not after.keys() <= state.BOOKKEEPING:
             after["updated"] = self._clock()
         return checked(table, after)
+
+    def _new_ones(self, connection: Connection, table: Table, unique: str, made: Sequence[_Change]) -> list[_Change]:
+        """Rows to be made whose id and name nobody has: a message may have made them meanwhile."""
+        taken: set[str] = set()
+        rows = [change.after for change in made if change.after is not None]
+        for start in range(0, len(rows), _CHUNK):
+            chunk = rows[start : start + _CHUNK]
+            named = table.c[unique].in_([row[unique] for row in chunk])
+            mine = named & (table.c.cluster == self._cluster) if "cluster" in table.c else named
+            same = or_(table.c.id.in_([row["id"] for row in chunk]), mine)
+            for row in connection.execute(select(table.c.id, table.c[unique]).where(same)):
+                taken.update(row)
+        return [change for change in made if change.after and not {change.after["id"], change.after[unique]} & taken]
 
 
 def _is_change(each: Difference) -> bool:
@@ -130,15 +148,3 @@ def _insert(connection: Connection, table: Table, rows: Iterable[Mapping[str, An
         groups[tuple(sorted(row))].append(row)
     for alike in groups.values():
         connection.execute(insert(table), alike)
-
-
-def _new_ones(connection: Connection, table: Table, unique: str, made: Sequence[_Change]) -> list[_Change]:
-    """Rows to be made whose id and name nobody has: a message may have made them meanwhile."""
-    taken: set[str] = set()
-    rows = [change.after for change in made if change.after is not None]
-    for start in range(0, len(rows), _CHUNK):
-        chunk = rows[start : start + _CHUNK]
-        same = or_(table.c.id.in_([row["id"] for row in chunk]), table.c[unique].in_([row[unique] for row in chunk]))
-        for row in connection.execute(select(table.c.id, table.c[unique]).where(same)):
-            taken.update(row)
-    return [change for change in made if change.after and not {change.after["id"], change.after[unique]} & taken]

@@ -9,12 +9,12 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Engine, insert, select, update
+from sqlalchemy import Engine, func, insert, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from frontend.compute import nodes
 from frontend.database import db
-from frontend.effect import owed
+from frontend.effect import clusters, owed
 from frontend.image import savedimage
 from frontend.reconcile import difference_saved, difference_tag, kinds
 from frontend.reconcile.difference import Difference, Entry, Row, Snapshot
@@ -71,7 +71,10 @@ class Report(NamedTuple):
 
 
 class Reconciler:
-    """`prefix` is how our instances' names begin. Its methods raise RapiUnavailable, RapiError or SQLAlchemyError."""
+    """Of one cluster. `prefix` is how our instances' names begin.
+
+    Its methods raise RapiUnavailable, RapiError or SQLAlchemyError.
+    """
 
     def __init__(
         self,
@@ -84,7 +87,8 @@ class Reconciler:
         self._engine, self._rapi, self._prefix, self._clock = engine, rapi, prefix, clock
         self._reader = Reader(engine, rapi, prefix, pause)
         self._pause = pause
-        self._mender = Mender(engine, clock)
+        self._cluster = clusters.asked(rapi)
+        self._mender = Mender(engine, clock, self._cluster)
         self._mirror = Mirror(engine, prefix, clock)
         self._ended: dict[tuple[int, int], float] = {}
         """Since when opcodes, by job and place in it, have been seen to lack their end."""
@@ -123,7 +127,7 @@ class Reconciler:
     def _write(self, found: Difference) -> bool:
         """What is no row of its own; whether it was to be written still."""
         if found.kind == difference_tag.KIND:
-            return difference_tag.promise(self._engine, found, self._clock())
+            return difference_tag.promise(self._engine, found, self._clock(), self._cluster)
         with self._engine.begin() as connection:
             rows = Rows(connection, self._prefix, self._clock())
             changed = savedimage.settle(rows, *difference_saved.verdict(found))
@@ -137,7 +141,7 @@ class Reconciler:
         if lost:
             with self._engine.begin() as connection:
                 for ident in lost:
-                    owed.promise_give(connection, ident, self._clock())
+                    owed.promise_give(connection, ident, self._clock(), self._cluster)
 
     def run(self, trigger: str) -> Report:
         """Compare, mend, and keep what was found in the table `comparison`; that, too, when it fails."""
@@ -149,7 +153,7 @@ class Reconciler:
             seen = seen._replace(found=[each for each in seen.found if each not in awaited])
             mended = self.mend(seen.found)
             self._promise(seen.found)
-            nodes.keep(self._engine, seen.nodes, self._clock())
+            nodes.keep(self._engine, seen.nodes, self._clock(), self._cluster)
         except (ExtError, SQLAlchemyError) as err:
             self._keep(began, trigger, {}, 0, error=_first_line(err))
             raise
@@ -183,13 +187,16 @@ class Reconciler:
 
     def instances(self) -> dict[str, str]:
         """The instances' names of all servers that are not deleted, by the servers' ids."""
-        query = select(db.server.c.id, db.server.c.instance).where(db.server.c.deleted.is_(None))
+        mine = (db.server.c.cluster == self._cluster, db.server.c.deleted.is_(None))
+        query = select(db.server.c.id, db.server.c.instance).where(*mine)
         with self._engine.begin() as connection:
             return {row.id: row.instance for row in connection.execute(query)}
 
     def _last_cluster(self) -> str | None:
         with self._engine.begin() as connection:
-            return connection.execute(select(db.comparison.c.cluster)).scalar()
+            return connection.execute(
+                select(db.comparison.c.cluster).where(db.comparison.c.of_cluster == self._cluster)
+            ).scalar()
 
     def _keep(
         self,
@@ -206,8 +213,13 @@ class Reconciler:
             row["cluster"] = cluster
         try:
             with self._engine.begin() as connection:
-                if not connection.execute(update(db.comparison).values(row)).rowcount:
-                    connection.execute(insert(db.comparison).values(id=1, **row))
+                column = db.comparison.c
+                if not connection.execute(
+                    update(db.comparison).where(column.of_cluster == self._cluster).values(row)
+                ).rowcount:
+                    last = connection.execute(select(func.max(column.id))).scalar() or 0
+                    first = {"id": last + 1, "of_cluster": self._cluster}
+                    connection.execute(insert(db.comparison).values(**first, **row))
         except IntegrityError:  # another consumer's first one
             log.debug("the comparison was kept by another process")
 

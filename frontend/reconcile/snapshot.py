@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine, select, true
 
 from frontend.compute import wished
 from frontend.database import db
-from frontend.effect import owed
+from frontend.effect import clusters, owed
 from frontend.reconcile import difference, difference_volume
 from frontend.reconcile.difference import Job, Known, Snapshot
 from frontend.update import reading, state
@@ -51,6 +51,7 @@ class Reader:
         self, engine: Engine, rapi: RemoteApi, prefix: str, pause: Callable[[float], None] = time.sleep
     ) -> None:
         self._engine, self._rapi, self._prefix, self._pause = engine, rapi, prefix, pause
+        self._cluster = clusters.asked(rapi)
 
     def read(self) -> tuple[Known, Snapshot]:
         known, found = self._once(())
@@ -76,16 +77,17 @@ class Reader:
         return known, Snapshot(cluster, jobs, instances, networks, later, groups, creating, nodes, said)
 
     def _known(self, deleted: Sequence[str], deleted_volumes: Sequence[str]) -> Known:
-        server, volume = db.server.c, db.volume.c
+        server, volume, mine = db.server.c, db.volume.c, self._cluster
         with self._engine.begin() as connection:
-            servers = db.rows(connection, select(db.server).where(server.deleted.is_(None)))
+            servers = db.rows(connection, select(db.server).where(server.deleted.is_(None), server.cluster == mine))
             servers += rows_in(connection, server.id, deleted, server.deleted.is_not(None))
-            volumes = db.rows(connection, select(db.volume).where(volume.deleted.is_(None)))
+            volumes = db.rows(connection, select(db.volume).where(volume.deleted.is_(None), volume.cluster == mine))
             volumes += rows_in(connection, volume.id, deleted_volumes, volume.deleted.is_not(None))
-            networks = db.rows(connection, select(db.network))
+            networks = db.rows(connection, select(db.network).where(db.network.c.cluster == mine))
             owners = reading.Owners(_names(connection, db.project), _names(connection, db.user))
             promised = owed.waiting(connection)
-            actions = db.rows(connection, select(db.action).where(db.action.c.ended.is_(None)))
+            unended = (db.action.c.ended.is_(None), clusters.actions(mine))
+            actions = db.rows(connection, select(db.action).where(*unended))
             offered = set(connection.execute(select(db.volume_transfer.c.volume_id)).scalars())
             ports = set(connection.execute(select(db.port.c.id)).scalars())
         return Known(servers, networks, owners, promised, actions, volumes=volumes, offered=offered, ports=ports)
@@ -95,13 +97,15 @@ class Reader:
         rows = {row["id"]: row["instance"] for row in known.servers}
         wanted = {ident: name for ident, name in self._servers(found.instances) if rows.get(ident) != name}
         server = db.server.c
+        here = server.cluster == self._cluster
+        places = ((server.id, list(wanted), true()), (server.instance, list(wanted.values()), here))
         with self._engine.begin() as connection:
             return [
                 ident
-                for column, values in ((server.id, list(wanted)), (server.instance, list(wanted.values())))
+                for column, values, where in places
                 for chunk in _chunks(values)
                 for ident in connection.execute(
-                    select(server.id).where(column.in_(chunk), server.deleted.is_not(None))
+                    select(server.id).where(column.in_(chunk), server.deleted.is_not(None), where)
                 ).scalars()
             ]
 

@@ -16,6 +16,7 @@ from frontend.update import actions, blame, incoming, letters, mirror_network, m
 from frontend.update.recalled import StaleError
 from frontend.update.remembered import Memory
 from frontend.update.rows import Rows
+from frontend.update.whose import OF, Whose
 from ganeti_ext import event
 
 log = logging.getLogger(__name__)
@@ -33,8 +34,8 @@ class Mirror:
     """The rows that are a copy of what Ganeti has. `prefix` is how our instances' names begin.
 
     `seen` is called for each message that was taken, once that is in the database, with the message ({} of a dead
-    letter) and what became of it: applied, skipped, dead. `compare` is called with the reason when a message tells
-    that only a comparison with Ganeti shows how things are.
+    letter) and what became of it: applied, skipped, dead. `compare` is called with the reason, and the id of the
+    cluster, when a message tells that only a comparison with Ganeti shows how things are.
     """
 
     def __init__(
@@ -43,12 +44,12 @@ class Mirror:
         prefix: str,
         clock: Callable[[], float] = time.time,
         seen: Callable[[Mapping[str, Any], str], None] = lambda *_: None,
-        compare: Callable[[str], None] = lambda _: None,
+        compare: Callable[[str, str], None] = lambda *_: None,
     ) -> None:
         self._engine, self._prefix, self._clock = engine, prefix, clock
         self._seen, self._compare = seen, compare
-        self._term: int | None = None
-        self._memory = Memory()
+        self._terms: dict[str, int] = {}
+        self._memory, self._whose = Memory(), Whose(engine)
         self._handlers: Mapping[str, Handler] = {
             event.OP_STATUS: mirror_server.apply,
             event.NETWORK_STATUS: mirror_network.apply,
@@ -115,7 +116,8 @@ class Mirror:
         try:
             for body in bodies:
                 try:
-                    messages.append(incoming.parsed(body))
+                    message = incoming.parsed(body)
+                    messages.append({**message, OF: self._whose.cluster(message)})
                 except blame.NOT_UNDERSTOOD as err:
                     if not aside:
                         return err
@@ -157,7 +159,7 @@ class Mirror:
             call()
         for message, changed in taken:
             self._seen(message, "applied" if changed else "skipped")
-            self._follow_master(message.get("seq"))
+            self._follow_master(message[OF], message.get("seq"))
         for body, why in bad:
             shown = body[:_SHOWN] if isinstance(body, str) else body[:_SHOWN].decode(errors="replace")
             log.error("message laid aside, %s: %s", why, shown)
@@ -165,7 +167,7 @@ class Mirror:
 
     def _apply(self, rows: Rows, messages: Sequence[incoming.Message]) -> list[bool]:
         about = [message for message in messages if "instance" in message]
-        names = {message["instance"] for message in about}
+        names = {(message[OF], message["instance"]) for message in about}
         idents = {mirror_server.identity(message, self._prefix) for message in about}
         if names:
             rows.load_servers(names, filter(None, idents))
@@ -186,23 +188,24 @@ class Mirror:
 
     def _node(self, rows: Rows, message: state.Message) -> bool:
         if message["status"] in event.FINAL:
-            rows.after.append(lambda: self._compare("node"))
+            rows.after.append(lambda: self._compare("node", message[OF]))
         return False
 
     def _lost(self, rows: Rows, message: state.Message) -> bool:
         def tell() -> None:
             log.warning("%s messages were lost on node %s", message.get("count"), message.get("node"))
-            self._compare("lost")
+            self._compare("lost", message[OF])
 
         rows.after.append(tell)
         return True
 
-    def _follow_master(self, seq: list[int] | None) -> None:
+    def _follow_master(self, cluster: str, seq: list[int] | None) -> None:
         """A new master tells anew what he finds, and may know less of it than the one before."""
-        if seq is not None and (self._term is None or seq[0] > self._term):
-            if self._term is not None:
-                self._compare("master")
-            self._term = seq[0]
+        known = self._terms.get(cluster)
+        if seq is not None and (known is None or seq[0] > known):
+            if known is not None:
+                self._compare("master", cluster)
+            self._terms[cluster] = seq[0]
 
     def _lay_aside(self, body: Body, failure: Exception, tries: int) -> None:
         bad = (body, letters.reason(failure))

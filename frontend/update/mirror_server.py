@@ -13,6 +13,7 @@ from frontend.database import db
 from frontend.effect import owed
 from frontend.update import actions, mirror_volume, reading, state
 from frontend.update.rows import Row, Rows
+from frontend.update.whose import OF
 from ganeti_ext import tags
 
 log = logging.getLogger(__name__)
@@ -40,11 +41,11 @@ def _names_an_owner(found: tuple[str, ...]) -> bool:
 
 def find(rows: Rows, message: state.Message) -> Row | None:
     """The row of a message's instance: by its name, or after a rename by its id."""
-    row = rows.server(message["instance"])
+    row = rows.server((message[OF], message["instance"]))
     if row is None:
         ident = identity(message, rows.prefix)
         row = rows.server_by_id(ident) if ident else None
-    return row
+    return row if row is None or row["cluster"] == message[OF] else None
 
 
 def apply(rows: Rows, message: state.Message) -> bool:
@@ -69,7 +70,7 @@ def apply(rows: Rows, message: state.Message) -> bool:
 def _advance(rows: Rows, row: Row, message: state.Message, *, again: bool = False) -> Mapping[str, Any] | None:
     said = tuple((message.get("instance_state") or {}).get("tags") or ())
     owners = rows.owners() if said and _names_an_owner(said) else None
-    subnets6 = rows.subnets6() if message.get("instance_nics") else {}
+    subnets6 = rows.subnets6(message[OF]) if message.get("instance_nics") else {}
     return state.advance(row, message, subnets6, owners, again=again)
 
 
@@ -110,8 +111,8 @@ def _born(rows: Rows, message: state.Message) -> Row | None:
     fields, read = message.get("job_fields") or {}, message.get("instance_state") or {}
     ident = identity(message, rows.prefix)
     said = [*((fields.get("tags") or ()) if is_create else ()), *(read.get("tags") or ())]
-    if ident is None or not said:
-        return None
+    if ident is None or not said or rows.server_by_id(ident) is not None:
+        return None  # an instance of another cluster's server is none of ours
     facts = reading.facts(said, rows.owners())
     if not facts.get("project"):
         log.warning("instance %s: no row and no tag that says whose it is, ignored", message["instance"])
@@ -121,6 +122,7 @@ def _born(rows: Rows, message: state.Message) -> Row | None:
     row = rows.add_server(
         {
             **reading.new_row(ident, message["instance"], facts, _size(rows.connection, facts, message), 0.0),
+            "cluster": message[OF],
             "clocks": {"born": order} if created is None else None,
             "created": state.seconds(order) if created is None else created,
             "updated": rows.now,

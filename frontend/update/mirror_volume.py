@@ -13,6 +13,7 @@ from frontend.database import db
 from frontend.effect import purpose
 from frontend.update import reading, state
 from frontend.update.rows import Row, Rows, checked
+from frontend.update.whose import OF
 from frontend.volume import volumename, volumestate
 from ganeti_ext import tags
 
@@ -33,6 +34,9 @@ def _facts(found: tuple[str, ...]) -> Mapping[str, str]:
 def apply(rows: Rows, message: state.Message, ident: str) -> bool:
     """Apply what an opcode's status says of the holder of a volume; whether it changed anything."""
     row, said = _row(rows, ident), _said(message)
+    if row is not None and row["cluster"] != message[OF]:
+        log.warning("%s: is volume %s of another cluster", message["instance"], ident)
+        return False
     born = row is None
     if row is None:
         row = _born(rows, message, ident, said)
@@ -100,6 +104,7 @@ def _born(rows: Rows, message: state.Message, ident: str, said: list[str]) -> Ro
     )
     disks = (message.get("job_fields") or {}).get("disks") or message.get("instance_disks") or ()
     made.update(size=sum(int(disk["size"]) for disk in disks) // 1024, metadata=tags.metadata(said), updated=rows.now)
+    made["cluster"] = message[OF]
     rows.connection.execute(insert(db.volume).values(checked(db.volume, made)))
     rows.after.append(lambda: log.info("volume %s: a row made from the tags of its holder", ident))
     for server, where in _holding(rows, ident):

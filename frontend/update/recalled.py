@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 
 from frontend.database import db, prepared
 from frontend.update import rows, state, together
-from frontend.update.remembered import ActionKey, Kept, Memory
+from frontend.update.remembered import ActionKey, Kept, Memory, ServerKey
 from frontend.volume import volumename
 from ganeti_ext import event
 
@@ -64,11 +64,11 @@ class RecalledRows(rows.Rows):
     def __init__(self, connection: Connection, prefix: str, now: float, memory: Memory) -> None:
         super().__init__(connection, prefix, now)
         self._memory = memory
-        self._recalled: list[str] = []  # instances whose servers are as they are remembered
+        self._recalled: list[ServerKey] = []  # instances whose servers are as they are remembered
         self._marks: dict[str | ActionKey, str] = {}
         self._check_memory()
 
-    def load_servers(self, names: Iterable[str], ids: Iterable[str]) -> None:
+    def load_servers(self, names: Iterable[ServerKey], ids: Iterable[str]) -> None:
         wanted = list(names)
         for known in self._memory.servers(wanted):
             self._recalled = wanted
@@ -121,7 +121,7 @@ class RecalledRows(rows.Rows):
         if _stamp(self.connection) != self._memory.stamp:
             self._memory.clear()
 
-    def _look_up_servers(self, names: Sequence[str], ids: Sequence[str]) -> None:
+    def _look_up_servers(self, names: Sequence[ServerKey], ids: Sequence[str]) -> None:
         super().load_servers(names, ids)
 
     def _look_up_actions(self, keys: Sequence[ActionKey]) -> None:
@@ -178,15 +178,15 @@ class MarkedRows(RecalledRows):
         self._changed_servers.clear()
         self._changed_actions.clear()
 
-    def subnets6(self) -> dict[str, str | None]:
+    def subnets6(self, cluster: str) -> dict[str, str | None]:
         with together.at_once(self.connection):  # it locks nothing
-            return super().subnets6()
+            return super().subnets6(cluster)
 
     def _check_memory(self) -> None:
         """Each row tells by itself."""
 
-    def _look_up_servers(self, names: Sequence[str], ids: Sequence[str]) -> None:
-        wanted = {"names": names[0], "ids": ids[0] if ids else ""}
+    def _look_up_servers(self, names: Sequence[ServerKey], ids: Sequence[str]) -> None:
+        wanted = {"names": names[0][1], "ids": ids[0] if ids else ""}
         for found in self.connection.execute(_SERVER, wanted).mappings():
             row = dict(found)
             self._mark(row["id"], row.pop(_MARK))

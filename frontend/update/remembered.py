@@ -6,6 +6,9 @@ from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+ServerKey = tuple[str, str]
+"""The id of its cluster, its instance's name."""
+
 ActionKey = tuple[str, int, int]
 """Cluster, job, place of the opcode in it."""
 
@@ -20,7 +23,7 @@ class Kept(NamedTuple):
 
 
 class Memory:
-    """Servers by their instance's name, actions by their key."""
+    """Servers by their instance, actions by their key."""
 
     def __init__(self) -> None:
         self._servers: OrderedDict[Hashable, Kept] = OrderedDict()
@@ -28,7 +31,7 @@ class Memory:
         self.stamp: Hashable = None
         """Of the whole database, as it was when all of this was so."""
 
-    def servers(self, instances: Iterable[str]) -> Sequence[Kept]:
+    def servers(self, instances: Iterable[ServerKey]) -> Sequence[Kept]:
         """All of these, or none."""
         found = [self._servers.get(name) for name in instances]
         known = [kept for kept in found if kept is not None]
@@ -38,12 +41,12 @@ class Memory:
         return self._actions.get(key)
 
     def keep_server(self, kept: Kept) -> None:
-        _keep(self._servers, kept.row["instance"], kept)
+        _keep(self._servers, (kept.row["cluster"], kept.row["instance"]), kept)
 
     def keep_action(self, key: ActionKey, kept: Kept) -> None:
         _keep(self._actions, key, kept)
 
-    def forget(self, instances: Iterable[str]) -> None:
+    def forget(self, instances: Iterable[ServerKey]) -> None:
         for name in instances:
             self._servers.pop(name, None)
 

@@ -30,7 +30,7 @@ from sqlalchemy.engine import MappingResult
 from frontend.database import db
 from frontend.update import state
 from frontend.update.reading import Owners
-from frontend.update.remembered import ActionKey
+from frontend.update.remembered import ActionKey, ServerKey
 
 Row = dict[str, Any]
 
@@ -60,7 +60,7 @@ def _actions(has: Callable[[Column[Any], str], ColumnElement[bool]]) -> Select[A
 _SERVERS, ONE_SERVER = _servers(_one_of), _servers(_equals)
 _ACTIONS, ACTIONS_OF_ONE = _actions(_one_of), _actions(_equals)
 _UNBORN = 0x626F726E  # PostgreSQL's advisory locks are numbers
-_SUBNETS6 = select(db.network.c.name, db.network.c.subnet6)
+_SUBNETS6 = select(db.network.c.cluster, db.network.c.name, db.network.c.subnet6)
 WRITE_SERVER = update(db.server).where(db.server.c.id == bindparam("its_id"))
 ADD_ACTION = insert(db.action)
 _ACTION_KEY = ("its_cluster", "its_job", "its_index")
@@ -79,16 +79,16 @@ class Rows:
         self.after: list[Callable[[], None]] = []
         """What is to be done once the transaction is in."""
         self._servers: dict[str, Row] = {}
-        self._names: dict[str, str] = {}  # of instances -> id
+        self._names: dict[ServerKey, str] = {}  # of instances -> id
         self._actions: dict[ActionKey, Row] = {}
         self._stored: set[ActionKey] = set()
         self._changed_servers: dict[str, set[str]] = defaultdict(set)
         self._changed_actions: set[ActionKey] = set()
-        self._subnets6: dict[str, str | None] | None = None
+        self._subnets6: dict[str, dict[str, str | None]] | None = None
 
-    def load_servers(self, names: Iterable[str], ids: Iterable[str]) -> None:
+    def load_servers(self, names: Iterable[ServerKey], ids: Iterable[str]) -> None:
         """Read and lock the servers of these instances, and of these ids; those without a row for ourselves, too."""
-        wanted, idents = sorted(names), sorted(ids)
+        wanted, idents = sorted({name for _, name in names}), sorted(ids)
         self._read_servers(wanted, idents)
         unborn = [ident for ident in idents if ident not in self._servers]
         if unborn and _alone_with(self.connection, unborn):
@@ -101,8 +101,8 @@ class Rows:
         for found in self._read(_ACTIONS, ACTIONS_OF_ONE, clusters=clusters, jobs=jobs):
             self._keep_stored(dict(found))
 
-    def server(self, instance: str) -> Row | None:
-        """The server whose instance has this name, as it is now."""
+    def server(self, instance: ServerKey) -> Row | None:
+        """The server of this instance, as it is now."""
         ident = self._names.get(instance)
         return self._servers[ident] if ident is not None else None
 
@@ -119,7 +119,7 @@ class Rows:
         seen = {} if changes.keys() <= state.BOOKKEEPING else {"updated": self.now}
         new = checked(db.server, {**changes, **seen})
         if "instance" in new:
-            self._names.pop(row["instance"], None)
+            self._names.pop(_key(row), None)
         row.update(new)
         self._keep(row)
         self._changed_servers[row["id"]] |= new.keys()
@@ -132,12 +132,13 @@ class Rows:
         self._actions[key] = row
         self._changed_actions.add(key)
 
-    def subnets6(self) -> dict[str, str | None]:
-        """The IPv6 subnet of each network, by its name."""
+    def subnets6(self, cluster: str) -> dict[str, str | None]:
+        """The IPv6 subnet of each network of a cluster, by its name."""
         if self._subnets6 is None:
-            found = self.connection.execute(_SUBNETS6).all()
-            self._subnets6 = {row.name: row.subnet6 for row in found}
-        return self._subnets6
+            self._subnets6 = defaultdict(dict)
+            for row in self.connection.execute(_SUBNETS6).all():
+                self._subnets6[row.cluster][row.name] = row.subnet6
+        return self._subnets6[cluster]
 
     def owners(self) -> Owners:
         """The ids of projects and users by their names."""
@@ -180,13 +181,17 @@ class Rows:
 
     def _keep(self, row: Row) -> Row:
         self._servers[row["id"]] = row
-        self._names[row["instance"]] = row["id"]
+        self._names[_key(row)] = row["id"]
         return row
 
     def _keep_stored(self, action: Row) -> None:
         key = (action["cluster"], action["job"], action["op_index"])
         self._actions[key] = action
         self._stored.add(key)
+
+
+def _key(row: Row) -> ServerKey:
+    return row["cluster"], row["instance"]
 
 
 def _alone_with(connection: Connection, idents: Iterable[str]) -> bool:

@@ -53,7 +53,7 @@ class Made:
         self.engine = db.connect_writer(f"sqlite:///{path}")
         self.seen: list[tuple[str | None, str]] = []
         self.compared: list[str] = []
-        self.mirror = Mirror(self.engine, "gx-", lambda: NOW, self._seen, self.compared.append)
+        self.mirror = Mirror(self.engine, "gx-", lambda: NOW, self._seen, lambda why, _: self.compared.append(why))
         self.transactions = 0
         event.listen(self.engine, "commit", self._count)
 

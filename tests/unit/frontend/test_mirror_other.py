@@ -34,7 +34,7 @@ def compared() -> list[str]:
 
 @pytest.fixture
 def mirror(engine: Engine, compared: list[str]) -> Mirror:
-    return Mirror(engine, "gx-", clock=lambda: NOW, compare=compared.append)
+    return Mirror(engine, "gx-", clock=lambda: NOW, compare=lambda why, _: compared.append(why))
 
 
 def rows(engine: Engine, table: Any) -> list[dict[str, Any]]:

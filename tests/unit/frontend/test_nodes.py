@@ -38,7 +38,8 @@ def test_a_comparison_keeps_the_nodes(both: Both) -> None:
     both.reconciler.run("timer")
     found = known(both)
     first = {"name": "n1", "zone": "default", "offline": False, "drained": False, "vm_capable": True}
-    assert found["n1"] == {**first, "cpus": 8, "memory": 16000, "updated": both.now}
+    sizes = {"cpus": 8, "memory": 16000, "memory_free": None, "disk": None, "disk_free": None}
+    assert found["n1"] == {"cluster": "", **first, **sizes, "updated": both.now}
     assert (found["n2"]["zone"], found["n2"]["offline"], found["n2"]["memory"]) == ("rack 2", True, None)
     began, both.now = both.now, both.now + 60
     both.rapi.nodes = [listed("n1"), listed("n3")]
