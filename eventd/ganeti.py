@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from eventd import luxi
+from ganeti_ext import tags
 
 log = logging.getLogger(__name__)
 
@@ -123,6 +124,7 @@ def _instance(row: dict[str, Any]) -> dict[str, Any]:
 def _network(row: dict[str, Any]) -> dict[str, Any]:
     renamed = {"network": "subnet", "network6": "subnet6", "group_list": "groups"}
     data = {renamed.get(key, key): value for key, value in row.items() if key != "mtime"}
+    data["tags"] = [tag for tag in row["tags"] or () if not tag.startswith(tags.PORTS)]  # those are nobody's to hear
     return {"mtime": row["mtime"], "network_data": data}
 
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from eventd.messages import News
 from ganeti_ext.event import NETWORK_STATUS, OP_STATUS
+from ganeti_ext.tags import PORTS
 
 OPCODES = ("OP_TAGS_SET", "OP_TAGS_DEL")
 _MODIFY = "OP_NETWORK_SET_PARAMS"
@@ -58,7 +59,10 @@ def changes(found: Iterable[News]) -> list[Change]:
 def _concerns(message: Mapping[str, Any]) -> bool:
     """Whether it is an opcode that changes something for guests that run."""
     operation, fields = message["operation"], message["job_fields"]
-    return operation in OPCODES or (operation == _MODIFY and any(fields.get(name) for name in _TOLD))
+    if operation in OPCODES:
+        said = fields.get("tags")
+        return not said or not all(tag.startswith(PORTS) for tag in said)
+    return operation == _MODIFY and any(fields.get(name) for name in _TOLD)
 
 
 def records(made: Iterable[Change]) -> dict[str, str | None]:

@@ -10,6 +10,10 @@ On instances and networks made by the front (the facts that Ganeti has no field 
 KEY is one of FACTS; an administrator may write a project's or user's name in place of its id. All that the front
 keeps of a server stands here or in Ganeti's own fields, so that its database can be made anew.
 
+On networks, what is kept of ports that were made beforehand (frontend/network/portkept.py); they concern no guest:
+
+    ganeti-ext:port:...  ganeti-ext:floating:...  ganeti-ext:said:...
+
 On networks and instances, what nfdhcpd tells the guests (kvm_ifup/terms.py):
 
     nfdhcpd:KEY:VALUE             VALUE may be escaped, and must be where Ganeti does not allow a character
@@ -54,6 +58,9 @@ FACTS = MADE + GIVEN + VOLUME + NETWORK
 META = "meta"
 # Never split: `firewall.0:PROFILE` is the first NIC's.
 WHOLE = frozenset(("firewall",))
+
+# On networks: of ports, as above.
+PORTS = tuple(f"{PREFIX}:{kind}:" for kind in ("port", "floating", "said"))
 
 # On networks: hand its NICs to nfdhcpd (the original's tag).
 NFDHCPD = "nfdhcpd"

@@ -9,7 +9,6 @@ from flask import Response, jsonify
 
 from frontend.network import networks
 from frontend.web import context
-from frontend.web.fault import NotFound
 
 Row = Mapping[str, Any]
 
@@ -63,8 +62,4 @@ def _list(shape: Callable[[Row], dict[str, Any]]) -> Response:
 
 
 def _show(shape: Callable[[Row], dict[str, Any]], ident: str) -> Response:
-    with context.database() as connection:
-        for row in networks.all_rows(connection):
-            if row["id"] == ident:
-                return jsonify({"network": shape(row)})
-    raise NotFound(f"Network {ident} could not be found.")
+    return jsonify({"network": shape(networks.need(ident))})

@@ -116,15 +116,13 @@ def _check_room(server: Row, *, more: bool) -> None:
 
 
 def _network(ident: str | None) -> Row:
-    with context.database() as connection:
-        known = networks.all_rows(connection)
-    wanted = ident or ingredients.default_network(known)
-    for row in known:
-        if row["id"] == wanted:
-            if row["uuid"] is None:
-                raise BadRequest(f"Network {wanted} requires a subnet in order to attach servers to it.")
-            return row
-    raise NotFound(f"Network {wanted:.80} could not be found.")
+    if ident is None:
+        with context.database() as connection:
+            ident = ingredients.default_network(networks.all_rows(connection))
+    row = networks.need(ident)
+    if row["uuid"] is None:
+        raise BadRequest(f"Network {ident} requires a subnet in order to attach servers to it.")
+    return row
 
 
 def _refusal(failed: Failure, server: Row, network: Row, address: str | None) -> Exception:

@@ -31,6 +31,7 @@ VERSIONS = {
     "0007": "projects' quotas of networks; what is said of networks without subnets",
     "0008": "ports",
     "0009": "several clusters",
+    "0010": "ports by their network's id; floating addresses; bridges of tenants' networks",
 }
 NEWEST = max(VERSIONS)
 

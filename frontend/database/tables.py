@@ -47,6 +47,7 @@ project = Table(
     Column("max_networks", Integer, nullable=True),  # null, as all below: likewise
     Column("max_subnets", Integer, nullable=True),
     Column("max_ports", Integer, nullable=True),
+    Column("max_floating_ips", Integer, nullable=True),
     Column("max_security_groups", Integer, nullable=True),
     Column("max_security_group_rules", Integer, nullable=True),
 )

@@ -21,6 +21,7 @@ network = Table(
     Column("tags", JSON, nullable=False),
     Column("updated", Float, nullable=False),
     Column("read_order", JSON, nullable=True),  # when Ganeti said this, see mirror.py
+    Column("groups", JSON, nullable=True),  # [[node group that it is connected to, mode, link]]; null: not known yet
     UniqueConstraint("cluster", "name", name="network_of_cluster"),
 )
 
@@ -36,6 +37,7 @@ tenant_network = Table(
     Column("created", Float, nullable=False),
     Column("facts", JSON, nullable=False, server_default="{}"),  # {fact: text}: its description and label (tags.py)
     Column("cluster", String(255), nullable=True),  # that it was bound to; null: to none yet
+    Column("link", String(64), nullable=True, index=True, unique=True),  # the bridge that it has to itself (netlink.py)
 )
 
 # So that a late message about a network does not bring it back.
@@ -53,10 +55,10 @@ port = Table(
     metadata,
     Column("id", String(36), primary_key=True),  # of a NIC that has no name of ours, Ganeti's UUID of that
     Column("project_id", String(36), nullable=False, index=True),
-    Column("network", String(36), nullable=True),  # Ganeti's UUID of it; null: a NIC's, which was not made beforehand
+    Column("network", String(36), nullable=True),  # its id, as its tenant knows it; null: a NIC's
     Column("address", String(64), nullable=True),  # IPv4, and set apart in Ganeti's pool
     Column("mac", String(17), nullable=True, unique=True),
-    Column("facts", JSON, nullable=False),  # {name, description, groups[], pairs[], open}: portstore.py
+    Column("facts", JSON, nullable=False),  # {name, description, groups[], pairs[], open, down}: portstore.py
     Column("server_id", String(36), nullable=True),  # who was given it last, and by which job, as far as it is known
     Column("job", Integer, nullable=True),
     Column("created", Float, nullable=False),

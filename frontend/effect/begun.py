@@ -40,7 +40,8 @@ def keep(rapi: RemoteApi, steps: Sequence[Step], purpose: Purpose, before: int |
         # Jobs of the same kind on the same thing are over by now, and their ends were told.
         cluster = clusters.asked(rapi)
         known = connection.execute(select(func.max(db.action.c.job)).where(clusters.actions(cluster))).scalar()
-        return owed.promise_chain(connection, purpose.detail, body, known, time.time() + _SUBMITTED, cluster)
+        about, due = purpose.detail[:36], time.time() + _SUBMITTED
+        return owed.promise_chain(connection, about, body, known, due, cluster)
 
 
 def over(ident: str | None) -> None:
@@ -77,5 +78,6 @@ def _is(op: Mapping[str, Any], step: Step, purpose: Purpose) -> bool:
     if of_opcode(op) != (step.purpose or purpose):
         return False
     _, *named = step.call.path.split("/")
-    name = named[0] if named else (step.call.body or {}).get("instance_name")
-    return name in (op.get("instance_name"), op.get("name"))
+    body = step.call.body or {}
+    name = named[0] if named else body.get("instance_name") or body.get("network_name")
+    return name in (op.get("instance_name"), op.get("network_name"), op.get("name"))

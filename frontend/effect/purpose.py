@@ -18,8 +18,9 @@ REBUILD, RESCUE, UNRESCUE = "rebuild", "rescue", "unrescue"
 CREATE_VOLUME, DELETE_VOLUME, EXTEND, RETYPE = "create-volume", "delete-volume", "extend", "retype"
 ATTACH, DETACH, BOOT, LEAVE = "attach", "detach", "boot", "leave"
 PLUG, UNPLUG = "plug", "unplug"
+NETWORK = "network"
 # The task of a server meanwhile, in Nova's words (nova/compute/task_states.py). Who carries away the snapshot of an
-# image that was deleted is doing nothing of its own, and so is one whose volumes or NICs come and go.
+# image that was deleted is doing nothing of its own, and so is one whose volumes or NICs come and go, or a network.
 TASKS: Mapping[str, str | None] = {
     RESIZE: "resize_prep",
     REVERT: "resize_reverting",
@@ -33,7 +34,7 @@ TASKS: Mapping[str, str | None] = {
     BOOT: "spawning",
     LEAVE: "deleting",
     **dict.fromkeys((CREATE_VOLUME, DELETE_VOLUME, EXTEND, RETYPE, REVERT_VOLUME, ATTACH, DETACH)),
-    **dict.fromkeys((PLUG, UNPLUG)),
+    **dict.fromkeys((PLUG, UNPLUG, NETWORK)),
 }
 # What a volume is doing meanwhile, which is its status then: Cinder's words.
 VOLUME_TASKS: Mapping[str, str] = {
@@ -52,7 +53,7 @@ class Purpose(NamedTuple):
     """One of TASKS."""
     detail: str
     """The image's or snapshot's id of SNAPSHOT, SNAPSHOT_VOLUME, FORGET; the volume's of VOLUME_TASKS; the port's of
-    PLUG and UNPLUG; else empty."""
+    PLUG and UNPLUG; the network's of NETWORK, with something behind it that no other chain has; else empty."""
 
     @property
     def reason(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,7 +12,7 @@ from sqlalchemy import select
 
 from frontend.database import db
 from frontend.effect import awaited, chain, clusters
-from frontend.effect.purpose import Purpose
+from frontend.effect.purpose import NETWORK, Purpose
 from frontend.effect.translate import Step
 from frontend.web import context
 from frontend.web.fault import Conflict
@@ -20,7 +21,6 @@ log = logging.getLogger(__name__)
 
 Row = Mapping[str, Any]
 
-_PURPOSE = Purpose("network", "")
 _AGAIN, _GONE = "retry the operation", "(unknown_entity)"  # in Ganeti's words of a failure
 
 
@@ -41,7 +41,9 @@ def carry_out(steps: Sequence[Step], row: Row, *, goes: bool = False) -> None:
     """
     end, done = time.monotonic() + awaited.PATIENCE, 0
     while steps:
-        jobs = chain.submit(context.rapi(row), steps, _PURPOSE)
+        # With a word that tells this chain from others on the network, which may go on at the same time.
+        purpose = Purpose(NETWORK, f"{row['id']}.{secrets.token_hex(4)}")
+        jobs = chain.submit(context.rapi(row), steps, purpose)
         log.info("network %s: jobs %s", row["id"], jobs)
         failed = awaited.failure(jobs, end, clusters.of(row))
         if failed is None or (goes and _GONE in failed.words):

@@ -25,6 +25,16 @@ def all_rows(connection: Connection) -> list[dict[str, Any]]:
     return tenantnet.visible(db.rows(connection, select(db.network)), rows, project)
 
 
+def need(ident: str) -> dict[str, Any]:
+    """The row of a network that the caller's project may use; NotFound."""
+    with context.database() as connection:
+        known = all_rows(connection)
+    found = next((row for row in known if row["id"] == ident), None)
+    if found is None:
+        raise NotFound(f"Network {ident:.80} could not be found.")
+    return found
+
+
 def list_networks() -> Response:
     return listed("networks", _networks())
 

@@ -12,7 +12,7 @@ from flask import Response, jsonify
 
 from frontend.compute import servertags
 from frontend.network import netview, networks, subnetfacts, subnets, tenantnetworks
-from frontend.web import context, schema
+from frontend.web import schema
 from frontend.web.fault import NotFound
 
 Named = str
@@ -73,11 +73,7 @@ class Labels(NamedTuple):
 
 
 def _of_network(ident: str) -> Sequence[str]:
-    with context.database() as connection:
-        found = [row for row in networks.all_rows(connection) if row["id"] == ident]
-    if not found:
-        raise NotFound(f"Network {ident} could not be found.")
-    return netview.labels(found[0])
+    return netview.labels(networks.need(ident))
 
 
 def _say_of_network(ident: str, wanted: list[str]) -> None:

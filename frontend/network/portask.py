@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ Row = Mapping[str, Any]
 
 MOST_PAIRS = 10  # neutron.conf max_allowed_address_pair
 _LONGEST = 255
+_MAC = re.compile(r"[0-9a-f][02468ace](:[0-9a-f]{2}){5}")
 # What nodes let no guest say by such a pair (kvm_ifup/allowance.py), and groups of IPv4.
 _NEVER = tuple(map(ipaddress.ip_network, ("224.0.0.0/4", "fe80::/10", "ff00::/8", "::/128")))
 
@@ -28,25 +30,25 @@ class Asked:
     """Ids."""
     address: str | None
     """IPv4, the one that was chosen, if the port does not have it."""
+    mac: str | None = None
+    """Likewise."""
 
 
 def read(sent: Row, network: Row, mac: str | None, has: Collection[str | None] = ()) -> Asked:
     """BadRequest names what is wrong. `mac` and the addresses that it `has` are the port's, if there is one already."""
-    if not schema.flag(sent, "admin_state_up", default=True):
-        raise BadRequest("admin_state_up: False: a port is always up; stop its server, or detach it")
     for key in ("device_id", "device_owner"):
         if sent.get(key) not in (None, ""):
             raise BadRequest(f"{key}: {str(sent[key])[:80]!r}: servers get ports by Compute (servers/ID/os-interface)")
     if sent.get("extra_dhcp_opts"):
         raise BadRequest("extra_dhcp_opts: guests are told what their subnet has")
-    if sent.get("mac_address") not in (None, "", mac):
-        raise BadRequest("mac_address: cannot be chosen, as it tells networks apart")
     facts: dict[str, Any] = {key: _words(sent, key) for key in ("name", "description") if sent.get(key) is not None}
     if sent.get("allowed_address_pairs") is not None:
         facts["pairs"] = _pairs(schema.items(sent, "allowed_address_pairs"), mac)
     if sent.get("port_security_enabled") is not None:
         facts["open"] = not schema.flag(sent, "port_security_enabled", default=True)
-    return Asked(facts, _groups(sent), _address(sent, network, has))
+    if sent.get("admin_state_up") is not None:
+        facts["down"] = not schema.flag(sent, "admin_state_up", default=True)
+    return Asked(facts, _groups(sent), _address(sent, network, has), _mac(sent, mac))
 
 
 def check(facts: Row) -> None:
@@ -59,6 +61,16 @@ def check(facts: Row) -> None:
 
 def _words(sent: Row, key: str) -> str:
     return "" if sent[key] == "" else schema.text(sent, key, longest=_LONGEST)
+
+
+def _mac(sent: Row, has: str | None) -> str | None:
+    """One that is chosen, of a single station, in Ganeti's letters."""
+    if sent.get("mac_address") in (None, "", has):
+        return None
+    text = schema.text(sent, "mac_address").lower().replace("-", ":")
+    if not _MAC.fullmatch(text):
+        raise BadRequest(f"mac_address: {text!r:.40} is no MAC address")
+    return None if text == has else text
 
 
 def _groups(sent: Row) -> tuple[str, ...] | None:

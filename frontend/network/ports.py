@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import logging
-import time
-import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,29 +15,22 @@ from frontend.effect.purpose import UNPLUG, Purpose
 from frontend.effect.translate import Step
 from frontend.network import (
     groupstore,
-    netjobs,
     netview,
-    networkquota,
     networks,
     portask,
     portname,
-    portpick,
+    portpool,
     portstore,
     porttag,
     portview,
-    subnetfacts,
-    subnetpool,
-    tenantnet,
 )
 from frontend.web import context, schema
 from frontend.web.fault import BadRequest, Conflict, Forbidden, NotFound
-from ganeti_ext.errors import ExtError, RapiLost
 
 log = logging.getLogger(__name__)
 
 Row = Mapping[str, Any]
 
-_TRIES = 5  # addresses, where others take them at the same moment
 STATUSES = ("ACTIVE", "SHUTOFF")  # of a server whose NICs may change (nova/compute/api.py)
 
 
@@ -66,13 +56,17 @@ def change(port_id: str) -> Response:
     if asked.address is not None:
         raise Conflict("fixed_ips: a port keeps the address that it was made with")
     _check_owner(network, asked.facts)
+    if asked.mac is not None:
+        raise Conflict("mac_address: a port keeps the MAC that it was made with")
+    if asked.facts.get("down") and server is not None:
+        raise Conflict(f"admin_state_up: False: server {server['id']} has port {port_id}: stop it, or detach the port")
     new = {**row["facts"], **asked.facts}
     if server is None and asked.groups is not None:
         new["groups"] = _known(asked.groups)[1]
     portask.check({**new, "groups": asked.groups})
     if server is not None and nic is not None:
         _tell(server, nic, row["facts"], new, asked.groups)
-    row = portstore.say(row, new)
+    row = portpool.say(row, new)
     if server is None or nic is None:
         return jsonify({"port": portview.of_nobody(network, row)})
     groups = {} if asked.groups is None else {"security_groups": _known(asked.groups)[1]}
@@ -89,7 +83,7 @@ def delete(port_id: str) -> tuple[str, int]:
             if portstore.is_claimed(connection, row):
                 raise Conflict(f"Port {port_id} is in use: server {row['server_id']} is about to get it.")
     if row["network"]:
-        _release(row)
+        portpool.release(row)
         portstore.drop(port_id)
     return "", 204
 
@@ -113,7 +107,7 @@ def find(port_id: str) -> tuple[Row, Row, Row | None, Row | None]:
     for network in known:
         if nic is not None and network["known_as"] == nic.get("network"):
             return network, row or portstore.words_of(port_id, context.project_id()), server, nic
-        if nic is None and row is not None and row["network"] and network["uuid"] == row["network"]:
+        if nic is None and row is not None and network["id"] == row["network"]:
             return network, row, None, None
     raise NotFound(f"Port {port_id:.80} could not be found.")
 
@@ -123,122 +117,23 @@ def _made(wanted: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     with contextlib.ExitStack() as undo:
         for sent in wanted:
             network, row = _make(sent)
-            undo.callback(_take_back, row)
+            undo.callback(portpool.take_back, row)
             found.append(portview.of_nobody(network, row))
         undo.pop_all()
     return found
 
 
 def _make(sent: Mapping[str, Any]) -> tuple[Row, Row]:
-    network = _network(schema.text(sent, "network_id"))
+    network = networks.need(schema.text(sent, "network_id"))
     asked = portask.read(sent, network, None)
     _check_owner(network, asked.facts)
     new = dict(asked.facts)
     if asked.groups is not None:
         new["groups"] = _known(asked.groups)[1]
     portask.check(new)
-    row = _set_apart(network, asked.address, new)
+    row = portpool.set_apart(network, asked.address, new, asked.mac)
     log.info("port %s: made in network %s, address %s", row["id"], network["id"], row["address"])
     return network, row
-
-
-def _set_apart(network: Row, wanted: str | None, said: Row) -> Row:
-    """The new row of a port; its address is reserved in Ganeti when this returns."""
-    rapi = context.rapi(network)
-    passed: set[str] = set()
-    for _ in range(_TRIES):
-        told = rapi.get(f"networks/{network['known_as']}")
-        address = _choose(network, told, wanted, passed)
-        row = _row(network, address, told.get("mac_prefix") or rapi.get("info")["mac_prefix"], said)
-        if not _added(row):
-            passed |= {address} if address else set()
-            continue
-        if address is None or address in _apart(network):
-            return row
-        try:
-            netjobs.carry_out([Step(tenantnet.modify(network["known_as"], add_reserved_ips=[address]))], network)
-            if not _is_somebodys(network, address):
-                return row
-            _release(row)
-        except RapiLost:
-            raise  # it may be reserved: whoever asked finds the port in the list, and may delete it
-        except ExtError:
-            portstore.drop(row["id"])
-            raise
-        portstore.drop(row["id"])
-        passed.add(address)
-    raise Conflict(f"No more IP addresses available on network {network['id']}.")
-
-
-def _added(row: Row) -> bool:
-    """False when another port has its address or MAC; OverQuota when there may be no port more."""
-    with context.database() as connection:
-        networkquota.check(connection, row["project_id"], {"port": 1})
-        return portstore.add(connection, row)
-
-
-def _choose(network: Row, told: Row, wanted: str | None, passed: set[str]) -> str | None:
-    if not network["subnet"]:
-        return None
-    with context.database() as connection:
-        taken = portstore.addresses(connection, network["uuid"]) | passed
-    if wanted is None:
-        address = portpick.free(told, taken)
-        if address is None:
-            raise Conflict(f"No more IP addresses available on network {network['id']}.")
-        return address
-    if wanted in taken or not (portpick.is_free(told, wanted) or wanted in _apart(network)):
-        raise Conflict(f"IP address {wanted} already allocated, or reserved, in network {network['id']}")
-    return wanted
-
-
-def _is_somebodys(network: Row, address: str) -> bool:
-    """Whether a server got the address while it was set apart: Ganeti lets an address be both."""
-    rapi = context.rapi(network)
-    if not rapi.get(f"networks/{network['known_as']}").get("inst_list"):
-        return False
-    # Without a filter: Ganeti's for lists fails where one of them has a null (Query/Filter.hs containsFilter).
-    found = rapi.query("instance", ("nic.networks", "nic.ips"))
-    return any((network["uuid"], address) in zip(each["nic.networks"], each["nic.ips"], strict=True) for each in found)
-
-
-def _row(network: Row, address: str | None, prefix: str, said: Row) -> dict[str, Any]:
-    now = time.time()
-    return {
-        "id": str(uuid.uuid4()),
-        "project_id": context.project_id(),
-        "network": network["uuid"],
-        "address": address,
-        "mac": portpick.mac(prefix),
-        "facts": dict(said),
-        "server_id": None,
-        "job": None,
-        "created": now,
-        "updated": now,
-    }
-
-
-def _release(row: Row) -> None:
-    """Give the address back to Ganeti's pool, if it is of one; that the network is gone is as good."""
-    with context.database() as connection:
-        network = next((each for each in networks.all_rows(connection) if each["uuid"] == row["network"]), None)
-    if network is not None and row["address"] and row["address"] not in _apart(network):
-        step = Step(tenantnet.modify(network["known_as"], remove_reserved_ips=[row["address"]]))
-        netjobs.carry_out([step], network, goes=True)
-
-
-def _apart(network: Row) -> set[str]:
-    """The addresses of no pool of the subnet, which are set apart for whoever names them."""
-    pools = subnetfacts.read(network["tags"], 4).pools
-    return subnetpool.apart(ipaddress.IPv4Network(network["subnet"], strict=False), network["gateway"], pools)
-
-
-def _take_back(row: Row) -> None:
-    try:
-        _release(row)
-        portstore.drop(row["id"])
-    except ExtError as err:
-        log.error("port %s: stays, of a request that made none: %s", row["id"], err)
 
 
 def _tell(server: Row, nic: Row, was: Row, new: Row, groups: Sequence[str] | None) -> None:
@@ -268,17 +163,6 @@ def _known(groups: Sequence[str]) -> tuple[groupstore.Known, list[str]]:
             raise NotFound(f"Security group {name:.80} does not exist")
         found.append(group if group in known.own else netview.group_id(known.project, group))
     return known, found
-
-
-def _network(ident: str) -> Row:
-    with context.database() as connection:
-        known = networks.all_rows(connection)
-    for row in known:
-        if row["id"] == ident:
-            if row["uuid"] is None:
-                raise BadRequest(f"Network {ident} requires a subnet: before that, Ganeti does not have it.")
-            return row
-    raise NotFound(f"Network {ident:.80} could not be found.")
 
 
 def _check_owner(network: Row, said: Row) -> None:

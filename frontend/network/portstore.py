@@ -33,13 +33,18 @@ def of_project(connection: Connection, project: str) -> dict[str, dict[str, Any]
 
 
 def addresses(connection: Connection, network: str) -> set[str]:
-    """Those of a network (Ganeti's UUID) that ports keep reserved in Ganeti's pool."""
+    """Those of a network (its id) that ports keep reserved in Ganeti's pool."""
     query = select(port.c.address).where(port.c.network == network, port.c.address.is_not(None))
     return set(connection.execute(query).scalars())
 
 
+def has_mac(connection: Connection, mac: str) -> bool:
+    """Whether a port that was made beforehand has this MAC."""
+    return connection.execute(select(port.c.id).where(port.c.mac == mac)).first() is not None
+
+
 def is_used(connection: Connection, network: str) -> bool:
-    """Whether there are ports in a network (Ganeti's UUID) that were made beforehand."""
+    """Whether there are ports in a network (its id) that were made beforehand."""
     return connection.execute(select(port.c.id).where(port.c.network == network).limit(1)).first() is not None
 
 

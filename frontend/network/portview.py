@@ -54,7 +54,7 @@ def of_nobody(network: Row, row: Row) -> dict[str, Any]:
 
 
 def _free(networks: Sequence[Row], made: Mapping[str, Row]) -> Iterator[dict[str, Any]]:
-    known = {row["uuid"]: row for row in networks if row["uuid"]}
+    known = {row["id"]: row for row in networks}
     return (of_nobody(known[row["network"]], row) for row in made.values() if row["network"] in known)
 
 
@@ -62,6 +62,7 @@ def _said(facts: Row, mac: str | None) -> dict[str, Any]:
     found: dict[str, Any] = {
         "name": facts.get("name", ""),
         "description": facts.get("description", ""),
+        "admin_state_up": not facts.get("down"),
         "port_security_enabled": not facts.get("open"),
         "allowed_address_pairs": [{"ip_address": each, "mac_address": mac} for each in facts.get("pairs") or ()],
     }

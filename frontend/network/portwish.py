@@ -14,12 +14,17 @@ Row = Mapping[str, Any]
 
 def network(networks: Sequence[Row], row: Row) -> Row | None:
     """Of those that a project may use (networks.all_rows), the one that a port is in; None as well of a NIC's row."""
-    return next((each for each in networks if row["network"] and each["uuid"] == row["network"]), None)
+    return next((each for each in networks if row["network"] and each["id"] == row["network"]), None)
 
 
 def wish(networks: Sequence[Row], row: Row) -> Wish:
+    """BadRequest, as Nova says it, of a port that has no address, and one that is down."""
     found = network(networks, row)
     assert found is not None, row
+    if found["uuid"] is None or (found["subnet"] and not row["address"]):
+        raise BadRequest(f"Port {row['id']} requires a FixedIP in order to be used.")
+    if row["facts"].get("down"):
+        raise BadRequest(f"Port {row['id']} is down: set admin_state_up to True before a server gets it.")
     tags = porttag.wanted(portname.nic(row["id"]), row["facts"])
     return Wish(found["uuid"], found["subnet"], row["address"], row["id"], row["mac"], tuple(tags))
 

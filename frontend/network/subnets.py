@@ -92,7 +92,7 @@ def say(row: Row, version: int, wanted: Subnet, gateway: str | None) -> dict[str
         return Planned(row, version, (), after).shown()
     if version == 4:
         with context.database() as connection:
-            kept = portstore.addresses(connection, row["uuid"])  # which stay apart as long as their ports
+            kept = portstore.addresses(connection, row["id"])  # which stay apart as long as their ports
         was, to = ((by, _apart(row["subnet"], by, of) - kept) for by, of in ((before, now), (gateway, wanted)))
         steps = tenantnet.move(name, was, to)
     else:
@@ -229,7 +229,7 @@ def _make_anew(row: Row, after: Row) -> None:
 
 def _check_free(row: Row, gateway: str) -> None:
     with context.database() as connection:
-        if gateway in portstore.addresses(connection, row["uuid"]):
+        if gateway in portstore.addresses(connection, row["id"]):
             raise Conflict(f"gateway_ip: {gateway} is in use: by a port.")
     if users := tenantnetworks.using(row, lambda nic: gateway in (nic.get("ip"), nic.get("ip6"))):
         raise Conflict(f"gateway_ip: {gateway} is in use: by server {users[0]}.")

@@ -67,6 +67,12 @@ def first_tags(row: Mapping[str, Any]) -> list[str]:
     return [*row["tags"], tags.PRIVATE_FILTERED, *tags.encode({"project": row["project_id"]})]
 
 
+def ident(uuid_: str, name: str, some: Iterable[str]) -> str:
+    """The id by which tenants know the network that Ganeti has so."""
+    ours = netname.parts(name) if tags.decode(some).get("project") else None
+    return ours[1] if ours else uuid_
+
+
 def add(row: Mapping[str, Any], apart: Sequence[str]) -> Call:
     """POST /2/networks, of a row as `visible` has it; `apart` are addresses that Ganeti is not to choose."""
     body = {

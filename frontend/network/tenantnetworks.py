@@ -26,7 +26,7 @@ from frontend.network import (
 )
 from frontend.network.tenantnet import Row
 from frontend.web import context, schema
-from frontend.web.fault import BadRequest, Conflict, Forbidden, NotFound
+from frontend.web.fault import BadRequest, Conflict, Forbidden
 
 # What every network of a tenant's is.
 _ALWAYS = {"admin_state_up": True, "port_security_enabled": True, "router:external": False, "is_default": False}
@@ -55,6 +55,9 @@ def change_network(network_id: str) -> Response:
 def delete_network(network_id: str) -> tuple[str, int]:
     """DELETE /networks/ID, with its subnets."""
     row = own(network_id)
+    with context.database() as connection:
+        if portstore.is_used(connection, network_id):
+            raise Conflict(f"Network {network_id} is in use: there are ports in it.")
     if row["uuid"]:
         take_away(row)
     with context.database() as connection:
@@ -92,12 +95,12 @@ def gone(row: Row) -> list[Step]:
 
 
 def check_unused(row: Row) -> None:
-    """Conflict while a server or a port is in it."""
+    """Conflict while a server, or the address of a port, is in it. A port without one waits for the next subnet."""
     users = using(row)
     if users:
         raise Conflict(f"Network {row['id']} is in use: by server {users[0]}, and {len(users) - 1} others.")
     with context.database() as connection:
-        if row["uuid"] and portstore.is_used(connection, row["uuid"]):
+        if portstore.addresses(connection, row["id"]):
             raise Conflict(f"Network {row['id']} is in use: there are ports in it.")
 
 
@@ -123,13 +126,10 @@ def allowed() -> str:
 
 def own(ident: str) -> Row:
     """The project's own network; an administrator's is Forbidden, another project's is as unknown as none."""
-    with context.database() as connection:
-        found = [row for row in networks.all_rows(connection) if row["id"] == ident]
-    if not found:
-        raise NotFound(f"Network {ident} could not be found.")
-    if found[0]["project_id"] is None:
+    found = networks.need(ident)
+    if found["project_id"] is None:
         raise Forbidden(f"Network {ident} is the administrator's.")
-    return found[0]
+    return found
 
 
 def _made(wanted: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ clock is compared with another. A row that changed meanwhile is not written to (
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from frontend.update import state
@@ -55,8 +56,8 @@ class Known(NamedTuple):
     """As the servers."""
     offered: Collection[str] = ()
     """Ids of volumes that have a transfer."""
-    ports: Collection[str] = ()
-    """Ids of those that have rows."""
+    ports: Mapping[str, Row] = MappingProxyType({})
+    """Those that have rows, by id."""
 
 
 class Snapshot(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from frontend.network import portkept
 from frontend.reconcile.difference import Difference, Entry, Known, Snapshot, told
 from frontend.update.reading import Columns
 
@@ -34,7 +35,7 @@ def columns(listed: Entry) -> Columns:
         "gateway": listed["gateway"],
         "subnet6": listed["network6"],
         "gateway6": listed["gateway6"],
-        "tags": sorted(listed["tags"]),
+        "tags": portkept.others(listed["tags"]),
     }
 
 

@@ -91,8 +91,13 @@ KINDS = (
     ),
     Kind(
         "port-missing",
-        "A server has a NIC that was made as a port before it, and the database has no such port.",
-        "the port is made from the NIC and the instance's tags, without a name",
+        "Ganeti keeps a port or a floating address of a project's, and the database has none such.",
+        "it is made from the network's tags; of an older release, from the server's NIC, without a name",
+    ),
+    Kind(
+        "port-stale",
+        "The database has a port whose address was given back to its network's pool an hour ago or longer.",
+        "the port is removed",
     ),
     Kind("network-missing", "Ganeti has a network that the database has not.", "the network is added"),
     Kind("network-stale", "The database has a network that Ganeti has not.", "the network is removed"),

@@ -100,7 +100,8 @@ class Reconciler:
         volumes = Volumes(known, found, self._prefix, self._clock())
         differences = [
             *(*networks(known, found), *servers.differences(), *volumes.differences(), *unended(known, found)),
-            *(*addresses(found), *not_apart(known, found), *ports(known, found, self._prefix), *saved),
+            *(*addresses(found), *not_apart(known, found), *ports(known, found, self._prefix, self._clock())),
+            *saved,
             *difference_tag.differences(self._engine, self._rapi, found.instances, self._pause),
         ]
         return Comparison(differences, [*servers.busy, *volumes.busy], found.cluster, _is_silent(found), found.nodes)

@@ -89,7 +89,7 @@ class Reader:
             unended = (db.action.c.ended.is_(None), clusters.actions(mine))
             actions = db.rows(connection, select(db.action).where(*unended))
             offered = set(connection.execute(select(db.volume_transfer.c.volume_id)).scalars())
-            ports = set(connection.execute(select(db.port.c.id)).scalars())
+            ports = {row["id"]: row for row in db.rows(connection, select(db.port))}
         return Known(servers, networks, owners, promised, actions, volumes=volumes, offered=offered, ports=ports)
 
     def _deleted(self, known: Known, found: Snapshot) -> list[str]:

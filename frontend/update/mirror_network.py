@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Table, and_, delete, insert, or_, select, update
 
 from frontend.database import db
+from frontend.network import portkept
 from frontend.update import state
 from frontend.update.rows import Rows, checked, locked
 from frontend.update.whose import OF
@@ -33,7 +34,7 @@ def apply(rows: Rows, message: state.Message) -> bool:
 def network_row(data: Mapping[str, Any]) -> dict[str, Any]:
     """The columns of a network in network_data of a message, and the `cluster` that this is of."""
     columns = {name: data.get(name) for name in ("cluster", "name", "subnet", "gateway", "subnet6", "gateway6")}
-    return {"id": data["uuid"], **columns, "tags": sorted(data.get("tags") or ())}
+    return {"id": data["uuid"], **columns, "tags": portkept.others(data.get("tags") or ())}
 
 
 def _keep(rows: Rows, data: Mapping[str, Any], order: list[Any]) -> bool:

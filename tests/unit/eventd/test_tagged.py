@@ -49,6 +49,16 @@ def test_what_guests_know_of_a_network_is_told_as_its_tags_are(job_file: JobFile
     assert found(json.dumps(job).encode()) == []
 
 
+@pytest.mark.parametrize("opcode", ["OP_TAGS_SET", "OP_TAGS_DEL"])
+def test_what_a_network_keeps_of_ports_concerns_no_guest(job_file: JobFile, opcode: str) -> None:
+    job = json.loads(job_file("tags-set-success"))
+    job["ops"] = job["ops"][1:]
+    job["ops"][0]["input"] |= {"OP_ID": opcode, "tags": ["ganeti-ext:port:x", "ganeti-ext:said:x.0:y"]}
+    assert found(json.dumps(job).encode()) == []
+    job["ops"][0]["input"]["tags"].append("nfdhcpd")
+    assert len(found(json.dumps(job).encode())) == 1
+
+
 def test_a_dry_run_changes_nothing(job_file: JobFile) -> None:
     assert found(job_file("tags-set-success"), dry_run=True) == []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import Any
 
 from sqlalchemy import insert
@@ -25,7 +26,9 @@ class Pools:
         self._mirror, self._calls = Mirror(api.engine, "gx-"), api.rapi.calls
         self.reserved: dict[str, set[str]] = {"net1": {"10.0.0.0", "10.0.0.1", "10.0.0.255"}}
         self.subnets = {"net1": "10.0.0.0/24"}
+        self.tags: dict[str, set[str]] = {"net1": {"nfdhcpd"}}
         self.fails = ""
+        self.fails_at = "modify"
         self.instances: list[str] = []
         self.get = api.rapi.get
         self.asked: list[str] = []
@@ -38,28 +41,42 @@ class Pools:
             return {"mac_prefix": "aa:00:00"}
         if kind != "networks":
             return self.get(path, query)
+        if name.endswith("/tags"):
+            return sorted(self.tags[name.removesuffix("/tags")])
         self.asked.append(name)
         subnet = ipaddress.IPv4Network(self.subnets[name])
         marks = "".join("X" if str(address) in self.reserved[name] else "." for address in subnet)
         return {
             "inst_list": self.instances,
+            "tags": sorted(self.tags[name]),
             "network": str(subnet),
             "map": marks,
             "mac_prefix": "02:00:0a" if name != "net1" else None,
         }
 
     def do(self, job: int) -> None:
-        method, path, body, _ = self._calls[-1]
+        method, path, body, query = self._calls[-1]
         if not path.startswith("networks/"):
             return
         _, name, verb = path.split("/")
-        assert (method, verb) == ("PUT", "modify")
-        if not self.fails:
+        told = {"result": self.fails} if verb == self.fails_at and self.fails else {}
+        if not told:
+            self._change(method, name, verb, body, query)
+        message = updates.network("SET_PARAMS", "error" if told else "success", job, job=job)
+        self._mirror.take(event.encode({**message, "network": name, "seq": [1, job], **told}))
+
+    def _change(self, method: str, name: str, verb: str, body: Any, query: Any) -> None:
+        """What Ganeti would refuse is an error of the test."""
+        if verb == "tags" and method == "PUT":
+            assert all(len(tag) <= 128 and re.fullmatch(r"[A-Za-z0-9_.+*/:@-]+", tag) for tag in query["tag"])
+            self.tags[name] |= set(query["tag"])
+        elif verb == "tags":
+            assert set(query["tag"]) <= self.tags[name]
+            self.tags[name] -= set(query["tag"])
+        else:
+            assert (method, verb) == ("PUT", "modify")
             self.reserved[name] |= set(body.get("add_reserved_ips", ()))
             self.reserved[name] -= set(body.get("remove_reserved_ips", ()))
-        message = updates.network("SET_PARAMS", "error" if self.fails else "success", job, job=job)
-        told = {"result": self.fails} if self.fails else {}
-        self._mirror.take(event.encode({**message, "network": name, "seq": [1, job], **told}))
 
 
 def add_own(api: Api, pools: Pools) -> str:
@@ -69,6 +86,7 @@ def add_own(api: Api, pools: Pools) -> str:
            "gateway6": None, "tags": ["nfdhcpd", "private-filtered", f"ganeti-ext:project:{MINE}"]}  # fmt: skip
     with api.engine.begin() as connection:
         connection.execute(insert(db.network).values(**row, updated=1.0))
+    pools.tags[name] = {"nfdhcpd", "private-filtered"}
     pools.subnets[name], pools.reserved[name] = "10.1.0.0/28", {"10.1.0.0", "10.1.0.1", "10.1.0.15"}
     return OWN
 

@@ -11,10 +11,24 @@ from sqlalchemy import select, update
 
 from frontend.database import db
 from frontend.effect import awaited
+from frontend.network import portkept, tenantnet
 from frontend.settings import Front
 from ganeti_ext.errors import RapiLost
+from tests.unit.frontend import tenantnets
 from tests.unit.frontend.conftest import MINE, NET, Api
-from tests.unit.frontend.ports import OWN, OWN_UUID, PORTS, Pools, add_own, address, change, make, said, show
+from tests.unit.frontend.ports import (
+    OWN,
+    OWN_UUID,
+    PORTS,
+    Pools,
+    add_own,
+    address,
+    boot,
+    change,
+    make,
+    said,
+    show,
+)
 from tests.unit.frontend.test_api_interface import PORT, attach
 
 
@@ -35,8 +49,10 @@ def own(api: Api, pools: Pools) -> str:
 
 def test_its_address_is_set_apart_in_ganetis_pool(api: Api, pools: Pools) -> None:
     port = make(api, name="gate", description="the first")
-    ((method, path, body, _),) = api.rapi.calls
-    assert (method, path, body) == ("PUT", "networks/net1/modify", {"add_reserved_ips": ["10.0.0.254"]})
+    (first, second) = api.rapi.calls
+    assert first[:3] == ("PUT", "networks/net1/modify", {"add_reserved_ips": ["10.0.0.254"]})
+    assert second[:2] == ("PUT", "networks/net1/tags")
+    assert second[2] == {"depends": [[101, ["success"]]]}
     (four, six) = port["fixed_ips"]
     assert (four["ip_address"], ipaddress.ip_address(six["ip_address"]).version) == ("10.0.0.254", 6)
     assert (port["name"], port["description"], port["network_id"]) == ("gate", "the first", NET)
@@ -64,7 +80,7 @@ def test_a_chosen_address(api: Api, pools: Pools) -> None:
     assert address(make(api, fixed_ips=[{"ip_address": "10.0.0.77"}])) == "10.0.0.77"
     for taken in ("10.0.0.77", "10.0.0.1"):
         answer = api.call("POST", PORTS, json={"port": {"network_id": NET, "fixed_ips": [{"ip_address": taken}]}})
-        assert (answer.status_code, len(api.rapi.calls)) == (409, 1)
+        assert (answer.status_code, len(api.rapi.calls)) == (409, 2)
         assert taken in said(answer)
 
 
@@ -120,8 +136,10 @@ def test_many_at_once_are_all_made_or_none(api: Api, pools: Pools) -> None:
         ({"network_id": None}, 400, "network_id"),
         ({"device_id": "x"}, 400, "device_id"),
         ({"device_owner": "network:dhcp"}, 400, "device_owner"),
-        ({"mac_address": "aa:00:00:00:00:01"}, 400, "mac_address"),
-        ({"admin_state_up": False}, 400, "admin_state_up"),
+        ({"mac_address": "aa:00:00:00:00:01"}, 403, "mac_address"),
+        ({"mac_address": "aa:00:00:00:01"}, 400, "mac_address"),
+        ({"mac_address": "ab:00:00:00:00:01"}, 400, "mac_address"),
+        ({"admin_state_up": "x"}, 400, "admin_state_up"),
         ({"extra_dhcp_opts": [{"opt_name": "mtu", "opt_value": "1400"}]}, 400, "extra_dhcp_opts"),
         ({"fixed_ips": [{"ip_address": "10.9.0.9"}]}, 400, "10.9.0.9"),
         ({"fixed_ips": [{"ip_address": "10.0.0.255"}]}, 400, "10.0.0.255"),
@@ -162,7 +180,9 @@ def test_the_quota_counts_nics_and_ports(api: Api, pools: Pools) -> None:
 def test_it_goes_with_its_address(api: Api, pools: Pools) -> None:
     port = make(api)
     assert api.call("DELETE", f"{PORTS}/{port['id']}").status_code == 204
-    assert api.rapi.calls[-1][:3] == ("PUT", "networks/net1/modify", {"remove_reserved_ips": ["10.0.0.254"]})
+    (method, path, body, _) = api.rapi.calls[-1]
+    assert (method, path, body["remove_reserved_ips"]) == ("PUT", "networks/net1/modify", ["10.0.0.254"])
+    assert pools.tags["net1"] == {"nfdhcpd"}
     assert "10.0.0.254" not in pools.reserved["net1"]
     assert api.get(f"{PORTS}/{port['id']}").status_code == 404
     assert api.call("DELETE", f"{PORTS}/{port['id']}").status_code == 404
@@ -207,7 +227,7 @@ def test_an_address_outside_of_the_pools_is_apart_already(api: Api, own: str, po
         connection.execute(update(db.network).where(row.id == OWN_UUID).values(tags=[*known, tag]))
     pools.reserved[name] |= {f"10.1.0.{number}" for number in range(9, 15)}
     port = make(api, own, fixed_ips=[{"ip_address": "10.1.0.12"}])
-    assert (address(port), api.rapi.calls) == ("10.1.0.12", [])
+    assert (address(port), [call[1] for call in api.rapi.calls]) == ("10.1.0.12", [f"networks/{name}/tags"])
     again = api.call("POST", PORTS, json={"port": {"network_id": own, "fixed_ips": [{"ip_address": "10.1.0.12"}]}})
     assert again.status_code == 409
     assert address(make(api, own)) == "10.1.0.8"
@@ -222,3 +242,82 @@ def test_the_rows_are_few(api: Api, pools: Pools) -> None:
         change(api, port["id"], name=name)
     with api.engine.connect() as connection:
         assert len(db.rows(connection, select(db.port))) == 1
+
+
+def test_ganeti_keeps_what_a_database_that_is_made_anew_has_to_know(api: Api, pools: Pools, own: str) -> None:
+    pairs = [{"ip_address": "10.2.0.0/16"}]
+    name, words = f"blue.{own}", "Ä very long name" * 12
+    port = make(api, own, name=words, description="=,:", security_groups=[], allowed_address_pairs=pairs)
+    (row,) = portkept.read(pools.tags[name], own)
+    assert (row["id"], row["project_id"], row["network"]) == (port["id"], MINE, own)
+    assert (row["address"], row["mac"]) == (address(port), port["mac_address"])
+    assert row["facts"] == {"name": words, "description": "=,:", "groups": [], "pairs": ["10.2.0.0/16"]}
+    change(api, port["id"], name="short")
+    (row,) = portkept.read(pools.tags[name], own)
+    assert row["facts"]["name"] == "short"
+    api.call("DELETE", f"{PORTS}/{port['id']}")
+    assert portkept.others(pools.tags[name]) == sorted(pools.tags[name])
+
+
+def test_what_was_said_is_as_before_when_ganeti_does_not_keep_it(api: Api, pools: Pools) -> None:
+    port = make(api, name="gate")
+    pools.fails, pools.fails_at = "no quorum", "tags"
+    assert change(api, port["id"], name="door").status_code == 409
+    assert show(api, port["id"])["name"] == "gate"
+
+
+def test_one_whose_tags_are_refused_leaves_no_address_reserved(api: Api, pools: Pools) -> None:
+    before = set(pools.reserved["net1"])
+    pools.fails, pools.fails_at = "too many tags", "tags"
+    assert api.call("POST", PORTS, json={"port": {"network_id": NET}}).status_code == 409
+    assert (pools.reserved["net1"], api.get(PORTS).get_json()["ports"]) == (before, [])
+
+
+def test_there_is_an_end_to_what_ganeti_keeps(api: Api, pools: Pools, monkeypatch: pytest.MonkeyPatch) -> None:
+    make(api)
+    monkeypatch.setattr(portkept, "ROOM", 200)
+    answer = api.call("POST", PORTS, json={"port": {"network_id": NET}})
+    assert (answer.status_code, "no more ports" in said(answer)) == (409, True)
+
+
+def test_a_network_without_a_subnet_has_ports_without_addresses(api: Api, pools: Pools) -> None:
+    ident = tenantnets.make(api)
+    port = make(api, ident, name="early")
+    assert (port["fixed_ips"], port["network_id"], api.rapi.calls) == ([], ident, [])
+    assert port["mac_address"].startswith(tenantnet.mac_prefix(ident))
+    assert show(api, port["id"]) == port
+    assert change(api, port["id"], name="later").get_json()["port"]["name"] == "later"
+    answer = boot(api, port["id"])
+    assert (answer.status_code, "requires a FixedIP" in said(answer)) == (400, True)
+    assert api.call("DELETE", f"{tenantnets.NETWORKS}/{ident}").status_code == 409
+    assert api.call("DELETE", f"{PORTS}/{port['id']}").status_code == 204
+    assert api.call("DELETE", f"{tenantnets.NETWORKS}/{ident}").status_code == 204
+
+
+def test_a_port_without_an_address_is_in_no_subnets_way(api: Api) -> None:
+    ganeti = tenantnets.Ganeti(api)
+    ident = tenantnets.make(api)
+    port = make(api, ident)
+    subnet = tenantnets.subnet(api, ident)
+    assert show(api, port["id"])["fixed_ips"] == []
+    assert api.call("DELETE", f"{tenantnets.SUBNETS}/{subnet['id']}").status_code == 204
+    assert (ganeti.networks, show(api, port["id"])["id"]) == ({}, port["id"])
+
+
+def test_a_chosen_mac(api: Api, own: str) -> None:
+    mac = f"{tenantnet.mac_prefix(own)}:00:00:07"
+    assert make(api, own, mac_address=mac.upper())["mac_address"] == mac
+    answer = api.call("POST", PORTS, json={"port": {"network_id": own, "mac_address": mac}})
+    assert (answer.status_code, mac in said(answer)) == (409, True)
+    answer = api.call("POST", PORTS, json={"port": {"network_id": own, "mac_address": "02:ff:ff:00:00:01"}})
+    assert (answer.status_code, "begin with" in said(answer)) == (400, True)
+
+
+def test_one_that_is_down_goes_to_no_server(api: Api, pools: Pools) -> None:
+    port = make(api)
+    assert change(api, port["id"], admin_state_up=False).get_json()["port"]["admin_state_up"] is False
+    server = api.server(status="ACTIVE", power="ACTIVE")
+    for answer in (boot(api, port["id"]), attach(api, server, port_id=port["id"])):
+        assert (answer.status_code, "is down" in said(answer)) == (400, True)
+    assert change(api, port["id"], admin_state_up=True).get_json()["port"]["admin_state_up"] is True
+    assert change(api, PORT, admin_state_up=False).status_code == 409

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import Column, Integer, text
+from sqlalchemy import Column, Integer, select, text
 from sqlalchemy.exc import OperationalError
 
 from frontend.database import db, migration
@@ -47,6 +47,25 @@ def test_a_database_without_a_version_is_brought_up_to_date(tmp_path: Path, capl
     caplog.clear()
     db.connect(url)
     assert "its tables" not in caplog.text
+
+
+def test_ports_are_found_by_the_id_that_their_tenant_knows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before 0009 they had Ganeti's UUID of their network."""
+    ident, uuid, plain = (f"0bbbbbbb-{number}-4000-8000-000000000003" for number in ("3333", "4444", "5555"))
+    url = unversioned.sqlite(tmp_path / "front.db")
+    monkeypatch.setattr(migration, "NEWEST", "0008")
+    with db.connect(url).begin() as connection:
+        for name, key, tags in ((f"blue.{ident}", uuid, '["ganeti-ext:project:p"]'), (f"red.{ident}", plain, "[]")):
+            connection.execute(
+                text("INSERT INTO network (id, name, tags, updated) VALUES (:key, :name, :tags, 1)"),
+                {"key": key, "name": name, "tags": tags},
+            )
+            columns = "id, project_id, network, facts, created, updated"
+            made = text(f"INSERT INTO port ({columns}) VALUES (:key, 'p', :key, '{{}}', 1, 1)")
+            connection.execute(made, {"key": key})
+    monkeypatch.undo()
+    with db.connect(url).connect() as connection:
+        assert sorted(row["network"] for row in db.rows(connection, select(db.port))) == sorted([ident, plain])
 
 
 @pytest.mark.parametrize("table", ["server", "membership", "dead_letter"])
