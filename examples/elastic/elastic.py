@@ -1,9 +1,10 @@
 #!/usr/bin/python3
 """Servers that come and go with the work that waits, at any cloud that speaks OpenStack.
 
-Looks every so often how much work waits and which servers are at work, by two commands of the site's own; makes servers
-and deletes idle ones so that there are as many as are needed. What it has made it knows again by their metadata, so it
-may be stopped and started at will, and nothing else is ever deleted.
+Looks every so often how much work waits and which servers are at work, by two commands of the site's own; makes
+servers and deletes idle ones so that there are as many as are needed: at home while there is room, then at other
+providers. What it has made it knows again by their metadata, so it may be stopped and started at will, and nothing else
+is ever deleted.
 
     pip install openstacksdk                      (Debian: python3-openstacksdk)
     ./elastic.py --config batch.toml --dry-run    what it would do now
@@ -23,7 +24,7 @@ import sys
 import threading
 import time
 import tomllib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -32,10 +33,29 @@ log = logging.getLogger("elastic")
 
 MARK = "elastic"  # the key of the metadata that says whose a server is
 PATIENCE = 60.0  # seconds for a command of the site's
+QUOTA = (403, 413)  # HTTP statuses of a cloud that says that there may be no more
 
 
 class SiteError(Exception):
     """The site's file, or one of its commands, is not as it must be."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where servers are made, and of what; `cloud` is its name in clouds.yaml, empty: the environment says (OS_*)."""
+
+    cloud: str
+    image: str
+    flavor: str
+    network: str
+    key: str = ""
+    user_data: str = ""
+    room: int = 0
+    """Servers of ours there, at most; 0: as many as its quota lets."""
+
+    @property
+    def title(self) -> str:
+        return self.cloud or "the cloud of the environment"
 
 
 @dataclass(frozen=True)
@@ -64,6 +84,13 @@ class Site:
     """So much work is one server's."""
     least: int = 0
     most: int = 10
+    """At home and elsewhere."""
+    room: int = 0
+    """At home, at most; 0: as many as its quota lets."""
+    burst: Sequence[Mapping[str, Any]] = ()
+    """Where servers are made when there is no room at home, one after the other: keys of Place, others as at home."""
+    full: float = 300
+    """Seconds that a place which refused a server, or broke one, is left alone, if there is another."""
     at_once: int = 5
     """Servers made in one look."""
     linger: float = 300
@@ -81,6 +108,18 @@ class Site:
         for name in ("each", "at_once", "seconds"):
             if getattr(self, name) <= 0:
                 raise SiteError(f"{name} = {getattr(self, name)!r}: expected a number above 0")
+        clouds = [place.cloud for place in self.places()]
+        if len(set(clouds)) < len(clouds):
+            raise SiteError(f"burst: expected another cloud each, got {', '.join(map(repr, clouds))}")
+
+    def places(self) -> list[Place]:
+        """Home first."""
+        known = [each.name for each in fields(Place)]
+        home = {name: getattr(self, name) for name in known}
+        for given in self.burst:
+            if strange := sorted(set(given) - set(known)):
+                raise SiteError(f"burst: {strange[0]}: no such setting; there are {', '.join(known)}")
+        return [Place(**home), *(Place(**{**home, "room": 0, **given}) for given in self.burst)]
 
 
 @dataclass(frozen=True)
@@ -93,6 +132,8 @@ class Worker:
     """In Nova's words."""
     age: float
     """Seconds."""
+    place: int = 0
+    """Which of the site's places it is at; 0: home."""
 
 
 @dataclass
@@ -122,11 +163,12 @@ def plan(site: Site, work: float, workers: Collection[Worker], busy: Collection[
     """What is to be done now, with so much work that waits, or is needed. Pure.
 
     Servers that are broken, or never came up, are deleted and replaced. One that has just been made counts as one that
-    will take work: it is not made twice. Idle ones go when they have been so for long, the longest first.
+    will take work: it is not made twice. Idle ones go when they have been so for long: first those elsewhere, and of
+    one place the longest first.
     """
     broken = [worker for worker in workers if worker.status == "ERROR" or _never_came(site, worker)]
     good = [worker for worker in workers if worker not in broken]
-    at_work = [worker for worker in good if worker.name in busy]
+    at_work = sorted((worker for worker in good if worker.name in busy), key=lambda worker: worker.place)
     wanted = math.ceil(work / site.each) + (len(at_work) if site.waiting else 0)
     wanted = min(site.most, max(site.least, wanted))
     surplus = len(good) - wanted
@@ -134,10 +176,10 @@ def plan(site: Site, work: float, workers: Collection[Worker], busy: Collection[
         room = site.most - len(workers)  # the broken ones are there until they are deleted
         return Plan(max(0, min(-surplus, site.at_once, room)), tuple(broken))
     free = [worker for worker in good if worker.ident in idle.since]
-    free.sort(key=lambda worker: idle.seconds(worker.ident, now), reverse=True)
-    late = [worker for worker in free if idle.seconds(worker.ident, now) >= site.linger]
+    free.sort(key=lambda worker: (worker.place, idle.seconds(worker.ident, now)), reverse=True)
+    late = [worker for worker in free[:surplus] if idle.seconds(worker.ident, now) >= site.linger]
     drained = at_work[len(at_work) - max(0, surplus - len(free)) :] if site.drain else []
-    return Plan(0, tuple(broken + late[:surplus]), tuple(drained))
+    return Plan(0, tuple(broken + late), tuple(drained))
 
 
 def _never_came(site: Site, worker: Worker) -> bool:
@@ -145,36 +187,97 @@ def _never_came(site: Site, worker: Worker) -> bool:
 
 
 class Cloud:
-    """The servers of a site."""
+    """The servers of a site at one place."""
 
-    def __init__(self, site: Site, connection: Any, folder: Path) -> None:
+    def __init__(self, site: Site, place: Place, connection: Any, folder: Path, number: int = 0) -> None:
+        self.place, self.number = place, number
         self._site, self._cloud = site, connection
-        self._user_data = (folder / site.user_data).read_text() if site.user_data else None
+        self._user_data = (folder / place.user_data).read_text() if place.user_data else None
 
     def workers(self) -> list[Worker]:
         found = self._cloud.compute.servers(details=True)
         mine = [each for each in found if (each.metadata or {}).get(MARK) == self._site.name]
-        return [Worker(each.id, each.name, each.status, _age(each.created_at)) for each in mine]
+        return [Worker(each.id, each.name, each.status, _age(each.created_at), self.number) for each in mine]
 
-    def make(self, names: Iterable[str]) -> None:
-        site = self._site
+    def make(self, name: str) -> None:
+        place = self.place
+        self._cloud.create_server(
+            name,
+            image=place.image,
+            flavor=place.flavor,
+            network=place.network,
+            meta={MARK: self._site.name},
+            wait=False,
+            **({"key_name": place.key} if place.key else {}),
+            **({"userdata": self._user_data} if self._user_data else {}),
+        )
+        log.info("%s: made, at %s", name, place.title)
+
+    def delete(self, worker: Worker) -> None:
+        self._cloud.delete_server(worker.ident, wait=False)
+        log.info("%s: deleted, it was %s", worker.name, worker.status)
+
+
+class Fleet:
+    """The servers of a site at all its places. `failure` is what a cloud raises that does not do what it is asked."""
+
+    def __init__(self, site: Site, clouds: Sequence[Cloud], failure: type[Exception]) -> None:
+        self._site, self._clouds, self._failure = site, clouds, failure
+        self._seen: dict[int, list[Worker]] = {}
+        self._silent: set[int] = set()
+        self._full: dict[int, float] = {}
+
+    def workers(self, now: float) -> list[Worker]:
+        """All of them; of a place that does not answer those that were there, which then is left alone.
+
+        Raises `failure` when it has not answered yet: how many are there, nobody knows.
+        """
+        self._silent.clear()
+        for cloud in self._clouds:
+            try:
+                self._seen[cloud.number] = cloud.workers()
+            except self._failure as err:
+                if cloud.number not in self._seen or len(self._clouds) == 1:
+                    raise
+                log.error("%s: %s", cloud.place.title, err)
+                self._silent.add(cloud.number)
+            if any(worker.status == "ERROR" for worker in self._seen[cloud.number]):
+                self._full[cloud.number] = now + self._site.full
+        return [worker for cloud in self._clouds for worker in self._seen[cloud.number]]
+
+    def make(self, names: Iterable[str], now: float) -> None:
+        """Each at the first place that takes it; `failure` when none does, or when nobody knows whether one did."""
         for name in names:
-            self._cloud.create_server(
-                name,
-                image=site.image,
-                flavor=site.flavor,
-                network=site.network,
-                meta={MARK: site.name},
-                wait=False,
-                **({"key_name": site.key} if site.key else {}),
-                **({"userdata": self._user_data} if self._user_data else {}),
-            )
-            log.info("%s: made", name)
+            clouds = self._open(now)
+            if not clouds:
+                raise SiteError(f"{name}: no place has room for it")
+            self._make(name, clouds, now)
 
     def delete(self, workers: Iterable[Worker]) -> None:
         for worker in workers:
-            self._cloud.delete_server(worker.ident, wait=False)
-            log.info("%s: deleted, it was %s", worker.name, worker.status)
+            if worker.place not in self._silent:
+                self._clouds[worker.place].delete(worker)
+
+    def _open(self, now: float) -> list[Cloud]:
+        """The places that may take one more; all those that have room if each of them was full of late."""
+        there = [cloud for cloud in self._clouds if cloud.number not in self._silent and self._has_room(cloud)]
+        return [cloud for cloud in there if self._full.get(cloud.number, now) <= now] or there
+
+    def _has_room(self, cloud: Cloud) -> bool:
+        return not cloud.place.room or len(self._seen[cloud.number]) < cloud.place.room
+
+    def _make(self, name: str, clouds: Sequence[Cloud], now: float) -> None:
+        for cloud in clouds:
+            try:
+                cloud.make(name)
+            except self._failure as err:
+                self._full[cloud.number] = now + self._site.full
+                if cloud is clouds[-1] or getattr(err, "status_code", None) not in QUOTA:
+                    raise
+                log.warning("%s: no room: %s", cloud.place.title, err)
+            else:
+                self._seen[cloud.number].append(Worker("", name, "BUILD", 0.0, cloud.number))
+                return
 
 
 def names(site: Site, workers: Iterable[Worker], count: int) -> list[str]:
@@ -184,11 +287,13 @@ def names(site: Site, workers: Iterable[Worker], count: int) -> list[str]:
     return [name for name in free if name not in taken][:count]
 
 
-def look(site: Site, cloud: Cloud, idle: Idle, *, dry_run: bool = False) -> Plan:
+def look(
+    site: Site, fleet: Fleet, idle: Idle, *, dry_run: bool = False, clock: Callable[[], float] = time.monotonic
+) -> Plan:
     """Look once, and do what is to be done."""
     work, busy = _number(site.waiting or site.needed), set(_said(site.busy).split())
-    now = time.monotonic()
-    workers = cloud.workers()
+    now = clock()
+    workers = fleet.workers(now)
     idle.look(workers, busy, now)
     todo = plan(site, work, workers, busy, idle, now)
     new = names(site, workers, todo.make)
@@ -199,8 +304,8 @@ def look(site: Site, cloud: Cloud, idle: Idle, *, dry_run: bool = False) -> Plan
     if not dry_run:
         for worker in todo.drain:
             _said(site.drain, SERVER=worker.name)
-        cloud.delete(todo.delete)
-        cloud.make(new)
+        fleet.delete(todo.delete)
+        fleet.make(new, now)
     return todo
 
 
@@ -268,11 +373,14 @@ def main() -> int:
     over = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: over.set())
-    cloud = Cloud(site, openstack.connect(cloud=site.cloud or None), options.config.parent)
-    idle = Idle()
+    clouds = [
+        Cloud(site, place, openstack.connect(cloud=place.cloud or None), options.config.parent, number)
+        for number, place in enumerate(site.places())
+    ]
+    fleet, idle = Fleet(site, clouds, openstack.exceptions.SDKException), Idle()
     while not over.is_set():
         try:
-            look(site, cloud, idle, dry_run=options.dry_run)
+            look(site, fleet, idle, dry_run=options.dry_run)
         except (SiteError, openstack.exceptions.SDKException) as err:  # the next look may see more
             log.error("%s", err)
             if options.once or options.dry_run:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from examples.elastic import elastic
-from examples.elastic.elastic import Cloud, Idle, Plan, Site, SiteError, Worker, look, plan, read
+from examples.elastic.elastic import Cloud, Fleet, Idle, Plan, Site, SiteError, Worker, look, plan, read
 
 FOLDER = Path(elastic.__file__).parent
 SITE = {"name": "w", "image": "i", "flavor": "f", "network": "n", "busy": "true", "waiting": "echo 0"}
@@ -89,18 +89,49 @@ def test_shared_work_is_drained_from_those_that_are_too_many() -> None:
     assert planned(shared, 210, there, ("w-1", "w-2", "w-3")) == Plan(1)
 
 
-class Pretended:
-    """A cloud's connection, as far as it is used."""
+class CloudError(Exception):
+    """As openstack.exceptions.HttpException."""
 
-    def __init__(self, *servers: Any) -> None:
-        self.compute = SimpleNamespace(servers=lambda **_: iter(servers))
+    def __init__(self, status_code: int, message: str = "no") -> None:
+        super().__init__(message)
+        self.status_code = status_code
+
+
+class Pretended:
+    """A provider, as far as it is used: `quota` servers of any kind, then it refuses; `down`: it does not answer."""
+
+    def __init__(self, *servers: Any, quota: int = 100) -> None:
+        self.compute = SimpleNamespace(servers=self._servers)
+        self.there = list(servers)
+        self.quota, self.down, self.fails = quota, False, 0
         self.calls: list[Any] = []
+
+    def _servers(self, **_: Any) -> list[Any]:
+        if self.down:
+            raise CloudError(0, "no route")
+        return list(self.there)
 
     def create_server(self, name: str, **more: Any) -> None:
         self.calls.append((name, more))
+        if self.fails:
+            raise CloudError(self.fails)
+        if len(self.there) >= self.quota:
+            raise CloudError(403, "Quota exceeded for instances")
+        self.there.append(server(f"id-{name}", name, more["meta"]["elastic"]))
 
     def delete_server(self, ident: str, wait: bool) -> None:
         self.calls.append((ident, wait))
+        self.there = [each for each in self.there if each.id != ident]
+
+    @property
+    def names(self) -> list[str]:
+        return [each.name for each in self.there]
+
+
+def fleet(found: Site, folder: Path, *providers: Pretended) -> Fleet:
+    places = zip(found.places(), providers, strict=True)
+    clouds = [Cloud(found, place, provider, folder, number) for number, (place, provider) in enumerate(places)]
+    return Fleet(found, clouds, CloudError)
 
 
 def server(ident: str, name: str, whose: str | None, status: str = "ACTIVE") -> Any:
@@ -113,7 +144,7 @@ def test_it_makes_servers_that_it_knows_again(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("#cloud-config\n")
     found = Pretended(server("1", "w-1", "w"), server("2", "w-2", "other"), server("3", "w-3", None))
     busy = site(waiting="echo 2", busy="echo w-1", user_data="data", key="k")
-    look(busy, Cloud(busy, found, tmp_path), Idle())
+    look(busy, fleet(busy, tmp_path, found), Idle())
     given = {"image": "i", "flavor": "f", "network": "n", "meta": {"elastic": "w"}, "wait": False}
     given |= {"key_name": "k", "userdata": "#cloud-config\n"}
     assert found.calls == [("w-2", given), ("w-3", given)]
@@ -123,19 +154,19 @@ def test_it_deletes_its_own_alone(tmp_path: Path) -> None:
     found = Pretended(
         server("1", "w-1", "w", "ERROR"), server("2", "w-2", "other", "ERROR"), server("3", "x", None, "ERROR")
     )
-    look(site(), Cloud(site(), found, tmp_path), Idle())
+    look(site(), fleet(site(), tmp_path, found), Idle())
     assert found.calls == [("1", False)]
 
 
 def test_a_dry_run_changes_nothing(tmp_path: Path) -> None:
     found = Pretended(server("1", "w-1", "w", "ERROR"))
-    todo = look(site(waiting="echo 3"), Cloud(site(), found, tmp_path), Idle(), dry_run=True)
+    todo = look(site(waiting="echo 3"), fleet(site(), tmp_path, found), Idle(), dry_run=True)
     assert (todo.make, len(todo.delete), found.calls) == (3, 1, [])
 
 
 def test_who_is_drained_is_told_to_the_command(tmp_path: Path) -> None:
     found = site(waiting="", needed="echo 0", busy="echo w-1", drain=f"echo $SERVER >> {tmp_path}/drained")
-    look(found, Cloud(found, Pretended(server("1", "w-1", "w")), tmp_path), Idle())
+    look(found, fleet(found, tmp_path, Pretended(server("1", "w-1", "w"))), Idle())
     assert (tmp_path / "drained").read_text() == "w-1\n"
 
 
@@ -150,7 +181,7 @@ def test_who_is_drained_is_told_to_the_command(tmp_path: Path) -> None:
 def test_a_command_that_does_not_tell_changes_nothing(tmp_path: Path, more: dict[str, str], words: str) -> None:
     cloud = Pretended(server("1", "w-1", "w", "ERROR"))
     with pytest.raises(SiteError, match=words):
-        look(site(**more), Cloud(site(), cloud, tmp_path), Idle())
+        look(site(**more), fleet(site(), tmp_path, cloud), Idle())
     assert cloud.calls == []
 
 
@@ -178,7 +209,7 @@ def test_numbers_that_make_no_sense_are_refused(more: dict[str, Any], words: str
         site(**more)
 
 
-@pytest.mark.parametrize("name", ["batch.toml", "web.toml"])
+@pytest.mark.parametrize("name", ["batch.toml", "hybrid.toml", "web.toml"])
 def test_the_files_that_come_with_it_are_right(name: str) -> None:
     found = read(FOLDER / name)
     assert found.name == tomllib.loads((FOLDER / name).read_text())["name"]
