@@ -31,13 +31,15 @@ def create_app(settings: Settings, rapi: RemoteApi, tally: Tally | None = None) 
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.config["MAX_CONTENT_LENGTH"] = settings.front.max_body
     secret = tokens.load_secret(settings.front.secret_file)
-    engine = db.connect(settings.front.database)
+    engine, vault = db.connect(settings.front.database), Vault(secret)
     app.extensions["ganeti-ext"] = context.Services(
         settings=settings,
         engine=engine,
-        clusters=Clusters(rapi, lambda each: pressure.Throttled(each, engine, settings.front.max_jobs)),
+        clusters=Clusters(
+            rapi, engine, vault, settings, lambda each: pressure.Throttled(each, engine, settings.front.max_jobs)
+        ),
         signer=tokens.Signer(secret, settings.front.token_hours),
-        vault=Vault(secret),
+        vault=vault,
         dummy_hash=_dummy_hash(),
     )
     served = [route for route in ROUTES if identity_source.served(settings, route[1])]

@@ -92,6 +92,23 @@ class RapiAccess:
 
 
 @dataclass(frozen=True, slots=True)
+class Clusters:
+    """[clusters]: those besides that of [rapi], which ganeti-ext-manage adds (docs/clusters.md)."""
+
+    seconds: float = 30
+    """From one reading of what is free in a cluster to the next."""
+    unknown: float = 60
+    """Seconds of silence after which nobody knows how a cluster's servers are."""
+    timeout: float = 10
+    """Seconds to wait for a cluster's answer."""
+
+    def __post_init__(self) -> None:
+        for name in type(self).__annotations__:
+            if getattr(self, name) <= 0:
+                raise ConfigError(f"[clusters] {name}: {getattr(self, name)!r} is not above 0")
+
+
+@dataclass(frozen=True, slots=True)
 class Broker:
     """[broker]: where the consumer hears what Ganeti did."""
 
@@ -245,6 +262,7 @@ class Console:
 class Settings:
     front: Front = field(default_factory=Front)
     rapi: RapiAccess = field(default_factory=RapiAccess)
+    clusters: Clusters = field(default_factory=Clusters)
     broker: Broker = field(default_factory=Broker)
     images: Images = field(default_factory=Images)
     reconcile: Reconcile = field(default_factory=Reconcile)
@@ -263,6 +281,7 @@ def read(path: str = PATH) -> Settings:
     kinds = {
         "front": Front,
         "rapi": RapiAccess,
+        "clusters": Clusters,
         "broker": Broker,
         "images": Images,
         "reconcile": Reconcile,

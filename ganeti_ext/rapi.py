@@ -18,17 +18,21 @@ Query = Mapping[str, str | int | Sequence[str]]
 
 # Seconds to reach the cluster's address: after a failover of the master, to try anew is what helps.
 _CONNECT = 3.0
+_PEM = "-----BEGIN"
 
 
 class Rapi:
     """One cluster's remote API.
 
-    `ca` is a PEM file with the certificate that the API shows (Ganeti makes a self-signed one, whose name
-    never matches: it is trusted as that one certificate, not by its name). Calls raise RapiError when the answer is
-    a refusal, RapiUnavailable when nothing was done, and RapiLost when nobody knows. Nothing is ever sent twice: what
-    changes something may not be, unless it is proven that it was not done. One connection a call: safe to use from
-    several threads.
+    `ca` is a PEM file, or PEM itself, with the certificate that the API shows (Ganeti makes a self-signed one, whose
+    name never matches: it is trusted as that one certificate, not by its name). Calls raise RapiError when the answer
+    is a refusal, RapiUnavailable when nothing was done, and RapiLost when nobody knows. Nothing is ever sent twice:
+    what changes something may not be, unless it is proven that it was not done. One connection a call: safe to use
+    from several threads.
     """
+
+    of_cluster = ""
+    """What the front calls the cluster."""
 
     def __init__(self, url: str, user: str, password: str, ca: str, timeout: float = 10) -> None:
         self._host, self._port = _address(url)
@@ -37,9 +41,12 @@ class Rapi:
         credentials = base64.b64encode(f"{user}:{password}".encode()).decode()
         self._headers = {"Authorization": f"Basic {credentials}", "Accept": "application/json"}
         try:
-            self._context = ssl.create_default_context(cafile=ca)
+            if ca.startswith(_PEM):
+                self._context = ssl.create_default_context(cadata=ca)
+            else:
+                self._context = ssl.create_default_context(cafile=ca)
         except (OSError, ssl.SSLError) as err:
-            raise ConfigError(f"RAPI certificate {ca}: {err}") from err
+            raise ConfigError(f"RAPI certificate {ca:.200}: {err}") from err
         self._context.check_hostname = False
         # Ganeti's certificate does not say that it is an authority, which Python 3.13 wants of one that it is given.
         self._context.verify_flags &= ~ssl.VERIFY_X509_STRICT

@@ -18,7 +18,7 @@ from sqlalchemy import select
 from frontend.compute import requests
 from frontend.console import consolenode
 from frontend.database import db
-from frontend.effect import effect
+from frontend.effect import clusters, effect
 from frontend.volume import volumename, volumestate
 from frontend.web import context
 from frontend.web.fault import BadRequest, Conflict, Unavailable
@@ -67,7 +67,7 @@ def change(server: Mapping[str, Any], argument: object) -> tuple[str, int]:
     password = given(argument)
     effect.check(server, _ACTION, "ACTIVE")
     services = context.services()
-    nodes = consolenode.Nodes(context.rapi(server), services.settings.console, services.settings.rapi.ca)
+    nodes = consolenode.of(services.clusters, clusters.of(server), services.settings.console)
     with _TURNS.take(server["project_id"]):
         requests.note(services.engine, _ACTION, server["id"], [])
         try:

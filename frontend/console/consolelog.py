@@ -10,6 +10,7 @@ from typing import Any
 from flask import Response, jsonify
 
 from frontend.console import consolenode
+from frontend.effect import clusters
 from frontend.web import context
 from frontend.web.fault import BadRequest, Conflict, NotFound, Unavailable
 
@@ -25,7 +26,7 @@ def show(server: Mapping[str, Any], argument: object) -> Response:
     if server["status"] == "BUILD":
         raise Conflict(f"Instance {server['id']} is not ready")
     services = context.services()
-    nodes = consolenode.Nodes(context.rapi(server), services.settings.console, services.settings.rapi.ca)
+    nodes = consolenode.of(services.clusters, clusters.of(server), services.settings.console)
     try:
         found = nodes.log(server["instance"])
     except consolenode.Absent as err:

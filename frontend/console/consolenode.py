@@ -9,9 +9,11 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
+from dataclasses import replace
 from typing import Any
 
 from frontend.console import consolecert
+from frontend.effect.clusters import Clusters
 from frontend.effect.remote import RemoteApi
 from frontend.settings import Console
 from ganeti_ext import consolewire
@@ -40,8 +42,13 @@ class Unable(ExtError):
         self.why, self.said = why, said
 
 
+def of(clusters: Clusters, cluster: str, settings: Console) -> Nodes:
+    """Those of a cluster; Conflict or Unavailable as Clusters.rapi."""
+    return Nodes(clusters.rapi(cluster), replace(settings, ca=""), clusters.certificate(cluster))
+
+
 class Nodes:
-    """Asks the nodes. `ca` is a PEM file with the certificate that they show."""
+    """Asks the nodes. `ca` is a PEM file, or PEM itself, with the certificate that they show."""
 
     def __init__(self, rapi: RemoteApi, settings: Console, ca: str) -> None:
         self._rapi, self._settings, self._ca = rapi, settings, settings.ca or ca
@@ -118,6 +125,7 @@ class Nodes:
         context.check_hostname = False  # as with the remote API: the one certificate is trusted, whatever its name
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-        context.load_verify_locations(self._ca)
+        is_text = self._ca.startswith("-----BEGIN")
+        context.load_verify_locations(None if is_text else self._ca, cadata=self._ca if is_text else None)
         context.load_cert_chain(self._settings.certificate)
         return context

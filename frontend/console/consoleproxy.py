@@ -25,7 +25,10 @@ from websockify.websocketproxy import LibProxyServer, ProxyRequestHandler
 from frontend import settings
 from frontend.console import console, consolecert, consolenode, consoletoken
 from frontend.database import db
+from frontend.database.vault import Vault
 from frontend.effect import remote
+from frontend.effect.clusters import Clusters
+from frontend.identity import tokens
 from frontend.settings import Console
 from ganeti_ext.errors import ConfigError, ExtError
 from ganeti_ext.service import log_to_journal, notify
@@ -42,21 +45,24 @@ class Refused(ExtError):
 
 
 class Opener:
-    """Takes tokens and opens screens."""
+    """Takes tokens and opens screens, by the nodes of each cluster."""
 
-    def __init__(self, engine: Engine, nodes: consolenode.Nodes, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, engine: Engine, nodes: Callable[[str], consolenode.Nodes], clock: Callable[[], float] = time.time
+    ) -> None:
         self._engine, self._nodes, self._clock = engine, nodes, clock
 
     def open(self, token: str) -> tuple[str, socket.socket]:
         """The instance and its VNC. ExtError says why not; the token is used up all the same."""
         try:
             with self._engine.begin() as connection:
-                instance = consoletoken.take(connection, token, console.NOVNC, self._clock())
+                opened = consoletoken.take(connection, token, console.NOVNC, self._clock())
         except SQLAlchemyError as err:
             raise consolenode.Unreachable(f"database: {str(err).splitlines()[0]}") from err
-        if instance is None:
+        if opened is None:
             raise Refused("no such token: it was used, or is too old, or never was")
-        return instance, self._nodes.screen(instance)
+        instance, cluster = opened
+        return instance, self._nodes(cluster).screen(instance)
 
 
 class Handler(ProxyRequestHandler):  # type: ignore[misc]
@@ -176,8 +182,9 @@ def main() -> int:
 
 def _server(config: settings.Settings) -> Server:
     consolecert.ensure(config.console.certificate)
-    nodes = consolenode.Nodes(remote.of(config), config.console, config.rapi.ca)
-    return Server(config.console, Opener(db.connect(config.front.database), nodes))
+    engine, vault = db.connect(config.front.database), Vault(tokens.load_secret(config.front.secret_file))
+    known = Clusters(remote.of(config), engine, vault, config)
+    return Server(config.console, Opener(engine, lambda cluster: consolenode.of(known, cluster, config.console)))
 
 
 def _end(*_: object) -> NoReturn:

@@ -8,6 +8,7 @@ import secrets
 from sqlalchemy import Connection, delete, insert, select
 
 from frontend.database import db
+from frontend.effect import clusters
 
 _TABLE = db.console_token
 
@@ -22,8 +23,10 @@ def issue(connection: Connection, server_id: str, kind: str, now: float, seconds
     return token
 
 
-def take(connection: Connection, token: str, kind: str, now: float) -> str | None:
-    """Burn a token; the name in Ganeti of the server that it opens. None: it is none, or used, or over.
+def take(connection: Connection, token: str, kind: str, now: float) -> tuple[str, str] | None:
+    """Burn a token; the name in Ganeti of the server that it opens, and its cluster.
+
+    None: it is none, or used, or over.
 
     Of several who come with the same one at once, one gets the name: whose DELETE found the row.
     """
@@ -33,9 +36,9 @@ def take(connection: Connection, token: str, kind: str, now: float) -> str | Non
         return None
     if found["expires"] <= now or found["kind"] != kind:
         return None
-    server = select(db.server.c.instance).where(db.server.c.id == found["server_id"], db.server.c.deleted.is_(None))
-    instance: str | None = connection.execute(server).scalar()
-    return instance
+    server = select(db.server).where(db.server.c.id == found["server_id"], db.server.c.deleted.is_(None))
+    row = db.row(connection, server)
+    return None if row is None else (row["instance"], clusters.of(row))
 
 
 def _digest(token: str) -> str:

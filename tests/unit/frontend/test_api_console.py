@@ -69,7 +69,8 @@ def tokens(engine: Engine) -> list[dict[str, Any]]:
 
 def taken(engine: Engine, token: str, kind: str = "novnc", now: float | None = None) -> str | None:
     with engine.begin() as connection:
-        return consoletoken.take(connection, token, kind, time.time() if now is None else now)
+        found = consoletoken.take(connection, token, kind, time.time() if now is None else now)
+    return found[0] if found else None
 
 
 def token_of(url: str) -> str:

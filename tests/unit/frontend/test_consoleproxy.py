@@ -55,7 +55,7 @@ class Proxy:
             port=node.door.socket.getsockname()[1],
             connections=2,
         )
-        opener = consoleproxy.Opener(self.engine, consolenode.Nodes(Cluster(), config, ""))
+        opener = consoleproxy.Opener(self.engine, lambda _: consolenode.Nodes(Cluster(), config, ""))
         before = os.getcwd()
         self.server = consoleproxy.Server(config, opener)
         os.chdir(before)
