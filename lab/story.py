@@ -229,10 +229,28 @@ def delete(story: Story) -> None:
     assert free_addresses(story) == story.free, f"{free_addresses(story)} addresses are free, {story.free} were"
 
 
+# A tenant's own things, in the order in which they can go.
+_OWN = {
+    "server": (),
+    "volume snapshot": (),
+    "volume": (),
+    "image": ("--private",),
+    "port": (),
+    "network": ("--no-share",),
+}
+
+
 def clear(story: Story) -> None:
-    """Delete what servers an earlier run left."""
-    if left := [server["ID"] for server in story.tenant.openstack("server", "list")]:
-        story.tenant.run("server", "delete", "--wait", *left)
+    """Delete what earlier runs left of the tenant's."""
+    for kind, options in _OWN.items():
+        words = kind.split()
+
+        def left(words: list[str] = words, options: tuple[str, ...] = options) -> list[str]:
+            return [each["ID"] for each in story.tenant.openstack(*words, "list", *options)]
+
+        if found := left():
+            story.tenant.run(*words, "delete", *found)
+            until(f"no {kind} is left", lambda left=left: not left(), 120)
 
 
 def volume_of(story: Story, server: str) -> str:

@@ -12,7 +12,7 @@ from lab import guest, pool, server, services
 from lab.ganeti import NETWORK
 from lab.node import SHARED
 from lab.step import until
-from lab.story import Story
+from lab.story import Story, clear
 from lab.story_storage import left
 
 pytestmark = pytest.mark.long
@@ -26,24 +26,11 @@ def in_ceph(story: Story) -> Iterator[None]:
     front = story.nodes[2]
     pool.let(front)
     with services.settings(front, {"front": {"provider": "rbd"}}):
-        _clear(story)
+        clear(story)
         before = left(story)
         yield
-        _clear(story)
+        clear(story)
         until("nothing is left", lambda: left(story) == before, 60)
-
-
-def _clear(story: Story) -> None:
-    for kind in ("server", "volume snapshot", "volume", "image"):
-        words = kind.split()
-        found = [each["ID"] for each in story.tenant.openstack(*words, "list") if each["Name"].startswith(NAME)]
-        if found:
-            story.tenant.run(*words, "delete", *found)
-
-        def gone(words: list[str] = words, found: list[str] = found) -> bool:
-            return not [each for each in story.tenant.openstack(*words, "list") if each["ID"] in found]
-
-        until(f"no {kind} is left", gone, 120)
 
 
 @pytest.fixture(scope="module")

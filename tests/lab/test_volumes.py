@@ -9,7 +9,7 @@ import pytest
 from lab import services
 from lab.ganeti import NETWORK
 from lab.step import until
-from lab.story import Story, create_words
+from lab.story import Story, clear, create_words
 
 DATA, ROOT, SNAPSHOT, IMAGE = "carried", "root-disk", "of-root", "brought"
 _FILL = "dd if=/dev/urandom of={path} bs=1M count={mib} 2>/dev/null; sync; sha256sum < {path}"
@@ -18,23 +18,9 @@ _FILL = "dd if=/dev/urandom of={path} bs=1M count={mib} 2>/dev/null; sync; sha25
 @pytest.fixture(autouse=True)
 def cleared(story: Story) -> Iterator[None]:
     """Nothing of these tests is there before one, nor behind it."""
-    _clear(story)
+    clear(story)
     yield
-    _clear(story)
-
-
-def _clear(story: Story) -> None:
-    tenant = story.tenant
-    for kind in ("server", "volume snapshot", "volume", "image"):
-        names = {"carrier", "bearer", "booted", "again", DATA, ROOT, SNAPSHOT, IMAGE}
-        found = [each["ID"] for each in tenant.openstack(*kind.split(), "list") if each["Name"] in names]
-        if found:
-            tenant.run(*kind.split(), "delete", *found)
-        until(f"no {kind} is left", lambda: not _left(story, kind, found), 120)  # noqa: B023
-
-
-def _left(story: Story, kind: str, idents: list[str]) -> list[str]:
-    return [each["ID"] for each in story.tenant.openstack(*kind.split(), "list") if each["ID"] in idents]
+    clear(story)
 
 
 def _boot(story: Story, name: str, *words: str) -> None:
