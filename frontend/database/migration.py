@@ -32,6 +32,7 @@ VERSIONS = {
     "0008": "ports",
     "0009": "several clusters",
     "0010": "ports by their network's id; floating addresses; bridges of tenants' networks",
+    "0011": "security groups, told to Ganeti",
 }
 NEWEST = max(VERSIONS)
 
