@@ -245,12 +245,12 @@ def clear(story: Story) -> None:
     for kind, options in _OWN.items():
         words = kind.split()
 
-        def left(words: list[str] = words, options: tuple[str, ...] = options) -> list[str]:
-            return [each["ID"] for each in story.tenant.openstack(*words, "list", *options)]
+        def left(*more: str) -> list[str]:
+            return [each["ID"] for each in story.tenant.openstack(*more, "list", *options)]  # noqa: B023
 
-        if found := left():
+        if found := left(*words):
             story.tenant.run(*words, "delete", *found)
-            until(f"no {kind} is left", lambda left=left: not left(), 120)
+            until(f"no {kind} is left", lambda: not left(*words), 120)  # noqa: B023
 
 
 def volume_of(story: Story, server: str) -> str:
