@@ -12,6 +12,7 @@ from ganeti_ext.errors import ConfigError
 
 PATH = "/etc/ganeti-ext/frontend.conf"
 
+_SAME_FOR_ALL = ("keypairs", "server_groups", "group_members", "metadata")  # limits that no project has of its own
 _PROFILE = re.compile(r"[a-z0-9-]{1,24}")
 _TYPE = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}(:[A-Za-z0-9][A-Za-z0-9_.-]{0,62})?")
 
@@ -149,7 +150,7 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """[quota]: what everybody may have. Servers, cores and memory are set for each project."""
+    """[quota]: what everybody may have; from `servers` on, a project that was given no other number. -1: any number."""
 
     keypairs: int = 100
     """Of a user."""
@@ -159,6 +160,15 @@ class Quota:
     """Servers of a server group."""
     metadata: int = 128
     """Items of a server."""
+    servers: int = 10
+    """Nova's own, as both below."""
+    cores: int = 20
+    ram: int = 51200
+    """MiB of its servers."""
+    addresses: int = -1
+    """Public ones, of the administrator's networks (docs/quotas.md)."""
+    floating_ips: int = 50
+    """Of these, such that are no server's own. As Neutron."""
     images: int = 50
     """Of a project, of those that it made of servers or brought."""
     image_gigabytes: int = 1000
@@ -173,7 +183,6 @@ class Quota:
     ports: int = 500
     """The NICs of its servers, and those that no server has yet."""
     volumes: int = 10
-    """Of a project that nobody gave another number, as both below."""
     gigabytes: int = 1000
     """GiB of its volumes and their snapshots."""
     snapshots: int = 10
@@ -181,8 +190,32 @@ class Quota:
 
     def __post_init__(self) -> None:
         for name in type(self).__annotations__:
-            if getattr(self, name) < 0:
-                raise ConfigError(f"[quota] {name}: {getattr(self, name)!r} is below 0")
+            least = 0 if name in _SAME_FOR_ALL else -1
+            if not least <= getattr(self, name) <= 0x7FFFFFFF:
+                raise ConfigError(f"[quota] {name}: {getattr(self, name)!r} is not from {least} to 2147483647")
+
+
+@dataclass(frozen=True, slots=True)
+class Credits:
+    """[credits]: what things cost an hour (docs/quotas.md). A flavor may have a price of its own."""
+
+    vcpu: float = 0
+    """A virtual CPU of a server."""
+    ram: float = 0
+    """A GiB of its memory."""
+    disk: float = 0
+    """A GiB of its own disk."""
+    volume: float = 0
+    """A GiB of a volume, as those below of what they are of."""
+    snapshot: float = 0
+    image: float = 0
+    address: float = 0
+    """A public address."""
+
+    def __post_init__(self) -> None:
+        for name in type(self).__annotations__:
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise ConfigError(f"[credits] {name}: {getattr(self, name)!r} is no number from 0 on")
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +301,7 @@ class Settings:
     reconcile: Reconcile = field(default_factory=Reconcile)
     health: Health = field(default_factory=Health)
     quota: Quota = field(default_factory=Quota)
+    credits: Credits = field(default_factory=Credits)
     volumes: Volumes = field(default_factory=Volumes)
     firewall: Firewall = field(default_factory=Firewall)
     identity: Identity = field(default_factory=Identity)
@@ -287,6 +321,7 @@ def read(path: str = PATH) -> Settings:
         "reconcile": Reconcile,
         "health": Health,
         "quota": Quota,
+        "credits": Credits,
         "volumes": Volumes,
         "firewall": Firewall,
         "identity": Identity,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from flask import Response, jsonify, request
 
 from frontend.compute import quotas
-from frontend.network import groupstore
+from frontend.network import groupstore, portquota
+from frontend.quota import limits
 from frontend.web import context
 from frontend.web.fault import Forbidden
 
@@ -18,12 +19,12 @@ def show() -> Response:
     services = context.services()
     quota = services.settings.quota
     with context.database() as connection:
-        allowed, used = quotas.limits(connection, project), quotas.used(connection, project)
-        of_groups = quotas.of_groups(connection, project)
+        allowed, used = limits.of(connection, project), quotas.used(connection, project)
+        floating = portquota.floating(connection, project)
         groups = quotas.server_groups(connection, project)
         security_groups = len(groupstore.names(connection, project))
     absolute = {
-        "maxTotalInstances": allowed["instances"],
+        "maxTotalInstances": allowed["servers"],
         "maxTotalCores": allowed["cores"],
         "maxTotalRAMSize": allowed["ram"],
         "maxTotalKeypairs": quota.keypairs,
@@ -33,14 +34,14 @@ def show() -> Response:
         "maxServerGroupMembers": quota.group_members,
         "maxPersonality": quotas.FILES,
         "maxPersonalitySize": quotas.FILE_OCTETS,
-        "maxSecurityGroups": of_groups.get("security_groups", quota.security_groups),
-        "maxSecurityGroupRules": of_groups.get("security_group_rules", quota.security_group_rules),
-        "maxTotalFloatingIps": 0,
+        "maxSecurityGroups": allowed["security_groups"],
+        "maxSecurityGroupRules": allowed["security_group_rules"],
+        "maxTotalFloatingIps": allowed["floating_ips"],
         "totalInstancesUsed": used["instances"],
         "totalCoresUsed": used["cores"],
         "totalRAMUsed": used["ram"],
         "totalServerGroupsUsed": groups,
         "totalSecurityGroupsUsed": security_groups,
-        "totalFloatingIpsUsed": 0,
+        "totalFloatingIpsUsed": floating,
     }
     return jsonify({"limits": {"rate": [], "absolute": absolute}})

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import secrets
 import time
 import uuid
-import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,10 +18,11 @@ from sqlalchemy.exc import IntegrityError
 from frontend.compute import ingredients, quotas, requests, schema_server, seeding, serverdevices
 from frontend.database import db
 from frontend.effect import owed, payer, submission, translate, translate_create
-from frontend.network import portquota, portstore
+from frontend.network import addressquota, portquota, portstore
+from frontend.quota import reserved
 from frontend.web import context, schema, view
 from frontend.web.fault import Forbidden
-from ganeti_ext import files, tags
+from ganeti_ext import tags
 from ganeti_ext.errors import ExtError
 
 log = logging.getLogger(__name__)
@@ -49,15 +48,43 @@ def create() -> tuple[Response, int]:
         found = ingredients.find(connection, wanted)
     has_seed = seeding.is_wanted(context.services().settings.front.seed, wanted)
     password = (wanted.password or seeding.password()) if has_seed else ""
-    with _one_create_at_a_time(context.project_id()):
-        with context.database() as connection:
-            count = _allowed(connection, wanted, found)
-            serverdevices.check(connection, found.devices, count)
-        facts = {**found.facts, **({"reservation": _reservation()} if wanted.reservation else {})}
-        recipes = [_recipe(wanted, found, name, facts, password) for name in _names(wanted.name, count)]
-        with portstore.claim(found.ports, recipes[0].ident):
+    facts = {**found.facts, **({"reservation": _reservation()} if wanted.reservation else {})}
+    with _apart(wanted, found) as idents:
+        named = zip(idents, _names(wanted.name, len(idents)), strict=True)
+        recipes = [_recipe(wanted, found, ident, name, facts, password) for ident, name in named]
+        with portstore.claim(found.ports, idents[0]):
             made = _make(recipes, wanted, found)
     return _answer(wanted, made, facts, password), 202
+
+
+@contextlib.contextmanager
+def _apart(wanted: schema_server.NewServer, found: ingredients.Ingredients) -> Iterator[list[str]]:
+    """As many of the servers that were asked for as the quota lets be made: their ids, and what they take set apart.
+
+    If the block fails, that is given back. If this process ends before, it ends by itself (reserved.py).
+    """
+    project, ports = context.project_id(), sum(wish.port is None for wish in found.nics)
+    public = addressquota.public(wish.network for wish in found.nics if wish.port is None)
+    with context.database() as connection:
+        count = _allowed(connection, wanted, found, ports, public)
+        serverdevices.check(connection, found.devices, count)
+        idents = [str(uuid.uuid4()) for _ in range(count)]
+        for ident in idents:
+            size = {"vcpus": found.size.vcpus, "ram": found.size.ram}
+            reserved.keep(connection, ident, project, **size, ports=ports, addresses=public)
+        connection.commit()
+    try:
+        yield idents
+    except BaseException:
+        _release(idents)
+        raise
+
+
+def _release(idents: Sequence[str]) -> None:
+    """But of those that are being made all the same: their rows count."""
+    with context.database() as connection:
+        reserved.release(connection, idents)
+        connection.commit()
 
 
 def _reservation() -> str:
@@ -69,14 +96,17 @@ def _names(name: str, count: int) -> list[str]:
     return [f"{name}-{number}" for number in range(1, count + 1)] if count > 1 else [name]
 
 
-def _allowed(connection: Connection, wanted: schema_server.NewServer, found: ingredients.Ingredients) -> int:
-    """As many of the servers that were asked for as the quota lets be made; Forbidden when they are too few."""
-    size, ports = found.size, sum(wish.port is None for wish in found.nics)
+def _allowed(
+    connection: Connection, wanted: schema_server.NewServer, found: ingredients.Ingredients, ports: int, public: int
+) -> int:
+    """How many; Forbidden when they are too few. In the transaction that sets them apart."""
+    size, project = found.size, context.project_id()
     for count in range(wanted.most, wanted.least - 1, -1):
         asked = {"instances": count, "cores": count * size.vcpus, "ram": count * size.ram}
         try:
-            quotas.check(connection, context.project_id(), asked)
-            portquota.check(connection, context.project_id(), count * ports)
+            quotas.check(connection, project, asked)
+            portquota.check(connection, project, count * ports)
+            addressquota.check(connection, project, count * public)
         except Forbidden:
             if count == wanted.least:
                 raise
@@ -88,12 +118,12 @@ def _allowed(connection: Connection, wanted: schema_server.NewServer, found: ing
 def _recipe(
     wanted: schema_server.NewServer,
     found: ingredients.Ingredients,
+    ident: str,
     name: str,
     given: Mapping[str, str],
     password: str,
 ) -> Recipe:
     services = context.services()
-    ident = str(uuid.uuid4())
     instance = services.settings.front.instance_prefix + ident
     facts = {
         "server": ident,
@@ -129,6 +159,7 @@ def _make(recipes: Sequence[Recipe], wanted: schema_server.NewServer, found: ing
                 _take_back(made)
                 raise
             log.warning("%d of %d servers are made: %s", len(made), len(recipes), err)
+            _release([each.ident for each in recipes[len(made) :]])
             break
         _insert(recipe, found, wanted.metadata, job)
         portstore.given(found.ports, job)
@@ -180,6 +211,7 @@ def _insert(recipe: Recipe, found: ingredients.Ingredients, metadata: Mapping[st
             connection.commit()
         except IntegrityError:  # the consumer heard of the job first, and knows more
             connection.rollback()
+        reserved.accepted(connection, recipe.ident, job)
         if job is not None:
             owed.accepted(connection, recipe.ident, job)
         requests.note(connection, "create", recipe.ident, [] if job is None else [job])
@@ -201,9 +233,3 @@ def _answer(wanted: schema_server.NewServer, made: Sequence[str], facts: Mapping
     answer = jsonify({"server": shown})
     answer.headers["Location"] = f"{base}/compute/v2.1/servers/{ident}"
     return answer
-
-
-def _one_create_at_a_time(project: str) -> files.Lock:
-    """For a project: between what the quota is compared with and the new rows there must be no other create."""
-    folder = os.path.dirname(context.services().settings.front.secret_file)
-    return files.Lock(os.path.join(folder, f"create.{zlib.crc32(project.encode()) % 64}.lock"))

@@ -1,61 +1,78 @@
-"""What projects and users may have, and have."""
+"""What projects and users may have, and have, by Compute's names (api-ref, "Quota Sets")."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 from flask import Response, jsonify
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, func, select
 
-from frontend.database import db
+from frontend.database import db, turns
+from frontend.network import portquota
+from frontend.quota import limits, reserved
+from frontend.usage import budget
 from frontend.web import context, schema
-from frontend.web.fault import BadRequest, Forbidden, NotFound
+from frontend.web.fault import BadRequest, Forbidden
 
-log = logging.getLogger(__name__)
-
-# Of a project that nobody gave others: Nova's own.
-DEFAULTS: Mapping[str, int] = {"instances": 10, "cores": 20, "ram": 51200}
-_COLUMNS: Mapping[str, str] = {"instances": "max_servers", "cores": "max_cores", "ram": "max_ram"}
+_OWN: Mapping[str, str] = {"instances": "servers", "cores": "cores", "ram": "ram"}
 # Network's to change (networkquota.py), and shown here as well.
 _SHOWN: Mapping[str, str] = {
-    "security_groups": "max_security_groups",
-    "security_group_rules": "max_security_group_rules",
+    "floating_ips": "floating_ips",
+    "security_groups": "security_groups",
+    "security_group_rules": "security_group_rules",
 }
-_UNLIMITED = -1
-_LARGEST = 0x7FFFFFFF
+_NAMES = {**_OWN, **_SHOWN}
 # Of the body of a create: nova/quota.py has these, and so has schema_server.py.
 FILES, FILE_OCTETS, FILE_PATH = 5, 10240, 255
 
 
-def limits(connection: Connection, project: str) -> dict[str, int]:
+def of(connection: Connection, project: str) -> dict[str, int]:
     """instances, cores and ram (MiB) of a project; below 0: any number."""
-    row = db.row(connection, select(db.project).where(db.project.c.id == project))
-    return {name: row[column] for name, column in _COLUMNS.items()} if row else dict(DEFAULTS)
-
-
-def of_groups(connection: Connection, project: str) -> dict[str, int]:
-    """security_groups and security_group_rules of a project, where it was given others than the defaults."""
-    row = db.row(connection, select(db.project).where(db.project.c.id == project)) or {}
-    return {name: row[column] for name, column in _SHOWN.items() if row.get(column) is not None}
+    return _named(_OWN, limits.of(connection, project, tuple(_OWN.values())))
 
 
 def used(connection: Connection, project: str) -> dict[str, int]:
-    """The same of its servers that are not deleted."""
+    """The same of its servers that are not deleted, with what is set apart for those that are being made or resized."""
+    return _with_reserved(connection, project)[0]
+
+
+def _with_reserved(connection: Connection, project: str) -> tuple[dict[str, int], dict[str, int]]:
+    """What counts, and what of it no server has yet."""
     column = db.server.c
     counted = (func.count(), func.coalesce(func.sum(column.vcpus), 0), func.coalesce(func.sum(column.ram), 0))
     found = connection.execute(select(*counted).where(column.project_id == project, column.deleted.is_(None))).one()
-    return dict(zip(_COLUMNS, map(int, found), strict=True))
+    more = dict.fromkeys(_OWN, 0)
+    apart = {row["id"]: row for row in reserved.of(connection, project) if row["vcpus"] is not None}
+    there = _servers(connection, apart) if apart else {}
+    for ident, row in apart.items():
+        has = there.get(ident)
+        if has is not None and (has.deleted is not None or has.project_id != project):
+            continue
+        more["instances"] += has is None
+        more["cores"] += max(0, row["vcpus"] - (has.vcpus if has else 0))
+        more["ram"] += max(0, row["ram"] - (has.ram if has else 0))
+    return {name: int(count) + more[name] for name, count in zip(_OWN, found, strict=True)}, more
+
+
+def _servers(connection: Connection, idents: Mapping[str, Any]) -> dict[str, Any]:
+    column = db.server.c
+    query = select(column.id, column.project_id, column.vcpus, column.ram, column.deleted)
+    return {row.id: row for row in connection.execute(query.where(column.id.in_(sorted(idents))))}
 
 
 def check(connection: Connection, project: str, more: Mapping[str, int]) -> None:
     """Forbidden when with so many more instances, cores or MiB of ram a project has more than it may.
 
-    Who has more already, as his quota was lowered, may still do what asks for none.
+    Who has more already, as his quota was lowered, may still do what asks for none. Who then sets that apart in the
+    same transaction (reserved.py) is alone in that.
     """
-    allowed, now = limits(connection, project), used(connection, project)
+    turns.take(connection, project)
+    if any(asked > 0 for asked in more.values()):
+        budget.check(connection, project)
+    allowed, now = of(connection, project), used(connection, project)
     for what, asked in more.items():
-        if asked > 0 and 0 <= allowed[what] < now[what] + asked:
+        if limits.is_over(allowed[what], now[what], asked):
             unit = " MiB" if what == "ram" else ""
             raise Forbidden(
                 f"Quota exceeded for {what}: Requested {asked}{unit}, but already used {now[what]} "
@@ -72,70 +89,86 @@ def check_metadata(count: int) -> None:
 
 def show(project_id: str) -> Response:
     """GET /os-quota-sets/PROJECT."""
-    check_reader(project_id)
+    limits.check_reader(project_id)
     with context.database() as connection:
-        return jsonify({"quota_set": {"id": project_id, **_all(_own(connection, project_id))}})
+        return jsonify({"quota_set": {"id": project_id, **_all(limits.of(connection, project_id))}})
 
 
 def show_defaults(project_id: str) -> Response:
     """GET /os-quota-sets/PROJECT/defaults."""
-    check_reader(project_id)
-    return jsonify({"quota_set": {"id": project_id, **_all(DEFAULTS)}})
+    limits.check_reader(project_id)
+    with context.database() as connection:
+        return jsonify({"quota_set": {"id": project_id, **_all(limits.defaults(connection))}})
 
 
 def show_detail(project_id: str) -> Response:
-    """GET /os-quota-sets/PROJECT/detail: with what is used. Nothing is reserved: a row is there at once."""
-    check_reader(project_id)
+    """GET /os-quota-sets/PROJECT/detail: with what is used, and what is set apart for what Ganeti does not have yet."""
+    limits.check_reader(project_id)
     with context.database() as connection:
-        allowed = _all(_own(connection, project_id))
-        in_use = {**used(connection, project_id), "server_groups": server_groups(connection, project_id)}
-    shown = {name: {"limit": limit, "in_use": in_use.get(name, 0), "reserved": 0} for name, limit in allowed.items()}
+        allowed = _all(limits.of(connection, project_id))
+        now, apart = _with_reserved(connection, project_id)
+        in_use = {name: count - apart[name] for name, count in now.items()}
+        in_use["server_groups"] = server_groups(connection, project_id)
+        in_use |= _of_network(connection, project_id)
+    shown = {
+        name: {"limit": limit, "in_use": in_use.get(name, 0), "reserved": apart.get(name, 0)}
+        for name, limit in allowed.items()
+    }
     return jsonify({"quota_set": {"id": project_id, **shown}})
+
+
+def _of_network(connection: Connection, project: str) -> dict[str, int]:
+    group = db.security_group.c.project_id
+    count = select(func.count()).select_from(db.security_group)
+    rules = count.join(db.security_group_rule)
+    return {
+        "floating_ips": portquota.floating(connection, project),
+        "security_groups": int(connection.execute(count.where(group == project)).scalar_one()),
+        "security_group_rules": int(connection.execute(rules.where(group == project)).scalar_one()),
+    }
 
 
 def change(project_id: str) -> Response:
     """PUT /os-quota-sets/PROJECT, by an administrator: servers, cores and memory; the others are settings of all."""
     sent = schema.mapping(schema.body(), "quota_set")
+    force = schema.flag(sent, "force", default=False)
     with context.database() as connection:
-        need_project(connection, project_id)
-        now, in_use = _all(_own(connection, project_id)), used(connection, project_id)
-        values = {}
-        for name in [name for name in sent if name in now and sent[name] is not None]:
-            value = schema.number(sent, name, 0, _UNLIMITED, _LARGEST)
-            if name in _COLUMNS:
-                _check_used(name, value, in_use[name], force=schema.flag(sent, "force", default=False))
-                values[_COLUMNS[name]] = value
-            elif value != now[name]:
-                where = "set it by Network's quotas" if name in _SHOWN else "the front's configuration has it, [quota]"
-                raise BadRequest(f"{name}: is not Compute's to change: {where}")
-        if values:
-            give(connection, project_id, values)
-        shown = _all(_own(connection, project_id))
-    log.info("quota of project %s: %s", project_id, values)
+        limits.need_project(connection, project_id)
+        values = _asked(sent, _all(limits.of(connection, project_id)))
+        in_use = used(connection, project_id)
+        for name, value in values.items():
+            _check_used(name, value, in_use[name], force=force)
+        limits.give(connection, project_id, {_OWN[name]: value for name, value in values.items()})
+        shown = _all(limits.of(connection, project_id))
     return jsonify({"quota_set": shown})
 
 
 def reset(project_id: str) -> tuple[str, int]:
     """DELETE /os-quota-sets/PROJECT: back to the defaults."""
-    values = {column: DEFAULTS[name] for name, column in _COLUMNS.items()}
-    with context.database() as connection:
-        need_project(connection, project_id)
-        give(connection, project_id, values)
-    log.info("quota of project %s: defaults", project_id)
+    limits.set_back(project_id, _OWN.values())
     return "", 202
 
 
-def give(connection: Connection, project: str, values: Mapping[str, int | None]) -> None:
-    """Write limits of a project, by their columns; None: the default. Commits."""
-    connection.execute(update(db.project).where(db.project.c.id == project).values(values))
-    connection.commit()
-
-
-def set_back(project: str, columns: Iterable[str]) -> None:
-    """Give a project the defaults of these; NotFound when there is no such project."""
+def show_class(class_name: str) -> Response:
+    """GET /os-quota-class-sets/NAME, by an administrator: there is one class, `default`, which all projects are in."""
     with context.database() as connection:
-        need_project(connection, project)
-        give(connection, project, dict.fromkeys(columns))
+        return jsonify({"quota_class_set": {"id": class_name, **_all(limits.defaults(connection))}})
+
+
+def change_class(class_name: str) -> Response:
+    """PUT /os-quota-class-sets/default, by an administrator."""
+    check_class(class_name)
+    sent = schema.mapping(schema.body(), "quota_class_set")
+    with context.database() as connection:
+        values = _asked(sent, _all(limits.defaults(connection)))
+        limits.give_all(connection, {_OWN[name]: value for name, value in values.items()})
+        return jsonify({"quota_class_set": _all(limits.defaults(connection))})
+
+
+def check_class(name: str) -> None:
+    """BadRequest for a class that no project is in."""
+    if name != limits.CLASS:
+        raise BadRequest(f"{name:.80}: all projects are of the class {limits.CLASS!r}, and there is no other")
 
 
 def server_groups(connection: Connection, project: str) -> int:
@@ -144,17 +177,30 @@ def server_groups(connection: Connection, project: str) -> int:
     return int(connection.execute(query).scalar_one())
 
 
+def _asked(sent: Mapping[str, Any], now: Mapping[str, int]) -> dict[str, int]:
+    """New limits by name; BadRequest for what is not Compute's to change."""
+    found = {}
+    for name in [name for name in sent if name in now and sent[name] is not None]:
+        value = limits.number(sent, name)
+        if name in _OWN:
+            found[name] = value
+        elif value != now[name]:
+            where = "set it by Network's quotas" if name in _SHOWN else "the front's configuration has it, [quota]"
+            raise BadRequest(f"{name}: is not Compute's to change: {where}")
+    return found
+
+
 def _check_used(name: str, value: int, in_use: int, *, force: bool) -> None:
     if not force and 0 <= value < in_use:
         raise BadRequest(f"Quota limit {value} for {name} must be greater than or equal to already used {in_use}.")
 
 
-def _own(connection: Connection, project: str) -> dict[str, int]:
-    return {**limits(connection, project), **of_groups(connection, project)}
+def _named(names: Mapping[str, str], found: Mapping[str, int]) -> dict[str, int]:
+    return {name: found[ours] for name, ours in names.items()}
 
 
-def _all(own: Mapping[str, int]) -> dict[str, int]:
-    """Every key that microversions below 2.36 have; 0 of what there is not."""
+def _all(found: Mapping[str, int]) -> dict[str, int]:
+    """Every key that microversions below 2.36 have."""
     quota = context.services().settings.quota
     return {
         "metadata_items": quota.metadata,
@@ -164,24 +210,6 @@ def _all(own: Mapping[str, int]) -> dict[str, int]:
         "injected_files": FILES,
         "injected_file_content_bytes": FILE_OCTETS,
         "injected_file_path_bytes": FILE_PATH,
-        "fixed_ips": _UNLIMITED,
-        "floating_ips": 0,
-        "security_groups": quota.security_groups,
-        "security_group_rules": quota.security_group_rules,
-        **own,
+        "fixed_ips": limits.UNLIMITED,
+        **_named(_NAMES, found),
     }
-
-
-def check_reader(project: str) -> None:
-    """In the same words whether there is such a project or not."""
-    if project == context.project_id():
-        return
-    if not context.is_admin():
-        raise Forbidden("Only an administrator may see the quota of another project.")
-    with context.database() as connection:
-        need_project(connection, project)
-
-
-def need_project(connection: Connection, project: str) -> None:
-    if connection.execute(select(db.project.c.id).where(db.project.c.id == project)).first() is None:
-        raise NotFound(f"Project ID {project} is not a valid project.")

@@ -6,7 +6,7 @@ VERIFY_RESIZE. Ganeti gives a server more or less of everything but disk, which 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -15,8 +15,11 @@ from frontend.compute import customflavor, flavors, quotas, serverchange
 from frontend.database import db
 from frontend.effect import effect, facts, translate_change
 from frontend.effect.purpose import RESIZE, REVERT, Purpose
+from frontend.effect.translate import Step
+from frontend.quota import reserved
 from frontend.web import context, schema
 from frontend.web.fault import BadRequest, Conflict
+from ganeti_ext.errors import ExtError
 
 Row = Mapping[str, Any]
 
@@ -33,10 +36,8 @@ def resize(server: Row, argument: object) -> tuple[str, int]:
         if new is None:
             raise BadRequest(f"Flavor {wanted} could not be found.")
         _check_sizes(server, new, _flavor(connection, was))
-        grows = {"cores": new["vcpus"] - server["vcpus"], "ram": new["ram"] - server["ram"]}
-        quotas.check(connection, server["project_id"], {what: count for what, count in grows.items() if count > 0})
     steps = translate_change.resize(server, was, new, _timeout(), more)
-    effect.several(server, "resize", steps, Purpose(RESIZE, ""))
+    _grow(server, new, "resize", steps, Purpose(RESIZE, ""))
     return "", 202
 
 
@@ -47,15 +48,34 @@ def confirm(server: Row, _: object) -> tuple[str, int]:
 
 
 def revert(server: Row, _: object) -> tuple[str, int]:
-    """vcpus and memory as before; the disk stays as large as it is."""
+    """vcpus and memory as before, if the quota lets it have them again; the disk stays as large as it is."""
     effect.check(server, "revertResize", "VERIFY_RESIZE")
     was = server["facts"]["resized"]
     with context.database() as connection:
         old = _flavor(connection, was)
     if old is None:
         raise Conflict(f"Cannot 'revertResize' instance {server['id']}: there is no flavor {was} any more")
-    effect.several(server, "revertResize", translate_change.revert(server, old, _timeout()), Purpose(REVERT, ""))
+    _grow(server, old, "revertResize", translate_change.revert(server, old, _timeout()), Purpose(REVERT, ""))
     return "", 202
+
+
+def _grow(server: Row, new: Row, verb: str, steps: Sequence[Step], purpose: Purpose) -> None:
+    """What it is to have counts from here on, until the last of the jobs is over; 403 when that is too much."""
+    grows = {"cores": new["vcpus"] - server["vcpus"], "ram": new["ram"] - server["ram"]}
+    with context.database() as connection:
+        quotas.check(connection, server["project_id"], grows)
+        reserved.keep(connection, server["id"], server["project_id"], vcpus=new["vcpus"], ram=new["ram"])
+        connection.commit()
+    try:
+        jobs = effect.several(server, verb, steps, purpose)
+    except ExtError:
+        with context.database() as connection:
+            reserved.release(connection, [server["id"]])
+            connection.commit()
+        raise
+    with context.database() as connection:
+        reserved.accepted(connection, server["id"], jobs[-1])
+        connection.commit()
 
 
 def _check_sizes(server: Row, new: Row, old: Row | None) -> None:

@@ -17,7 +17,7 @@ from flask import Response, jsonify, request
 from sqlalchemy import Connection, delete, insert, select
 
 from frontend.compute import quotas
-from frontend.database import db
+from frontend.database import db, turns
 from frontend.web import context, paging, schema
 from frontend.web.fault import BadRequest, Conflict, Forbidden, NotFound
 
@@ -100,6 +100,7 @@ def create() -> Response:
     }
     allowed = context.services().settings.quota.server_groups
     with context.database() as connection:
+        turns.take(connection, project)
         if quotas.server_groups(connection, project) >= allowed:
             raise Forbidden(f"Quota exceeded, too many server groups: {allowed} are allowed")
         connection.execute(insert(db.server_group).values(row))

@@ -6,22 +6,25 @@ called is known before (portname.py).
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import logging
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from flask import Response, jsonify
 
 from frontend.compute import ingredients, lock, schema_server, serverparts, servers
+from frontend.database import turns
 from frontend.effect import awaited, clusters, effect, translate_nic
 from frontend.effect.awaited import Failure
 from frontend.effect.purpose import PLUG, Purpose
 from frontend.effect.translate import Step
 from frontend.effect.translate_create import Wish
-from frontend.network import networks, portname, portquota, ports, portstore, porttag, portwish
+from frontend.network import addressquota, networks, portname, portquota, ports, portstore, porttag, portwish
+from frontend.quota import reserved
 from frontend.web import context, schema
 from frontend.web.fault import BadRequest, Conflict, Forbidden, NotFound
 
@@ -46,7 +49,7 @@ def attach(server_id: str) -> Response:
     server = servers.need(server_id)
     lock.check(server)
     effect.check(server, "attach_interface", *ports.STATUSES)
-    _check_room(server, more=asked.port is None)
+    _check_room(server)
     if asked.port is None:
         network, made = _network(asked.network), []
         wish = Wish(network["uuid"], network["subnet"], asked.address)
@@ -56,9 +59,12 @@ def attach(server_id: str) -> Response:
     port_id = asked.port or str(uuid.uuid4())
     steps = [Step(porttag.add(server["instance"], list(wish.tags)))] if wish.tags else []
     steps.append(Step(translate_nic.plug(server["instance"], wish, port_id)))
-    with portstore.claim(made, server["id"]):
+    with portstore.claim(made, server["id"]), _apart(server, wish, port_id):
         jobs = effect.several(server, "attach_interface", steps, Purpose(PLUG, port_id))
     portstore.given(made, jobs[-1])
+    with context.database() as connection:
+        reserved.accepted(connection, port_id, jobs[-1])
+        connection.commit()
     failed = awaited.failure(jobs, time.monotonic() + awaited.PATIENCE, clusters.of(server))
     if failed is not None:
         raise _refusal(failed, server, network, wish.fixed_ip)
@@ -107,12 +113,35 @@ def _made(ident: str) -> tuple[Row, Row]:
     return network, row
 
 
-def _check_room(server: Row, *, more: bool) -> None:
-    """Forbidden, as Nova says of a quota of ports. `more`: it is a port that there is not yet."""
+@contextlib.contextmanager
+def _apart(server: Row, wish: Wish, port_id: str) -> Iterator[None]:
+    """A port that there is not yet counts from here on, until the job is over; Forbidden when there may be none more.
+
+    Given back if the block fails.
+    """
+    if wish.port is not None:
+        yield
+        return
+    public = addressquota.public([wish.network])
+    with context.database() as connection:
+        turns.take(connection, server["project_id"])
+        portquota.check(connection, server["project_id"], 1)
+        addressquota.check(connection, server["project_id"], public)
+        reserved.keep(connection, port_id, server["project_id"], ports=1, addresses=public)
+        connection.commit()
+    try:
+        yield
+    except BaseException:
+        with context.database() as connection:
+            reserved.release(connection, [port_id])
+            connection.commit()
+        raise
+
+
+def _check_room(server: Row) -> None:
+    """Forbidden, as Nova says of a quota of ports."""
     if len(server["nics"]) >= schema_server.MAX_NICS:
         raise Forbidden(f"Instance {server['id']} has {len(server['nics'])} ports, and none has more in Ganeti.")
-    with context.database() as connection:
-        portquota.check(connection, context.project_id(), int(more))
 
 
 def _network(ident: str | None) -> Row:

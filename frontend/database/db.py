@@ -39,12 +39,14 @@ from frontend.database.tables import (
 from frontend.database.tables_cluster import cluster, cluster_pin
 from frontend.database.tables_network import network, port, removed_network, tenant_network
 from frontend.database.tables_storage import image_member, image_task, volume, volume_snapshot, volume_transfer
+from frontend.database.tables_usage import budget, quota_default, reservation, usage_span
 
 __all__ = [
     "action",
     "application_credential",
     "attempt",
     "beat",
+    "budget",
     "cluster",
     "cluster_pin",
     "comparison",
@@ -68,8 +70,10 @@ __all__ = [
     "port",
     "probe",
     "project",
+    "quota_default",
     "removed_network",
     "request",
+    "reservation",
     "revocation",
     "row",
     "rows",
@@ -79,6 +83,7 @@ __all__ = [
     "server",
     "server_group",
     "tenant_network",
+    "usage_span",
     "user",
     "volume",
     "volume_snapshot",

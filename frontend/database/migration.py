@@ -15,7 +15,7 @@ from pathlib import Path
 from sqlalchemy import Column, Connection, Engine, MetaData, String, Table, event, insert, inspect, select
 
 from frontend.database import tables
-from frontend.database.tables_cluster import metadata
+from frontend.database.tables_usage import metadata
 from ganeti_ext.errors import ConfigError
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ VERSIONS = {
     "0008": "ports",
     "0009": "several clusters",
     "0010": "ports by their network's id; floating addresses; bridges of tenants' networks",
-    "0011": "security groups, told to Ganeti",
+    "0011": "more limits, what is set apart, what was used",
 }
 NEWEST = max(VERSIONS)
 

@@ -38,18 +38,21 @@ project = Table(
     metadata,
     Column("id", String(36), primary_key=True),
     Column("name", String(255), nullable=False, unique=True),
-    Column("max_servers", Integer, nullable=False),
+    Column("max_servers", Integer, nullable=False),  # -1: any number; -2: as many as any project may have (limits.py)
     Column("max_cores", Integer, nullable=False),
     Column("max_ram", Integer, nullable=False),  # MiB
-    Column("max_volumes", Integer, nullable=True),  # null, as both below: as many as any project may have
+    Column("max_volumes", Integer, nullable=True),  # null, as all below, means -2
     Column("max_gigabytes", Integer, nullable=True),  # GiB, of volumes and their snapshots
     Column("max_snapshots", Integer, nullable=True),
-    Column("max_networks", Integer, nullable=True),  # null, as all below: likewise
+    Column("max_networks", Integer, nullable=True),
     Column("max_subnets", Integer, nullable=True),
     Column("max_ports", Integer, nullable=True),
     Column("max_floating_ips", Integer, nullable=True),
     Column("max_security_groups", Integer, nullable=True),
     Column("max_security_group_rules", Integer, nullable=True),
+    Column("max_images", Integer, nullable=True),
+    Column("max_image_gigabytes", Integer, nullable=True),  # GiB
+    Column("max_addresses", Integer, nullable=True),  # in public networks
 )
 
 user = Table(
@@ -157,8 +160,6 @@ security_group = Table(
     Column("description", String(255), nullable=False),
     Column("created", Float, nullable=False),
     Column("updated", Float, nullable=False),
-    # Of its tags on the clusters (ganeti_ext/groups.py); 0: they do not have it yet.
-    Column("version", Integer, nullable=False, server_default=text("0")),
 )
 
 security_group_rule = Table(
@@ -235,9 +236,7 @@ server = Table(
     Column("clocks", JSON, nullable=True),  # {facet: order of what was said of it last}, see state.py
     Column("progress", Integer, nullable=True),  # percent of the image's copy while the server is made
     Column("metadata", JSON, nullable=False, server_default="{}"),  # {name: value}, the tenant's
-    Column(
-        "facts", JSON, nullable=False, server_default="{}"
-    ),  # {fact: text}, the rest of what its tags say: tags.GIVEN
+    Column("facts", JSON, nullable=False, server_default="{}"),  # {fact: text}, the rest of its tags: tags.GIVEN
     Column("wished", JSON, nullable=True),  # what of it is shown before Ganeti has it: wished.py
     Column("disks", JSON, nullable=True),  # [{name, uuid, size (MiB)}] in Ganeti's order; null: nobody said yet
     UniqueConstraint("cluster", "instance", name="server_of_cluster"),
@@ -322,9 +321,9 @@ owed = Table(
     metadata,
     Column("id", String(36), primary_key=True),
     Column("server_id", String(36), nullable=False, index=True),  # of an untag: the image's or snapshot's
-    Column("what", String(16), nullable=False),  # create, remove, untag, unmake, chain, give, group
+    Column("what", String(16), nullable=False),  # create, remove, untag, unmake, chain, give
     # Of a create and a chain: the requests, encrypted with the front's secret; of an untag: the instance and the tag;
-    # of an unmake: the instance; of a group: its version, and the last one that was taken away.
+    # of an unmake: the instance.
     Column("body", Text, nullable=True),
     Column("job", Integer, nullable=True),  # the one that it waits for
     Column("tries", Integer, nullable=False),

@@ -18,10 +18,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from frontend.database import db
 from frontend.database.vault import Vault
-from frontend.effect import begun, chain, clusters, groupjobs, lefttag, lostjob, owed, translate, translate_volume
+from frontend.effect import begun, chain, clusters, lefttag, lostjob, owed, translate, translate_volume
 from frontend.effect.purpose import DETACH, Purpose
 from frontend.effect.remote import RemoteApi
 from frontend.effect.translate import Step
+from frontend.quota import reserved
 from frontend.update import state
 from frontend.update.rows import locked
 from ganeti_ext import event
@@ -61,6 +62,7 @@ class Payer:
             self._forgets = now + _FORGETS
             with self._engine.begin() as connection:
                 owed.forget(connection, now)
+                reserved.sweep(connection, now)
         while True:
             with self._engine.begin() as connection:
                 found = owed.claim(connection, now, _LEASE, self._cluster)
@@ -86,8 +88,6 @@ class Payer:
                 self._give(found)
             elif found["what"] == owed.UNMAKE:
                 self._unmake(found)
-            elif found["what"] == owed.GROUP:
-                groupjobs.pay(self._engine, self._rapi, found, self._clock())
             else:
                 remove(self._engine, self._rapi, found)
         except (ExtError, ValueError) as err:

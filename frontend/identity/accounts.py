@@ -15,9 +15,6 @@ DOMAIN = {"id": "default", "name": "Default"}
 ROLES = ("member", "reader", "admin")
 ADMIN = "admin"
 
-QUOTA = {"max_servers": 10, "max_cores": 20, "max_ram": 51200}
-"""Of a project that nobody has set one for: Nova's own defaults."""
-
 NO_PASSWORD = "!"  # noqa: S105 (what stands in place of a hash, and is none)
 """password_hash of a user whom the web server alone logs in."""
 

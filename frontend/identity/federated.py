@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from frontend.database import db
 from frontend.identity import accounts
 from frontend.identity.settings_identity import Federation
+from frontend.quota import limits
 from frontend.web.fault import Unauthorized
 
 log = logging.getLogger(__name__)
@@ -73,7 +74,7 @@ def _projects(connection: Connection, settings: Federation, wanted: Memberships)
             log.warning("federation: there is no project %r", name)
             continue
         ids[name] = uuid.uuid4().hex
-        connection.execute(insert(db.project).values(id=ids[name], name=name, **accounts.QUOTA))
+        connection.execute(insert(db.project).values(id=ids[name], name=name, **limits.FRESH))
         log.info("federation: %r is a new project, %s", name, ids[name])
     return frozenset((ids[project], role) for project, role in wanted if project in ids)
 

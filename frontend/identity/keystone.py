@@ -13,9 +13,10 @@ from sqlalchemy.exc import IntegrityError
 from werkzeug.exceptions import HTTPException
 
 from frontend.database import db
-from frontend.identity.accounts import QUOTA, ROLES
+from frontend.identity.accounts import ROLES
 from frontend.identity.settings_identity import Keystone
 from frontend.identity.tokens import Token
+from frontend.quota import limits
 from frontend.web import context
 from frontend.web.fault import Forbidden, Unauthorized
 from ganeti_ext.errors import ConfigError
@@ -104,7 +105,7 @@ def _known_project(project: Mapping[str, Any]) -> str:
     for free in (name, f"{name[:200]} ({ident})"):
         try:
             with engine.begin() as connection:
-                connection.execute(insert(db.project).values(id=ident, name=free, **QUOTA))
+                connection.execute(insert(db.project).values(id=ident, name=free, **limits.FRESH))
             log.info("keystone: %r is a new project, %s", free, ident)
             break
         except IntegrityError:  # of that name, or of that id by another request

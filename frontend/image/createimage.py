@@ -54,8 +54,7 @@ def create(server: Row, argument: object) -> Response:
     # First the rows, so that whatever is told of the jobs finds them.
     with context.database() as connection:
         made = _plan(connection, server, name, metadata)
-        quota = context.services().settings.quota
-        imagequota.check(connection, quota, made.image["owner_id"], made.image["size"])
+        imagequota.check(connection, made.image["owner_id"], made.image["size"])
         rows = [row for _, row in made.snapshots]
         if rows:
             more = {"snapshots": len(rows), "gigabytes": sum(row["size"] for row in rows)}

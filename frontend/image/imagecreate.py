@@ -35,7 +35,7 @@ def create() -> tuple[Response, int]:
         with imagestate.working(row["id"]):
             if asked.get("id") is not None and Store(settings.images.command).has(row["id"], None):
                 raise Conflict(f"Image ID {row['id']} already exists!")
-        imagequota.check(connection, settings.quota, row["owner_id"])
+        imagequota.check(connection, row["owner_id"])
         connection.execute(insert(db.image).values(row))
         connection.commit()
     log.info("image %s: created by project %s", row["id"], row["owner_id"])

@@ -20,6 +20,7 @@ from frontend.manage import (
     manage_image,
     manage_imageset,
     manage_letters,
+    manage_project,
     manage_reconcile,
     manage_state,
     manage_usage,
@@ -28,6 +29,7 @@ from frontend.manage.manage_base import Answer, Context, Owner
 from ganeti_ext.errors import ExtError
 
 COMMANDS = (
+    *manage_project.COMMANDS,
     *manage_account.COMMANDS,
     *manage_flavor.COMMANDS,
     *manage_access.COMMANDS,

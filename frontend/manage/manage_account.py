@@ -1,4 +1,4 @@
-"""Projects and users."""
+"""Users, and the projects that they are in."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 import time
 import uuid
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import insert, select, update
 from werkzeug.security import generate_password_hash
 
 from frontend.database import db
@@ -16,44 +16,13 @@ from frontend.identity.accounts import NO_PASSWORD, ROLES
 from frontend.manage.manage_base import (
     Command,
     Context,
-    create,
     if_missing,
     label,
     named,
     no_arguments,
     table_of,
-    whole,
 )
 from ganeti_ext.errors import ExtError
-
-
-def _project_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", type=label)
-    # Nova's own defaults.
-    parser.add_argument("--servers", type=whole, default=10, help="how many it may have (default: %(default)s)")
-    parser.add_argument("--cores", type=whole, default=20, help="virtual CPUs of all of them (default: %(default)s)")
-    parser.add_argument("--ram", type=whole, default=51200, metavar="MiB", help="of all of them (default: %(default)s)")
-    if_missing(parser)
-
-
-def project_create(context: Context, options: argparse.Namespace) -> str:
-    values = {
-        "id": uuid.uuid4().hex,
-        "name": options.name,
-        "max_servers": options.servers,
-        "max_cores": options.cores,
-        "max_ram": options.ram,
-    }
-    return create(context, db.project, "project", values, if_missing=options.if_missing) + "\n"
-
-
-def project_list(context: Context, _: argparse.Namespace) -> str:
-    server, columns = db.server.c, db.project.c
-    count = select(func.count()).where(server.project_id == columns.id, server.deleted.is_(None)).scalar_subquery()
-    limits = (columns.max_servers, columns.max_cores, columns.max_ram)
-    with context.engine.connect() as connection:
-        found = connection.execute(select(columns.id, columns.name, count, *limits).order_by(columns.name)).all()
-    return table_of(("ID", "NAME", "SERVERS", "MAX SERVERS", "MAX CORES", "MAX RAM"), [tuple(row) for row in found])
 
 
 def _password_argument(parser: argparse.ArgumentParser) -> None:
@@ -162,8 +131,6 @@ def _password(context: Context, path: str | None) -> str:
 
 
 COMMANDS = (
-    Command("project-create", "Make a project and print its id", _project_arguments, project_create),
-    Command("project-list", "List projects and their limits", no_arguments, project_list),
     Command("user-create", "Make a user with a role in a project and print its id", _user_arguments, user_create),
     Command("user-grant", "Give a user a role in one more project", _grant_arguments, user_grant),
     Command("user-list", "List users and their roles", no_arguments, user_list),

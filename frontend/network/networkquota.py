@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -10,27 +9,24 @@ from typing import Any
 from flask import Response, jsonify
 from sqlalchemy import Connection, func, or_, select
 
-from frontend.compute import quotas
 from frontend.database import db, turns
-from frontend.network import netkept, portquota, tenantnet
+from frontend.network import addressquota, netkept, portquota, tenantnet
+from frontend.quota import limits
 from frontend.web import context, schema
-from frontend.web.fault import BadRequest, Conflict
-
-log = logging.getLogger(__name__)
+from frontend.web.fault import BadRequest, Conflict, Forbidden
 
 ASKED = 120.0
 """Seconds for which a subnet that was asked for counts, though Ganeti has not told of it."""
 
-_UNLIMITED = -1
-_LARGEST = 0x7FFFFFFF
-_COLUMNS: Mapping[str, str] = {
-    "network": "max_networks",
-    "subnet": "max_subnets",
-    "port": "max_ports",
-    "security_group": "max_security_groups",
-    "security_group_rule": "max_security_group_rules",
+_OWN: Mapping[str, str] = {
+    "network": "networks",
+    "subnet": "subnets",
+    "port": "ports",
+    "floatingip": "floating_ips",
+    "security_group": "security_groups",
+    "security_group_rule": "security_group_rules",
 }
-_NONE = ("floatingip", "router", "subnetpool", "rbac_policy")  # there are none of these
+_NONE = ("router", "subnetpool", "rbac_policy")  # there are none of these
 _BESIDE = ("tenant_id", "project_id", "check_limit", "force")
 
 
@@ -38,23 +34,9 @@ class OverQuota(Conflict):
     pass
 
 
-def defaults() -> dict[str, int]:
-    """Of a project that nobody gave others."""
-    quota, makes = context.services().settings.quota, bool(context.services().settings.front.tenant_link)
-    return {
-        "network": quota.networks if makes else 0,
-        "subnet": quota.subnets if makes else 0,
-        "port": quota.ports,
-        "security_group": quota.security_groups,
-        "security_group_rule": quota.security_group_rules,
-    }
-
-
-def limits(connection: Connection, project: str) -> dict[str, int]:
-    """Of a project; below 0: any number."""
-    row = db.row(connection, select(db.project).where(db.project.c.id == project)) or {}
-    own = {name: row.get(column) for name, column in _COLUMNS.items()}
-    return {name: defaults()[name] if value is None else value for name, value in own.items()}
+def of(connection: Connection, project: str) -> dict[str, int]:
+    """Limits of a project, by Neutron's names; below 0: any number."""
+    return _named(limits.of(connection, project, tuple(_OWN.values())))
 
 
 def used(connection: Connection, project: str) -> dict[str, int]:
@@ -71,24 +53,34 @@ def used(connection: Connection, project: str) -> dict[str, int]:
         "network": len(seen),
         "subnet": len(there | asked),
         "port": portquota.used(connection, project),
+        "floatingip": portquota.floating(connection, project),
         "security_group": int(connection.execute(groups.where(group == project)).scalar_one()),
         "security_group_rule": int(connection.execute(rules.where(group == project)).scalar_one()),
     }
 
 
-def check(connection: Connection, project: str, more: Mapping[str, int]) -> None:
-    """OverQuota (409) when with so many more of these a project has more than it may.
+def check(connection: Connection, project: str, more: Mapping[str, int], public: int = 0) -> None:
+    """OverQuota (409) when with so many more of these a project has more than it may, or with so many public addresses.
 
     Who then writes them in the same transaction is alone in that.
     """
     turns.take(connection, project)
-    allowed, now = limits(connection, project), used(connection, project)
-    over = [what for what, asked in more.items() if asked > 0 and 0 <= allowed[what] < now[what] + asked]
+    allowed, now = of(connection, project), used(connection, project)
+    if public:
+        _check_public(connection, project, public)
+    over = [what for what, asked in more.items() if limits.is_over(allowed[what], now[what], asked)]
     if over:
         words = ", ".join(
             f"{what}: {now[what]} of {allowed[what]} are there, {more[what]} more were asked for" for what in over
         )
         raise OverQuota(f"Quota exceeded for resources: {over}. {words}.")
+
+
+def _check_public(connection: Connection, project: str, more: int) -> None:
+    try:
+        addressquota.check(connection, project, more)
+    except Forbidden as err:
+        raise OverQuota(str(err)) from err
 
 
 def ask(connection: Connection, subnets: Iterable[tuple[str, int]]) -> None:
@@ -107,32 +99,33 @@ def settle(connection: Connection, subnets: Iterable[tuple[str, int]]) -> None:
 
 def show(project_id: str) -> Response:
     """GET /quotas/PROJECT."""
-    quotas.check_reader(project_id)
+    limits.check_reader(project_id)
     with context.database() as connection:
-        return jsonify({"quota": _all(limits(connection, project_id))})
+        return jsonify({"quota": _all(of(connection, project_id))})
 
 
 def show_defaults(project_id: str) -> Response:
     """GET /quotas/PROJECT/default."""
-    quotas.check_reader(project_id)
-    return jsonify({"quota": _all(defaults())})
+    limits.check_reader(project_id)
+    with context.database() as connection:
+        return jsonify({"quota": _all(_named(limits.defaults(connection)))})
 
 
 def show_details(project_id: str) -> Response:
     """GET /quotas/PROJECT/details: with what is used. Nothing is reserved: a row is there at once."""
-    quotas.check_reader(project_id)
+    limits.check_reader(project_id)
     with context.database() as connection:
-        allowed, now = _all(limits(connection, project_id)), used(connection, project_id)
+        allowed, now = _all(of(connection, project_id)), used(connection, project_id)
     shown = {name: {"limit": limit, "used": now.get(name, 0), "reserved": 0} for name, limit in allowed.items()}
     return jsonify({"quota": shown})
 
 
 def list_all() -> Response:
     """GET /quotas, by an administrator: of the projects that were given others than the defaults."""
-    own = or_(*(db.project.c[column].is_not(None) for column in _COLUMNS.values()))
+    own = or_(*(db.project.c[limits.COLUMNS[name]].is_not(None) for name in _OWN.values()))
     with context.database() as connection:
         found = connection.execute(select(db.project.c.id).where(own).order_by(db.project.c.name)).scalars().all()
-        shown = [{**_all(limits(connection, each)), "project_id": each, "tenant_id": each} for each in found]
+        shown = [{**_all(of(connection, each)), "project_id": each, "tenant_id": each} for each in found]
     return jsonify({"quotas": shown})
 
 
@@ -140,22 +133,18 @@ def change(project_id: str) -> Response:
     """PUT /quotas/PROJECT, by an administrator; below what is used, too, unless `check_limit` says otherwise."""
     sent = schema.mapping(schema.body(), "quota")
     with context.database() as connection:
-        quotas.need_project(connection, project_id)
-        now = _all(limits(connection, project_id))
-        values = {_COLUMNS[name]: value for name, value in _asked(sent, now).items()}
+        limits.need_project(connection, project_id)
+        values = _asked(sent, _all(of(connection, project_id)))
         if schema.flag(sent, "check_limit", default=False):
-            _check_used(_asked(sent, now), used(connection, project_id))
-        if values:
-            quotas.give(connection, project_id, values)
-        shown = _all(limits(connection, project_id))
-    log.info("quota of project %s: %s", project_id, values)
+            _check_used(values, used(connection, project_id))
+        limits.give(connection, project_id, {_OWN[name]: value for name, value in values.items()})
+        shown = _all(of(connection, project_id))
     return jsonify({"quota": shown})
 
 
 def reset(project_id: str) -> tuple[str, int]:
     """DELETE /quotas/PROJECT: back to the defaults."""
-    quotas.set_back(project_id, _COLUMNS.values())
-    log.info("quota of project %s: networks' defaults", project_id)
+    limits.set_back(project_id, _OWN.values())
     return "", 204
 
 
@@ -167,8 +156,8 @@ def _asked(sent: Mapping[str, Any], now: Mapping[str, int]) -> dict[str, int]:
             continue
         if name not in now:
             raise BadRequest(f"{name}: is none of {', '.join(now)}")
-        value = schema.number(sent, name, schema.MISSING, _UNLIMITED, _LARGEST)
-        if name in _COLUMNS:
+        value = limits.number(sent, name)
+        if name in _OWN:
             found[name] = value
         elif value != now[name]:
             raise BadRequest(f"{name}: there are none of these: its limit is {now[name]}")
@@ -179,6 +168,10 @@ def _check_used(wanted: Mapping[str, int], now: Mapping[str, int]) -> None:
     for name, value in wanted.items():
         if 0 <= value < now[name]:
             raise BadRequest(f"{name}: {value} is less than the {now[name]} that are used")
+
+
+def _named(found: Mapping[str, int]) -> dict[str, int]:
+    return {name: found[ours] for name, ours in _OWN.items()}
 
 
 def _all(own: Mapping[str, int]) -> dict[str, int]:

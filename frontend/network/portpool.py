@@ -11,6 +11,7 @@ from typing import Any
 
 from frontend.effect.translate import Call, Step
 from frontend.network import (
+    addressquota,
     netjobs,
     networkquota,
     networks,
@@ -162,7 +163,8 @@ def _check_room(network: Row, told: Row, row: Row) -> None:
 def _added(row: Row, kind: str) -> bool:
     """False when another port has its address or MAC; OverQuota when there may be no port more."""
     with context.database() as connection:
-        networkquota.check(connection, row["project_id"], {kind: 1})
+        public = addressquota.public([row["network"]]) if row["address"] else 0
+        networkquota.check(connection, row["project_id"], {kind: 1}, public)
         return portstore.add(connection, row)
 
 

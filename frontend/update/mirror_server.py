@@ -11,9 +11,11 @@ from sqlalchemy import Connection, select
 
 from frontend.database import db
 from frontend.effect import owed
+from frontend.quota import reserved
 from frontend.update import actions, mirror_volume, reading, state
 from frontend.update.rows import Row, Rows
 from frontend.update.whose import OF
+from frontend.usage import meter
 from ganeti_ext import tags
 
 log = logging.getLogger(__name__)
@@ -60,10 +62,12 @@ def apply(rows: Rows, message: state.Message) -> bool:
         log.debug("%s of %s: none of ours", message["operation"], message["instance"])
         return False
     # Called with the row locked, and again for a message that is told again.
-    again, disks = owed.after(rows.connection, row, message), row["disks"]
+    again, disks, nics = owed.after(rows.connection, row, message), row["disks"], row["nics"]
+    reserved.after(rows.connection, row["id"], message, again=again)
     changes = dict(_advance(rows, row, message, again=again) or {})
     changes.update(_made_earlier({**row, **changes}, message))
     _write(rows, row, changes, f"job {message['order'][2]} {message['operation']} {message['status']}")
+    meter.of_server(rows.connection, row, message, nics)
     return mirror_volume.of_server(rows, message, row, disks) or bool(changes) or born
 
 

@@ -14,6 +14,7 @@ from frontend.effect import purpose
 from frontend.update import reading, state
 from frontend.update.rows import Row, Rows, checked
 from frontend.update.whose import OF
+from frontend.usage import meter
 from frontend.volume import volumename, volumestate
 from ganeti_ext import tags
 
@@ -45,7 +46,9 @@ def apply(rows: Rows, message: state.Message, ident: str) -> bool:
         return False
     owners = rows.owners() if said else None
     why = f"job {message['order'][2]} {message['operation']} {message['status']}"
-    return _write(rows, row, volumestate.advance(row, message, owners), why) or born
+    changed = _write(rows, row, volumestate.advance(row, message, owners), why) or born
+    meter.of_volume(rows.connection, row, message)
+    return changed
 
 
 def of_server(rows: Rows, message: state.Message, server: Row, before: Iterable[Mapping[str, Any]] | None) -> bool:
@@ -71,6 +74,7 @@ def of_server(rows: Rows, message: state.Message, server: Row, before: Iterable[
             if server["deleted"] is not None:
                 order = (server["clocks"] or {}).get("deleted") or state.stamp(message)
             changed |= _write(rows, row, volumestate.placed(row, order, server["id"], where, rows.now), why)
+        meter.of_volume(rows.connection, row, message)
     return changed
 
 

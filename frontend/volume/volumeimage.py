@@ -38,7 +38,7 @@ def upload(volume: Row, asked: Mapping[str, Any]) -> dict[str, Any]:
     image = _row(volume, asked)
     instance, _ = volumeeffect.where(volume)
     with context.database() as connection:
-        imagequota.check(connection, context.services().settings.quota, image["owner_id"], image["size"])
+        imagequota.check(connection, image["owner_id"], image["size"])
         connection.execute(insert(db.image).values(image))
         connection.commit()
     shot = Shot(image["id"], image["provider"], image["pool"], volumename.disk(volume["id"]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,36 +11,22 @@ from sqlalchemy import Connection, case, func, select
 from frontend.compute import quotas
 from frontend.database import db, turns
 from frontend.effect.purpose import EXTEND, VOLUME_TASKS
+from frontend.quota import limits
+from frontend.usage import budget
 from frontend.volume import volumetypes
 from frontend.web import context, schema
 from frontend.web.fault import BadRequest, TooLarge
 
-log = logging.getLogger(__name__)
-
-_UNLIMITED = -1
-_LARGEST = 0x7FFFFFFF
 _OF_OTHERS = (3, 39)
-_COLUMNS: Mapping[str, str] = {
-    "volumes": "max_volumes",
-    "gigabytes": "max_gigabytes",
-    "snapshots": "max_snapshots",
-}
+_OWN = ("volumes", "gigabytes", "snapshots")
 # There are none of these, or no limit but those above.
 _NONE = ("backups", "backup_gigabytes", "groups")
 _FREE = "per_volume_gigabytes"
 
 
-def defaults() -> dict[str, int]:
-    """Of a project that nobody gave others."""
-    quota = context.services().settings.quota
-    return {"volumes": quota.volumes, "gigabytes": quota.gigabytes, "snapshots": quota.snapshots}
-
-
-def limits(connection: Connection, project: str) -> dict[str, int]:
+def of(connection: Connection, project: str) -> dict[str, int]:
     """volumes, gigabytes (GiB) and snapshots of a project; below 0: any number."""
-    row = db.row(connection, select(db.project).where(db.project.c.id == project)) or {}
-    own = {name: row.get(column) for name, column in _COLUMNS.items()}
-    return {name: defaults()[name] if value is None else value for name, value in own.items()}
+    return limits.of(connection, project, _OWN)
 
 
 def used(connection: Connection, project: str) -> dict[str, int]:
@@ -65,9 +50,11 @@ def check(connection: Connection, project: str, more: Mapping[str, int]) -> None
     Who then writes them in the same transaction is alone in that.
     """
     turns.take(connection, project)
-    allowed, now = limits(connection, project), used(connection, project)
+    if any(asked > 0 for asked in more.values()):
+        budget.check(connection, project)
+    allowed, now = of(connection, project), used(connection, project)
     for what, asked in more.items():
-        if asked > 0 and 0 <= allowed[what] < now[what] + asked:
+        if limits.is_over(allowed[what], now[what], asked):
             unit = "G" if what == "gigabytes" else ""
             raise TooLarge(
                 f"Requested {what} exceed the allowed quota. Requested {asked}{unit}, quota is {allowed[what]}{unit} "
@@ -84,7 +71,7 @@ def show_limits() -> Response:
     if context.is_admin() and context.version() >= _OF_OTHERS:
         project = request.args.get("project_id") or request.args.get("tenant_id") or project
     with context.database() as connection:
-        allowed, now = limits(connection, project), used(connection, project)
+        allowed, now = of(connection, project), used(connection, project)
     absolute = {
         "maxTotalVolumes": allowed["volumes"],
         "maxTotalVolumeGigabytes": allowed["gigabytes"],
@@ -102,9 +89,9 @@ def show_limits() -> Response:
 
 def show(project_id: str) -> Response:
     """GET /os-quota-sets/PROJECT; with `usage` what is used, too. Nothing is reserved: a row is there at once."""
-    quotas.check_reader(project_id)
+    limits.check_reader(project_id)
     with context.database() as connection:
-        allowed, now = _all(limits(connection, project_id)), used(connection, project_id)
+        allowed, now = _all(of(connection, project_id)), used(connection, project_id)
     shown: dict[str, Any] = dict(allowed)
     if schema.flag(request.args, "usage", default=False):
         shown = {name: {"limit": each, "in_use": now.get(name, 0), "reserved": 0} for name, each in allowed.items()}
@@ -113,43 +100,59 @@ def show(project_id: str) -> Response:
 
 def show_defaults(project_id: str) -> Response:
     """GET /os-quota-sets/PROJECT/defaults."""
-    quotas.check_reader(project_id)
-    return jsonify({"quota_set": {"id": project_id, **_all(defaults())}})
+    limits.check_reader(project_id)
+    with context.database() as connection:
+        return jsonify({"quota_set": {"id": project_id, **_all(_own(limits.defaults(connection)))}})
 
 
 def change(project_id: str) -> Response:
     """PUT /os-quota-sets/PROJECT, by an administrator; below what is used, too, as Cinder does."""
     sent = schema.mapping(schema.body(), "quota_set")
-    values = {}
     with context.database() as connection:
-        quotas.need_project(connection, project_id)
-        now = _all(limits(connection, project_id))
-        for name in [name for name in sent if name in now and sent[name] is not None]:
-            value = schema.number(sent, name, 0, _UNLIMITED, _LARGEST)
-            if name in _COLUMNS:
-                values[_COLUMNS[name]] = value
-            elif value != now[name]:
-                raise BadRequest(f"{name}: is the same for all projects, {now[name]}")
-        if values:
-            quotas.give(connection, project_id, values)
-        shown = _all(limits(connection, project_id))
-    log.info("quota of project %s: %s", project_id, values)
+        limits.need_project(connection, project_id)
+        limits.give(connection, project_id, _asked(sent, _all(of(connection, project_id))))
+        shown = _all(of(connection, project_id))
     return jsonify({"quota_set": shown})
 
 
 def reset(project_id: str) -> tuple[str, int]:
     """DELETE /os-quota-sets/PROJECT: back to the defaults."""
-    quotas.set_back(project_id, _COLUMNS.values())
-    log.info("quota of project %s: volumes' defaults", project_id)
+    limits.set_back(project_id, _OWN)
     return "", 200
 
 
 def show_class(class_name: str) -> Response:
     """GET /os-quota-class-sets/NAME, for administrators: there is one class, which has the defaults."""
-    return jsonify({"quota_class_set": {"id": class_name, **_all(defaults())}})
+    with context.database() as connection:
+        return jsonify({"quota_class_set": {"id": class_name, **_all(_own(limits.defaults(connection)))}})
+
+
+def change_class(class_name: str) -> Response:
+    """PUT /os-quota-class-sets/default, by an administrator."""
+    quotas.check_class(class_name)
+    sent = schema.mapping(schema.body(), "quota_class_set")
+    with context.database() as connection:
+        limits.give_all(connection, _asked(sent, _all(_own(limits.defaults(connection)))))
+        return jsonify({"quota_class_set": _all(_own(limits.defaults(connection)))})
+
+
+def _asked(sent: Mapping[str, Any], now: Mapping[str, int]) -> dict[str, int]:
+    """New limits by name; BadRequest for what is the same for all."""
+    found = {}
+    for name in [name for name in sent if name in now and sent[name] is not None]:
+        value = limits.number(sent, name)
+        if name in _OWN:
+            found[name] = value
+        elif value != now[name]:
+            raise BadRequest(f"{name}: is the same for all projects, {now[name]}")
+    return found
+
+
+def _own(found: Mapping[str, int]) -> dict[str, int]:
+    return {name: found[name] for name in _OWN}
 
 
 def _all(own: Mapping[str, int]) -> dict[str, int]:
     """Every key of Cinder's; of each type any number."""
-    kinds = {f"{what}_{each.name}": _UNLIMITED for each in volumetypes.every() for what in _COLUMNS}
-    return {**own, **dict.fromkeys(_NONE, 0), _FREE: _UNLIMITED, **kinds}
+    kinds = {f"{what}_{each.name}": limits.UNLIMITED for each in volumetypes.every() for what in _OWN}
+    return {**own, **dict.fromkeys(_NONE, 0), _FREE: limits.UNLIMITED, **kinds}

@@ -79,6 +79,8 @@ SAID: Mapping[str, Said] = {
         "PUT": Said("quota_set", body=under("quota_set", _QUOTA)),
         "DELETE": Said(status=(202,)),
     }),
+    f"GET {_V2}/os-quota-class-sets/<class_name>": Said("quota_class_set"),
+    f"PUT {_V2}/os-quota-class-sets/<class_name>": Said("quota_class_set", body=under("quota_class_set", _QUOTA)),
     **_below("os-server-groups", {
         "GET": Said("server_groups[]", query=("all_projects", "limit", "offset")),
         "POST": Said("server_group", body=under("server_group", thing(

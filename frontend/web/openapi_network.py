@@ -41,7 +41,9 @@ _SUBNET = thing(
     **_TOLD,
 )
 _LIMIT = {"type": "integer", "minimum": -1}
-_QUOTA = thing(network=_LIMIT, subnet=_LIMIT, port=_LIMIT, security_group=_LIMIT, security_group_rule=_LIMIT)
+_QUOTA = thing(
+    network=_LIMIT, subnet=_LIMIT, port=_LIMIT, floatingip=_LIMIT, security_group=_LIMIT, security_group_rule=_LIMIT
+)
 _GROUP = thing(("name",), name=NAME, description=LONG)
 _RULE = {"type": "object", "properties": {"security_group_rule": ANYTHING, "security_group_rules": ANYTHING}}
 

@@ -112,6 +112,7 @@ SAID: Mapping[str, Said] = {
         "DELETE": Said(),
     }),
     f"GET {_T}/os-quota-class-sets/<class_name>": Said("quota_class_set"),
+    f"PUT {_T}/os-quota-class-sets/<class_name>": Said("quota_class_set", body=under("quota_class_set", _QUOTA)),
     f"GET {_T}/os-availability-zone": Said("availabilityZoneInfo[]"),
     f"GET {_T}/extensions": Said("extensions[]"),
     f"GET {_T}/messages": Said("messages[]"),

@@ -56,7 +56,7 @@ def test_extensions(api: Api) -> None:
 
 def test_the_quota_of_networks(api: Api, nobody: Api) -> None:
     quota = api.get(f"/network/v2.0/quotas/{MINE}").json["quota"]  # type: ignore[index]
-    assert (quota["network"], quota["port"], quota["floatingip"], quota["security_group"]) == (0, 500, 0, 10)
+    assert (quota["network"], quota["port"], quota["floatingip"], quota["security_group"]) == (0, 500, 50, 10)
     assert api.get(f"/network/v2.0/quotas/{FOREIGN}").status_code == 403
     assert administrator(nobody).get(f"/network/v2.0/quotas/{FOREIGN}").status_code == 200
     assert api.get("/network/v2.0/availability_zones").json == {"availability_zones": []}

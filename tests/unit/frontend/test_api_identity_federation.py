@@ -16,6 +16,7 @@ from frontend.app import create_app
 from frontend.database import db
 from frontend.identity import federation
 from frontend.identity.settings_identity import Federation
+from frontend.quota import limits
 from frontend.settings import Front, Settings
 from ganeti_ext.errors import ConfigError
 from tests.unit.frontend.conftest import ALICE, COMPUTE, FOREIGN, MINE, Api
@@ -170,7 +171,7 @@ class TestUnknown:
         with site.engine.connect() as connection:
             made = db.row(connection, select(db.project).where(db.project.c.name == "brand_new"))
         assert made is not None
-        assert made["max_servers"] == 10
+        assert made["max_servers"] == limits.DEFAULT
         assert scoped(site, first, made["id"]).status_code == 201
 
 

@@ -18,8 +18,15 @@ from tests.unit.frontend.conftest import FOREIGN, MINE, Api, FakeRapi, serve
 from tests.unit.frontend.tenantnets import NETWORKS, Ganeti, make, shown, subnet, with_subnet
 
 QUOTAS = "/network/v2.0/quotas"
-DEFAULTS = {"network": 10, "subnet": 20, "port": 500, "security_group": 10, "security_group_rule": 100}
-NONE = {"floatingip": 0, "router": 0, "subnetpool": 0, "rbac_policy": 0}
+DEFAULTS = {
+    "network": 10,
+    "subnet": 20,
+    "port": 500,
+    "security_group": 10,
+    "security_group_rule": 100,
+    "floatingip": 50,
+}
+NONE = {"router": 0, "subnetpool": 0, "rbac_policy": 0}
 
 
 @pytest.fixture
@@ -65,7 +72,7 @@ def test_an_administrator_gives_others_and_takes_them_back(api: Api, admin: Api)
         ({"network": -2}, "network: expected a whole number from -1"),
         ({"network": "many"}, "network: expected a whole number"),
         ({"network": None}, "network: is missing"),
-        ({"floatingip": 5}, "floatingip: there are none of these"),
+        ({"router": 5}, "router: there are none of these"),
         ({"fish": 5}, "fish: is none of network, subnet"),
     ],
 )

@@ -59,12 +59,14 @@ def test_a_server_is_made_with_it(api: Api, pools: Pools) -> None:
 def test_the_quota_of_ports_lets_as_many_servers_be_made(api: Api, pools: Pools) -> None:
     port = make(api)
     with api.engine.begin() as connection:
-        connection.execute(update(db.project).where(db.project.c.id == MINE).values(max_ports=3))
+        connection.execute(
+            update(db.project).where(db.project.c.id == MINE).values(max_ports=3, max_servers=9, max_cores=9)
+        )
     assert boot(api, networks=[{"uuid": NET}] * 3).status_code == 403
     assert boot(api, port["id"]).status_code == 202
     wanted = {"networks": [{"uuid": NET}], "min_count": 1, "max_count": 2}
     assert boot(api, **wanted).status_code == 202
-    assert len(api.rows()) == 2
+    assert len(api.rows()) == 3
     answer = boot(api, **wanted)
     assert (answer.status_code, said(answer)) == (403, "Maximum number of ports exceeded: 3 are allowed.")
 

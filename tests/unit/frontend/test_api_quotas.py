@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
+import time
 from typing import Any
 
 import pytest
 
 from frontend.compute import quotas
-from frontend.manage import manage_account
+from frontend.quota import reserved
 from frontend.settings import Front
 from frontend.web import context
 from frontend.web.fault import Forbidden
@@ -53,13 +53,6 @@ def test_a_project_sees_its_quota(api: Api) -> None:
     for tail in ("", "/detail", "/defaults"):
         assert api.get(f"{SETS}/{FOREIGN}{tail}").status_code == 403
         assert api.get(f"{SETS}/never{tail}").json == api.get(f"{SETS}/{FOREIGN}{tail}").json
-
-
-def test_the_defaults_are_those_of_the_command() -> None:
-    parser = argparse.ArgumentParser()
-    manage_account._project_arguments(parser)
-    options = vars(parser.parse_args(["some"]))
-    assert {"instances": options["servers"], "cores": options["cores"], "ram": options["ram"]} == quotas.DEFAULTS
 
 
 @pytest.fixture
@@ -116,3 +109,73 @@ def test_what_is_more_than_the_quota_is_refused(front: Front, adam: Api) -> None
         assert context.services().settings.quota.metadata == 128
         quotas.check_metadata(128)
         quotas.check_metadata(129)
+
+
+CLASSES = f"{COMPUTE}/os-quota-class-sets"
+
+
+def test_a_class_gives_all_who_have_none_of_their_own(adam: Api) -> None:
+    assert adam.call("DELETE", f"{SETS}/{FOREIGN}").status_code == 202
+    sent = {"quota_class_set": {"instances": 5, "cores": -1}}
+    answer = adam.call("PUT", f"{CLASSES}/default", json=sent)
+    assert (answer.status_code, answer.json["quota_class_set"]["cores"]) == (200, -1)  # type: ignore[index]
+    shown = adam.get(f"{CLASSES}/default").json["quota_class_set"]  # type: ignore[index]
+    assert (shown["id"], shown["instances"], shown["cores"], shown["ram"]) == ("default", 5, -1, 51200)
+    others = adam.get(f"{SETS}/{FOREIGN}").json["quota_set"]  # type: ignore[index]
+    assert (others["instances"], others["cores"]) == (5, -1)
+    own = adam.get(f"{SETS}/{MINE}").json["quota_set"]  # type: ignore[index]
+    assert (own["instances"], own["cores"]) == (3, 4)
+    assert adam.get(f"{SETS}/{MINE}/defaults").json["quota_set"]["instances"] == 5  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("name", "sent", "words"),
+    [
+        ("gold", {"instances": 5}, "gold: all projects are of the class 'default'"),
+        ("default", {"instances": -2}, "instances: expected a whole number from -1"),
+        ("default", {"ram": 1.5}, "ram: expected a whole number"),
+        ("default", {"key_pairs": 5}, "key_pairs: is not Compute's to change"),
+    ],
+)
+def test_what_a_class_may_be(adam: Api, name: str, sent: dict[str, Any], words: str) -> None:
+    answer = adam.call("PUT", f"{CLASSES}/{name}", json={"quota_class_set": sent})
+    assert (answer.status_code, words in answer.text) == (400, True), answer.text
+
+
+def test_a_class_is_the_administrators(api: Api) -> None:
+    assert api.get(f"{CLASSES}/default").status_code == 403
+    assert api.call("PUT", f"{CLASSES}/default", json={"quota_class_set": {}}).status_code == 403
+
+
+def test_a_class_of_volumes(adam: Api) -> None:
+    """Block Storage's, at the project of the token."""
+    path = f"/volume/v3/{MINE}/os-quota-class-sets/default"
+    answer = adam.call("PUT", path, json={"quota_class_set": {"gigabytes": 7}})
+    assert (answer.status_code, answer.json["quota_class_set"]["gigabytes"]) == (200, 7)  # type: ignore[index]
+    assert adam.get(f"/volume/v3/{MINE}/limits").json["limits"]["absolute"]["maxTotalVolumeGigabytes"] == 7  # type: ignore[index]
+    assert adam.call("PUT", path, json={"quota_class_set": {"gigabytes": "x"}}).status_code == 400
+
+
+def test_what_is_set_apart_counts_and_is_shown(api: Api) -> None:
+    server = api.server(vcpus=1, ram=512)
+    with api.client.application.app_context(), context.database() as connection:
+        reserved.keep(connection, "new", MINE, vcpus=1, ram=1024, ports=1)
+        reserved.keep(connection, server["id"], MINE, vcpus=2, ram=256)
+        reserved.keep(connection, "gone", FOREIGN, vcpus=1, ram=1)
+        connection.commit()
+        assert quotas.used(connection, MINE) == {"instances": 2, "cores": 3, "ram": 1536}
+        with pytest.raises(Forbidden, match="cores: Requested 2, but already used 3 of 4"):
+            quotas.check(connection, MINE, {"cores": 2})
+    detail = api.get(f"{SETS}/{MINE}/detail").json["quota_set"]  # type: ignore[index]
+    assert detail["instances"] == {"limit": 3, "in_use": 1, "reserved": 1}
+    assert detail["cores"] == {"limit": 4, "in_use": 1, "reserved": 2}
+
+
+def test_what_nobody_gives_back_ends_by_itself(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    later = time.time() + reserved.ALONE + 1
+    with api.client.application.app_context(), context.database() as connection:
+        reserved.keep(connection, "new", MINE, vcpus=1, ram=1024, ports=1)
+        connection.commit()
+        monkeypatch.setattr(reserved.time, "time", lambda: later)
+        assert quotas.used(connection, MINE)["instances"] == 0
+        assert reserved.sweep(connection, reserved.time.time()) == 1

@@ -1,0 +1,136 @@
+"""What projects may have: one list of limits, by whichever service they are asked for (docs/quotas.md).
+
+A project's own number stands in its row. One that has none gets the default: an administrator's of the class `default`
+(table quota_default), or else that of [quota] in frontend.conf.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from frontend.database import db
+from frontend.settings import Quota
+from frontend.web import context, schema
+from frontend.web.fault import Forbidden, NotFound
+
+log = logging.getLogger(__name__)
+
+UNLIMITED = -1
+DEFAULT = -2
+"""In the columns of a project that cannot be null: none of its own."""
+LARGEST = 0x7FFFFFFF
+CLASS = "default"
+"""The one class of quotas that there is."""
+
+COLUMNS: Mapping[str, str] = {
+    "servers": "max_servers",
+    "cores": "max_cores",
+    "ram": "max_ram",  # MiB
+    "volumes": "max_volumes",
+    "gigabytes": "max_gigabytes",  # GiB of volumes and snapshots
+    "snapshots": "max_snapshots",
+    "images": "max_images",
+    "image_gigabytes": "max_image_gigabytes",
+    "networks": "max_networks",
+    "subnets": "max_subnets",
+    "ports": "max_ports",
+    "floating_ips": "max_floating_ips",
+    "addresses": "max_addresses",  # public ones, floating or not
+    "security_groups": "max_security_groups",
+    "security_group_rules": "max_security_group_rules",
+}
+"""The limits of a project, each with the column that has it; they are keys of [quota], too."""
+
+FRESH: Mapping[str, int] = dict.fromkeys(("max_servers", "max_cores", "max_ram"), DEFAULT)
+"""Columns of a project that was given no numbers."""
+
+_NEED_LINK = ("networks", "subnets")  # nobody makes any where there is no bridge for them
+
+
+def of(connection: Connection, project: str, names: Collection[str] = tuple(COLUMNS)) -> dict[str, int]:
+    """Limits of a project; below 0: any number."""
+    own = given(connection, project)
+    found = {name: own[name] for name in names if name in own}
+    if len(found) < len(names):
+        standing = defaults(connection)
+        found = {name: found.get(name, standing[name]) for name in names}
+    return found
+
+
+def given(connection: Connection, project: str) -> dict[str, int]:
+    """Those that a project has of its own; none of a project that there is not."""
+    row = db.row(connection, select(db.project).where(db.project.c.id == project)) or {}
+    found = {name: row.get(column) for name, column in COLUMNS.items()}
+    return {name: value for name, value in found.items() if value is not None and value != DEFAULT}
+
+
+def defaults(connection: Connection) -> dict[str, int]:
+    """What a project may have that was given nothing else."""
+    settings = context.services().settings
+    found = standing(connection, settings.quota)
+    return found if settings.front.tenant_link else {**found, **dict.fromkeys(_NEED_LINK, 0)}
+
+
+def standing(connection: Connection, quota: Quota) -> dict[str, int]:
+    """The defaults, whether there may be any of these or not."""
+    said = {row.name: row.most for row in connection.execute(select(db.quota_default))}
+    return {name: said.get(name, getattr(quota, name)) for name in COLUMNS}
+
+
+def give(connection: Connection, project: str, values: Mapping[str, int | None]) -> None:
+    """Write limits of a project; None: the default. Commits."""
+    if values:
+        write(connection, project, values)
+        connection.commit()
+        log.info("quota of project %s: %s", project, dict(values))
+
+
+def write(connection: Connection, project: str, values: Mapping[str, int | None]) -> None:
+    """The same as part of a transaction."""
+    columns = {COLUMNS[name]: FRESH.get(COLUMNS[name]) if value is None else value for name, value in values.items()}
+    connection.execute(update(db.project).where(db.project.c.id == project).values(columns))
+
+
+def set_back(project: str, names: Iterable[str]) -> None:
+    """Give a project the defaults of these; NotFound when there is no such project."""
+    with context.database() as connection:
+        need_project(connection, project)
+        give(connection, project, dict.fromkeys(names))
+
+
+def give_all(connection: Connection, values: Mapping[str, int]) -> None:
+    """Write the defaults. Commits."""
+    for name, most in values.items():
+        connection.execute(delete(db.quota_default).where(db.quota_default.c.name == name))
+        connection.execute(insert(db.quota_default).values(name=name, most=most))
+    connection.commit()
+    log.info("quota of all projects that have none of their own: %s", dict(values))
+
+
+def number(sent: Mapping[str, Any], key: str) -> int:
+    """A limit as a request has it; BadRequest for what is none."""
+    return schema.number(sent, key, schema.MISSING, UNLIMITED, LARGEST)
+
+
+def is_over(most: int, there: int, more: int) -> bool:
+    """Whether so many more are too many. Who has too many already may still do what asks for none."""
+    return more > 0 and 0 <= most < there + more
+
+
+def check_reader(project: str) -> None:
+    """Who may see a project's limits; in the same words whether there is such a project or not."""
+    if project == context.project_id():
+        return
+    if not context.is_admin():
+        raise Forbidden("Only an administrator may see the quota of another project.")
+    with context.database() as connection:
+        need_project(connection, project)
+
+
+def need_project(connection: Connection, project: str) -> None:
+    if connection.execute(select(db.project.c.id).where(db.project.c.id == project)).first() is None:
+        raise NotFound(f"Project ID {project} is not a valid project.")

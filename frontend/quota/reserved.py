@@ -1,0 +1,95 @@
+"""What counts before Ganeti has it: a server that is being made, its new size, a NIC that it is to get.
+
+Set apart in the transaction that holds it against the limit, before the job; given back when the job is refused; over
+when the job is (mirror_server.py), whatever became of it: then rows that Ganeti's words made are what counts. Nothing
+is counted twice, as a row that is there counts with what is larger, its own or what is set apart. What nobody gives
+back, because he died, ends by itself: as long as no job is known of it after ALONE seconds, else after A_DAY.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from frontend.database import db
+from frontend.effect import owed, purpose
+from frontend.update import state
+from ganeti_ext import event
+
+ALONE = 300.0
+"""Seconds in which a request submits its jobs, or whoever does so is dead."""
+A_DAY = 86_400.0
+"""Seconds in which the end of any job is told."""
+
+_RESERVED = db.reservation.c
+_KINDS = (purpose.RESIZE, purpose.REVERT, purpose.PLUG, purpose.BOOT)
+
+
+def keep(
+    connection: Connection,
+    ident: str,
+    project: str,
+    *,
+    vcpus: int | None = None,
+    ram: int | None = None,
+    ports: int = 0,
+    addresses: int = 0,
+) -> None:
+    """In the transaction that checks the limits; what was set apart for the same before is over."""
+    release(connection, [ident])
+    values = {"vcpus": vcpus, "ram": ram, "ports": ports, "addresses": addresses}
+    due = time.time() + ALONE
+    connection.execute(insert(db.reservation).values(id=ident, project_id=project, job=None, due=due, **values))
+
+
+def accepted(connection: Connection, ident: str, job: int | None) -> None:
+    """Ganeti has the job, with whose end this is over; None: it may have it, and somebody finds out (submission.py)."""
+    values = {"job": job, "due": time.time() + A_DAY}
+    connection.execute(update(db.reservation).where(_RESERVED.id == ident).values(values))
+    if job is not None and _has_ended(connection, job):
+        release(connection, [ident])
+
+
+def release(connection: Connection, idents: Collection[str]) -> None:
+    """It is there, or will not be."""
+    connection.execute(delete(db.reservation).where(_RESERVED.id.in_(sorted(idents))))
+
+
+def of(connection: Connection, project: str) -> list[dict[str, Any]]:
+    """Of a project, as far as it counts still."""
+    query = select(db.reservation).where(_RESERVED.project_id == project, _RESERVED.due > time.time())
+    return db.rows(connection, query)
+
+
+def after(connection: Connection, server_id: str, message: Mapping[str, Any], *, again: bool) -> None:
+    """What a message of a server's job ends. `again`: the create has failed and is submitted once more."""
+    if message["status"] not in event.FINAL or again:
+        return
+    known = purpose.of(message)
+    kind = known.kind if known is not None else None
+    if message["operation"] != state.CREATE and kind not in _KINDS:
+        return
+    ident = known.detail if known is not None and kind == purpose.PLUG else server_id
+    # Whoever is about to say which job it is (`accepted`) says so before or finds the end of that, but not between.
+    connection.execute(select(_RESERVED.id).where(_RESERVED.id == ident).with_for_update()).all()
+    over = _RESERVED.job <= message["order"][2]
+    if message["operation"] == state.CREATE:
+        over |= _RESERVED.job.is_(None)  # who submitted it did not live to say so, or says so later
+    connection.execute(delete(db.reservation).where(_RESERVED.id == ident, over))
+
+
+def sweep(connection: Connection, now: float) -> int:
+    """Take away what counts no more; how many."""
+    waited = select(db.owed.c.server_id).where(db.owed.c.what == owed.CREATE)
+    return int(
+        connection.execute(delete(db.reservation).where(_RESERVED.due < now, _RESERVED.id.not_in(waited))).rowcount
+    )
+
+
+def _has_ended(connection: Connection, job: int) -> bool:
+    """Whether its end was told already."""
+    ended = connection.execute(select(db.action.c.ended).where(db.action.c.job == job)).scalars().all()
+    return bool(ended) and all(each is not None for each in ended)
