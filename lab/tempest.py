@@ -28,7 +28,7 @@ WORKERS = 2
 _DOMAIN = {"user_domain_name": "Default", "project_domain_name": "Default"}
 _FLAVORS = {"tempest-1": (128, 1), "tempest-2": (192, 2)}  # MiB, GiB
 _IMAGES = ("tempest-1", "tempest-2")
-_STESTR = "[DEFAULT]\ntest_path={package}/test_discover\ntop_dir={top}\ngroup_regex=([^\\.]*\\.)*\n"
+STESTR = "[DEFAULT]\ntest_path={package}/test_discover\ntop_dir={top}\ngroup_regex=([^\\.]*\\.)*\n"
 
 
 class Account(NamedTuple):
@@ -88,7 +88,7 @@ def _prepare(front: Node, folder: Path, programs: Path) -> None:
     }
     _write(folder / "tempest.conf", (HERE / "tempest.conf.in").read_text().format(**places))
     (package,) = (programs.parent / "lib").glob("python3*/site-packages/tempest")
-    _write(folder / ".stestr.conf", _STESTR.format(package=package, top=package.parent))
+    _write(folder / ".stestr.conf", STESTR.format(package=package, top=package.parent))
     _shown([str(programs / "stestr"), "init"], folder)
 
 

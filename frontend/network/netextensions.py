@@ -14,6 +14,7 @@ _SINCE = "2014-12-03T00:00:00Z"
 # Alias and name, as Neutron has them (neutron_lib/api/definitions).
 _KNOWN = (
     ("allowed-address-pairs", "Allowed Address Pairs"),
+    ("ip-substring-filtering", "IP address substring filtering"),
     ("network-ip-availability", "Network IP Availability"),
     ("pagination", "Pagination support"),
     ("port-security", "Port Security"),

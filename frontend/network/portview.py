@@ -11,6 +11,8 @@ from ganeti_ext.address import eui64
 
 Row = Mapping[str, Any]
 
+_PART = "ip_address_substr="
+
 
 def every(
     networks: Sequence[Row], servers: Sequence[Row], made: Mapping[str, Row], *, free: bool = True
@@ -32,9 +34,15 @@ def every(
 
 
 def has_fixed(shown: Row, wanted: Sequence[str]) -> bool:
-    """Whether a port has all of these, `ip_address=A` or `subnet_id=ID`, as lists are filtered by `fixed_ips`."""
+    """Whether a port has all of these, `ip_address=A`, `ip_address_substr=PART` or `subnet_id=ID`.
+
+    As lists are filtered by `fixed_ips`.
+    """
     has = {f"{key}={fixed[key]}" for fixed in shown["fixed_ips"] for key in ("ip_address", "subnet_id")}
-    return has >= set(wanted)
+    parts = [each.removeprefix(_PART) for each in wanted if each.startswith(_PART)]
+    return has >= {each for each in wanted if not each.startswith(_PART)} and all(
+        any(part in fixed["ip_address"] for fixed in shown["fixed_ips"]) for part in parts
+    )
 
 
 def of_nic(server: Row, nic: Row, network: Row, row: Row | None = None) -> dict[str, Any]:

@@ -65,6 +65,8 @@ def test_its_address_is_set_apart_in_ganetis_pool(api: Api, pools: Pools) -> Non
         "ports"
     ]
     assert api.get(f"{PORTS}?fixed_ips=ip_address=10.0.0.25").get_json()["ports"] == []
+    assert api.get(f"{PORTS}?fixed_ips=ip_address_substr=0.0.25").get_json()["ports"] == [port]
+    assert api.get(f"{PORTS}?fixed_ips=ip_address_substr=0.0.77").get_json()["ports"] == []
     assert api.get(f"{PORTS}?device_id=x").get_json()["ports"] == []
 
 

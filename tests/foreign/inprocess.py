@@ -1,0 +1,107 @@
+"""tempest against the API alone, in this process and before a Ganeti that is pretended: for what needs no guests.
+
+    .venv/bin/python -m tests.foreign.inprocess                       the network part of must and reasonable
+    .venv/bin/python -m tests.foreign.inprocess --regex test_ports    words of `tempest run`
+
+It needs no root; tempest itself is that of `make tempest` (lab/tempest.py), which installs it. What was said is in
+build/tempest/inprocess. That real guests have real networks, is the lab's to show.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, insert
+from werkzeug.security import generate_password_hash
+from werkzeug.serving import make_server
+
+from frontend.app import create_app
+from frontend.database import db
+from frontend.settings import Front, Settings
+from lab import environment, tempest
+from tests.unit.frontend.pretended import Pretended
+
+_COMPUTE = r"^tempest\.api\.compute\.(test_(quotas|tenant_networks)|servers\.test_attach_interfaces)"
+_FOLDER = tempest.RESULTS / "inprocess"
+
+
+def main(words: Sequence[str]) -> int:
+    shutil.rmtree(_FOLDER, ignore_errors=True)
+    (_FOLDER / "lock").mkdir(parents=True)
+    programs = environment.programs(tempest.PACKAGES)
+    ganeti = Pretended()
+    front = Front(database=f"sqlite:///{_FOLDER}/front.db", secret_file=f"{_FOLDER}/secret", tenant_link="br0")
+    app = create_app(Settings(front=front), ganeti)
+    ganeti.engine = app.extensions["ganeti-ext"].engine
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    ganeti.network("public", "192.0.2.0/24", "nfdhcpd")
+    with ganeti.engine.begin() as connection:
+        places = _fill(connection)
+    places |= {"work": str(_FOLDER), "base": f"http://127.0.0.1:{server.server_port}", "network": "public"}
+    conf = (tempest.HERE / "tempest.conf.in").read_text().format(**places)
+    (_FOLDER / "tempest.conf").write_text(conf)
+    (package,) = (programs.parent / "lib").glob("python3*/site-packages/tempest")
+    (_FOLDER / ".stestr.conf").write_text(tempest.STESTR.format(package=package, top=package.parent))
+    subprocess.run([str(programs / "stestr"), "init"], cwd=_FOLDER, check=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    command = [str(programs / "tempest"), "run", "--config-file", str(_FOLDER / "tempest.conf"), "--concurrency", "1"]
+    command += ["--exclude-list", str(tempest.HERE / "exclude.regex")]
+    code = subprocess.run(
+        [*command, *(words or ["--include-list", str(_chosen())])], cwd=_FOLDER, check=False
+    ).returncode
+    server.shutdown()
+    return code
+
+
+def _chosen() -> Path:
+    """Of both lists the lines that are about networks, and of Compute what needs no guest that does something."""
+    path = _FOLDER / "chosen.regex"
+    lines = [line for name in tempest.LISTS for line in (tempest.HERE / f"{name}.regex").read_text().splitlines()]
+    path.write_text("\n".join([*(line for line in lines if "\\.network\\." in line), _COMPUTE]))
+    return path
+
+
+def _fill(connection: Connection) -> dict[str, str]:
+    """Accounts, flavors, images and a node; what tempest's configuration says of them."""
+    told: list[dict[str, Any]] = []
+    projects: dict[str, str] = {}
+    for one in tempest.accounts():
+        if one.project not in projects:
+            projects[one.project] = str(uuid.uuid4())
+            connection.execute(insert(db.project).values(id=projects[one.project], name=one.project,
+                                                         max_servers=10, max_cores=20, max_ram=51200))  # fmt: skip
+        password, ident = secrets.token_urlsafe(16), str(uuid.uuid4())
+        hashed = generate_password_hash(password, "pbkdf2:sha256:1")
+        connection.execute(insert(db.user).values(id=ident, name=one.name, password_hash=hashed, enabled=True))
+        membership = {"user_id": ident, "project_id": projects[one.project], "role": one.role}
+        connection.execute(insert(db.membership).values(**membership))
+        user = {"username": one.name, "password": password, "project_name": one.project}
+        domain = {"user_domain_name": "Default", "project_domain_name": "Default"}
+        told.append({**user, **domain, **one.told, "resources": {"network": "public"}})
+    (_FOLDER / "accounts.yaml").write_text(json.dumps(told))
+    places = {}
+    for key, ram in (("flavor", 128), ("flavor_alt", 192)):
+        places[key] = str(uuid.uuid4())
+        connection.execute(insert(db.flavor).values(id=places[key], name=f"tempest-{ram}", vcpus=1, ram=ram, disk=1))
+    for key in ("image", "image_alt"):
+        places[key] = str(uuid.uuid4())
+        image = {"size": 1 << 20, "sha256": "0" * 64, "min_disk": 1, "min_ram": 64, "created": time.time()}
+        row = {"id": places[key], "name": key, "visibility": "public", "properties": {}, **image}
+        connection.execute(insert(db.image).values(**row))
+    node = {"name": "node1", "zone": "default", "offline": False, "drained": False, "vm_capable": True}
+    connection.execute(insert(db.node).values(**node, updated=time.time()))
+    return places
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
