@@ -56,8 +56,9 @@ NETWORK = (
 )
 FACTS = MADE + GIVEN + VOLUME + NETWORK
 META = "meta"
-# Never split: `firewall.0:PROFILE` is the first NIC's.
+# Never split: `firewall.0:PROFILE` is the first NIC's. Nor escaped where nodes read it as it is.
 WHOLE = frozenset(("firewall",))
+_AS_IT_IS = frozenset("+@")
 
 # On networks: of ports, as above.
 PORTS = tuple(f"{PREFIX}:{kind}:" for kind in ("port", "floating", "said"))
@@ -102,7 +103,7 @@ def encode(facts: Mapping[str, str]) -> list[str]:
     unknown = set(facts) - set(FACTS)
     if unknown:
         raise ValueError(f"unknown facts {sorted(unknown)}")
-    return [tag for key, value in facts.items() for tag in _fact(key, escape(value))]
+    return [tag for key, value in facts.items() for tag in _fact(key, _escaped(key, value))]
 
 
 def decode(tags: Iterable[str]) -> dict[str, str]:
@@ -193,6 +194,12 @@ def term(tag: str) -> tuple[str, str]:
     if not text.isprintable():
         raise ValueError(f"{text!r} has characters that cannot be printed")
     return key, text
+
+
+def _escaped(key: str, value: str) -> str:
+    if key not in WHOLE:
+        return escape(value)
+    return "".join(each if each in _AS_IT_IS else escape(each) for each in value)
 
 
 def _fact(key: str, value: str) -> list[str]:

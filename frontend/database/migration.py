@@ -33,6 +33,7 @@ VERSIONS = {
     "0009": "several clusters",
     "0010": "ports by their network's id; floating addresses; bridges of tenants' networks",
     "0011": "more limits, what is set apart, what was used",
+    "0012": "security groups, told to Ganeti",
 }
 NEWEST = max(VERSIONS)
 

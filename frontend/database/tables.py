@@ -160,6 +160,8 @@ security_group = Table(
     Column("description", String(255), nullable=False),
     Column("created", Float, nullable=False),
     Column("updated", Float, nullable=False),
+    # Of its tags on the clusters (ganeti_ext/groups.py); 0: they do not have it yet.
+    Column("version", Integer, nullable=False, server_default=text("0")),
 )
 
 security_group_rule = Table(
@@ -321,9 +323,9 @@ owed = Table(
     metadata,
     Column("id", String(36), primary_key=True),
     Column("server_id", String(36), nullable=False, index=True),  # of an untag: the image's or snapshot's
-    Column("what", String(16), nullable=False),  # create, remove, untag, unmake, chain, give
+    Column("what", String(16), nullable=False),  # create, remove, untag, unmake, chain, give, group
     # Of a create and a chain: the requests, encrypted with the front's secret; of an untag: the instance and the tag;
-    # of an unmake: the instance.
+    # of an unmake: the instance; of a group: its version, and the last one that was taken away.
     Column("body", Text, nullable=True),
     Column("job", Integer, nullable=True),  # the one that it waits for
     Column("tries", Integer, nullable=False),

@@ -10,6 +10,7 @@
     untag    A tag was left on an instance (lefttag.py). It is taken away once whoever may still need it is surely done.
     chain    Jobs that wait for each other are being submitted (begun.py). tries 0: somebody is at it, until it is due;
              then he is dead, and the rest is submitted. `job`: all that it has are behind that one.
+    group    A tenant's security group is to be in Ganeti as its rows say (groupjobs.py).
     give     The disk of a volume is attached to nothing. It is given to its holder, again and again until it has it.
 
 payer.py does what is due. Done twice, neither does harm: of two creates the second is refused, and so is a removal
@@ -32,6 +33,7 @@ from ganeti_ext import event
 Row = dict[str, Any]
 
 CREATE, REMOVE, UNTAG, UNMAKE, CHAIN, GIVE = "create", "remove", "untag", "unmake", "chain", "give"
+GROUP = "group"
 # Seconds: how long a create may take before one asks whether its end was missed; and who promised pays for himself.
 _KEPT = 86_400.0
 _GRACE = 20.0
@@ -138,6 +140,43 @@ def promise_give(connection: Connection, volume_id: str, now: float, cluster: st
         _add(connection, volume_id, GIVE, due=now, cluster=cluster)
 
 
+def promise_group(connection: Connection, ident: str, version: int, due: float, cluster: str) -> None:
+    """Instead of what was promised of the group before."""
+    known = of_group(connection, ident, cluster)
+    if known is None:
+        _add(connection, ident, GROUP, due=due, body=f"{version} 0", cluster=cluster)
+    else:
+        _, _, cleared = known["body"].partition(" ")
+        _change(connection, known["id"], body=f"{version} {cleared}", tries=0, due=due)
+
+
+def of_group(connection: Connection, ident: str, cluster: str) -> Row | None:
+    mine = (db.owed.c.server_id == ident, db.owed.c.what == GROUP, db.owed.c.cluster == cluster)
+    found = connection.execute(select(db.owed).where(*mine)).mappings().first()
+    return dict(found) if found is not None else None
+
+
+def groups(connection: Connection, cluster: str) -> set[str]:
+    """Ids of the groups of which something is owed there."""
+    mine = (db.owed.c.what == GROUP, db.owed.c.cluster == cluster)
+    return set(connection.execute(select(db.owed.c.server_id).where(*mine)).scalars())
+
+
+def told_group(connection: Connection, found: Row, cleared: int, job: int, due: float) -> None:
+    """Jobs of it are submitted, of which this one is the last, and versions up to `cleared` are taken away.
+
+    Not if another version is owed by now.
+    """
+    version, _, _ = found["body"].partition(" ")
+    mine = (db.owed.c.id == found["id"], db.owed.c.body == found["body"])
+    connection.execute(update(db.owed).where(*mine).values(body=f"{version} {cleared}", job=job, due=due))
+
+
+def settle_group(connection: Connection, found: Row) -> None:
+    """It is done, unless another version is owed by now."""
+    connection.execute(delete(db.owed).where(db.owed.c.id == found["id"], db.owed.c.body == found["body"]))
+
+
 def promise_chain(
     connection: Connection, about: str, body: str, job: int | None, due: float, cluster: str = HOME
 ) -> str:
@@ -158,7 +197,7 @@ def claim(connection: Connection, now: float, lease: float, cluster: str = HOME)
     due = (
         table.cluster == cluster,
         table.due <= now,
-        table.what.in_((REMOVE, UNTAG, UNMAKE, CHAIN, GIVE)) | (table.tries > 0),
+        table.what.in_((REMOVE, UNTAG, UNMAKE, CHAIN, GIVE, GROUP)) | (table.tries > 0),
     )
     query = select(db.owed).where(*due).order_by(table.due).limit(1).with_for_update(skip_locked=True)
     found = connection.execute(query).mappings().first()

@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from frontend.database import db
 from frontend.database.vault import Vault
-from frontend.effect import begun, chain, clusters, lefttag, lostjob, owed, translate, translate_volume
+from frontend.effect import begun, chain, clusters, groupjobs, lefttag, lostjob, owed, translate, translate_volume
 from frontend.effect.purpose import DETACH, Purpose
 from frontend.effect.remote import RemoteApi
 from frontend.effect.translate import Step
@@ -88,6 +88,8 @@ class Payer:
                 self._give(found)
             elif found["what"] == owed.UNMAKE:
                 self._unmake(found)
+            elif found["what"] == owed.GROUP:
+                groupjobs.pay(self._engine, self._rapi, found, self._clock())
             else:
                 remove(self._engine, self._rapi, found)
         except (ExtError, ValueError) as err:
