@@ -90,7 +90,7 @@ def install() -> None:
     stamp.unlink(missing_ok=True)
     _refill(built)
     with step("Installing them on the nodes"):
-        at_once(partial(_install, node) for node in nodes())
+        at_once(partial(install_on, node) for node in nodes())
     stamp.write_text(sums)
 
 
@@ -103,7 +103,8 @@ def _refill(built: list[Path]) -> None:
         shutil.copy(deb, folder)
 
 
-def _install(node: Node) -> None:
+def install_on(node: Node) -> None:
+    """Install our packages, or those of the same version once more, as an upgrade does."""
     names = services.packages(node)
     options = "--yes --quiet --reinstall --option Dpkg::Options::=--force-confold"
     command = f"DEBIAN_FRONTEND=noninteractive apt-get install {options} {names}"

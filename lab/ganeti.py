@@ -41,14 +41,19 @@ def up(nodes: Sequence[Node], image: Path) -> None:
     hardware = kvm_works(master, image)
     with step(f"Initialising Ganeti (guests run by {'KVM' if hardware else 'software emulation: no usable KVM here'})"):
         master.run(*_init(hardware), timeout=180)
-        key = master.run("sh", "-c", "cat /root/.ssh/*.pub")
     for node in others:
         with step(f"Adding {node.name}"):
-            node.run("sh", "-c", "umask 077; mkdir -p /root/.ssh; cat >> /root/.ssh/authorized_keys", stdin=key)
-            master.run("gnt-node", "add", "--no-ssh-key-check", node.name, timeout=180)
+            add(master, node)
     with step("Making a network and a user of the remote API"):
         _network(master)
         _rapi_user(master)
+
+
+def add(master: Node, node: Node) -> None:
+    """`gnt-node add`, of a node that the master may log in to."""
+    key = master.run("sh", "-c", "cat /root/.ssh/*.pub")
+    node.run("sh", "-c", "umask 077; mkdir -p /root/.ssh; cat >> /root/.ssh/authorized_keys", stdin=key)
+    master.run("gnt-node", "add", "--no-ssh-key-check", node.name, timeout=180)
 
 
 def kvm_works(node: Node, image: Path) -> bool:
