@@ -127,6 +127,11 @@ class Loop:
                 self._turn()
             notify("STOPPING=1")
 
+    def work(self) -> None:
+        """The same in a thread of its own: without signals, and nothing is told to systemd."""
+        while not self._stopping:
+            self._turn()
+
     def _tell(self) -> None:
         text = self._status()
         if text != self._told:

@@ -49,8 +49,8 @@ class Capacity:
         self._lost: bool | None = None
         self._trouble = ""
 
-    def tick(self) -> None:
-        """Read, if it is due, in a thread; look what has become of the servers."""
+    def tick(self, *, ask: bool = True) -> None:
+        """Read, if it is due (`ask`: and wanted), in a thread; look what has become of the servers."""
         now = self._clock()
         if now >= self._look:
             self._look = now + _AGAIN
@@ -58,7 +58,7 @@ class Capacity:
                 self.judge()
             except SQLAlchemyError as err:  # the log says it: nothing can be applied, either
                 log.debug("cluster %s: %s", self._cluster, str(err).split("\n", 1)[0])
-        if now >= self._due and (self._thread is None or not self._thread.is_alive()):
+        if ask and now >= self._due and (self._thread is None or not self._thread.is_alive()):
             self._thread = threading.Thread(target=self._run, name=f"capacity {self._cluster}", daemon=True)
             self._thread.start()
 

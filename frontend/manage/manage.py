@@ -13,6 +13,7 @@ from frontend import settings
 from frontend.manage import (
     manage_access,
     manage_account,
+    manage_cluster,
     manage_console,
     manage_database,
     manage_flavor,
@@ -42,6 +43,7 @@ COMMANDS = (
     *manage_state.COMMANDS,
     *manage_usage.COMMANDS,
     *manage_console.COMMANDS,
+    *manage_cluster.COMMANDS,
 )
 PROGRAM = "ganeti-ext-manage"
 

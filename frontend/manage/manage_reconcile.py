@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from frontend.effect import remote
+from frontend.manage import manage_cluster
 from frontend.manage.manage_base import Answer, Command, Context
 from frontend.reconcile import kinds
 from frontend.reconcile.difference import Difference
@@ -38,6 +38,9 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         "--other-cluster", action="store_true",
         help="Ganeti's cluster is another one than that of the last comparison, and that is right",
     )  # fmt: skip
+    parser.add_argument(
+        "--cluster", default="home", metavar="NAME", help="compare with this one; default: that of [rapi]"
+    )
     parser.add_argument("--dry-run", action="store_true", help=argparse.SUPPRESS)  # what is done without --fix
     parser.add_argument(
         "server", nargs="*", metavar="SERVER", help="only these servers, by id or by their instance's name"
@@ -68,7 +71,7 @@ def reconcile(context: Context, options: argparse.Namespace) -> str | Answer:
         return _explained()
     if options.dry_run and options.fix:
         raise ExtError("--dry-run and --fix: one says to mend nothing, the other what")
-    reconciler, began = _reconciler(context), time.time()
+    reconciler, began = _reconciler(context, options.cluster), time.time()
     seen = reconciler.compare()
     if not options.other_cluster:
         reconciler.check_cluster(seen.cluster)
@@ -83,8 +86,11 @@ def reconcile(context: Context, options: argparse.Namespace) -> str | Answer:
     return Answer(shape(found, mended, seen), DIFFERENT if left else 0)
 
 
-def _reconciler(context: Context) -> Reconciler:
-    return Reconciler(context.engine, remote.of(context.settings), context.settings.front.instance_prefix)
+def _reconciler(context: Context, name: str) -> Reconciler:
+    known = manage_cluster.apis(context)
+    with context.engine.connect() as connection:
+        row = manage_cluster.find(connection, name)
+    return Reconciler(context.engine, known.plain(row), context.settings.front.instance_prefix)
 
 
 def _of(asked: Sequence[str], found: Iterable[Difference], known: Mapping[str, str]) -> list[Difference]:

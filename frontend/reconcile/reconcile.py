@@ -226,10 +226,13 @@ class Reconciler:
 
 
 class Background:
-    """Reconciles in a thread of its own, so that messages do not wait for a remote API that does not answer."""
+    """Reconciles in a thread of its own, so that messages do not wait for a remote API that does not answer.
 
-    def __init__(self, reconciler: Reconciler) -> None:
-        self._reconciler = reconciler
+    `name` is the cluster's, for the log; empty: of the home cluster.
+    """
+
+    def __init__(self, reconciler: Reconciler, name: str = "") -> None:
+        self._reconciler, self._name = reconciler, f"reconcile {name}".rstrip()
         self._thread: threading.Thread | None = None
         self._complaint = ""
         self._repeated = 0  # times on end that something differed
@@ -243,7 +246,7 @@ class Background:
     def start(self, trigger: str) -> None:
         """Once more; not while the last time still goes on."""
         self.again = None
-        self._thread = threading.Thread(target=self._run, args=(trigger,), name="reconcile", daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(trigger,), name=self._name, daemon=True)
         self._thread.start()
 
     def _run(self, trigger: str) -> None:
@@ -259,12 +262,12 @@ class Background:
             once_more = min(_ONCE_MORE * 2 ** (self._repeated - 1), _SELDOM) if report.differs else None
             self.again = min((pause for pause in (once_more, report.silent) if pause is not None), default=None)
             told = ", ".join(f"{kind} {count}" for kind, count in sorted(report.found.items()))
-            log.info("reconcile (%s): %s, %d mended", trigger, told or "nothing differs", report.mended)
+            log.info("%s (%s): %s, %d mended", self._name, trigger, told or "nothing differs", report.mended)
 
     def _complain(self, words: str) -> None:
         """One line for what goes on failing in the same way."""
         if words != self._complaint:
-            log.error("reconcile: %s; again every %.0f s", words, _TRY_AGAIN)
+            log.error("%s: %s; again every %.0f s", self._name, words, _TRY_AGAIN)
         self._complaint, self.again = words, _TRY_AGAIN
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack, closing
+from functools import partial
 
 from frontend import daemon, settings
+from frontend.cluster.fleet import Fleet
+from frontend.cluster.listener import Listener
 from frontend.database import db
 from frontend.database.vault import Vault
 from frontend.effect import remote
-from frontend.effect.payer import Payer
+from frontend.effect.clusters import Clusters
 from frontend.identity import tokens
-from frontend.reconcile.reconcile import Background, Reconciler
-from frontend.reconcile.schedule import Schedule
 from frontend.update import pruning
 from frontend.update.consumer import OutboxSource, Pump, Source
 from frontend.update.mirror import Mirror
@@ -28,23 +29,32 @@ def main() -> int:
 def run(config: settings.Settings) -> None:
     """Until SIGTERM. ConfigError when a setting is wrong, SQLAlchemyError when there is no database at the start."""
     engine = db.connect_writer(config.front.database)
-    rapi = remote.of(config)
+    rapi, vault = remote.of(config), Vault(tokens.load_secret(config.front.secret_file))
     telling = Telling(engine, rapi, config.health)
-    schedule = Schedule(config.reconcile.seconds, Background(Reconciler(engine, rapi, config.front.instance_prefix)))
-    payer = Payer(engine, rapi, Vault(tokens.load_secret(config.front.secret_file)))
-    # A message that comes alone would wait for the ping longer than for anything else but the disk.
-    writer = db.open_writer(config.front.database, pre_ping=False)
-    mirror = Mirror(writer, config.front.instance_prefix, seen=telling.seen, compare=schedule.trigger)
+
+    def listener(cluster: str, url: str) -> Listener:
+        own = _mirror(config, telling, fleet)
+        again = partial(fleet.trigger, "broker", cluster)
+        return Listener(cluster, lambda: source(url, again), own, partial(fleet.trigger, "database", cluster))
+
+    fleet = Fleet(engine, Clusters(rapi, engine, vault, config), vault, config, listener)
+    mirror = _mirror(config, telling, fleet)
     loop = Loop()
-    origin = source(config.broker.url, lambda: schedule.trigger("broker"))
+    origin = source(config.broker.url, lambda: fleet.trigger_all("broker"))
     with ExitStack() as undo:
-        pump = undo.enter_context(closing(Pump(origin, mirror, returned=lambda: schedule.trigger("database"))))
+        pump = undo.enter_context(closing(Pump(origin, mirror, returned=lambda: fleet.trigger_all("database"))))
         undo.callback(telling.start(loop, pump, origin))
         pump.start(loop)
-        loop.every(1, lambda: schedule.tick(pump.idle))
-        loop.every(payer.PERIOD, payer.tick)
+        undo.callback(fleet.close)
+        loop.every(1, lambda: fleet.tick(pump.idle))
         loop.every(pruning.PERIOD, pruning.Pruning(engine, config.front.keep_actions).tick)
         loop.run()
+
+
+def _mirror(config: settings.Settings, telling: Telling, fleet: Fleet) -> Mirror:
+    # A message that comes alone would wait for the ping longer than for anything else but the disk.
+    writer = db.open_writer(config.front.database, pre_ping=False)
+    return Mirror(writer, config.front.instance_prefix, seen=telling.seen, compare=fleet.trigger)
 
 
 def source(url: str, returned: Callable[[], None] = lambda: None) -> Source:
