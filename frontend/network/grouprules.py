@@ -1,7 +1,7 @@
-"""Rules of security groups: what may be asked for, and which firewall profile does just what some of them say. Pure.
+"""Rules of security groups: what may be asked for, and by which of them nodes can judge (docs/firewall.md). Pure.
 
-A group's rules add up with those of a server's other groups. Nodes know profiles, not rules (docs/firewall.md): so a
-server may have those groups whose rules are, all together, what one of the profiles lets come, no more and no less.
+A group's rules add up with those of a server's other groups. Nodes judge what comes to a guest, by addresses,
+protocols, ports and types: a group may have any rules, but a server none with a rule that its node could not keep to.
 """
 
 from __future__ import annotations
@@ -12,40 +12,16 @@ from typing import Any, NamedTuple
 
 from frontend.web import schema
 from frontend.web.fault import BadRequest
+from ganeti_ext.protocols import EXTENSIONS, ICMPV6, NUMBERS
 
 Row = Mapping[str, Any]
 
 INGRESS, EGRESS = "ingress", "egress"
 FAMILIES = ("IPv4", "IPv6")
 _ICMP, _ICMP6 = "icmp", "ipv6-icmp"
-# Names of the neutron API, by the number of the protocol (IANA).
-_NUMBERS: Mapping[str, int] = {
-    "ah": 51,
-    "dccp": 33,
-    "egp": 8,
-    "esp": 50,
-    "gre": 47,
-    "icmp": 1,
-    "icmpv6": 58,
-    "igmp": 2,
-    "ipip": 4,
-    "ipv6-encap": 41,
-    "ipv6-frag": 44,
-    "ipv6-icmp": 58,
-    "ipv6-nonxt": 59,
-    "ipv6-opts": 60,
-    "ipv6-route": 43,
-    "ospf": 89,
-    "pgm": 113,
-    "rsvp": 46,
-    "sctp": 132,
-    "tcp": 6,
-    "udp": 17,
-    "udplite": 136,
-    "vrrp": 112,
-}
-_NAMES = {number: name for name, number in _NUMBERS.items()}
+_NAMES = {number: name for name, number in NUMBERS.items()}
 _PORTS = frozenset(("tcp", "udp", "sctp", "dccp", "udplite"))
+_JUDGED = frozenset(("tcp", "udp", "sctp"))  # of these, those whose ports nodes look at
 
 
 class Rule(NamedTuple):
@@ -100,40 +76,32 @@ def is_same(one: Row, other: Row) -> bool:
     return all(one[key] == other[key] for key in keys) and _rule(one) == _rule(other)
 
 
-def profile(rows: Iterable[Row], more: Iterable[Rule], known: Iterable[str]) -> str | None:
-    """The profile that lets come what rules and `more` let come; None when none of those that are known does.
+def unfit(rows: Iterable[Row]) -> str | None:
+    """Why no node could keep to these rules of a server's groups; None when nodes can.
 
-    Profiles judge what comes, and nothing of what guests send: so the rules must let all be sent.
+    What guests send is judged by nobody but their guests' own profiles: so the rules must let all be sent.
     """
     rows = list(rows)
     sent = {_rule(row) for row in rows if row["direction"] == EGRESS and row["remote_group"] is None}
-    if not all(Rule(family) in sent for family in FAMILIES):
-        return None
-    come = [row for row in rows if row["direction"] == INGRESS]
-    if any(row["remote_group"] is not None for row in come):
-        return None
-    wanted = reduced([*map(_rule, come), *more])
-    return next((name for name in known if name in PROFILES and reduced(PROFILES[name]) == wanted), None)
+    lacking = [family for family in FAMILIES if Rule(family) not in sent]
+    if lacking:
+        return f"what a server sends cannot be restricted, so a rule has to allow all egress of {' and '.join(lacking)}"
+    return next((why for row in rows if row["direction"] == INGRESS and (why := _unfit(row))), None)
 
 
-def reduced(rules: Iterable[Rule]) -> frozenset[Rule]:
-    """Without those that another one covers."""
-    found = set(rules)
-    return frozenset(rule for rule in found if not any(_covers(other, rule) for other in found - {rule}))
-
-
-def _covers(wide: Rule, rule: Rule) -> bool:
-    if wide.ethertype != rule.ethertype or wide.protocol not in (None, rule.protocol):
-        return False
-    if wide.remote is not None and wide.remote != rule.remote:
-        return False
-    if wide.first is None:
-        return True
-    if rule.first is None:
-        return False
-    if rule.protocol in (_ICMP, _ICMP6):
-        return wide.first == rule.first and wide.last in (None, rule.last)
-    return wide.first <= rule.first and (rule.last or 0) <= (wide.last or 0)
+def _unfit(row: Row) -> str | None:
+    said = f"rule {row['id']} cannot be kept to:"
+    if row["remote_group"] is not None:
+        return f"{said} nodes know no members of groups; name their addresses by remote_ip_prefix"
+    protocol, is_6 = _canonical(row["protocol"]), row["ethertype"] == "IPv6"
+    number = NUMBERS.get(protocol or "") or int(protocol or 0)
+    if (row["port_min"], row["port_max"]) != (None, None) and protocol in _PORTS - _JUDGED:
+        return f"{said} nodes look at ports of {', '.join(sorted(_JUDGED))}, not of {protocol}"
+    if (number == 1 and is_6) or (number == ICMPV6 and not is_6):
+        return f"{said} {protocol} is not of {row['ethertype']}"
+    if is_6 and number in EXTENSIONS:
+        return f"{said} {protocol} is an extension header of IPv6, which nodes look behind"
+    return None
 
 
 def _rule(row: Row) -> Rule:
@@ -164,7 +132,7 @@ def _protocol(value: Any, ethertype: str) -> str | None:
     text = str(value).lower() if isinstance(value, int | str) and not isinstance(value, bool) else value
     if text in (None, "", "any", "-1"):
         return None
-    if not isinstance(text, str) or not (text in _NUMBERS or (text.isascii() and text.isdecimal() and int(text) < 256)):
+    if not isinstance(text, str) or not (text in NUMBERS or (text.isascii() and text.isdecimal() and int(text) < 256)):
         raise BadRequest(f"Security group rule protocol {value!r:.80} not supported. Names and 0 to 255 are.")
     if text == "0":
         return None
@@ -206,6 +174,8 @@ def _prefix(value: Any, ethertype: str) -> str:
         network = ipaddress.ip_network(value if isinstance(value, str) else "", strict=False)
     except ValueError as err:
         raise BadRequest(f"remote_ip_prefix: {value!r:.80} is no network") from err
+    if "%" in value:
+        raise BadRequest(f"remote_ip_prefix: {value[:80]!r} names an interface")
     if f"IPv{network.version}" != ethertype:
         raise BadRequest(f"Conflicting value ethertype {ethertype} for CIDR {value}")
     return str(value)

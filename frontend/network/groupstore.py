@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
 from frontend.database import db
-from frontend.network import grouprules, groupview, netview
+from frontend.network import grouprules, grouptags, groupview, netview
 from frontend.network.netview import DEFAULT_GROUP, NO_GROUP
 from frontend.web import context
 from frontend.web.fault import BadRequest, Conflict
 
 Row = Mapping[str, Any]
+
+JOINT = "+"
+# Characters that the names of groups may have together in a server's tag, and in that of one NIC (porttag.py).
+_ROOM, NIC_ROOM = 108, 66
 
 
 class Known(NamedTuple):
@@ -81,51 +84,45 @@ def find(known: Known, wanted: str) -> str | None:
 
 
 def facts(known: Known, groups: Sequence[str]) -> dict[str, str | None]:
-    """What the tags of a server in these groups say; Conflict when no profile does what they say all together."""
+    """What the tags of a server in these groups say; Conflict when its node could not keep to what they say."""
     if list(groups) == [DEFAULT_GROUP]:
         return {"firewall": None, "groups": None}
     if not groups:
         return {"firewall": NO_GROUP, "groups": None}
     if len(groups) == 1 and groups[0] not in known.own:
         return {"firewall": groups[0], "groups": None}
-    return {"firewall": _profile(known, groups), "groups": ",".join(groups)}
+    return {"firewall": profile(known, groups), "groups": ",".join(groups)}
+
+
+def profile(known: Known, groups: Iterable[str], room: int = _ROOM) -> str:
+    """What groups are called in the tag of a server or a NIC, all together (docs/firewall.md); Conflict as `check`."""
+    groups = list(groups)
+    check(known, groups)
+    found = JOINT.join(sorted(grouptags.name(group) if group in known.own else group for group in groups))
+    if len(found) > room:
+        raise Conflict(
+            f"Security groups: {len(groups)} are too many: {found!r} has {len(found)} characters, not {room}."
+        )
+    return found or NO_GROUP
+
+
+def check(known: Known, groups: Sequence[str]) -> None:
+    """Conflict when no node could keep to what these groups of one server say."""
+    rows: list[Row] = []
+    for group in groups:
+        rows += known.rules[group] if group in known.own else new_rules(group)
+    why = grouprules.unfit(rows) if groups else None
+    if why is not None:
+        raise Conflict(f"Security groups {', '.join(groups)}: {why}.")
 
 
 def new_rule(group_id: str, rule: Row, description: str = "") -> dict[str, Any]:
     """A row of the table."""
-    return {
-        "id": str(uuid.uuid4()),
-        "group_id": group_id,
-        **rule,
-        "description": description,
-        "created": time.time(),
-    }
+    ident = grouptags.rule_id(group_id, rule)
+    return {"id": ident, "group_id": group_id, **rule, "description": description, "created": time.time()}
 
 
 def new_rules(group_id: str) -> list[dict[str, Any]]:
     """Those of a new group: all may be sent."""
     sent = ({"direction": grouprules.EGRESS, "ethertype": family} for family in grouprules.FAMILIES)
     return [new_rule(group_id, grouprules.asked(rule)) for rule in sent]
-
-
-def _profile(known: Known, groups: Iterable[str]) -> str:
-    settings = context.services().settings.firewall
-    rows: list[Row] = []
-    more: set[grouprules.Rule] = set()
-    judged = True
-    for group in groups:
-        if group in known.own:
-            rows += known.rules[group]
-        else:
-            profile = settings.default if group == DEFAULT_GROUP else group
-            judged = judged and profile in grouprules.PROFILES
-            more |= grouprules.PROFILES.get(profile, frozenset())
-            rows += new_rules(group)
-    found = grouprules.profile(rows, more, (NO_GROUP, *settings.profiles)) if judged else None
-    if found is None:
-        raise Conflict(
-            "No firewall profile of the cloud does just what the rules of these security groups say all together. "
-            f"There are those of the groups {', '.join(settings.profiles)}, and none that lets anything in; "
-            "all of egress has to be allowed."
-        )
-    return found

@@ -35,8 +35,8 @@ def groups_of(server: Mapping[str, Any]) -> list[str]:
     said = server["facts"]
     if said.get("groups"):
         return str(said["groups"]).split(",")
-    profile = said.get("firewall", DEFAULT_GROUP)
-    return [] if profile == NO_GROUP else [profile]
+    profiles = said.get("firewall", DEFAULT_GROUP).split("+")  # an administrator may have said more than one
+    return [] if profiles == [NO_GROUP] else profiles
 
 
 def group_ids(server: Mapping[str, Any]) -> list[str]:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from flask import Response, jsonify
-from sqlalchemy import delete, insert, or_, update
+from sqlalchemy import Connection, select
 
-from frontend.database import db
-from frontend.network import grouprules, groupstore, groupview, netview, networkquota, securitygroups
+from frontend.database import db, turns
+from frontend.network import groupchange, grouprules, groupstore, groupview, netview, networkquota, securitygroups
 from frontend.network.groupstore import Known
 from frontend.web import context, schema
 from frontend.web.fault import BadRequest, Conflict, Forbidden, NotFound
+from ganeti_ext import groups
 
 log = logging.getLogger(__name__)
 
@@ -67,52 +69,89 @@ def known() -> Known:
 
 def made(sent: Mapping[str, Any]) -> dict[str, Any]:
     """A new group, as it is shown."""
-    now, found = time.time(), known()
-    ident = str(uuid.uuid4())
-    row = {"id": ident, "project_id": found.project, **_words(sent, ""), "created": now, "updated": now}
+    project, now, ident = context.project_id(), time.time(), _new_id()
+    row = {"id": ident, "project_id": project, **_words(sent, ""), "created": now, "updated": now}
     rules = groupstore.new_rules(ident)
     with context.database() as connection:
-        networkquota.check(connection, found.project, {"security_group": 1})
-        connection.execute(insert(db.security_group).values(row))
-        connection.execute(insert(db.security_group_rule), rules)
+        networkquota.check(connection, project, {"security_group": 1})
+        done = groupchange.keep(connection, groupstore.read(connection, project), ident, row, rules)
         connection.commit()
-    log.info("security group %s: made", row["id"])
+    groupchange.tell([done])
+    log.info("security group %s: made", ident)
     return groupview.own_group(row, rules)
 
 
 def changed(group_id: str, sent: Mapping[str, Any]) -> dict[str, Any]:
     """Another name or description."""
-    found = known()
-    row = _own(found, group_id)
-    new = {**row, **_words(sent, None), "updated": time.time()}
-    values = {key: new[key] for key in ("name", "description", "updated")}
-    with context.database() as connection:
-        connection.execute(update(db.security_group).where(db.security_group.c.id == group_id).values(values))
+    with _turn() as (connection, found):
+        row = _own(found, group_id)
+        new, rules = {**row, **_words(sent, None), "updated": time.time()}, found.rules[group_id]
+        done = groupchange.keep(connection, found, group_id, new, rules)
         connection.commit()
-    return groupview.own_group(new, found.rules[group_id])
+    groupchange.tell([done])
+    return groupview.own_group(new, rules)
 
 
 def forget(group_id: str) -> None:
     """Delete a group that no server is in, with the rules of others that name it."""
-    found = known()
-    if group_id == netview.default_group_id(found.project):
-        raise Conflict("Removing default security group not allowed.")
-    _own(found, group_id)
-    rule = db.security_group_rule.c
-    with context.database() as connection:
+    with _turn() as (connection, found):
+        if group_id == netview.default_group_id(found.project):
+            raise Conflict("Removing default security group not allowed.")
+        _own(found, group_id)
         if securitygroups.using(connection, found.project, group_id):
             raise Conflict(f"Security Group {group_id} in use.")
-        connection.execute(
-            delete(db.security_group_rule).where(or_(rule.group_id == group_id, rule.remote_group == group_id))
-        )
-        connection.execute(delete(db.security_group).where(db.security_group.c.id == group_id))
+        done = [groupchange.drop(connection, found, group_id)]
+        for ident, rules in found.rules.items():
+            rest = [rule for rule in rules if rule["remote_group"] != group_id]
+            if ident != group_id and len(rest) < len(rules):
+                done.append(groupchange.keep(connection, found, ident, found.own[ident], rest))
         connection.commit()
+    groupchange.tell(done)
     log.info("security group %s: deleted", group_id)
 
 
 def made_rules(wanted: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """New rules of one group, as they are shown. Its servers get the profile that they mean, or there are none."""
-    found = known()
+    """New rules of one group, as they are shown: in force for its servers within a second."""
+    wanted = list(wanted)
+    with _turn({"security_group_rule": len(wanted)}) as (connection, found):
+        new = _new_rules(found, wanted)
+        group = new[0]["group_id"]
+        after = found.with_rules(group, [*found.rules[group], *new])
+        securitygroups.check_members(connection, after, group)
+        done = groupchange.keep(connection, found, group, found.own[group], after.rules[group])
+        connection.commit()
+    groupchange.tell([done])
+    securitygroups.renew(group)
+    log.info("security group %s: %d rules more", group, len(new))
+    return [groupview.rule(found.project, row) for row in new]
+
+
+def forget_rule(rule_id: str) -> None:
+    """Delete a rule, for the servers of its group within a second."""
+    with _turn() as (connection, found):
+        group = _group_of(found, rule_id)
+        after = found.with_rules(group, [rule for rule in found.rules[group] if rule["id"] != rule_id])
+        securitygroups.check_members(connection, after, group)
+        done = groupchange.keep(connection, found, group, found.own[group], after.rules[group])
+        connection.commit()
+    groupchange.tell([done])
+    securitygroups.renew(group)
+    log.info("security group %s: one rule less", group)
+
+
+@contextlib.contextmanager
+def _turn(more: Mapping[str, int] | None = None) -> Iterator[tuple[Connection, Known]]:
+    """Nobody else changes the project's groups; OverQuota when it may not have so many more of these."""
+    project = context.project_id()
+    with context.database() as connection:
+        turns.take(connection, project)
+        found = groupstore.read(connection, project)
+        if more:
+            networkquota.check(connection, project, more)
+        yield connection, found
+
+
+def _new_rules(found: Known, wanted: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     new: list[dict[str, Any]] = []
     for sent in wanted:
         group = _own(found, schema.text(sent, "security_group_id"))["id"]
@@ -126,33 +165,27 @@ def made_rules(wanted: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         new.append(row)
     if not new:
         raise BadRequest("security_group_rules: there is none")
-    more, group = {"security_group_rule": len(new)}, new[0]["group_id"]
-    with context.database() as connection:  # before the servers of the group are told
-        networkquota.check(connection, found.project, more)
-    after = found.with_rules(group, [*found.rules[group], *new])
-    with securitygroups.changing(after, group), context.database() as connection:
-        networkquota.check(connection, found.project, more)
-        connection.execute(insert(db.security_group_rule), new)
-        connection.commit()
-    log.info("security group %s: %d rules more", group, len(new))
-    return [groupview.rule(found.project, row) for row in new]
+    return new
 
 
-def forget_rule(rule_id: str) -> None:
-    """Delete a rule. The servers of its group get the profile that the others mean, or it stays."""
-    found = known()
+def _group_of(found: Known, rule_id: str) -> str:
+    """The own group that has a rule; Forbidden when it is a profile's."""
     for group, rules in found.rules.items():
         if rule_id in (rule["id"] for rule in rules):
-            after = found.with_rules(group, [rule for rule in rules if rule["id"] != rule_id])
-            with securitygroups.changing(after, group), context.database() as connection:
-                connection.execute(delete(db.security_group_rule).where(db.security_group_rule.c.id == rule_id))
-                connection.commit()
-            log.info("security group %s: one rule less", group)
-            return
+            return group
     for shown in groupstore.shown(found):
         if rule_id in (rule["id"] for rule in shown["security_group_rules"]):
             raise Forbidden(_WHOSE.format(shown["name"]))
     raise NotFound(f"Security group rule {rule_id} does not exist")
+
+
+def _new_id() -> str:
+    """One whose first digits, by which nodes know it, no other group has."""
+    with context.database() as connection:
+        taken = {groups.key(ident) for ident in connection.execute(select(db.security_group.c.id)).scalars()}
+    while groups.key(ident := str(uuid.uuid4())) in taken:
+        pass
+    return ident
 
 
 def _own(found: Known, group_id: str) -> Row:

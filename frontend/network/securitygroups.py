@@ -1,10 +1,9 @@
-"""The security groups of servers: their firewall profile follows from them, and is what their nodes read."""
+"""The security groups of servers: a tag of the instance names them, which its node reads."""
 
 from __future__ import annotations
 
-import contextlib
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from flask import Response, jsonify
@@ -17,7 +16,6 @@ from frontend.network import groupstore, groupview, netview
 from frontend.network.groupstore import Known
 from frontend.web import context, schema
 from frontend.web.fault import BadRequest, NotFound
-from ganeti_ext.errors import ExtError
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +25,7 @@ Row = Mapping[str, Any]
 def chosen(wanted: Sequence[str], project: str) -> dict[str, str]:
     """The facts of a new server in these groups (names or ids), for its tags; none in the default one.
 
-    BadRequest for a group that there is not, Conflict where no profile does what they say.
+    BadRequest for a group that there is not, Conflict where no node could keep to what they say.
     """
     if not wanted:
         return {}
@@ -75,28 +73,21 @@ def using(connection: Connection, project: str, group_id: str) -> list[dict[str,
     return [row for row in db.rows(connection, query) if group_id in netview.groups_of(row)]
 
 
-@contextlib.contextmanager
-def changing(after: Known, group_id: str) -> Iterator[None]:
-    """Give the servers of a group the profile that its rules `after` a change mean; undone if the block fails.
+def check_members(connection: Connection, after: Known, group_id: str) -> None:
+    """Conflict when a server of this group could not have it any more."""
+    for server in using(connection, after.project, group_id):
+        groupstore.check(after, netview.groups_of(server))
 
-    Conflict, and nothing done, when one of them could have none.
-    """
+
+def renew(group_id: str) -> None:
+    """Servers of a group whose tags name the profile that it once stood for, name the group from now on."""
     with context.database() as connection:
-        servers = using(connection, after.project, group_id)
-    plans = [(server, groupstore.facts(after, netview.groups_of(server))) for server in servers]
-    with contextlib.ExitStack() as undo:
-        for server, wanted in plans:
+        known = groupstore.read(connection, context.project_id())
+        servers = using(connection, known.project, group_id)
+    for server in servers:
+        wanted = groupstore.facts(known, netview.groups_of(server))
+        if wanted["firewall"] != server["facts"].get("firewall"):
             facts.change(server, wanted)
-            undo.callback(_restore, server, {fact: server["facts"].get(fact) for fact in wanted})
-        yield
-        undo.pop_all()
-
-
-def _restore(server: Row, before: Mapping[str, str | None]) -> None:
-    try:
-        facts.change(server, before)
-    except ExtError as err:
-        log.error("server %s: keeps the firewall profile of rules that were not made: %s", server["id"], err)
 
 
 def _change(

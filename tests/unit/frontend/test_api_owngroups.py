@@ -1,4 +1,4 @@
-"""Security groups that tenants make: which profile they stand for, and for whom."""
+"""Security groups that tenants make: what they may say, and for whom."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import pytest
 from frontend.network import netview
 from frontend.settings import Front, Quota, Settings
 from ganeti_ext import tags
-from ganeti_ext.errors import RapiUnavailable
 from tests.unit.frontend.conftest import COMPUTE, IMAGE, MINE, NET, SMALL, Api, FakeRapi, serve
 
 GROUPS, RULES = "/network/v2.0/security-groups", "/network/v2.0/security-group-rules"
@@ -132,7 +131,7 @@ def test_what_is_there_already(api: Api) -> None:
         assert api.call("DELETE", f"{GROUPS}/{netview.group_id(MINE, name)}").status_code == status
 
 
-def test_the_rules_of_a_login_are_a_profile(api: Api) -> None:
+def test_its_servers_are_tagged_with_it(api: Api) -> None:
     ident = group(api)["id"]
     for wanted in LOGIN:
         for direction in ("ingress", "egress"):
@@ -140,7 +139,8 @@ def test_the_rules_of_a_login_are_a_profile(api: Api) -> None:
     row = server(api)
     act(api, row, "remove", "default")
     act(api, row, "add", "web")
-    assert facts(api, row) == {"firewall": "ssh", "groups": ident}
+    assert facts(api, row) == {"firewall": f"@{ident[:8]}", "groups": ident}
+    assert f"ganeti-ext:firewall:@{ident[:8]}" in api.rapi.calls[-2][3]["tag"]
     shown = api.get(f"{COMPUTE}/servers/{row['id']}").json["server"]  # type: ignore[index]
     assert shown["security_groups"] == [{"name": "web"}]
     (port,) = api.get(f"/network/v2.0/ports?device_id={row['id']}").json["ports"]  # type: ignore[index]
@@ -154,70 +154,77 @@ def test_the_rules_of_a_login_are_a_profile(api: Api) -> None:
 
 def test_a_new_server_is_in_it(api: Api) -> None:
     ident = group(api)["id"]
+    api.rapi.calls.clear()
     new = {
         "name": "x",
         "flavorRef": SMALL,
         "imageRef": IMAGE,
         "networks": [{"uuid": NET}],
-        "security_groups": [{"name": "web"}],
+        "security_groups": [{"name": "web"}, {"name": "ssh"}],
     }
     answer = api.call("POST", f"{COMPUTE}/servers", json={"server": new})
     assert answer.status_code == 202, answer.text
     (body,) = [call[2] for call in api.rapi.calls]
     said = tags.decode(body["tags"])
-    assert (said["firewall"], said["groups"]) == ("protected", ident)
-    assert api.get(f"{COMPUTE}/servers/detail").json["servers"][0]["security_groups"] == [{"name": "web"}]  # type: ignore[index]
-    rule(api, group(api, "odd")["id"], protocol="tcp", port_range_min=81, port_range_max=81)
+    assert (said["firewall"], said["groups"]) == (f"@{ident[:8]}+ssh", f"{ident},ssh")
+    shown = api.get(f"{COMPUTE}/servers/detail").json["servers"][0]["security_groups"]  # type: ignore[index]
+    assert shown == [{"name": "web"}, {"name": "ssh"}]
+    rule(api, group(api, "odd")["id"], remote_group_id=ident)
     new["security_groups"] = [{"name": "odd"}]
+    api.rapi.calls.clear()
     answer = api.call("POST", f"{COMPUTE}/servers", json={"server": new})
-    assert (answer.status_code, "limited" in answer.text) == (409, True)
-    assert len(api.rapi.calls) == 1
+    assert (answer.status_code, "remote_ip_prefix" in answer.text, api.rapi.calls) == (409, True, [])
 
 
-def test_what_no_profile_does_is_no_servers(api: Api) -> None:
-    row = server(api)
-    act(api, row, "remove", "default")
+@pytest.mark.parametrize(
+    ("wanted", "word"),
+    [
+        ({"remote_group_id": "SELF"}, "remote_ip_prefix"),
+        ({"protocol": "dccp", "port_range_min": 1, "port_range_max": 2}, "ports of sctp, tcp, udp, not of dccp"),
+        ({"protocol": "udplite", "port_range_min": 1, "port_range_max": 2}, "not of udplite"),
+        ({"protocol": "ah", "ethertype": "IPv6"}, "an extension header"),
+        ({"protocol": "44", "ethertype": "IPv6"}, "an extension header"),
+        ({"protocol": "icmpv6"}, "icmpv6 is not of IPv4"),
+    ],
+)
+def test_what_no_node_can_keep_to_is_no_servers(api: Api, wanted: dict[str, Any], word: str) -> None:
+    odd, used = group(api, "odd")["id"], group(api, "used")["id"]
+    wanted = {key: odd if value == "SELF" else value for key, value in wanted.items()}
+    row, other = server(api), server(api, used)
     before = facts(api, row)
-    odd, silent, remote = (group(api, name) for name in ("odd", "silent", "remote"))
-    rule(api, odd["id"], protocol="tcp", port_range_min=81, port_range_max=81)
-    rule(api, remote["id"], remote_group_id=odd["id"])
+    rule(api, odd, **wanted)
+    act(api, row, "add", "odd", 409)
+    assert facts(api, row) == before
+    assert word in rule(api, used, 409, **wanted)["words"]
+    assert len(api.get(f"{GROUPS}/{used}").json["security_group"]["security_group_rules"]) == 2  # type: ignore[index]
+    assert facts(api, other)["groups"] == used
+
+
+def test_all_may_be_sent(api: Api) -> None:
+    silent, used = group(api, "silent"), group(api, "used")
     for each in silent["security_group_rules"]:
         assert api.call("DELETE", f"{RULES}/{each['id']}").status_code == 204
-    for name in ("odd", "silent", "remote"):
-        act(api, row, "add", name, 409)
-    assert facts(api, row) == before
+    row = server(api, used["id"])
+    act(api, row, "add", "silent")  # the other group's rules add up with its own
+    act(api, row, "remove", "used", 409)
+    answer = api.call("DELETE", f"{RULES}/{used['security_group_rules'][0]['id']}")
+    assert (answer.status_code, "all egress of IPv4" in answer.text) == (409, True)
 
 
-def test_rules_of_a_group_in_use_change_its_servers(api: Api) -> None:
+def test_a_server_has_room_for_some(api: Api) -> None:
+    row = server(api)
+    for name in ("limited", "ssh", "unprotected", *(group(api, f"g{number}")["id"] for number in range(7))):
+        act(api, row, "add", name)
+    act(api, row, "add", group(api, "eighth")["id"], 409)
+    assert len(f"ganeti-ext:firewall:{facts(api, row)['firewall']}") <= 128
+
+
+def test_what_names_a_profile_names_the_group_from_now_on(api: Api) -> None:
+    """A server of an older release's."""
     ident = group(api)["id"]
-    rows = [server(api, ident), server(api, "default", ident)]
-    other = server(api)
-    bulk = [{"security_group_id": ident, "direction": "ingress", **wanted} for wanted in LOGIN]
-    refused = api.call("POST", RULES, json={"security_group_rules": bulk[:1]})
-    assert (refused.status_code, api.rapi.calls) == (409, [])
-    made = api.call("POST", RULES, json={"security_group_rules": bulk}).json["security_group_rules"]  # type: ignore[index]
-    assert [facts(api, row).get("firewall") for row in (*rows, other)] == ["ssh", "unprotected", None]
-    assert api.call("DELETE", f"{RULES}/{made[0]['id']}").status_code == 409
-    assert facts(api, rows[0])["firewall"] == "ssh"
-    assert len(api.get(f"{GROUPS}/{ident}").json["security_group"]["security_group_rules"]) == 5  # type: ignore[index]
-
-
-def test_a_change_that_ganeti_does_not_take_is_none(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    ident = group(api)["id"]
-    rows = [server(api, ident), server(api, ident)]
-    submit, left = api.rapi.submit, [2]  # the first server's two jobs
-
-    def failing(*given: Any) -> int:
-        left[0] -= 1
-        if left[0] == -1:
-            raise RapiUnavailable("RAPI does not answer")
-        return submit(*given)
-
-    monkeypatch.setattr(api.rapi, "submit", failing)
-    bulk = [{"security_group_id": ident, "direction": "ingress", **wanted} for wanted in LOGIN]
-    assert api.call("POST", RULES, json={"security_group_rules": bulk}).status_code == 503
-    assert [facts(api, row)["firewall"] for row in rows] == ["protected", "protected"]
-    assert len(api.get(f"{GROUPS}/{ident}").json["security_group"]["security_group_rules"]) == 2  # type: ignore[index]
+    row = server(api, ident)
+    rule(api, ident, **SSH)
+    assert facts(api, row)["firewall"] == f"@{ident[:8]}"
 
 
 def test_a_group_in_use_stays(api: Api) -> None:
