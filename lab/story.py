@@ -237,6 +237,8 @@ _OWN = {
     "image": ("--private",),
     "port": (),
     "network": ("--no-share",),
+    "server group": (),
+    "keypair": (),
 }
 
 
@@ -246,7 +248,8 @@ def clear(story: Story) -> None:
         words = kind.split()
 
         def left(*more: str) -> list[str]:
-            return [each["ID"] for each in story.tenant.openstack(*more, "list", *options)]  # noqa: B023
+            found = story.tenant.openstack(*more, "list", *options)  # noqa: B023
+            return [each.get("ID", each["Name"]) for each in found]  # a key has no id
 
         if found := left(*words):
             story.tenant.run(*words, "delete", *found)
