@@ -96,11 +96,15 @@ class Day:
 
     def gather(self, node: Node) -> None:
         """All of it is on one node."""
-        away = [name for name, home in self.homes().items() if home != node.name]
-        for name in away:
-            verb = "migrate" if name in RUNNING else "failover"
-            self.gnt("instance", verb, "--force", f"--target-node={node.name}", self.instance(name))
+        for name in [name for name, home in self.homes().items() if home != node.name]:
+            self.move(name, node)
         until("the front knows", self.agrees, _SOON)
+
+    def move(self, name: str, node: Node) -> None:
+        """One of it, by its name, to a node. A volume's holder is below any policy."""
+        verb = "migrate" if name in RUNNING else "failover"
+        words = ("--ignore-ipolicy",) if name == VOLUME else ()
+        self.gnt("instance", verb, "--force", f"--target-node={node.name}", *words, self.instance(name))
 
     @contextmanager
     def unnoticed(self, away: float = _SLOW) -> Iterator[None]:

@@ -50,20 +50,27 @@ def left_on(day: Day, node: Node) -> set[str]:
 
 
 def test_a_node_is_emptied(day: Day) -> None:
-    """gnt-node migrate takes what runs and fails at the rest; evacuate takes all of it."""
+    """gnt-node migrate takes what runs; evacuate takes what is stopped, too, but for holders of volumes."""
     node = day.nodes[1]
     day.gather(node)
     with day.unnoticed(), drained(day, node):
-        with pytest.raises(CommandError, match="has failed"):
-            day.gnt("node", "migrate", "--force", node.name)
-        assert left_on(day, node) == {SLEEPS, VOLUME}
-        day.gnt("node", "evacuate", "--force", "--primary-only", node.name)
+        for verb, words, left in (
+            ("migrate", (), {SLEEPS, VOLUME}),
+            ("evacuate", ("--primary-only",), {VOLUME}),
+        ):
+            with pytest.raises(CommandError, match="failed"):
+                day.gnt("node", verb, "--force", *words, node.name)
+            assert left_on(day, node) == left
+        holders = f'pnode == "{node.name}" and name =* "gx-vol-*"'
+        for name in day.gnt("instance", "list", "--no-headers", "-o", "name", "-F", holders).split():
+            day.gnt("instance", "failover", "--force", "--ignore-ipolicy", name)
         assert left_on(day, node) == set()
 
 
-def test_a_node_is_evacuated_at_once(day: Day) -> None:
+def test_a_node_without_holders_is_evacuated_at_once(day: Day) -> None:
     node = day.nodes[1]
     day.gather(node)
+    day.move(VOLUME, day.nodes[0])
     with day.unnoticed(), drained(day, node):
         day.gnt("node", "evacuate", "--force", "--primary-only", node.name)
         assert left_on(day, node) == set()
@@ -76,7 +83,7 @@ def test_an_emptied_node_is_switched_off_and_boots(day: Day) -> None:
         with dead(node, day.master):
             day.gnt("node", "modify", "--offline=yes", "--force", node.name)
         day.gnt("node", "modify", "--offline=no", "--drained=yes", "--force", "--auto-promote", node.name)
-        day.gnt("instance", "migrate", "--force", f"--target-node={day.master.name}", day.instance(WALKS))
+        day.move(WALKS, day.master)
 
 
 def test_the_cluster_is_balanced(day: Day) -> None:
@@ -113,7 +120,7 @@ def test_the_master_fails_over_and_back(day: Day) -> None:
         with day.unnoticed():
             master.fail_over(day.nodes, node, day.agrees)
             other = next(each for each in day.nodes if each.name != day.homes()[WALKS])
-            day.gnt("instance", "migrate", "--force", f"--target-node={other.name}", day.instance(WALKS))
+            day.move(WALKS, other)
 
 
 def test_a_node_leaves_and_joins(day: Day) -> None:
@@ -124,7 +131,7 @@ def test_a_node_leaves_and_joins(day: Day) -> None:
         until("it is not in the API any more", lambda: day.hypervisor(node) is None, SOON)
         ganeti.add(day.master, node)
         until("it is in the API", lambda: day.hypervisor(node) == "enabled", SOON)
-        day.gnt("instance", "migrate", "--force", f"--target-node={node.name}", day.instance(WALKS))
+        day.move(WALKS, node)
 
 
 def test_our_packages_are_installed_anew_below_running_servers(day: Day) -> None:
