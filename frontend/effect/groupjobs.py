@@ -17,7 +17,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, Engine, select, update
 
 from frontend.database import db
-from frontend.effect import clusters, facts, owed
+from frontend.effect import clusters, facts, owed, purpose
 from frontend.effect.remote import RemoteApi
 from frontend.network import grouptags
 from frontend.web.fault import Conflict
@@ -25,9 +25,6 @@ from ganeti_ext import event, groups
 from ganeti_ext.errors import ExtError, RapiError
 
 log = logging.getLogger(__name__)
-
-REASON = "ganeti-ext:group:"
-"""What a job is for, in its reason trail, with the group's id behind."""
 
 _SUBMITTED = 30.0  # seconds until whoever promised has submitted it, or is dead
 _TOLD = 10.0  # and until its jobs are over
@@ -151,7 +148,7 @@ def _wanted(connection: Connection, ident: str, cluster: str) -> Wanted | None:
 def _jobs(rapi: RemoteApi, method: str, some: Sequence[str], ident: str, behind: Sequence[int] = ()) -> list[int]:
     """As many jobs as these tags need: one, but for groups with much to escape."""
     body = {"depends": [[job, ["success"]] for job in behind]} if behind else None
-    reason = f"{REASON}{ident}"
+    reason = f"{purpose.GROUP}{ident}"
     return [rapi.submit(method, "tags", body, {"tag": part, "reason": reason}) for part in facts.parts(some)]
 
 

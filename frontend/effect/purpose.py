@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 _SOURCE = "gnt:user"  # under which the remote API notes the text (constants.OPCODE_REASON_SRC_USER)
 _PREFIX = "ganeti-ext"
+GROUP = f"{_PREFIX}:group:"
+"""Of jobs on the cluster's tags that tell of a tenant's security group: the group's id is behind it."""
 
 RESIZE, REVERT, SNAPSHOT, FORGET = "resize", "revert", "snapshot", "forget"
 SNAPSHOT_VOLUME, UPLOAD_VOLUME, REVERT_VOLUME = "snapshot-volume", "upload-volume", "revert-volume"

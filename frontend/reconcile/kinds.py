@@ -99,6 +99,22 @@ KINDS = (
         "The database has a port whose address was given back to its network's pool an hour ago or longer.",
         "the port is removed",
     ),
+    Kind(
+        "group-missing",
+        "The cluster's tags tell of a tenant's security group that the database has not.",
+        "the group is made from the tags",
+    ),
+    Kind(
+        "group-stale",
+        "The database has a security group of which the cluster's tags tell nothing, or that it is gone.",
+        "the group is removed",
+    ),
+    Kind("group", "The cluster's tags say something else of a security group.", "the group gets what the tags say"),
+    Kind(
+        "group-untold",
+        "Another cluster than the home cluster lacks a security group, or what is new of it.",
+        "the cluster is told by a job",
+    ),
     Kind("network-missing", "Ganeti has a network that the database has not.", "the network is added"),
     Kind("network-stale", "The database has a network that Ganeti has not.", "the network is removed"),
     Kind("network", "A network's name, subnets, gateways or tags differ.", "the network gets Ganeti's"),
@@ -125,6 +141,12 @@ KINDS = (
         "volume-orphan",
         "A volume's holder does not say whose it is, or is gone while a server has the disk.",
         "give it a tag with its project, or remove it; make a holder again",
+        mendable=False,
+    ),
+    Kind(
+        "group-unread",
+        "The cluster's tags of a security group are damaged: nodes let nothing come by it.",
+        "take those tags away; then change the group, or make it again",
         mendable=False,
     ),
     Kind(

@@ -11,13 +11,14 @@ from sqlalchemy import Engine, update
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from frontend.database import db
+from frontend.effect import purpose
 from frontend.image import savedimage
 from frontend.update import actions, blame, incoming, letters, mirror_network, mirror_server, recalled, state
 from frontend.update.recalled import StaleError
 from frontend.update.remembered import Memory
 from frontend.update.rows import Rows
 from frontend.update.whose import OF, Whose
-from ganeti_ext import event
+from ganeti_ext import event, groups
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ class Mirror:
             event.NETWORK_STATUS: mirror_network.apply,
             event.NODE_STATUS: self._node,
             event.GROUP_STATUS: self._node,
+            event.CLUSTER_STATUS: self._of_cluster,
             event.PROGRESS: mirror_server.progress,
             event.HEARTBEAT: _heartbeat,
             event.LOST: self._lost,
@@ -189,6 +191,14 @@ class Mirror:
     def _node(self, rows: Rows, message: state.Message) -> bool:
         if message["status"] in event.FINAL:
             rows.after.append(lambda: self._compare("node", message[OF]))
+        return False
+
+    def _of_cluster(self, rows: Rows, message: state.Message) -> bool:
+        """Tags that tell of tenants' groups, and that are not of the front's own jobs."""
+        told = any(str(tag).startswith(groups.HEAD) for tag in message["job_fields"].get("tags") or ())
+        own = any(str(text).startswith(purpose.GROUP) for _, text in message.get("reason") or ())
+        if told and not own and message["status"] == "success":
+            rows.after.append(lambda: self._compare("groups", message[OF]))
         return False
 
     def _lost(self, rows: Rows, message: state.Message) -> bool:

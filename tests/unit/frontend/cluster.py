@@ -40,6 +40,8 @@ class FakeRapi:
 
     def get(self, path: str, query: Query | None = None) -> Any:
         self._ask(path)
+        if path == "tags":
+            return list(self.tags)
         assert (path, query) == ("info", None)
         return {"name": "cluster.lab", "uuid": self.cluster, "tags": self.tags}
 

@@ -215,3 +215,21 @@ def test_a_damaged_time_of_making_is_left_out(mirror: Mirror, engine: Engine) ->
     tell(mirror, create("success", at=5, job_fields={"tags": said}))
     assert [one["created"] for one in rows(engine, db.server)] == [BEGIN + 5]
     assert rows(engine, db.dead_letter) == []
+
+
+@pytest.mark.parametrize(
+    ("status", "tag", "reason", "expected"),
+    [
+        ("success", "ganeti-ext:sg.4f1a2b3c.1.0-1:x", [], ["groups"]),
+        ("success", "ganeti-ext:sg.4f1a2b3c.1.0-1:x", [["gnt:user", "ganeti-ext:group:4f1a"]], []),
+        ("running", "ganeti-ext:sg.4f1a2b3c.1.0-1:x", [], []),
+        ("error", "ganeti-ext:sg.4f1a2b3c.1.0-1:x", [], []),
+        ("success", "htools:iextags:x", [], []),
+    ],
+)
+def test_tags_of_groups_that_an_administrator_changes(
+    mirror: Mirror, compared: list[str], status: str, tag: str, reason: list[Any], expected: list[str]
+) -> None:
+    said = {**op("OP_TAGS_SET", status, job_fields={"tags": [tag]}), "type": event.CLUSTER_STATUS, "reason": reason}
+    tell(mirror, {key: value for key, value in said.items() if key != "instance"})
+    assert compared == expected
