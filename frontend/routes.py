@@ -46,6 +46,7 @@ from frontend.image import (
 )
 from frontend.network import (
     availability,
+    floatingips,
     netextensions,
     networkgroups,
     networkquota,
@@ -293,6 +294,8 @@ ROUTES: tuple[Route, ...] = (
         for things, one, of in (
             ("networks", "network_id", networktags.of_networks),
             ("subnets", "subnet_id", networktags.of_subnets),
+            ("ports", "port_id", networktags.of_ports),
+            ("floatingips", "floatingip_id", networktags.of_floating),
         )
         for method, each, view in (
             ("GET", "", of.list_all),
@@ -319,7 +322,7 @@ ROUTES: tuple[Route, ...] = (
     ("GET", f"{NETWORK}/security-group-rules/<rule_id>", networks.show_security_group_rule, READER),
     ("POST", f"{NETWORK}/security-group-rules", networkgroups.create_rules, MEMBER),
     ("DELETE", f"{NETWORK}/security-group-rules/<rule_id>", networkgroups.remove_rule, MEMBER),
-    ("GET", f"{NETWORK}/floatingips", networks.list_floating_ips, READER),
+    *floatingips.routes(NETWORK, READER, MEMBER),
     ("GET", f"{NETWORK}/routers", networks.list_routers, READER),
     ("GET", f"{NETWORK}/availability_zones", networks.list_availability_zones, READER),
     ("GET", f"{NETWORK}/quotas/<project_id>", networkquota.show, READER),

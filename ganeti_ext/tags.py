@@ -50,9 +50,11 @@ VOLUME = (
 # On networks that tenants made, of their subnets of IPv4 and IPv6 (frontend/network/subnetfacts.py). name, description,
 # label: as a server's. pool4: the ranges FIRST-LAST that Ganeti chooses addresses from, joined by commas; pool6: what
 # was said of them. hidden4: "1", Ganeti's IPv4 network stands for none, as there is no network without.
+# On an administrator's: external: "1", floating addresses are of its pool.
 NETWORK = (
     *("name4", "description4", "label4", "pool4", "hidden4"),
     *("name6", "description6", "label6", "pool6"),
+    "external",
 )
 FACTS = MADE + GIVEN + VOLUME + NETWORK
 META = "meta"

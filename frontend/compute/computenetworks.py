@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Response, jsonify
 
-from frontend.network import networks
+from frontend.network import floatingips, floatview, netview, networks
 from frontend.web import context
 
 Row = Mapping[str, Any]
@@ -32,12 +32,22 @@ def show_tenant_network(network_id: str) -> Response:
 
 
 def list_floating_ips() -> Response:
-    """GET /os-floating-ips: there are none."""
-    return jsonify({"floating_ips": []})
+    """GET /os-floating-ips."""
+    with context.database() as connection:
+        names = {row["id"]: row["name"] for row in networks.all_rows(connection)}
+    found = []
+    for row, server in floatingips.known():
+        shown = floatview.floating(row, server)
+        where = {"instance_id": server and server["id"], "fixed_ip": shown["fixed_ip_address"]}
+        found.append({"id": row["id"], "ip": row["address"], "pool": names.get(row["network"]), **where})
+    return jsonify({"floating_ips": found})
 
 
 def list_floating_ip_pools() -> Response:
-    return jsonify({"floating_ip_pools": []})
+    """GET /os-floating-ip-pools: the external networks."""
+    with context.database() as connection:
+        found = [row["name"] for row in networks.all_rows(connection) if netview.is_external(row)]
+    return jsonify({"floating_ip_pools": [{"name": name} for name in found]})
 
 
 def _tenant_network(row: Row) -> dict[str, Any]:

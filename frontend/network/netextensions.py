@@ -25,7 +25,7 @@ _KNOWN = (
     ("security-group", "security-group"),
     ("sorting", "Sorting support"),
     ("standard-attr-description", "standard-attr-description"),
-    ("standard-attr-tag", "Tag support for resources with standard attribute: network, subnet"),
+    ("standard-attr-tag", "Tag support for resources with standard attribute: network, subnet, port, floatingip"),
     ("standard-attr-timestamp", "Resource timestamps"),
 )
 

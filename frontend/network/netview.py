@@ -53,7 +53,7 @@ def network(row: Mapping[str, Any]) -> dict[str, Any]:
         "status": "ACTIVE",
         "admin_state_up": True,
         "shared": not row["project_id"],
-        "router:external": False,
+        "router:external": is_external(row),
         "tenant_id": row["project_id"] or "",
         "project_id": row["project_id"] or "",
         "subnets": [subnet_id(row, version) for version, key in _CIDR.items() if row[key]],
@@ -64,6 +64,11 @@ def network(row: Mapping[str, Any]) -> dict[str, Any]:
         "created_at": view.stamp(row.get("created", row["updated"])),
         "updated_at": view.stamp(row["updated"]),
     }
+
+
+def is_external(row: Mapping[str, Any]) -> bool:
+    """Whether floating addresses are of it: an administrator's network with that tag."""
+    return not row["project_id"] and tags.decode(row["tags"]).get("external") == "1"
 
 
 def labels(row: Mapping[str, Any]) -> list[str]:

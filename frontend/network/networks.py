@@ -75,10 +75,6 @@ def show_security_group_rule(rule_id: str) -> Response:
     return _show("security_group_rule", _rules(), rule_id)
 
 
-def list_floating_ips() -> Response:
-    return listed("floatingips", [])
-
-
 def list_routers() -> Response:
     return listed("routers", [])
 

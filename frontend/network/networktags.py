@@ -11,7 +11,7 @@ from typing import NamedTuple
 from flask import Response, jsonify
 
 from frontend.compute import servertags
-from frontend.network import netview, networks, subnetfacts, subnets, tenantnetworks
+from frontend.network import floatingips, netview, networks, portpool, ports, subnetfacts, subnets, tenantnetworks
 from frontend.web import schema
 from frontend.web.fault import NotFound
 
@@ -91,5 +91,17 @@ def _say_of_subnet(ident: str, wanted: list[str]) -> None:
     subnets.say(row, version, subnet, row[subnets.GATEWAY[version]])
 
 
+def _of_port(ident: str) -> Sequence[str]:
+    _, row, _, _ = ports.find(ident)
+    return subnetfacts.split(row["facts"].get("label", ""))
+
+
+def _say_of_port(ident: str, wanted: list[str]) -> None:
+    _, row, _, _ = ports.find(ident)
+    portpool.say(row, {**row["facts"], "label": ",".join(wanted)})
+
+
 of_networks = Labels(_of_network, _say_of_network)
 of_subnets = Labels(_of_subnet, _say_of_subnet)
+of_ports = Labels(_of_port, _say_of_port)
+of_floating = Labels(floatingips.read_labels, floatingips.say_labels)

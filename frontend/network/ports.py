@@ -50,6 +50,7 @@ def change(port_id: str) -> Response:
     """PUT /ports/ID: its name, description, groups, and what its guest may do with it."""
     sent = schema.mapping(schema.body(), "port")
     network, row, server, nic = find(port_id)
+    _check_fixed(row)
     shown = portview.of_nobody(network, row) if server is None or nic is None else portview.of_nic(server, nic, network)
     has = [fixed["ip_address"] for fixed in shown["fixed_ips"]]
     asked = portask.read(sent, network, shown["mac_address"], has)
@@ -76,6 +77,7 @@ def change(port_id: str) -> Response:
 def delete(port_id: str) -> tuple[str, int]:
     """DELETE /ports/ID, out of its server, too; its address is free then."""
     _, row, server, nic = find(port_id)
+    _check_fixed(row)
     if server is not None and nic is not None:
         take_out(server, nic, row)
     else:
@@ -95,7 +97,22 @@ def take_out(server: Row, nic: Row, row: Row) -> list[int]:
     steps = [Step(translate_nic.unplug(server["instance"], nic))]
     tags = porttag.wanted(portname.handle(nic), row["facts"])
     steps += [Step(porttag.remove(server["instance"], tags))] if tags else []
+    steps += [Step(translate_nic.unplug(server["instance"], each)) for each in _floating(server, portname.ident(nic))]
     return effect.several(server, "detach_interface", steps, Purpose(UNPLUG, str(portname.ident(nic))))
+
+
+def _floating(server: Row, ident: str | None) -> list[Row]:
+    """The NICs of floating addresses that are associated with a port: they go with it."""
+    with context.database() as connection:
+        known = portstore.of_project(connection, server["project_id"])
+    facts = {key: row["facts"] for key, row in known.items() if row["facts"].get("floating")}
+    found = ((nic, facts.get(str(portname.ident(nic)), {})) for nic in server["nics"])
+    return [nic for nic, said in found if said and said.get("port") == ident]
+
+
+def _check_fixed(row: Row) -> None:
+    if row["facts"].get("floating"):
+        raise Conflict(f"Port {row['id']} is a floating address: change or delete it as such.")
 
 
 def find(port_id: str) -> tuple[Row, Row, Row | None, Row | None]:
@@ -107,7 +124,7 @@ def find(port_id: str) -> tuple[Row, Row, Row | None, Row | None]:
     for network in known:
         if nic is not None and network["known_as"] == nic.get("network"):
             return network, row or portstore.words_of(port_id, context.project_id()), server, nic
-        if nic is None and row is not None and network["id"] == row["network"]:
+        if nic is None and row is not None and network["id"] == row["network"] and not row["facts"].get("floating"):
             return network, row, None, None
     raise NotFound(f"Port {port_id:.80} could not be found.")
 

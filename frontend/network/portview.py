@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from frontend.network import netview, portname
+from frontend.network import netview, portname, subnetfacts
 from frontend.web import view
 from ganeti_ext.address import eui64
 
@@ -63,13 +63,15 @@ def of_nobody(network: Row, row: Row) -> dict[str, Any]:
 
 def _free(networks: Sequence[Row], made: Mapping[str, Row]) -> Iterator[dict[str, Any]]:
     known = {row["id"]: row for row in networks}
-    return (of_nobody(known[row["network"]], row) for row in made.values() if row["network"] in known)
+    found = (row for row in made.values() if row["network"] in known and not row["facts"].get("floating"))
+    return (of_nobody(known[row["network"]], row) for row in found)
 
 
 def _said(facts: Row, mac: str | None) -> dict[str, Any]:
     found: dict[str, Any] = {
         "name": facts.get("name", ""),
         "description": facts.get("description", ""),
+        "tags": list(subnetfacts.split(facts.get("label", ""))),
         "admin_state_up": not facts.get("down"),
         "port_security_enabled": not facts.get("open"),
         "allowed_address_pairs": [{"ip_address": each, "mac_address": mac} for each in facts.get("pairs") or ()],

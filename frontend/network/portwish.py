@@ -13,7 +13,12 @@ Row = Mapping[str, Any]
 
 
 def network(networks: Sequence[Row], row: Row) -> Row | None:
-    """Of those that a project may use (networks.all_rows), the one that a port is in; None as well of a NIC's row."""
+    """Of those that a project may use (networks.all_rows), the one that a port is in.
+
+    None as well of a NIC's row, and of a floating address.
+    """
+    if row["facts"].get("floating"):
+        return None
     return next((each for each in networks if row["network"] and each["id"] == row["network"]), None)
 
 

@@ -11,10 +11,11 @@ _LISTS = {
     "networks": ("network", "network_id"),
     "subnets": ("subnet", "subnet_id"),
     "ports": ("port", "port_id"),
+    "floatingips": ("floatingip", "floatingip_id"),
     "security-groups": ("security_group", "group_id"),
     "security-group-rules": ("security_group_rule", "rule_id"),
 }
-_EMPTY = ("floatingips", "routers", "extensions", "availability_zones")
+_EMPTY = ("routers", "extensions", "availability_zones")
 _QUERY = (
     *("id", "name", "status", "device_id", "network_id", "fixed_ips"),
     *("fields", "limit", "marker", "sort_key", "sort_dir"),
@@ -61,6 +62,14 @@ _ABOUT_PORT = {
     "port_security_enabled": FLAG,
     "admin_state_up": FLAG,
 }
+_ABOUT_FLOATING = {"description": TEXT, "port_id": TEXT, "fixed_ip_address": TEXT}
+_FLOATING = thing(
+    ("floating_network_id",),
+    floating_network_id=TEXT,
+    floating_ip_address=TEXT,
+    subnet_id=TEXT,
+    **_ABOUT_FLOATING,
+)
 _PORT = thing(("network_id",), network_id=TEXT, **_ABOUT_PORT)
 
 SAID: Mapping[str, Said] = {
@@ -78,7 +87,7 @@ SAID: Mapping[str, Said] = {
     f"PUT {_V2}/subnets/<subnet_id>": Said("subnet", body=under("subnet", thing(**_TOLD))),
     **{
         f"{method} {_V2}/{things}/<{part}>/tags{each}": said
-        for things, part in (("networks", "network_id"), ("subnets", "subnet_id"))
+        for things, (_, part) in list(_LISTS.items())[:4]
         for method, each, said in (
             ("GET", "", Said("tags[]")),
             ("PUT", "", Said("tags[]", body=under("tags", listed(TEXT, 50)))),
@@ -92,6 +101,9 @@ SAID: Mapping[str, Said] = {
     f"GET {_V2}/network-ip-availabilities/<network_id>": Said("network_ip_availability"),
     f"POST {_V2}/ports": Said("", (201,), {"type": "object", "properties": {"port": _PORT, "ports": listed(_PORT)}}),
     f"PUT {_V2}/ports/<port_id>": Said("port", body=under("port", thing(**_ABOUT_PORT))),
+    f"POST {_V2}/floatingips": Said("floatingip", (201,), under("floatingip", _FLOATING)),
+    f"PUT {_V2}/floatingips/<floatingip_id>": Said("floatingip", body=under("floatingip", thing(**_ABOUT_FLOATING))),
+    f"POST {_V2}/routers": Said(status=(), body=under("router", thing(name=TEXT)), refusals=(501,)),
     f"POST {_V2}/security-groups": Said("security_group", (201,), under("security_group", _GROUP)),
     f"PUT {_V2}/security-groups/<group_id>": Said("security_group", body=under("security_group", thing(
         name=TEXT, description=LONG

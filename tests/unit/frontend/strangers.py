@@ -20,13 +20,13 @@ from frontend.routes import IMAGE as IMAGE_API
 from frontend.volume import volumestate
 from frontend.volume.volumeview import attachment_id
 from tests.unit.frontend import strangers_network, strangers_volume
-from tests.unit.frontend.conftest import BOB, FOREIGN, IMAGE, MINE, SECRET_IMAGE, SMALL, Api
+from tests.unit.frontend.conftest import BOB, FOREIGN, IMAGE, MINE, NET, SECRET_IMAGE, SMALL, Api
 
 Ids = strangers_volume.Ids
 
 SERVER = "0ddddddd-0000-4000-8000-000000000001"
 NIC = "0eeeeeee-0000-4000-8000-000000000001"
-FREE_PORT = "0eeeeeee-1111-4000-8000-000000000001"
+FREE_PORT, FLOATING = "0eeeeeee-1111-4000-8000-000000000001", "0eeeeeee-2222-4000-8000-000000000001"
 FLAVOR = "f-foreign"
 GROUP = "0fffffff-0000-4000-8000-000000000001"
 CREDENTIAL = "ca" * 16
@@ -51,6 +51,7 @@ FOREIGN_IDS: Mapping[str, str | None] = {
     "domain_id": None,
     "alias": None,
     "port_id": NIC,
+    "floatingip_id": FLOATING,
     "group_id": OWN_GROUP,
     "project_id": FOREIGN,
     "user_id": BOB,
@@ -103,7 +104,7 @@ SECRETS = (
     *(SERVER, NIC, SECRET_IMAGE, FLAVOR, GROUP, CREDENTIAL, REQUEST, FOREIGN, BOB, default_group_id(FOREIGN)),
     *(VOLUME, TRANSFER, ATTACHMENT, SNAPSHOT, "hush-snapshot", "hush-volume", "gx-vol-0dd00000-0"),
     *("bob", "gx-0ddddddd", OWN_GROUP, OWN_RULE, TENANT_NET, "hush-rules", "hush-net", "10.66.0.0", "10.67.0."),
-    *(FREE_PORT, "aa:00:66:66:66:67"),
+    *(FREE_PORT, "aa:00:66:66:66:67", FLOATING, "10.0.0.66"),
 )
 
 Body = strangers_volume.Body
@@ -372,6 +373,9 @@ def _add_to_compute(engine: Engine) -> None:
                                  "facts": {"description": "hush-description", "label": "hush-tag"}}),
             (db.port, {"id": FREE_PORT, "project_id": FOREIGN, "network": TENANT_NET, "address": "10.67.0.9",
                        "mac": "aa:00:66:66:66:67", "facts": {"name": "hush-name", "description": "hush-description"},
+                       "created": now, "updated": now}),
+            (db.port, {"id": FLOATING, "project_id": FOREIGN, "network": NET, "address": "10.0.0.66",
+                       "mac": "aa:00:66:66:66:68", "facts": {"floating": True, "description": "hush-description"},
                        "created": now, "updated": now}),
             (db.server_group, {"id": GROUP, "project_id": FOREIGN, "user_id": BOB, "name": "hush-group",
                                "policy": "anti-affinity", "created": now}),

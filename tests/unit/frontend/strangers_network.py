@@ -26,6 +26,17 @@ BODIES: Mapping[str, tuple[Body, ...]] = {
         lambda ids: {"port": {"network_id": NET, "fixed_ips": [{"subnet_id": ids["subnet_id"]}]}},
         lambda ids: {"port": {"network_id": NET, "device_id": ids["server_id"]}},
     ),
+    **{
+        f"PUT {NETWORK}/{things}/<{part}>/tags{each}": body
+        for things, part in (("ports", "port_id"), ("floatingips", "floatingip_id"))
+        for each, body in (("", (lambda _: {"tags": ["x"]},)), ("/<tag>", (lambda _: {},)))
+    },
+    f"POST {NETWORK}/floatingips": (
+        lambda ids: {"floatingip": {"floating_network_id": ids["network_id"]}},
+        lambda ids: {"floatingip": {"floating_network_id": NET, "port_id": ids["port_id"]}},
+    ),
+    f"PUT {NETWORK}/floatingips/<floatingip_id>": (lambda ids: {"floatingip": {"port_id": ids["port_id"]}},),
+    f"POST {NETWORK}/routers": (lambda _: {"router": {"name": "x"}},),
     f"PUT {NETWORK}/ports/<port_id>": (lambda _: {"port": {"name": "x"}},),
     f"POST {NETWORK}/security-group-rules": (
         lambda ids: {"security_group_rule": {"security_group_id": ids["group_id"]}},
