@@ -15,7 +15,6 @@ from typing import Any
 from flask import Response, jsonify
 
 from frontend.compute import lock
-from frontend.compute.refused import Unsupported
 from frontend.effect import awaited, clusters, effect, translate_nic
 from frontend.effect.purpose import PLUG, Purpose
 from frontend.effect.translate import Step
@@ -129,7 +128,7 @@ def delete(floatingip_id: str) -> tuple[str, int]:
 
 def no_router() -> Response:
     """POST /routers."""
-    raise Unsupported("There are no routers: a server with a port in each of two networks routes between them.")
+    raise BadRequest("There are no routers: a server with a port in each of two networks routes between them.")
 
 
 def say_labels(ident: str, wanted: list[str]) -> None:

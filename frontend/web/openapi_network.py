@@ -103,7 +103,7 @@ SAID: Mapping[str, Said] = {
     f"PUT {_V2}/ports/<port_id>": Said("port", body=under("port", thing(**_ABOUT_PORT))),
     f"POST {_V2}/floatingips": Said("floatingip", (201,), under("floatingip", _FLOATING)),
     f"PUT {_V2}/floatingips/<floatingip_id>": Said("floatingip", body=under("floatingip", thing(**_ABOUT_FLOATING))),
-    f"POST {_V2}/routers": Said(status=(), body=under("router", thing(name=TEXT)), refusals=(501,)),
+    f"POST {_V2}/routers": Said(status=(), body=under("router", thing(name=TEXT))),
     f"POST {_V2}/security-groups": Said("security_group", (201,), under("security_group", _GROUP)),
     f"PUT {_V2}/security-groups/<group_id>": Said("security_group", body=under("security_group", thing(
         name=TEXT, description=LONG

@@ -251,7 +251,7 @@ def test_external_networks_are_told_of(api: Api, ganeti: Pretended) -> None:
 
 def test_there_are_no_routers(api: Api) -> None:
     answer = api.call("POST", "/network/v2.0/routers", json={"router": {"name": "r"}})
-    assert (answer.status_code, "no routers" in said(answer)) == (501, True)
+    assert (answer.status_code, "no routers" in said(answer)) == (400, True)
     assert api.get("/network/v2.0/routers").get_json() == {"routers": []}
     assert api.get("/network/v2.0/routers/x").status_code == 404
 
