@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection
 
-from frontend.compute import flavors, keypairs, serverdevices, servergroups, zones
+from frontend.compute import flavors, keypairs, serverdevices, servergroups, whichcluster
 from frontend.compute.schema_server import AUTO, Attachment, NewServer
-from frontend.effect import translate
+from frontend.compute.whichcluster import Bound, Limit
+from frontend.effect import clusters, translate
 from frontend.effect.translate_create import Disk, Place, Wish, check_image, size
 from frontend.image import images
 from frontend.network import networks, portstore, portwish, securitygroups
@@ -35,6 +36,7 @@ class Ingredients:
     ports: tuple[Mapping[str, Any], ...]
     """Those of its NICs that were made beforehand: their rows."""
     public_key: str | None
+    cluster: str
     place: Place
     facts: Mapping[str, str]
     """Those that follow from the wishes (ganeti_ext/tags.py GIVEN)."""
@@ -52,10 +54,13 @@ def find(connection: Connection, wanted: NewServer) -> Ingredients:
         image = _NO_IMAGE
     found = size(flavor["vcpus"], flavor["ram"], flavor["disk"], image["size"])
     check_image(found, image)
-    facts, node = _group(connection, wanted, project)
+    group = _group(connection, wanted, project)
     known = networks.all_rows(connection)
-    wishes = wanted.networks or (Attachment(default_network(known), None),)
     made = portstore.of_project(connection, project)
+    limits = [*_stored(image, devices), *_attached(known, made, wanted.networks or ())]
+    limits += [("the server group", {"cluster": group.cluster}, False)] if group.cluster is not None else []
+    picked = whichcluster.pick(connection, wanted.zone, limits, ram=flavor["ram"], count=wanted.least)
+    wishes = wanted.networks or (Attachment(default_network(known, picked.cluster), None),)
     ports = tuple(_port(known, made, each.port_id) for each in wishes if each.port_id)
     return Ingredients(
         flavor=flavor,
@@ -66,8 +71,9 @@ def find(connection: Connection, wanted: NewServer) -> Ingredients:
         nics=tuple(_wish(known, made, each) for each in wishes),
         ports=ports,
         public_key=_public_key(connection, wanted.key_name),
-        place=Place(zones.need(connection, wanted.zone), node),
-        facts={**_given(wanted), **facts, **_firewall(wanted, project, ports)},
+        cluster=picked.cluster,
+        place=Place(picked.group, group.node),
+        facts={**_given(wanted), **group.facts, **_firewall(wanted, project, ports)},
     )
 
 
@@ -102,11 +108,10 @@ def _public_key(connection: Connection, name: str | None) -> str | None:
     return str(found["public_key"])
 
 
-def _group(connection: Connection, wanted: NewServer, project: str) -> tuple[Mapping[str, str], str | None]:
+def _group(connection: Connection, wanted: NewServer, project: str) -> servergroups.Place:
     if wanted.group is None:
-        return {}, None
-    placed = servergroups.placed(connection, project, wanted.group, wanted.most)
-    return placed.facts, placed.node
+        return servergroups.Place({}, None)
+    return servergroups.placed(connection, project, wanted.group, wanted.most)
 
 
 def _firewall(wanted: NewServer, project: str, ports: Sequence[Mapping[str, Any]]) -> dict[str, str]:
@@ -115,14 +120,44 @@ def _firewall(wanted: NewServer, project: str, ports: Sequence[Mapping[str, Any]
     return {"firewall": NO_GROUP} if groups == [] else securitygroups.chosen(groups or (), project)
 
 
-def default_network(known: list[dict[str, Any]]) -> str:
-    """The id of the network of servers that name none; BadRequest when that could be several."""
+def default_networks(known: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Those that servers may be in that name none."""
     named = context.services().settings.front.default_network
     shared = [row for row in known if row["project_id"] is None]
-    found = [row["id"] for row in shared if not named or named in (row["id"], row["name"])]
+    return [row for row in shared if not named or named in (row["id"], row["name"])]
+
+
+def default_network(known: Sequence[Mapping[str, Any]], cluster: str) -> str:
+    """The id of the network of servers that name none; BadRequest when that could be several in their cluster."""
+    found = [row["id"] for row in default_networks(known) if clusters.of(row) == cluster]
     if len(found) != 1:
         raise BadRequest("networks: name one by its uuid; there is no default network")
     return str(found[0])
+
+
+def _stored(image: Mapping[str, Any], devices: Sequence[serverdevices.Found]) -> Iterator[Bound]:
+    """What of a server's disks says where it may be."""
+    if image["id"]:
+        yield f"image {image['id']}", image, True
+    for each in devices:
+        if each.volume is not None:
+            yield f"volume {each.volume['id']}", each.volume, False
+        elif each.source.place is not None:
+            yield each.source.place
+
+
+def _attached(
+    known: Sequence[Mapping[str, Any]], made: Mapping[str, Mapping[str, Any]], wanted: Sequence[Attachment]
+) -> Iterator[Bound]:
+    """What of its networks does."""
+    if not wanted and (found := default_networks(known)):
+        yield Limit("the default network", frozenset(map(clusters.of, found)))
+    for each in wanted:
+        row = next((row for row in known if row["id"] == each.network_id), None)
+        if each.port_id and each.port_id in made:
+            row = portwish.network(known, made[each.port_id])
+        if row is not None:
+            yield f"network {row['id']}", row, False
 
 
 def _port(known: list[dict[str, Any]], made: Mapping[str, Mapping[str, Any]], ident: str) -> Mapping[str, Any]:

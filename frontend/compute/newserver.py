@@ -170,9 +170,9 @@ def _make(recipes: Sequence[Recipe], wanted: schema_server.NewServer, found: ing
 
 def _submit(recipe: Recipe, found: ingredients.Ingredients) -> int | None:
     if not found.devices:
-        return submission.create(recipe.ident, recipe.call)
-    volumes = serverdevices.parts(found.devices)
-    return serverdevices.submit(recipe.ident, recipe.instance, recipe.call, volumes)[-1]
+        return submission.create(recipe.ident, recipe.call, found.cluster)
+    volumes = serverdevices.parts(found.devices, found.cluster)
+    return serverdevices.submit(recipe.ident, recipe.instance, recipe.call, volumes, found.cluster)[-1]
 
 
 def _take_back(made: Sequence[str]) -> None:
@@ -192,6 +192,7 @@ def _insert(recipe: Recipe, found: ingredients.Ingredients, metadata: Mapping[st
     now = float(facts["created"])
     row = {
         "id": recipe.ident,
+        "cluster": found.cluster,
         "instance": recipe.instance,
         **{f"{name}_id": facts[name] for name in ("project", "user", "flavor", "image")},
         "name": facts["name"],

@@ -8,7 +8,7 @@ from typing import Any
 from flask import Response, jsonify
 from sqlalchemy import select
 
-from frontend.compute import quotas, seeding, serverchange, servers, serverview
+from frontend.compute import quotas, seeding, serverchange, servers, serverview, whichcluster
 from frontend.database import db
 from frontend.effect import effect, facts, translate_create, translate_disk
 from frontend.effect.purpose import REBUILD, RESCUE, UNRESCUE, Purpose
@@ -31,7 +31,7 @@ def rebuild(server: Row, argument: object) -> tuple[Response, int]:
     metadata = schema.metadata(asked) if asked.get("metadata") is not None else None
     quotas.check_metadata(len(metadata or {}))
     given = schema.text(asked, "adminPass", "", _PASSWORD)
-    image = _image(schema.reference(asked, "imageRef"))
+    image = _image(server, schema.reference(asked, "imageRef"))
     effect.check(server, "rebuild", "ACTIVE", "SHUTOFF")
     _refuse_volume(server, "rebuild")
     size = _size(server, image)
@@ -56,7 +56,7 @@ def rescue(server: Row, argument: object) -> tuple[Response, int]:
     named = schema.reference(asked, "rescue_image_ref") if asked.get("rescue_image_ref") else server["image_id"]
     effect.check(server, "rescue", "ACTIVE", "SHUTOFF")
     _refuse_volume(server, "rescue")
-    image = _image(named)
+    image = _image(server, named)
     password, told = _password(server, given)
     size = max(image["min_disk"] * (GIB // MIB), -(-image["size"] // MIB))
     steps = translate_disk.rescue(server, _disk(image), size, _timeout(), told)
@@ -76,13 +76,15 @@ def _refuse_volume(server: Row, verb: str) -> None:
         raise BadRequest(f"Instance {server['id']} cannot be {verb}ed: Cannot {verb} a volume-backed instance")
 
 
-def _image(ident: str) -> dict[str, Any]:
+def _image(server: Row, ident: str) -> dict[str, Any]:
     with context.database() as connection:
         found = images.find(connection, ident, context.project_id()) if ident else None
     if found is None:
         raise BadRequest(f"Image {ident} could not be found.")
     if found["status"] != "active":
         raise BadRequest(f"Image {ident} is not active.")
+    with context.database() as connection:
+        whichcluster.check(connection, found, server=server)
     return found
 
 

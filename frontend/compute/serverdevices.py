@@ -69,9 +69,9 @@ def check(connection: Connection, found: Sequence[Found], count: int) -> None:
     volumequota.check(connection, context.project_id(), more)
 
 
-def parts(found: Sequence[Found]) -> list[Part]:
+def parts(found: Sequence[Found], cluster: str = HOME) -> list[Part]:
     """Of one server."""
-    return [_part(each) for each in found]
+    return [_part(each, cluster) for each in found]
 
 
 def submit(server_id: str, instance: str, call: Call, volumes: Sequence[Part], cluster: str = HOME) -> list[int]:
@@ -126,11 +126,11 @@ def _given(instance: str, part: Part) -> list[Step]:
     return [Step(change(row["instance"], {"autodelete": "1"})), *moved]
 
 
-def _part(found: Found) -> Part:
+def _part(found: Found, cluster: str) -> Part:
     if found.volume is not None:
         return Part(found.volume, found.device, False, "")
     given = {**found.source.facts, "autodelete": "1" if found.device.autodelete else None}
-    row = volumeeffect.new(name="", size=found.size, kind=found.kind, given=given)
+    row = volumeeffect.new(name="", size=found.size, kind=found.kind, given=given, cluster=cluster)
     return Part(row, found.device, True, found.source.origin)
 
 
@@ -169,6 +169,7 @@ def _brought(connection: Connection, image: Row) -> list[Found]:
         device = schema_device.brought(listed[row["id"]])
         kind = volumetypes.Type(f"{row['provider']}:{row['pool']}" if row["pool"] else row["provider"])
         facts = {"source_snapshot": row["id"], "bootable": "1" if device.boots else None}
-        source = Source(origin=translate_image.origin(row["id"]), facts=facts)
+        place = (f"snapshot {row['id']}", row, True)
+        source = Source(origin=translate_image.origin(row["id"]), facts=facts, place=place)
         found.append(Found(device, None, source, max(row["size"], device.size or 0), kind.name))
     return found

@@ -34,6 +34,8 @@ class Place(NamedTuple):
     """For its instance's tags."""
     node: str | None
     """Where it has to live; None: the allocator decides."""
+    cluster: str | None = None
+    """Of that node."""
 
 
 def placed(connection: Connection, project: str, ident: str, count: int = 1) -> Place:
@@ -46,19 +48,21 @@ def placed(connection: Connection, project: str, ident: str, count: int = 1) -> 
         raise Forbidden(f"Quota exceeded, too many servers in group: {allowed} are allowed")
     if group["policy"] == APART:
         return Place({"group": ident, "apart": ident}, None)
-    return Place({"group": ident}, _common_node(ident, members, count))
+    host, cluster = _common_node(ident, members, count)
+    return Place({"group": ident}, host, cluster)
 
 
-def _common_node(ident: str, members: list[dict[str, Any]], count: int) -> str | None:
+def _common_node(ident: str, members: list[dict[str, Any]], count: int) -> tuple[str | None, str | None]:
+    """The node of the group's servers, and its cluster."""
     if not members:
         if count > 1:
             raise BadRequest(
                 f"group: {count} servers at once: the first of a group with {TOGETHER} has to be made alone"
             )
-        return None
+        return None, None
     for member in members:
         if member["host"]:
-            return str(member["host"])
+            return str(member["host"]), str(member["cluster"])
     raise Conflict(f"Server group {ident}: no server of it has a place yet. Try again later.")
 
 
@@ -140,7 +144,7 @@ def _find(connection: Connection, project: str, ident: str) -> dict[str, Any] | 
 def _members(connection: Connection, project: str | None) -> dict[str, list[dict[str, Any]]]:
     """A project's servers (None: everybody's) by the group that they are in, the oldest first."""
     column = db.server.c
-    query = select(column.id, column.host, column.facts).where(column.deleted.is_(None))
+    query = select(column.id, column.host, column.cluster, column.facts).where(column.deleted.is_(None))
     if project is not None:
         query = query.where(column.project_id == project)
     found: dict[str, list[dict[str, Any]]] = {}

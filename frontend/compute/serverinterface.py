@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from flask import Response, jsonify
 
-from frontend.compute import ingredients, lock, schema_server, serverparts, servers
+from frontend.compute import ingredients, lock, schema_server, serverparts, servers, whichcluster
 from frontend.database import turns
 from frontend.effect import awaited, clusters, effect, translate_nic
 from frontend.effect.awaited import Failure
@@ -51,11 +51,12 @@ def attach(server_id: str) -> Response:
     effect.check(server, "attach_interface", *ports.STATUSES)
     _check_room(server)
     if asked.port is None:
-        network, made = _network(asked.network), []
+        network, made = _network(server, asked.network), []
         wish = Wish(network["uuid"], network["subnet"], asked.address)
     else:
         network, row = _made(asked.port)
         wish, made = portwish.wish([network], row), [row]
+    whichcluster.same("Network", network, server)
     port_id = asked.port or str(uuid.uuid4())
     steps = [Step(porttag.add(server["instance"], list(wish.tags)))] if wish.tags else []
     steps.append(Step(translate_nic.plug(server["instance"], wish, port_id)))
@@ -144,10 +145,10 @@ def _check_room(server: Row) -> None:
         raise Forbidden(f"Instance {server['id']} has {len(server['nics'])} ports, and none has more in Ganeti.")
 
 
-def _network(ident: str | None) -> Row:
+def _network(server: Row, ident: str | None) -> Row:
     if ident is None:
         with context.database() as connection:
-            ident = ingredients.default_network(networks.all_rows(connection))
+            ident = ingredients.default_network(networks.all_rows(connection), clusters.of(server))
     row = networks.need(ident)
     if row["uuid"] is None:
         raise BadRequest(f"Network {ident} requires a subnet in order to attach servers to it.")

@@ -8,7 +8,8 @@ from typing import Any
 from flask import Response, jsonify
 
 from frontend.compute import servers, serverview
-from frontend.network import netview, networks
+from frontend.effect import clusters
+from frontend.network import netview, networks, tenantnet
 from frontend.web import context
 from frontend.web.fault import NotFound
 
@@ -42,8 +43,9 @@ def show_interface(server_id: str, port_id: str) -> Response:
 def interfaces(server: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Of a server's row, as Compute shows them."""
     with context.database() as connection:
-        known = {row["known_as"]: row for row in networks.all_rows(connection)}
-    ports = [netview.port(server, nic, known[nic["network"]]) for nic in server["nics"] if nic.get("network") in known]
+        known = tenantnet.by_nic(networks.all_rows(connection))
+    places = [(nic, known.get((clusters.of(server), nic.get("network")))) for nic in server["nics"]]
+    ports = [netview.port(server, nic, network) for nic, network in places if network is not None]
     return [
         {
             "port_id": port["id"],

@@ -26,7 +26,7 @@ class Eye(NamedTuple):
     base: str
     version: microversion.Version
     is_admin: bool
-    zones: Mapping[str, str]
+    zones: Mapping[tuple[str, str], str]
     """Of the nodes."""
     groups: Mapping[str, str]
     """Names of the security groups that projects have made, by id."""
@@ -52,7 +52,7 @@ def detail(row: Row, seen: Eye) -> dict[str, Any]:
     shown = {
         **after(row, seen),
         "addresses": translate.addresses(row["nics"]),
-        "OS-EXT-AZ:availability_zone": seen.zones.get(row["host"] or "", ""),
+        "OS-EXT-AZ:availability_zone": seen.zones.get((row["cluster"], row["host"] or ""), ""),
         "config_drive": "True" if row["facts"].get("config") else "",
         "key_name": row["facts"].get("key"),
         "OS-SRV-USG:launched_at": None,

@@ -1,14 +1,20 @@
-"""Availability zones: Ganeti's node groups, which an administrator names."""
+"""Availability zones: Ganeti's node groups, which an administrator names; and where there are several clusters, these.
+
+The groups of the home cluster are called as they are, those of another CLUSTER/GROUP; CLUSTER is any of its groups.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from flask import Response, jsonify
 from sqlalchemy import Connection, select
 
 from frontend.compute import nodes
 from frontend.database import db
+from frontend.effect import clusters
+from frontend.effect.clusters import HOME
 from frontend.web import context
 from frontend.web.fault import BadRequest
 from frontend.web.view import stamp
@@ -16,19 +22,45 @@ from frontend.web.view import stamp
 _ANY = "nova"  # what clients call the zone of clouds that have but one, and mean nothing by
 _SERVICE = "nova-compute"
 
-
-def of(connection: Connection) -> dict[str, str]:
-    """The zone of each node."""
-    return {row.name: row.zone for row in connection.execute(select(db.node.c.name, db.node.c.zone))}
+Row = Mapping[str, Any]
 
 
-def need(connection: Connection, name: str | None) -> str | None:
-    """The node group that a new server is to live in; None: any. BadRequest when there is none of that name."""
+class Unknown(BadRequest):
+    """There is no such zone."""
+
+
+class Found(NamedTuple):
+    """What a zone's name means; None: any."""
+
+    cluster: str | None
+    group: str | None
+
+
+_ANYWHERE = Found(None, None)
+
+
+def of(connection: Connection) -> dict[tuple[str, str], str]:
+    """The zone of each node, by its cluster and name."""
+    column = db.node.c
+    found = connection.execute(select(column.cluster, column.name, column.zone))
+    return {(row.cluster, row.name): _called(row.cluster, row.zone) for row in found}
+
+
+def find(connection: Connection, known: Mapping[str, Row], name: str | None) -> Found:
+    """What a zone means, of clusters by their ids (none: there is but one). BadRequest when there is no such zone."""
     if name in (None, "", _ANY):
-        return None
-    if name not in of(connection).values():
-        raise BadRequest(f"The requested availability zone is not available: there is no {str(name)[:80]!r}.")
-    return name
+        return _ANYWHERE
+    for row in nodes.all_rows(connection):
+        if _called(row["cluster"], row["zone"]) == name:
+            return Found(row["cluster"], row["zone"])
+    for cluster, each in known.items():
+        if clusters.shown(each) == name:
+            return Found(cluster, None)
+    raise Unknown(f"The requested availability zone is not available: there is no {str(name)[:80]!r}.")
+
+
+def _called(cluster: str, group: str) -> str:
+    return f"{cluster}/{group}" if cluster != HOME else group
 
 
 def list_short() -> Response:
@@ -42,18 +74,24 @@ def list_detail() -> Response:
     return jsonify({"availabilityZoneInfo": found})
 
 
-def _zones() -> dict[str, list[dict[str, Any]]]:
+def _zones() -> dict[str, list[Row]]:
     with context.database() as connection:
-        rows = nodes.all_rows(connection)
-    names = sorted({row["zone"] for row in rows})
-    return {name: [row for row in rows if row["zone"] == name] for name in names}
+        rows, known = nodes.all_rows(connection), clusters.every(connection)
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(_called(row["cluster"], row["zone"]), []).append(row)
+    for cluster in known:
+        mine: list[Row] = [row for row in rows if row["cluster"] == cluster["id"]]
+        # What takes no servers has no node that does.
+        found.setdefault(clusters.shown(cluster), mine if cluster["state"] == clusters.OPEN else [])
+    return dict(sorted(found.items()))
 
 
-def _shown(name: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
+def _shown(name: str, rows: list[Row]) -> dict[str, Any]:
     return {"zoneName": name, "zoneState": {"available": any(map(nodes.is_up, rows))}, "hosts": None}
 
 
-def _hosts(rows: list[dict[str, Any]]) -> dict[str, Any]:
+def _hosts(rows: list[Row]) -> dict[str, Any]:
     return {
         row["name"]: {
             _SERVICE: {

@@ -122,13 +122,14 @@ def _snapshot(connection: Connection, image: Row, disk: Mapping[str, Any]) -> di
     """Of a volume, or of a disk that is none: then its UUID in Ganeti stands for the volume."""
     words = f"snapshot for {image['name']}"[: schema.MAX_NAME]
     ident = volumename.of_disk(disk.get("name"))
+    of_image = {"project_id": image["owner_id"], "cluster": image["cluster"]}
     volume = ident and db.row(connection, select(db.volume).where(db.volume.c.id == ident))
     if volume:
         kind = translate_volume.provider(volume["type"])
-        return snapshotstore.new(volume["id"], volume["size"], words, kind, project_id=image["owner_id"])
+        return snapshotstore.new(volume["id"], volume["size"], words, kind, **of_image)
     kind = {"provider": image["provider"], **({"pool": image["pool"]} if image["pool"] else {})}
     size = -(-int(disk["size"]) // _MIB_IN_GIB)
-    return snapshotstore.new(ident or str(disk["uuid"]), size, words, kind, project_id=image["owner_id"])
+    return snapshotstore.new(ident or str(disk["uuid"]), size, words, kind, **of_image)
 
 
 def _row(server: Row, base: Row, name: str, size: int, metadata: Mapping[str, str]) -> dict[str, Any]:
@@ -149,6 +150,7 @@ def _row(server: Row, base: Row, name: str, size: int, metadata: Mapping[str, st
         "properties": {**inherited, "image_type": "snapshot", **metadata, **refs},
         "status": "saving",
         "origin": translate_image.origin(ident),
+        "cluster": server["cluster"],
         "provider": base.get("provider") or context.services().settings.front.provider,
         "pool": base.get("pool"),
         "protected": False,

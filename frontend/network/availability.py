@@ -33,12 +33,12 @@ def show(network_id: str) -> Response:
 
 
 def _all() -> list[dict[str, Any]]:
-    query = select(db.server.c.nics).where(db.server.c.deleted.is_(None))
+    query = select(db.server.c.cluster, db.server.c.nics).where(db.server.c.deleted.is_(None))
     with context.database() as connection:
         rows = tenantnet.everybodys(db.rows(connection, select(db.network)))
         used = Counter(
-            (nic.get("network"), version)
-            for nics in connection.execute(query).scalars()
+            (cluster, nic.get("network"), version)
+            for cluster, nics in connection.execute(query)
             for nic in nics
             for version, key in _KEYS.items()
             if nic.get(key)
@@ -46,7 +46,7 @@ def _all() -> list[dict[str, Any]]:
     return [_of(row, used) for row in rows]
 
 
-def _of(row: Row, used: Mapping[tuple[str, int], int]) -> dict[str, Any]:
+def _of(row: Row, used: Mapping[tuple[str, str, int], int]) -> dict[str, Any]:
     subnets = [
         {
             "subnet_id": subnet["id"],
@@ -54,7 +54,7 @@ def _of(row: Row, used: Mapping[tuple[str, int], int]) -> dict[str, Any]:
             "cidr": subnet["cidr"],
             "ip_version": subnet["ip_version"],
             "total_ips": sum(map(_size, subnet["allocation_pools"])),
-            "used_ips": used.get((row["known_as"], subnet["ip_version"]), 0),
+            "used_ips": used.get((row["cluster"], row["known_as"], subnet["ip_version"]), 0),
         }
         for subnet in netview.subnets_of(row)
     ]

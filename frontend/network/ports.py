@@ -10,7 +10,7 @@ from typing import Any
 from flask import Response, jsonify
 
 from frontend.compute import lock
-from frontend.effect import chain, effect, facts, translate_nic
+from frontend.effect import chain, clusters, effect, facts, translate_nic
 from frontend.effect.purpose import UNPLUG, Purpose
 from frontend.effect.translate import Step
 from frontend.network import (
@@ -23,6 +23,7 @@ from frontend.network import (
     portstore,
     porttag,
     portview,
+    tenantnet,
 )
 from frontend.web import context, schema
 from frontend.web.fault import BadRequest, Conflict, Forbidden, NotFound
@@ -121,9 +122,11 @@ def find(port_id: str) -> tuple[Row, Row, Row | None, Row | None]:
         known = networks.all_rows(connection)
         row = portstore.of_project(connection, context.project_id()).get(port_id)
         server, nic = portstore.holders(connection, context.project_id()).get(port_id, (None, None))
+    if server is not None and nic is not None:
+        has = tenantnet.by_nic(known).get((clusters.of(server), nic.get("network")))
+        if has is not None:
+            return has, row or portstore.words_of(port_id, context.project_id()), server, nic
     for network in known:
-        if nic is not None and network["known_as"] == nic.get("network"):
-            return network, row or portstore.words_of(port_id, context.project_id()), server, nic
         if nic is None and row is not None and network["id"] == row["network"] and not row["facts"].get("floating"):
             return network, row, None, None
     raise NotFound(f"Port {port_id:.80} could not be found.")

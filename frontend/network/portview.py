@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from frontend.network import netview, portname, subnetfacts
+from frontend.effect import clusters
+from frontend.network import netview, portname, subnetfacts, tenantnet
 from frontend.web import view
 from ganeti_ext.address import eui64
 
@@ -21,14 +22,15 @@ def every(
 
     For the others (`free`), `servers` have to be all of the project's: a port that is none of their NICs is nobody's.
     """
-    known = {row["known_as"]: row for row in networks}
+    known = tenantnet.by_nic(networks)
     seen = set()
     for server in servers:
         for nic in server["nics"]:
             ident = portname.ident(nic)
-            if ident is not None and nic.get("network") in known:
+            network = known.get((clusters.of(server), nic.get("network")))
+            if ident is not None and network is not None:
                 seen.add(ident)
-                yield of_nic(server, nic, known[nic["network"]], made.get(ident))
+                yield of_nic(server, nic, network, made.get(ident))
     if free:
         yield from (shown for shown in _free(networks, made) if shown["id"] not in seen)
 

@@ -13,6 +13,7 @@ from flask import Response, jsonify
 from frontend.database import turns
 from frontend.effect.translate import Step
 from frontend.network import (
+    netbind,
     netjobs,
     netview,
     networkquota,
@@ -126,7 +127,7 @@ def _made(wanted: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     known: dict[str, Row] = {}
     for sent in wanted:
         ident = schema.text(sent, "network_id")
-        planned.append(_plan(known.get(ident) or tenantnetworks.own(ident), sent))
+        planned.append(_plan(known.get(ident) or netbind.bound(tenantnetworks.own(ident)), sent))
         known[ident] = planned[-1].after
     if not planned:
         raise BadRequest("subnets: there is none")
@@ -168,7 +169,7 @@ def _plan(row: Row, sent: Mapping[str, Any]) -> Planned:
 
 def _there(row: Row) -> list[Step]:
     """Ganeti gets the network."""
-    subnet, link = facts.read(row["tags"], 4), context.services().settings.front.tenant_link
+    subnet, link = facts.read(row["tags"], 4), netbind.link(row)
     apart = _apart(row["subnet"], row["gateway"], subnet) if row["subnet"] else set()
     connects = [Step(tenantnet.connect(row["known_as"], group, link)) for group in netjobs.groups(row)]
     return [Step(tenantnet.add(row, sorted(apart, key=ipaddress.IPv4Address))), *connects]

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from frontend.effect import clusters
 from frontend.effect.translate import Call, Step
 from frontend.network import netname, subnetfacts
 from ganeti_ext import tags
@@ -53,13 +54,18 @@ def everybodys(mirrored: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
         yield {**row, "id": ident, "name": name, **more}
 
 
+def by_nic(networks: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str | None], Mapping[str, Any]]:
+    """Networks as servers' NICs name them: by their cluster, and Ganeti's name."""
+    return {(clusters.of(row), row["known_as"]): row for row in networks}
+
+
 def bare(row: Mapping[str, Any]) -> Row:
     """A network of which Ganeti does not know yet, of its row in `tenant_network`."""
     nothing = dict.fromkeys(("subnet", "gateway", "subnet6", "gateway6", "uuid"))
     names = {"name": row["name"], "known_as": netname.known_as(row["name"], row["id"])}
     whose = {"updated": row["created"], "project_id": row["project_id"]}
     facts = {key: text for key, text in row["facts"].items() if key in tags.FACTS}
-    return {**nothing, **names, "id": row["id"], "tags": tags.encode(facts), **whose}
+    return {**nothing, **names, "id": row["id"], "tags": tags.encode(facts), **whose, "cluster": row.get("cluster")}
 
 
 def first_tags(row: Mapping[str, Any]) -> list[str]:

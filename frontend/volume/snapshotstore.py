@@ -73,7 +73,7 @@ def create(volume: Row, name: str, description: str | None, metadata: Mapping[st
     """Of a volume as it is now, also while a server has it; its state has been looked at."""
     kind = translate.provider(volume["type"])
     row = new(volume["id"], volume["size"], name, kind, description=description, metadata=dict(metadata))
-    row["project_id"] = volume["project_id"]
+    row |= {"project_id": volume["project_id"], "cluster": volume["cluster"]}
     instance, _ = volumeeffect.where(volume)
     with context.database() as connection:
         volumequota.check(connection, row["project_id"], {"snapshots": 1, "gigabytes": row["size"]})

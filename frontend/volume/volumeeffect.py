@@ -14,9 +14,9 @@ from typing import Any
 from sqlalchemy import Connection, insert, or_, update
 from sqlalchemy import delete as delete_from
 
-from frontend.compute import requests
+from frontend.compute import requests, whichcluster
 from frontend.database import db
-from frontend.effect import chain, facts, translate_image, translate_volume
+from frontend.effect import chain, clusters, facts, translate_image, translate_volume
 from frontend.effect.purpose import ATTACH, CREATE_VOLUME, DELETE_VOLUME, DETACH, EXTEND, FORGET, VOLUME_TASKS, Purpose
 from frontend.effect.translate import Step
 from frontend.effect.translate_create import ANYWHERE, Place
@@ -48,6 +48,7 @@ def new(
     kind: str,
     given: Mapping[str, str | None] | None = None,
     metadata: Mapping[str, str] | None = None,
+    cluster: str = clusters.HOME,
 ) -> dict[str, Any]:
     """The row of a volume that is to be made for the caller: `size` in GiB, `kind` is its type.
 
@@ -60,6 +61,7 @@ def new(
         ),
         "project_id": context.project_id(),
         "user_id": context.caller().user_id,
+        "cluster": cluster,
         "name": name,
         "type": kind,
         "size": size,
@@ -171,6 +173,7 @@ def attach(row: Row, server: Row, *, device: str | None = None, autodelete: bool
     """
     if row["facts"].get("readonly") == "1":
         raise BadRequest(f"Invalid volume: Volume {row['id']} is only to be read, and no server has such disks.")
+    whichcluster.same("Volume", row, server)
     disks = server["disks"] or []
     if device and device in [volumestate.device(number) for number in range(len(disks))]:
         raise Conflict(f"The supplied device path ({device}) is in use.")

@@ -81,6 +81,7 @@ def _row(volume: Row, asked: Mapping[str, Any]) -> dict[str, Any]:
         "properties": {key: value for key, value in told.items() if key not in _OWN | _BASIC},
         "status": "saving",
         "origin": translate_image.origin(ident),
+        "cluster": volume["cluster"],
         "provider": kind["provider"],
         "pool": kind.get("pool"),
         "protected": schema.flag(asked, "protected", default=False),

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from frontend.compute import nodes
+from frontend.effect import clusters
 from frontend.effect.translate_create import Place
 from frontend.web import context
 
@@ -20,6 +21,7 @@ def place(row: Mapping[str, Any], wanted: Place) -> Place:
     if wanted.node:
         return wanted
     with context.database() as connection:
-        known = [node for node in nodes.all_rows(connection) if nodes.is_up(node)]
+        mine = [node for node in nodes.all_rows(connection) if node["cluster"] == clusters.of(row)]
+        known = [node for node in mine if nodes.is_up(node)]
     names = [node["name"] for node in known if wanted.zone in (None, node["zone"])]
     return wanted._replace(node=names[uuid.UUID(row["id"]).int % len(names)]) if names else wanted

@@ -9,7 +9,7 @@ from flask import Response, jsonify, request
 from sqlalchemy import delete as delete_from
 from sqlalchemy import select, true
 
-from frontend.compute import zones
+from frontend.compute import whichcluster, zones
 from frontend.database import db
 from frontend.volume import (
     schema_volume,
@@ -52,8 +52,12 @@ def made(wanted: Wanted) -> dict[str, Any]:
     kind, size = volumesource.type_of(wanted, source), volumesource.size_of(wanted, source)
     project = context.project_id()
     with context.database() as connection:
-        if wanted.zone not in (None, volumeview.ZONE) and wanted.zone not in zones.of(connection).values():
-            raise BadRequest(f"Invalid input received: Availability zone '{wanted.zone}' is invalid.")
+        limits = [source.place] if source.place is not None else []
+        zone = None if wanted.zone == volumeview.ZONE else wanted.zone
+        try:
+            cluster = whichcluster.pick(connection, zone, limits, near=True).cluster
+        except zones.Unknown as err:
+            raise BadRequest(f"Invalid input received: Availability zone '{wanted.zone}' is invalid.") from err
         volumequota.check(connection, project, {"volumes": 1, "gigabytes": size})
     image_meta = json.dumps(source.image_metadata, sort_keys=True) if source.image_metadata else None
     row = volumeeffect.new(
@@ -62,6 +66,7 @@ def made(wanted: Wanted) -> dict[str, Any]:
         kind=kind.name,
         given={"description": wanted.description, "image_meta": image_meta, **source.facts},
         metadata=wanted.metadata,
+        cluster=cluster,
     )
     volumeeffect.create(row, source.origin, source=source.volume)
     return row

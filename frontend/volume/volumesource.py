@@ -37,6 +37,8 @@ class Source(NamedTuple):
     image_metadata: Mapping[str, str] = {}
     kind: str | None = None
     """The type of what it comes from, which a clone has, too."""
+    place: tuple[str, Row, bool] | None = None
+    """What says in which cluster it may be (whichcluster.pick)."""
 
 
 def find(wanted: Wanted) -> Source:
@@ -94,6 +96,7 @@ def _image(ident: str) -> Source:
         origin=image["origin"] or image["id"],
         facts={"bootable": "1", "source_image": image["id"]},
         image_metadata=told_of(image),
+        place=(f"image {image['id']}", image, True),
     )
 
 
@@ -131,6 +134,7 @@ def _snapshot(ident: str) -> Source:
         facts={"bootable": volume["facts"].get("bootable"), "source_snapshot": ident},
         image_metadata=volumestate.image_metadata(volume),
         kind=f"{snapshot['provider']}:{pool}" if pool else snapshot["provider"],
+        place=(f"snapshot {ident}", snapshot, True),
     )
 
 
@@ -150,6 +154,7 @@ def _volume(ident: str) -> Source:
         facts={"bootable": volume["facts"].get("bootable"), "source_volume": ident},
         image_metadata=volumestate.image_metadata(volume),
         kind=volume["type"],
+        place=(f"volume {ident}", volume, False),
     )
 
 

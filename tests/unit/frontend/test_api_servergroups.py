@@ -96,15 +96,15 @@ def placed(api: Api, ident: str, count: int = 1, project: str = MINE) -> serverg
 
 def test_where_a_server_of_a_group_goes(api: Api) -> None:
     apart, together = create(api)["id"], create(api, policies=["affinity"])["id"]
-    assert placed(api, apart, 5) == ({"group": apart, "apart": apart}, None)
-    assert placed(api, together) == ({"group": together}, None)
+    assert placed(api, apart, 5) == ({"group": apart, "apart": apart}, None, None)
+    assert placed(api, together) == ({"group": together}, None, None)
     with pytest.raises(BadRequest, match="alone"):
         placed(api, together, 2)
     first = api.server(facts={"group": together}, host=None, status="BUILD")["id"]
     with pytest.raises(Conflict, match="no server of it has a place yet"):
         placed(api, together)
     api.change(first, host="node2")
-    assert placed(api, together, 2) == ({"group": together}, "node2")
+    assert placed(api, together, 2) == ({"group": together}, "node2", "")
 
 
 def test_a_group_that_is_not_the_projects_or_full(api: Api) -> None:

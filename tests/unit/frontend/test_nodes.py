@@ -102,10 +102,11 @@ def test_zones(furnished: Api, nobody: Api) -> None:
 
 def test_the_zone_of_a_new_server(furnished: Api) -> None:
     with furnished.engine.connect() as connection:
-        assert zones.of(connection) == {"node1": "default", "node2": "default", "other": "rack 2"}
-        assert [zones.need(connection, name) for name in (None, "", "nova", "rack 2")] == [None, None, None, "rack 2"]
+        assert zones.of(connection) == {("", "node1"): "default", ("", "node2"): "default", ("", "other"): "rack 2"}
+        found = [zones.find(connection, {}, name).group for name in (None, "", "nova", "rack 2")]
+        assert found == [None, None, None, "rack 2"]
         with pytest.raises(BadRequest, match="'rack 3'"):
-            zones.need(connection, "rack 3")
+            zones.find(connection, {}, "rack 3")
 
 
 def test_hypervisors(furnished: Api, nobody: Api) -> None:

@@ -1,0 +1,159 @@
+"""Several clusters behind one front, Ganeti pretended in each: where new things go, and where jobs do."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from werkzeug.test import TestResponse
+
+from frontend.database import db
+from tests.unit.frontend import twoclusters
+from tests.unit.frontend.conftest import COMPUTE, FOREIGN, IMAGE, MINE, NET, SMALL
+from tests.unit.frontend.twoclusters import NET2, SECOND, Two
+
+two = twoclusters.two
+VOLUME = "/volume/v3"
+OWN = "0ddddddd-0000-4000-8000-00000000000a"
+
+
+def create(two: Two, **wishes: Any) -> TestResponse:
+    body = {"name": "web", "flavorRef": SMALL, "imageRef": IMAGE, **wishes}
+    return two.api.call("POST", f"{COMPUTE}/servers", json={"server": body})
+
+
+def made(two: Two, answer: TestResponse) -> dict[str, Any]:
+    assert answer.status_code == 202, answer.text
+    return two.api.row(answer.json["server"]["id"])  # type: ignore[index]
+
+
+def why(answer: TestResponse) -> str:
+    (fault,) = answer.json.values()  # type: ignore[union-attr]
+    return str(fault["message"])
+
+
+def test_a_server_goes_where_most_is_free_and_its_default_network_is_that_clusters(two: Two) -> None:
+    row = made(two, create(two))
+    assert (row["cluster"], row["job"], len(two.home.calls)) == (SECOND, 501, 0)
+    (call,) = two.second.calls
+    assert call[2]["nics"][0]["network"] == NET2
+
+
+def test_what_was_promised_since_the_last_reading_is_not_free_any_more(two: Two) -> None:
+    two.api.server(cluster=SECOND, ram=3800, created=time.time() + 1, status="BUILD", project_id=FOREIGN)
+    assert made(two, create(two))["cluster"] == ""
+
+
+def test_the_weight_counts(two: Two) -> None:
+    two.set(SECOND, weight=0.1)
+    assert made(two, create(two))["cluster"] == ""
+
+
+@pytest.mark.parametrize("values", [{"state": "drained"}, {"state": "offline"}, {"silent": 1.0}])
+def test_a_cluster_that_is_not_open_or_does_not_answer_gets_none(two: Two, values: dict[str, Any]) -> None:
+    two.set(SECOND, **values)
+    assert made(two, create(two))["cluster"] == ""
+
+
+def test_pins_say_where_alone(two: Two) -> None:
+    two.pin("")
+    assert made(two, create(two))["cluster"] == ""
+    two.set("", state="drained")
+    answer = create(two)
+    assert (answer.status_code, why(answer)) == (
+        400,
+        "No valid host was found. Cluster one.example takes no new servers.",
+    )
+    two.set("", state="open", silent=1.0)
+    answer = create(two)
+    assert answer.status_code == 503
+    assert "one.example does not answer now" in why(answer)
+
+
+def test_a_network_binds_its_servers(two: Two) -> None:
+    row = made(two, create(two, networks=[{"uuid": NET}]))
+    assert row["cluster"] == ""
+    answer = create(two, networks=[{"uuid": NET}, {"uuid": NET2}])
+    assert answer.status_code == 400
+    assert f"network {NET2} is of another cluster than image {IMAGE}, network {NET}" in why(answer)
+
+
+def test_none_has_room(two: Two) -> None:
+    two.set("", state="drained")
+    with two.engine.begin() as connection:
+        connection.execute(db.node.update().values(memory_free=500))
+    answer = create(two)
+    assert (answer.status_code, why(answer)) == (400, "No valid host was found. There are not enough hosts available.")
+    assert (two.home.calls, two.second.calls, two.api.rows()) == ([], [], [])
+
+
+def test_zones_are_clusters_and_their_groups(two: Two) -> None:
+    zones = two.api.get(f"{COMPUTE}/os-availability-zone").json["availabilityZoneInfo"]  # type: ignore[index]
+    assert [each["zoneName"] for each in zones] == ["default", "one.example", SECOND, f"{SECOND}/default"]
+    for zone, cluster in (("default", ""), ("one.example", ""), (SECOND, SECOND), (f"{SECOND}/default", SECOND)):
+        row = made(two, create(two, availability_zone=zone))
+        assert row["cluster"] == cluster
+        two.api.change(row["id"], deleted=1.0)
+    answer = create(two, availability_zone=SECOND, networks=[{"uuid": NET}])
+    assert answer.status_code == 400
+    assert f"availability zone {SECOND} is of another cluster" in why(answer)
+
+
+def test_an_image_in_the_storage_of_one_cluster_binds(two: Two) -> None:
+    two.set(SECOND, storage=SECOND)
+    assert made(two, create(two))["cluster"] == ""
+    answer = create(two, availability_zone=SECOND)
+    assert answer.status_code == 400
+
+
+def test_jobs_go_to_the_cluster_of_their_object(two: Two) -> None:
+    here, there = two.api.server(), two.api.server(cluster=SECOND)
+    for row in (here, there):
+        answer = two.api.call("POST", f"{COMPUTE}/servers/{row['id']}/action", json={"reboot": {"type": "HARD"}})
+        assert answer.status_code == 202, answer.text
+    assert [call[1] for call in two.home.calls] == [f"instances/{here['instance']}/reboot"]
+    assert [call[1] for call in two.second.calls] == [f"instances/{there['instance']}/reboot"]
+
+
+def test_nothing_is_changed_where_nobody_answers_and_all_is_read(two: Two) -> None:
+    row = two.api.server(cluster=SECOND)
+    two.set(SECOND, silent=1.0)
+    for method, path, body in (("DELETE", "", None), ("POST", "/action", {"reboot": {"type": "HARD"}})):
+        answer = two.api.call(method, f"{COMPUTE}/servers/{row['id']}{path}", json=body)
+        assert (answer.status_code, "does not answer now" in why(answer)) == (503, True)
+    two.set(SECOND, silent=None, state="offline")
+    answer = two.api.call("DELETE", f"{COMPUTE}/servers/{row['id']}")
+    assert (answer.status_code, "is offline" in why(answer)) == (409, True)
+    assert (two.second.calls, two.second.asked) == ([], [])
+    assert two.api.get(f"{COMPUTE}/servers/{row['id']}").status_code == 200
+
+
+def test_a_volume_goes_with_what_it_is_made_of_and_to_servers_of_its_cluster(two: Two) -> None:
+    volume = {"size": 1, "availability_zone": SECOND}
+    answer = two.api.call("POST", f"{VOLUME}/{MINE}/volumes", json={"volume": volume})
+    assert answer.status_code == 202, answer.text
+    (row,) = two.rows(db.volume)
+    assert (row["cluster"], len(two.home.calls), bool(two.second.calls)) == (SECOND, 0, True)
+    with two.engine.begin() as connection:
+        connection.execute(db.volume.update().values(status="available", task=None))
+    wish = {"volumeAttachment": {"volumeId": row["id"]}}
+    server = two.api.server()
+    refused = two.api.call("POST", f"{COMPUTE}/servers/{server['id']}/os-volume_attachments", json=wish)
+    assert refused.status_code == 400
+    assert "is of another cluster than server" in why(refused)
+    with_it = [{"uuid": row["id"], "source_type": "volume", "destination_type": "volume", "boot_index": -1},
+               {"uuid": IMAGE, "source_type": "image", "destination_type": "local", "boot_index": 0}]  # fmt: skip
+    two.set(SECOND, weight=0)
+    assert made(two, create(two, block_device_mapping_v2=with_it))["cluster"] == SECOND
+
+
+def test_nics_are_of_the_network_of_their_name_in_their_cluster(two: Two) -> None:
+    nic = {"network": "net1", "ip": "10.9.0.7", "ip6": None, "mac": "aa:00:00:00:00:07",
+           "uuid": "0ccccccc-0000-4000-8000-000000000007"}  # fmt: skip
+    there, here = two.api.server(cluster=SECOND, nics=[nic]), two.api.server()
+    ports = two.api.get("/network/v2.0/ports").json["ports"]  # type: ignore[index]
+    found = {port["device_id"]: port["network_id"] for port in ports}
+    assert found == {there["id"]: NET2, here["id"]: NET}
+    shown = two.api.get(f"{COMPUTE}/servers/{there['id']}/os-interface").json["interfaceAttachments"]  # type: ignore[index]
+    assert [each["net_id"] for each in shown] == [NET2]
