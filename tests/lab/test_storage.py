@@ -81,6 +81,7 @@ def backups(story: Story) -> None:
         node.run("sed", "-i", "s/x509_cert_cn, _, _ = .*/x509_cert_cn = constants.X509_CERT_CN/", _IMPEXPD)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("backups")
 def test_an_export_of_a_running_server_comes_back(story: Story, servers: dict[str, Server]) -> None:
     at_once(partial(_round_trip, story, one) for one in servers.values())
@@ -122,6 +123,7 @@ def _detached_and_attached(story: Story, one: Server) -> None:
     resumed(one, known)
 
 
+@pytest.mark.long
 def test_disks_of_a_stopped_server_move_to_the_other_store_and_back(story: Story, servers: dict[str, Server]) -> None:
     one = servers["cow"]
     for provider, access in (("rbd", "userspace"), ("cow", "kernelspace")):
@@ -184,6 +186,7 @@ def test_ceph_stops_and_comes_back_while_the_guest_writes(story: Story, servers:
     assert findings(story) == []
 
 
+@pytest.mark.long
 def test_a_node_without_its_share_gets_no_server(story: Story, servers: dict[str, Server]) -> None:
     one, other = servers["cow"], story.nodes[2]
     other.run("mount", "-t", "tmpfs", "none", SHARED)
