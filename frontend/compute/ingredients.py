@@ -14,7 +14,7 @@ from frontend.compute.whichcluster import Bound, Limit
 from frontend.effect import clusters, translate
 from frontend.effect.translate_create import Disk, Place, Wish, check_image, size
 from frontend.image import images
-from frontend.network import networks, portstore, portwish, securitygroups
+from frontend.network import fixedip, networks, portstore, portwish, securitygroups
 from frontend.network.netview import NO_GROUP
 from frontend.web import context
 from frontend.web.fault import BadRequest
@@ -62,13 +62,15 @@ def find(connection: Connection, wanted: NewServer) -> Ingredients:
     picked = whichcluster.pick(connection, wanted.zone, limits, ram=flavor["ram"], count=wanted.least)
     wishes = wanted.networks or (Attachment(default_network(known, picked.cluster), None),)
     ports = tuple(_port(known, made, each.port_id) for each in wishes if each.port_id)
+    nics = tuple(_wish(connection, known, made, each) for each in wishes)
+    fixedip.check(nics)
     return Ingredients(
         flavor=flavor,
         image=image,
         size=found,
         disk=_disk(image),
         devices=tuple(devices),
-        nics=tuple(_wish(known, made, each) for each in wishes),
+        nics=nics,
         ports=ports,
         public_key=_public_key(connection, wanted.key_name),
         cluster=picked.cluster,
@@ -167,12 +169,17 @@ def _port(known: list[dict[str, Any]], made: Mapping[str, Mapping[str, Any]], id
     return row
 
 
-def _wish(known: list[dict[str, Any]], made: Mapping[str, Mapping[str, Any]], wanted: Attachment) -> Wish:
+def _wish(
+    connection: Connection,
+    known: Sequence[Mapping[str, Any]],
+    made: Mapping[str, Mapping[str, Any]],
+    wanted: Attachment,
+) -> Wish:
     if wanted.port_id:
         return portwish.wish(known, made[wanted.port_id])
     for row in known:
         if row["id"] == wanted.network_id:
             if row["uuid"] is None:
                 raise BadRequest(f"Network {wanted.network_id} requires a subnet in order to boot instances on.")
-            return Wish(row["uuid"], row["subnet"], wanted.fixed_ip)
+            return fixedip.wish(connection, row, wanted.fixed_ip)
     raise BadRequest(f"Network {wanted.network_id} could not be found.")

@@ -23,7 +23,7 @@ from frontend.effect.awaited import Failure
 from frontend.effect.purpose import PLUG, Purpose
 from frontend.effect.translate import Step
 from frontend.effect.translate_create import Wish
-from frontend.network import addressquota, networks, portname, portquota, ports, portstore, porttag, portwish
+from frontend.network import addressquota, fixedip, networks, portname, portquota, ports, portstore, porttag, portwish
 from frontend.quota import reserved
 from frontend.web import context, schema
 from frontend.web.fault import BadRequest, Conflict, Forbidden, NotFound
@@ -52,7 +52,8 @@ def attach(server_id: str) -> Response:
     _check_room(server)
     if asked.port is None:
         network, made = _network(server, asked.network), []
-        wish = Wish(network["uuid"], network["subnet"], asked.address)
+        with context.database() as connection:
+            wish = fixedip.wish(connection, network, asked.address)
     else:
         network, row = _made(asked.port)
         wish, made = portwish.wish([network], row), [row]

@@ -25,6 +25,8 @@ class Wish(NamedTuple):
     mac: str | None = None
     tags: tuple[str, ...] = ()
     """Of its instance: what the guest may do with it beside the usual (porttag.py)."""
+    apart: bool = False
+    """Its address is set apart in Ganeti's pool, for whoever names it (fixedip.py)."""
 
 
 class Place(NamedTuple):
@@ -99,7 +101,7 @@ def create(
         "name_check": False,
         "wait_for_sync": False,
     }
-    if any(wish.port for wish in nics):
+    if any(wish.port or wish.apart for wish in nics):
         body["conflicts_check"] = False
     if told:
         body["disks"].append(_seed(instance, disk))

@@ -23,7 +23,7 @@ def plug(instance: str, wish: Wish, port_id: str) -> Call:
     """One NIC more, also in the guest if it runs."""
     nic = {**translate_create.nic(wish), "name": portname.nic(port_id)}
     # The address of a port that was made beforehand is set apart, for it alone.
-    more = {"conflicts_check": False} if wish.port else {}
+    more = {"conflicts_check": False} if wish.port or wish.apart else {}
     return modify(instance, nics=[["add", LAST, nic]], **_LIVE, **more)
 
 
