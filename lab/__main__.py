@@ -8,7 +8,7 @@ import sys
 import time
 
 from ganeti_ext.errors import ExtError
-from lab import base, cluster, services, story_storage, tempest
+from lab import base, cluster, second, services, story_storage, tempest
 from lab.step import step
 from lab.story import PREFIX, STEPS, Story, clear, create_words
 
@@ -41,7 +41,7 @@ def demo() -> None:
 
 def shell(name: str) -> None:
     """A shell on a node."""
-    nodes = {key: node for node in cluster.nodes() for key in (node.name, node.name.split(".")[0])}
+    nodes = {key: node for node in (*cluster.nodes(), second.node()) for key in (node.name, node.name.split(".")[0])}
     if name not in nodes:
         raise SystemExit(f"no node {name!r}; there are: {', '.join(sorted(nodes))}")
     argv = nodes[name].enter("bash", "--login")
@@ -65,6 +65,8 @@ def main() -> int:
     commands.add_parser("setup", help="install what this machine lacks")
     commands.add_parser("up", help="bring the cluster up, with our packages on it")
     commands.add_parser("down", help="take everything away again; safe to repeat")
+    second_one = commands.add_parser("second", help="bring a second cluster up beside it, of one node")
+    second_one.add_argument("--down", action="store_true", help="take that one away again")
     commands.add_parser("demo", help="bring the cluster up and tell the story")
     commands.add_parser("shell", help="a shell on a node").add_argument("node", nargs="?", default="node1")
     tests = commands.add_parser("tempest", help="run OpenStack's own tests against the cluster")
@@ -78,6 +80,10 @@ def main() -> int:
             shell(options.node)
         if options.command == "tempest":
             return foreign(options.list, options.words)
+        if options.command == "second":
+            cluster.up()
+            (second.down if options.down else second.up)(cluster.nodes())
+            return 0
         {"setup": base.setup, "up": cluster.up, "down": cluster.down, "demo": demo}[options.command]()
     except (ExtError, TimeoutError, AssertionError) as err:
         print(f"\n{err}", file=sys.stderr)

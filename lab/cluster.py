@@ -16,6 +16,7 @@ from lab.server import IMAGE
 from lab.step import at_once, step
 
 NODES = 3
+SECOND = NODES + 1  # the node of a second cluster (second.py), if there is one
 
 
 def nodes() -> list[Node]:
@@ -67,9 +68,10 @@ def _down() -> None:
     (RUN / "up").unlink(missing_ok=True)
     services.down()
     pool.ceph().down()
-    at_once(node.stop for node in nodes())
+    every = [*nodes(), Node(SECOND)]
+    at_once(node.stop for node in every)
     wires.down()
-    cgroup.remove(node.machine for node in nodes())
+    cgroup.remove(node.machine for node in every)
     storage.down()
     shutil.rmtree(STATE, ignore_errors=True)
     shutil.rmtree(RUN, ignore_errors=True)

@@ -7,6 +7,7 @@ import secrets
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from lab import BASES, storage, wires
 from lab.node import SHARED, Node
@@ -32,7 +33,20 @@ kill $pid; true
 """
 
 
-def up(nodes: Sequence[Node], image: Path) -> None:
+class Site(NamedTuple):
+    """What a cluster is called, and the one network that it begins with."""
+
+    cluster: str = "cluster.lab"
+    network: str = NETWORK
+    subnet: str = wires.SUBNET
+    gateway: str = wires.GATEWAY
+    subnet6: str = wires.SUBNET6
+
+
+LAB = Site()
+
+
+def up(nodes: Sequence[Node], image: Path, site: Site = LAB) -> None:
     """Initialise the cluster on the first node, add the others, make a network and a RAPI user."""
     master, *others = nodes
     for node in nodes:
@@ -40,12 +54,12 @@ def up(nodes: Sequence[Node], image: Path) -> None:
         node.run("sed", "-i", 's/^RAPI_ARGS=.*/RAPI_ARGS="-b 0.0.0.0 --require-authentication"/', "/etc/default/ganeti")
     hardware = kvm_works(master, image)
     with step(f"Initialising Ganeti (guests run by {'KVM' if hardware else 'software emulation: no usable KVM here'})"):
-        master.run(*_init(hardware), timeout=180)
+        master.run(*_init(hardware, site.cluster), timeout=180)
     for node in others:
         with step(f"Adding {node.name}"):
             add(master, node)
     with step("Making a network and a user of the remote API"):
-        _network(master)
+        _network(master, site)
         _rapi_user(master)
 
 
@@ -83,7 +97,7 @@ def rapi_password(master: Node) -> str:
     return master.read("/root/rapi-password").strip()
 
 
-def _init(hardware: bool) -> list[str]:
+def _init(hardware: bool, name: str) -> list[str]:
     hypervisor = [
         "kernel_path=",  # boot from the disk, as a tenant's image does
         "serial_console=true",
@@ -105,22 +119,22 @@ def _init(hardware: bool) -> list[str]:
         "--ipolicy-std-specs=cpu-count=1,disk-count=1,disk-size=1024,memory-size=128,nic-count=1,spindle-use=1",
         "--ipolicy-vcpu-ratio=16",
         "--default-iallocator=hail",
-        "cluster.lab",
+        name,
     ]
 
 
-def _network(master: Node) -> None:
+def _network(master: Node, site: Site) -> None:
     master.run(
         "gnt-network",
         "add",
-        f"--network={wires.SUBNET}",
-        f"--gateway={wires.GATEWAY}",
-        f"--network6={wires.SUBNET6}",
+        f"--network={site.subnet}",
+        f"--gateway={site.gateway}",
+        f"--network6={site.subnet6}",
         f"--gateway6={wires.ROUTER6}",
         "--tags=nfdhcpd",
-        NETWORK,
+        site.network,
     )
-    master.run("gnt-network", "connect", "--nic-parameters=mode=bridged,link=br0", NETWORK)
+    master.run("gnt-network", "connect", "--nic-parameters=mode=bridged,link=br0", site.network)
 
 
 def _rapi_user(master: Node) -> None:

@@ -66,7 +66,7 @@ def prepare(nodes: Sequence[Node]) -> None:
 def up(nodes: Sequence[Node]) -> None:
     """Configure and start everything of ours; make a tenant, flavors and an image."""
     master, front = nodes[0], nodes[_FRONT_NODE - 1]
-    broker = f"amqp://ganeti-ext:{front.read('/root/broker-password').strip()}@{front.address}:5672//"
+    address = broker(front)
     with step("Starting RabbitMQ and PostgreSQL"):
         front.run("systemctl", "start", "rabbitmq-server", "postgresql@17-main", timeout=180)
         # The front's system user is let in by name over the unix socket: no password.
@@ -74,19 +74,29 @@ def up(nodes: Sequence[Node]) -> None:
             front.run("setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", *command)
     with step("Configuring our daemons"):
         for node in nodes:
-            node.write("/etc/ganeti-ext/nfdhcpd.conf", f"[guests]\nnameservers = {DNS} {DNS6}\ndomain = lab.example\n")
-            node.write("/etc/ganeti-ext/eventd.conf", f"[eventd]\nbroker = {broker}\n", "640")
-            node.run("systemctl", "restart", "nfdhcpd", "ganeti-ext-reaper", "ganeti-ext-eventd")
-            node.run("systemctl", "enable", "--now", "ganeti-ext-exporter")
+            daemons(node, address)
         for unit in ("api", "importer"):
             front.write(f"/etc/systemd/system/ganeti-ext-{unit}.service.d/images.conf", _UPLOADS)
         front.run("sh", "-c", f"systemctl daemon-reload; cd {SHARED}; chgrp ganeti-ext images; chmod 2775 images")
         pool.let(front)
-        configure_front(master, front, _PRODUCTION.format(broker=broker))
+        configure_front(master, front, _PRODUCTION.format(broker=address))
         screens.up(nodes, front)
     with step("Making a tenant, flavors and an image"):
         _tenant(front, nodes)
     _forward()
+
+
+def broker(front: Node) -> str:
+    """The address of RabbitMQ on the front's node, with its password."""
+    return f"amqp://ganeti-ext:{front.read('/root/broker-password').strip()}@{front.address}:5672//"
+
+
+def daemons(node: Node, address: str) -> None:
+    """Configure and start what runs on every node; eventd publishes to a broker."""
+    node.write("/etc/ganeti-ext/nfdhcpd.conf", f"[guests]\nnameservers = {DNS} {DNS6}\ndomain = lab.example\n")
+    node.write("/etc/ganeti-ext/eventd.conf", f"[eventd]\nbroker = {address}\n", "640")
+    node.run("systemctl", "restart", "nfdhcpd", "ganeti-ext-reaper", "ganeti-ext-eventd")
+    node.run("systemctl", "enable", "--now", "ganeti-ext-exporter")
 
 
 def configure_front(master: Node, front: Node, more: str) -> None:
