@@ -15,7 +15,6 @@ from frontend.effect import clusters, translate
 from frontend.effect.translate_create import Disk, Place, Wish, check_image, size
 from frontend.image import images
 from frontend.network import fixedip, networks, portstore, portwish, securitygroups
-from frontend.network.netview import NO_GROUP
 from frontend.web import context
 from frontend.web.fault import BadRequest
 
@@ -75,7 +74,7 @@ def find(connection: Connection, wanted: NewServer) -> Ingredients:
         public_key=_public_key(connection, wanted.key_name),
         cluster=picked.cluster,
         place=Place(picked.group, group.node),
-        facts={**_given(wanted), **group.facts, **_firewall(wanted, project, ports)},
+        facts={**_given(wanted), **group.facts, **securitygroups.chosen(wanted.security_groups, project)},
     )
 
 
@@ -114,12 +113,6 @@ def _group(connection: Connection, wanted: NewServer, project: str) -> servergro
     if wanted.group is None:
         return servergroups.Place({}, None)
     return servergroups.placed(connection, project, wanted.group, wanted.most)
-
-
-def _firewall(wanted: NewServer, project: str, ports: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Of the groups that were named, or else those of its ports."""
-    groups = wanted.security_groups or portwish.groups(ports)
-    return {"firewall": NO_GROUP} if groups == [] else securitygroups.chosen(groups or (), project)
 
 
 def default_networks(known: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

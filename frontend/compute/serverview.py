@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from frontend.compute import customflavor, zones
 from frontend.effect import translate
-from frontend.network import groupstore, netview
+from frontend.network import groupstore, portgroups
 from frontend.volume import attachedvolumes
 from frontend.web import context, microversion
 from frontend.web.view import links, reference, stamp
@@ -30,6 +30,7 @@ class Eye(NamedTuple):
     """Of the nodes."""
     groups: Mapping[str, str]
     """Names of the security groups that projects have made, by id."""
+    ports: portgroups.Own
     volumes: Mapping[str, Sequence[Row]]
     """Of the servers that are shown, by their ids."""
 
@@ -38,9 +39,10 @@ def eye(shown: Iterable[Row] = ()) -> Eye:
     """The caller of this request, who is shown these servers."""
     with context.database() as connection:
         is_admin = context.is_admin()
-        groups = groupstore.names(connection, None if is_admin else context.project_id())
+        project = None if is_admin else context.project_id()
+        groups, ports = groupstore.names(connection, project), portgroups.own(connection, project)
         volumes = attachedvolumes.of_servers(connection, [row["id"] for row in shown])
-        return Eye(context.base(), context.version(), is_admin, zones.of(connection), groups, volumes)
+        return Eye(context.base(), context.version(), is_admin, zones.of(connection), groups, ports, volumes)
 
 
 def short(row: Row, seen: Eye) -> dict[str, Any]:
@@ -62,7 +64,8 @@ def detail(row: Row, seen: Eye) -> dict[str, Any]:
         "OS-EXT-STS:power_state": translate.power_state(row),
         "os-extended-volumes:volumes_attached": [_attached(each, seen) for each in seen.volumes.get(row["id"], ())],
     }
-    if groups := netview.groups_of(row):  # without any, the key is not there (nova/api/openstack/compute/servers.py)
+    # Without any, the key is not there (nova/api/openstack/compute/servers.py).
+    if groups := portgroups.of_server(row, seen.ports):
         shown["security_groups"] = [{"name": seen.groups.get(each, each)} for each in groups]
     return shown | _for_administrators(row, seen) if seen.is_admin else shown
 

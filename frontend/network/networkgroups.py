@@ -98,7 +98,7 @@ def forget(group_id: str) -> None:
         if group_id == netview.default_group_id(found.project):
             raise Conflict("Removing default security group not allowed.")
         _own(found, group_id)
-        if securitygroups.using(connection, found.project, group_id):
+        if securitygroups.is_used(connection, found.project, group_id):
             raise Conflict(f"Security Group {group_id} in use.")
         done = [groupchange.drop(connection, found, group_id)]
         for ident, rules in found.rules.items():

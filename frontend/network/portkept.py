@@ -30,7 +30,7 @@ _PORT = re.compile(
     rf":(?P<address>-|[0-9.]+):(?P<project>[0-9a-f-]{{1,36}})"
 )
 _SAID = re.compile(rf"{tags.PREFIX}:said:(?P<id>{_UUID})\.(?P<number>[0-9]+):(?P<part>.*)", re.DOTALL)
-_KNOWN = ("name", "description", "groups", "pairs", "open", "down", "label", "port")  # facts: portstore.py
+_KNOWN = ("name", "description", "groups", "profile", "pairs", "open", "down", "label", "port")  # facts: portstore.py
 _LONGEST = 128  # characters of a tag
 
 

@@ -10,14 +10,14 @@ from typing import Any
 from flask import Response, jsonify
 
 from frontend.compute import lock
-from frontend.effect import chain, clusters, effect, facts, translate_nic
+from frontend.effect import clusters, effect, translate_nic
 from frontend.effect.purpose import UNPLUG, Purpose
 from frontend.effect.translate import Step
 from frontend.network import (
     groupstore,
-    netview,
     networks,
     portask,
+    portgroups,
     portname,
     portpool,
     portstore,
@@ -25,6 +25,7 @@ from frontend.network import (
     portview,
     tenantnet,
 )
+from frontend.network.groupstore import Known
 from frontend.web import context, schema
 from frontend.web.fault import BadRequest, Conflict, Forbidden, NotFound
 
@@ -63,16 +64,16 @@ def change(port_id: str) -> Response:
     if asked.facts.get("down") and server is not None:
         raise Conflict(f"admin_state_up: False: server {server['id']} has port {port_id}: stop it, or detach the port")
     new = {**row["facts"], **asked.facts}
-    if server is None and asked.groups is not None:
-        new["groups"] = _known(asked.groups)[1]
+    if asked.groups is not None:
+        new |= portgroups.facts(_known(), asked.groups)
     portask.check({**new, "groups": asked.groups})
     if server is not None and nic is not None:
-        _tell(server, nic, row["facts"], new, asked.groups)
+        lock.check(server)
+        portgroups.tell(server, nic, row["facts"], new)
     row = portpool.say(row, new)
     if server is None or nic is None:
         return jsonify({"port": portview.of_nobody(network, row)})
-    groups = {} if asked.groups is None else {"security_groups": _known(asked.groups)[1]}
-    return jsonify({"port": {**portview.of_nic(server, nic, network, row), **groups}})
+    return jsonify({"port": portview.of_nic(server, nic, network, row)})
 
 
 def delete(port_id: str) -> tuple[str, int]:
@@ -149,40 +150,16 @@ def _make(sent: Mapping[str, Any]) -> tuple[Row, Row]:
     _check_owner(network, asked.facts)
     new = dict(asked.facts)
     if asked.groups is not None:
-        new["groups"] = _known(asked.groups)[1]
+        new |= portgroups.facts(_known(), asked.groups)
     portask.check(new)
     row = portpool.set_apart(network, asked.address, new, asked.mac)
     log.info("port %s: made in network %s, address %s", row["id"], network["id"], row["address"])
     return network, row
 
 
-def _tell(server: Row, nic: Row, was: Row, new: Row, groups: Sequence[str] | None) -> None:
-    """Its instance's tags: what the NIC may do, and the server's groups, which are those of all its ports."""
-    lock.check(server)
-    if groups is not None:
-        known, _ = _known(groups)
-        chosen = [str(groupstore.find(known, each)) for each in groups]
-        facts.change(server, groupstore.facts(known, chosen))
-    handle, instance = portname.handle(nic), server["instance"]
-    before, after = set(porttag.wanted(handle, was)), set(porttag.wanted(handle, new))
-    calls = [porttag.add(instance, [*(after - before)])] if after - before else []
-    calls += [porttag.remove(instance, [*(before - after)])] if before - after else []
-    if calls:
-        jobs = chain.submit(context.rapi(server), [Step(call) for call in calls], Purpose("port", ""))
-        log.info("server %s: what port %s may do is jobs %s", server["id"], portname.ident(nic), jobs)
-
-
-def _known(groups: Sequence[str]) -> tuple[groupstore.Known, list[str]]:
-    """The project's groups, and the ids of these; NotFound names one that there is not."""
+def _known() -> Known:
     with context.database() as connection:
-        known = groupstore.read(connection, context.project_id())
-    found = []
-    for name in groups:
-        group = groupstore.find(known, name)
-        if group is None:
-            raise NotFound(f"Security group {name:.80} does not exist")
-        found.append(group if group in known.own else netview.group_id(known.project, group))
-    return known, found
+        return groupstore.read(connection, context.project_id())
 
 
 def _check_owner(network: Row, said: Row) -> None:

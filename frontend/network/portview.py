@@ -58,8 +58,6 @@ def of_nobody(network: Row, row: Row) -> dict[str, Any]:
     nobody = {"status": "", "id": "", "created": row["created"], "updated": row["updated"], "facts": {}}
     nic = {"port": row["id"], "ip": row["address"], "ip6": _address6(network, row["mac"]), "mac": row["mac"]}
     shown = netview.port({**nobody, "project_id": row["project_id"]}, nic, network)
-    if row["facts"].get("groups") is not None:
-        shown["security_groups"] = list(row["facts"]["groups"])
     return {**shown, "device_owner": "", **_said(row["facts"], row["mac"])}
 
 
@@ -78,7 +76,9 @@ def _said(facts: Row, mac: str | None) -> dict[str, Any]:
         "port_security_enabled": not facts.get("open"),
         "allowed_address_pairs": [{"ip_address": each, "mac_address": mac} for each in facts.get("pairs") or ()],
     }
-    return {**found, "security_groups": []} if facts.get("open") else found
+    if facts.get("open"):
+        return {**found, "security_groups": []}
+    return {**found, "security_groups": list(facts["groups"])} if facts.get("groups") is not None else found
 
 
 def _address6(network: Row, mac: str) -> str | None:

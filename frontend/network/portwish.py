@@ -32,14 +32,3 @@ def wish(networks: Sequence[Row], row: Row) -> Wish:
         raise BadRequest(f"Port {row['id']} is down: set admin_state_up to True before a server gets it.")
     tags = porttag.wanted(portname.nic(row["id"]), row["facts"])
     return Wish(found["uuid"], found["subnet"], row["address"], row["id"], row["mac"], tuple(tags))
-
-
-def groups(rows: Sequence[Row]) -> list[str] | None:
-    """The security groups of the server that gets these ports; None: nothing is said of them.
-
-    BadRequest when they say different things: a server's groups are those of all its ports.
-    """
-    said = [each["facts"]["groups"] for each in rows if each["facts"].get("groups") is not None]
-    if any(sorted(each) != sorted(said[0]) for each in said):
-        raise BadRequest("networks: port: the ports have different security groups, and a server has one set of them")
-    return list(said[0]) if said else None

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select
 from frontend.compute import requests
 from frontend.database import db
 from frontend.effect import facts
-from frontend.network import groupstore, groupview, netview
+from frontend.network import groupstore, groupview, netview, portgroups
 from frontend.network.groupstore import Known
 from frontend.web import context, schema
 from frontend.web.fault import BadRequest, NotFound
@@ -41,7 +41,7 @@ def chosen(wanted: Sequence[str], project: str) -> dict[str, str]:
 
 
 def add(server: Row, argument: object) -> tuple[str, int]:
-    """Action addSecurityGroup."""
+    """Action addSecurityGroup: of the server, and of those of its ports that have groups of their own."""
     return _change("addSecurityGroup", server, argument, lambda now, group: now if group in now else [*now, group])
 
 
@@ -49,34 +49,42 @@ def remove(server: Row, argument: object) -> tuple[str, int]:
     """Action removeSecurityGroup. A server in no group gets nothing that is new."""
 
     def without(now: Sequence[str], group: str) -> list[str]:
-        if group not in now:
-            raise NotFound(f"Security group {group} is not associated with the instance {server['id']}")
         return [each for each in now if each != group]
 
-    return _change("removeSecurityGroup", server, argument, without)
+    return _change("removeSecurityGroup", server, argument, without, must_have=True)
 
 
 def list_of(server: Row) -> Response:
     """GET /servers/ID/os-security-groups."""
-    wanted = netview.group_ids(server)
+    project = server["project_id"]
     with context.database() as connection:
-        known = groupstore.read(connection, server["project_id"])
+        known = groupstore.read(connection, project)
+        wanted = portgroups.of_server(server, portgroups.own(connection, project))
     groups = groupstore.shown(known)
     names = {group["id"]: group["name"] for group in groups}
-    found = [groupview.compute_group(group, names) for group in groups if group["id"] in wanted]
+    idents = {each if each in known.own else netview.group_id(project, each) for each in wanted}
+    found = [groupview.compute_group(group, names) for group in groups if group["id"] in idents]
     return jsonify({"security_groups": found})
 
 
 def using(connection: Connection, project: str, group_id: str) -> list[dict[str, Any]]:
-    """The project's servers in a group of its own."""
+    """The project's servers that are in a group of its own themselves, not by ports of theirs."""
     query = select(db.server).where(db.server.c.project_id == project, db.server.c.deleted.is_(None))
     return [row for row in db.rows(connection, query) if group_id in netview.groups_of(row)]
 
 
+def is_used(connection: Connection, project: str, group_id: str) -> bool:
+    """Whether a server or a port has it."""
+    ports = portgroups.own(connection, project)
+    return any(group_id in groups for groups in ports.values()) or bool(using(connection, project, group_id))
+
+
 def check_members(connection: Connection, after: Known, group_id: str) -> None:
-    """Conflict when a server of this group could not have it any more."""
-    for server in using(connection, after.project, group_id):
-        groupstore.check(after, netview.groups_of(server))
+    """Conflict when a server or a port of this group could not have it any more."""
+    servers = [netview.groups_of(server) for server in using(connection, after.project, group_id)]
+    for groups in (*servers, *portgroups.own(connection, after.project).values()):
+        if group_id in groups:
+            groupstore.check(after, groups)
 
 
 def renew(group_id: str) -> None:
@@ -91,16 +99,25 @@ def renew(group_id: str) -> None:
 
 
 def _change(
-    action: str, server: Row, argument: object, change: Callable[[Sequence[str], str], Sequence[str]]
+    action: str,
+    server: Row,
+    argument: object,
+    change: Callable[[Sequence[str], str], Sequence[str]],
+    *,
+    must_have: bool = False,
 ) -> tuple[str, int]:
     if not isinstance(argument, dict):
         raise BadRequest(f"{action}: expected an object")
     name = schema.text(argument, "name")
     with context.database() as connection:
         known = groupstore.read(connection, server["project_id"])
+        now = portgroups.of_server(server, portgroups.own(connection, server["project_id"]))
     group = groupstore.find(known, name)
     if group is None:
         raise NotFound(f"Security group {name} not found.")
+    if must_have and group not in now:
+        raise NotFound(f"Security group {group} is not associated with the instance {server['id']}")
     jobs = facts.change(server, lambda row: groupstore.facts(known, change(netview.groups_of(row), group)))
+    portgroups.each_own(server, known, lambda groups: change(groups, group))
     requests.note(context.services().engine, action, server["id"], jobs)
     return "", 202

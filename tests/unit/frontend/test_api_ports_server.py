@@ -16,6 +16,9 @@ from tests.unit.frontend.conftest import FOREIGN, MINE, NET, Api
 from tests.unit.frontend.ports import OWN, PORTS, Pools, add_own, address, boot, change, make, said, show
 from tests.unit.frontend.test_api_interface import PORT, Ganeti, attach, interfaces
 
+GROUPS = "/network/v2.0/security-groups"
+OTHER = "0eeeeeee-2222-4000-8000-000000000009"  # a NIC that nobody made as a port
+
 
 @pytest.fixture
 def front(front: Front) -> Front:
@@ -205,27 +208,85 @@ def test_port_security_of_a_servers_port(api: Api, own: str) -> None:
     assert api.rapi.calls[-1][3]["tag"] == [f"ganeti-ext:allow-address.{PORT}:10.1.0.9"]
 
 
-def test_groups_of_a_servers_port_are_the_servers(api: Api, pools: Pools) -> None:
-    server = api.server()
-    groups = api.get("/network/v2.0/security-groups").get_json()["security_groups"]
-    ssh = next(group["id"] for group in groups if group["name"] == "ssh")
-    answer = change(api, PORT, security_groups=[ssh])
-    assert (answer.status_code, answer.get_json()["port"]["security_groups"]) == (200, [ssh])
-    assert api.row(server["id"])["facts"]["firewall"] == "ssh"
-    assert show(api, PORT)["security_groups"] == [ssh]
+@pytest.fixture
+def groups(api: Api) -> dict[str, str]:
+    """The ids of groups by their names; `web` is the project's own."""
+    api.call("POST", GROUPS, json={"security_group": {"name": "web"}})
+    return {one["name"]: one["id"] for one in api.get(GROUPS).get_json()["security_groups"]}
+
+
+def test_groups_of_a_servers_port_are_its_own(api: Api, pools: Pools, groups: dict[str, str]) -> None:
+    other = {"network": "net1", "ip": "192.0.2.9", "ip6": None, "mac": "02:00:0a:00:00:09", "uuid": OTHER}
+    server = api.server(facts={"firewall": "limited"})
+    api.change(server["id"], nics=[*server["nics"], other])
+    wanted = [groups["web"], groups["ssh"]]
+    api.rapi.calls.clear()
+    answer = change(api, PORT, security_groups=wanted)
+    assert (answer.status_code, answer.get_json()["port"]["security_groups"]) == (200, wanted)
+    method, path, _, query = api.rapi.calls[-1]
+    own = f"ganeti-ext:firewall.{PORT}:@{groups['web'][:8]}+ssh"
+    assert (method, path, query["tag"]) == ("PUT", f"instances/{server['instance']}/tags", [own])
+    assert show(api, PORT)["security_groups"] == wanted
+    assert show(api, OTHER)["security_groups"] == [groups["limited"]]
+    shown = api.get(f"/compute/v2.1/servers/{server['id']}").get_json()["server"]["security_groups"]
+    assert [each["name"] for each in shown] == ["web", "ssh", "limited"]
+    listed = api.get(f"/compute/v2.1/servers/{server['id']}/os-security-groups").get_json()["security_groups"]
+    assert {each["name"] for each in listed} == {"web", "ssh", "limited"}
     assert change(api, PORT, security_groups=[]).get_json()["port"]["security_groups"] == []
-    assert api.row(server["id"])["facts"]["firewall"] == "protected"
+    assert [(call[0], call[3]["tag"]) for call in api.rapi.calls[-2:]] == [
+        ("PUT", [f"ganeti-ext:firewall.{PORT}:protected"]),
+        ("DELETE", [own]),
+    ]
 
 
-def test_groups_of_a_port_are_those_of_the_server_that_is_made_with_it(api: Api, pools: Pools) -> None:
-    groups = {one["name"]: one["id"] for one in api.get("/network/v2.0/security-groups").get_json()["security_groups"]}
-    port, other, none = (make(api, security_groups=each) for each in ([groups["ssh"]], [groups["limited"]], []))
-    assert port["security_groups"] == [groups["ssh"]]
-    assert boot(api, port["id"], other["id"]).status_code == 400
-    assert boot(api, port["id"]).status_code == 202
-    assert "ganeti-ext:firewall:ssh" in api.rapi.calls[-1][2]["tags"]
-    assert boot(api, none["id"]).status_code == 202
-    assert "ganeti-ext:firewall:protected" in api.rapi.calls[-1][2]["tags"]
+def test_an_action_is_about_all_ports(api: Api, pools: Pools, groups: dict[str, str]) -> None:
+    server = api.server(facts={"firewall": "limited"})
+    change(api, PORT, security_groups=[groups["web"]])
+    for verb, name, status, expected in (
+        ("add", "ssh", 202, [groups["web"], groups["ssh"]]),
+        ("remove", "web", 202, [groups["ssh"]]),
+        ("remove", "web", 404, [groups["ssh"]]),
+    ):
+        sent = {f"{verb}SecurityGroup": {"name": name}}
+        answer = api.call("POST", f"/compute/v2.1/servers/{server['id']}/action", json=sent)
+        assert answer.status_code == status
+        assert show(api, PORT)["security_groups"] == expected
+    assert api.row(server["id"])["facts"] == {"firewall": "limited+ssh", "groups": "limited,ssh"}
+
+
+def test_a_group_that_a_port_has_is_in_use(api: Api, pools: Pools, groups: dict[str, str]) -> None:
+    api.server()
+    change(api, PORT, security_groups=[groups["web"]])
+    assert api.call("DELETE", f"{GROUPS}/{groups['web']}").status_code == 409
+    bad = {"security_group_id": groups["web"], "remote_group_id": groups["ssh"]}
+    rule = {"security_group_rule": bad}
+    assert api.call("POST", "/network/v2.0/security-group-rules", json=rule).status_code == 409
+    change(api, PORT, security_groups=[groups["ssh"]])
+    assert api.call("POST", "/network/v2.0/security-group-rules", json=rule).status_code == 201
+    assert change(api, PORT, security_groups=[groups["web"]]).status_code == 409
+    assert show(api, PORT)["security_groups"] == [groups["ssh"]]
+    assert api.call("DELETE", f"{GROUPS}/{groups['web']}").status_code == 204
+
+
+def test_a_port_has_room_for_some(api: Api, pools: Pools) -> None:
+    api.server()
+    made = [api.call("POST", GROUPS, json={"security_group": {"name": "g"}}).get_json() for _ in range(7)]
+    idents = [each["security_group"]["id"] for each in made]
+    assert change(api, PORT, security_groups=idents[:6]).status_code == 200
+    assert change(api, PORT, security_groups=idents).status_code == 409
+    tags = [tag for call in api.rapi.calls if call[3] for tag in call[3]["tag"] if "firewall" in tag]
+    assert max(map(len, tags)) <= 128 - len("port-")
+
+
+def test_a_new_server_has_the_groups_of_its_ports(api: Api, pools: Pools, groups: dict[str, str]) -> None:
+    wanted = ([groups["ssh"]], [groups["web"]], [])
+    ports = [make(api, security_groups=each) for each in wanted]
+    assert ports[0]["security_groups"] == [groups["ssh"]]
+    assert boot(api, *(port["id"] for port in ports)).status_code == 202
+    tags = [tag for tag in api.rapi.calls[-1][2]["tags"] if "firewall" in tag]
+    said = ("ssh", f"@{groups['web'][:8]}", "protected")
+    expected = zip(ports, said, strict=True)
+    assert sorted(tags) == sorted(f"ganeti-ext:firewall.port-{port['id']}:{profile}" for port, profile in expected)
 
 
 def test_a_strangers_port_is_none(api: Api, pools: Pools) -> None:
