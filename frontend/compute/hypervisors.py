@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from flask import Response, jsonify, request
-from sqlalchemy import case, func, select
+from sqlalchemy import Connection, case, func, select
 
-from frontend.compute import nodes
+from frontend.compute import nodes, zones
 from frontend.database import db
 from frontend.web import context
 from frontend.web.fault import NotFound
@@ -54,12 +54,14 @@ def search(pattern: str) -> Response:
 def list_servers(pattern: str) -> Response:
     """GET /os-hypervisors/PART-OF-A-NAME/servers: with the servers that live there."""
     column = db.server.c
-    query = select(column.id, column.name, column.host).where(column.deleted.is_(None), column.host.is_not(None))
+    query = select(column.id, column.name, column.cluster, column.host).where(
+        column.deleted.is_(None), column.host.is_not(None)
+    )
     with context.database() as connection:
         servers = db.rows(connection, query.order_by(column.created, column.id))
 
     def shape(row: Row) -> Row:
-        here = [{"uuid": each["id"], "name": each["name"]} for each in servers if each["host"] == row["name"]]
+        here = [{"uuid": each["id"], "name": each["name"]} for each in servers if _where(each) == row["name"]]
         return {**_short(row), **({"servers": here} if here else {})}
 
     return _answer(shape, pattern)
@@ -71,7 +73,7 @@ def list_services() -> Response:
     if args.get("binary", _BINARY) != _BINARY:
         return jsonify({"services": []})
     with context.database() as connection:
-        rows = nodes.all_rows(connection)
+        rows = _nodes(connection)
     found = [_service(row) for row in rows if args.get("host", row["name"]) == row["name"]]
     return jsonify({"services": found})
 
@@ -82,7 +84,7 @@ _BINARY = "nova-compute"
 def list_hosts() -> Response:
     """GET /os-hosts, the same as older clients ask for it; by `zone`."""
     with context.database() as connection:
-        rows = nodes.all_rows(connection)
+        rows = _nodes(connection)
     zone = request.args.get("zone")
     found = [row for row in rows if zone in (None, row["zone"])]
     return jsonify({"hosts": [{"host_name": r["name"], "service": "compute", "zone": r["zone"]} for r in found]})
@@ -113,6 +115,7 @@ def _rows() -> list[Row]:
     column = db.server.c
     running = func.sum(case((column.status == "ACTIVE", 1), else_=0))
     query = select(
+        column.cluster,
         column.host,
         running.label("running_vms"),
         func.sum(column.vcpus).label("vcpus_used"),
@@ -120,9 +123,22 @@ def _rows() -> list[Row]:
         func.sum(column.disk).label("local_gb_used"),
     ).where(column.deleted.is_(None), column.host.is_not(None))
     with context.database() as connection:
-        used = {row["host"]: row for row in db.rows(connection, query.group_by(column.host))}
-        found = nodes.all_rows(connection)
+        used = {_where(row): row for row in db.rows(connection, query.group_by(column.cluster, column.host))}
+        found = _nodes(connection)
     return [{**row, **{name: int(used.get(row["name"], {}).get(name, 0)) for name in _USED}} for row in found]
+
+
+def _nodes(connection: Connection) -> list[Row]:
+    """Of all clusters, as they are called."""
+    called = zones.of(connection)
+    return [
+        {**row, "name": nodes.called(row["cluster"], row["name"]), "zone": called[row["cluster"], row["name"]]}
+        for row in nodes.all_rows(connection)
+    ]
+
+
+def _where(server: Mapping[str, Any]) -> str:
+    return nodes.called(server["cluster"], server["host"])
 
 
 def _short(row: Row) -> Row:

@@ -9,8 +9,9 @@ from typing import Any
 from flask import Response, jsonify, request
 from sqlalchemy import select
 
+from frontend.compute import nodes
 from frontend.database import db
-from frontend.effect import effect, translate_move
+from frontend.effect import clusters, effect, translate_move
 from frontend.web import context, schema
 from frontend.web.fault import BadRequest
 
@@ -23,7 +24,7 @@ _MOST = 1000  # Nova's max_limit
 def migrate_live(server: Row, argument: object) -> tuple[str, int]:
     """os-migrateLive: the guest goes on. `host`: a node, or null for the one that the cluster's allocator chooses."""
     effect.check(server, "os-migrateLive", "ACTIVE")
-    effect.one(server, "live-migration", _TASK, translate_move.live(server["instance"], _host(argument)))
+    effect.one(server, "live-migration", _TASK, translate_move.live(server["instance"], _host(server, argument)))
     return "", 202
 
 
@@ -31,14 +32,14 @@ def migrate(server: Row, argument: object) -> tuple[str, int]:
     """migrate: a running guest goes on, too, as Ganeti can do that; a stopped one starts on another node next time."""
     effect.check(server, "migrate", "ACTIVE", "SHUTOFF")
     move = translate_move.live if server["status"] == "ACTIVE" else translate_move.failover
-    effect.one(server, "migrate", _TASK, move(server["instance"], _host(argument)))
+    effect.one(server, "migrate", _TASK, move(server["instance"], _host(server, argument)))
     return "", 202
 
 
 def evacuate(server: Row, argument: object) -> tuple[Response, int]:
     """evacuate: to another node, from one that does not answer. That it is off, Ganeti has to know: it is offline."""
     effect.check(server, "evacuate", "UNKNOWN")
-    effect.one(server, "evacuate", _TASK, translate_move.from_dead(server["instance"], _host(argument)))
+    effect.one(server, "evacuate", _TASK, translate_move.from_dead(server["instance"], _host(server, argument)))
     return jsonify({} if context.version() >= (2, 14) else {"adminPass": ""}), 200
 
 
@@ -80,10 +81,15 @@ def _moment(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
 
 
-def _host(argument: object) -> str | None:
+def _host(server: Row, argument: object) -> str | None:
     if argument is None:
         return None
     if not isinstance(argument, dict):
         raise BadRequest("expected an object")
     host: str | None = schema.text(argument, "host", None)
-    return host
+    if host is None:
+        return None
+    cluster, name = nodes.named(host)
+    if cluster != clusters.of(server):
+        raise BadRequest(f"host: {host:.80} is of another cluster than server {server['id']}")
+    return name

@@ -23,6 +23,17 @@ def all_rows(connection: Connection) -> list[dict[str, Any]]:
     return db.rows(connection, select(db.node).order_by(db.node.c.name, db.node.c.cluster))
 
 
+def called(cluster: str, name: str) -> str:
+    """A node, as administrators are shown it: NODE, or NODE@CLUSTER of another than the home cluster."""
+    return f"{name}@{cluster}" if cluster != HOME else name
+
+
+def named(host: str) -> tuple[str, str]:
+    """The cluster and the name of a node that is called so."""
+    name, _, cluster = host.partition("@")
+    return cluster, name
+
+
 def is_up(row: Mapping[str, Any]) -> bool:
     """Whether new servers may come to a node."""
     return bool(row["vm_capable"]) and not row["offline"] and not row["drained"]

@@ -13,7 +13,7 @@ from typing import Any
 from flask import request
 from sqlalchemy import ColumnElement, and_, false, not_, or_, true
 
-from frontend.compute import customflavor, serverview
+from frontend.compute import customflavor, nodes, serverview
 from frontend.database import db
 from frontend.effect import translate
 from frontend.update import reading
@@ -70,7 +70,10 @@ def conditions() -> Iterator[ColumnElement[bool]]:
     if args.get("flavor"):
         yield _has_flavor(_last(args["flavor"]))
     for key, column in {**_COLUMNS, **(_COLUMNS_OF_ADMINS if context.is_admin() else {})}.items():
-        if args.get(key):
+        if args.get(key) and column is _SERVER.host:
+            cluster, name = nodes.named(args[key])
+            yield and_(_SERVER.cluster == cluster, column == name)
+        elif args.get(key):
             yield column == args[key]
 
 

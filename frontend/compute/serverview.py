@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from frontend.compute import customflavor, zones
+from frontend.compute import customflavor, nodes, zones
 from frontend.effect import translate
 from frontend.network import groupstore, portgroups
 from frontend.volume import attachedvolumes
@@ -79,7 +79,7 @@ def after(row: Row, seen: Eye) -> dict[str, Any]:
         "tenant_id": row["project_id"],
         "user_id": row["user_id"],
         "metadata": row["metadata"],
-        "hostId": host_id(row["project_id"], row["host"]),
+        "hostId": host_id(row["project_id"], row["host"] and nodes.called(row["cluster"], row["host"])),
         "image": reference(seen.base, "images", row["image_id"]) if row["image_id"] else "",
         "flavor": reference(seen.base, "flavors", customflavor.shown_id(row)),
         "created": stamp(row["created"]),
@@ -131,9 +131,10 @@ def _attached(volume: Row, seen: Eye) -> dict[str, Any]:
 
 def _for_administrators(row: Row, seen: Eye) -> dict[str, Any]:
     """What tenants are never shown: the node, and Ganeti's name of the instance. User data is nowhere kept."""
+    host = nodes.called(row["cluster"], row["host"]) if row["host"] else row["host"]
     shown: dict[str, Any] = {
-        "OS-EXT-SRV-ATTR:host": row["host"],
-        "OS-EXT-SRV-ATTR:hypervisor_hostname": row["host"],
+        "OS-EXT-SRV-ATTR:host": host,
+        "OS-EXT-SRV-ATTR:hypervisor_hostname": host,
         "OS-EXT-SRV-ATTR:instance_name": row["instance"],
     }
     if seen.version >= (2, 3):

@@ -93,7 +93,7 @@ def _shown(name: str, rows: list[Row]) -> dict[str, Any]:
 
 def _hosts(rows: list[Row]) -> dict[str, Any]:
     return {
-        row["name"]: {
+        nodes.called(row["cluster"], row["name"]): {
             _SERVICE: {
                 "active": nodes.is_up(row),
                 "available": not row["offline"],

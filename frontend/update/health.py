@@ -7,7 +7,7 @@ second.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -15,7 +15,10 @@ from flask import Response, current_app, jsonify, request
 from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from frontend.cluster import standing
+from frontend.cluster.standing import Standing
 from frontend.database import db
+from frontend.effect.clusters import HOME
 from frontend.settings import Settings
 from frontend.update.beat import PERIOD
 from frontend.web.context import services
@@ -36,7 +39,7 @@ class Part(NamedTuple):
 
 
 Parts = Mapping[str, Part]
-PARTS = ("database", "schema", "consumer", "events", "broker", "comparison", "probe")
+PARTS = ("database", "schema", "consumer", "events", "broker", "comparison", "probe", "clusters")
 _UNSEEN = Part(False, "cannot be seen without the database")
 
 
@@ -64,6 +67,7 @@ def judge(found: Mapping[str, Any], settings: Settings, now: float) -> Parts:
         "broker": _broker(beat, settings.health.backlog),
         "comparison": _comparison(found["comparison"], settings.reconcile.seconds, now),
         "probe": _probe(found["probe"], now),
+        "clusters": _clusters(found.get("clusters", ()), settings, now),
     }
 
 
@@ -113,9 +117,11 @@ def _read(connection: Connection) -> dict[str, Any]:
     # Of several probes at once, one that has come tells that the path is alive.
     came = connection.execute(select(func.max(db.probe.c.received))).scalar()
     probe = connection.execute(last).mappings().first()
+    home = select(db.comparison).where(db.comparison.c.of_cluster == HOME)
     return {
         "beat": connection.execute(newest).mappings().first(),
-        "comparison": connection.execute(select(db.comparison)).mappings().first(),
+        "comparison": connection.execute(home).mappings().first(),
+        "clusters": standing.read(connection),
         "probe": None if probe is None else {**probe, "came": came},
     }
 
@@ -166,6 +172,10 @@ def _probe(last: Mapping[str, Any] | None, now: float) -> Part:
         return Part(True, f"the last one, {age:.0f} s ago, came through in {took:.2f} s", {**_age(age), "took": took})
     lost = age > _WAY and (last["came"] is None or last["came"] < last["sent"])
     return Part(not lost, f"the last one, sent {age:.0f} s ago, has not come back", _age(age))
+
+
+def _clusters(found: Sequence[Standing], settings: Settings, now: float) -> Part:
+    return Part(*standing.judged(found, settings.reconcile.seconds, settings.clusters.unknown, now))
 
 
 def _age(seconds: float) -> dict[str, float]:

@@ -14,8 +14,10 @@ from typing import Any
 from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from frontend.cluster import standing
 from frontend.database import db
 from frontend.effect import owed
+from frontend.effect.clusters import HOME
 from frontend.update.counts import Counts
 from ganeti_ext.metric import Family, Sample, counter, counts, gauge
 from ganeti_ext.question import Questions
@@ -78,7 +80,9 @@ def _of_database(connection: Connection) -> Iterator[Family]:
     yield gauge(f"{_PREFIX}_dead_letters", "Messages that were laid aside, for an administrator", letters)
     about = "Servers for which a job is still to be sent to Ganeti"
     yield gauge(f"{_PREFIX}_owed_servers", about, len(owed.waiting(connection)))
-    last = connection.execute(select(db.comparison)).mappings().first()
+    yield from standing.metrics(standing.read(connection))
+    home = select(db.comparison).where(db.comparison.c.of_cluster == HOME)
+    last = connection.execute(home).mappings().first()
     if last is not None:
         found = {str(kind): float(count) for kind, count in last["found"].items()}
         about = "Discrepancies that the last comparison with Ganeti found, by kind"

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from werkzeug.test import TestResponse
 
+from frontend.cluster import standing
 from frontend.database import db
 from tests.unit.frontend import twoclusters
+from tests.unit.frontend.admins import administrator
 from tests.unit.frontend.conftest import COMPUTE, FOREIGN, IMAGE, MINE, NET, SMALL
 from tests.unit.frontend.twoclusters import NET2, SECOND, Two
 
@@ -157,3 +159,41 @@ def test_nics_are_of_the_network_of_their_name_in_their_cluster(two: Two) -> Non
     assert found == {there["id"]: NET2, here["id"]: NET}
     shown = two.api.get(f"{COMPUTE}/servers/{there['id']}/os-interface").json["interfaceAttachments"]  # type: ignore[index]
     assert [each["net_id"] for each in shown] == [NET2]
+
+
+def test_health_and_metrics_tell_of_each(two: Two) -> None:
+    assert two.api.get("/health?parts=clusters").json["parts"]["clusters"]["ok"] is True  # type: ignore[index]
+    two.set(SECOND, silent=time.time() - 61)
+    with two.engine.connect() as connection:
+        found = standing.read(connection)
+        families = {family.name: family.samples for family in standing.metrics(found)}
+    ok, words, numbers = standing.judged(found, 300, 60, time.time())
+    assert (ok, words) == (False, "2, of which 1 do not answer, and 0 could not be compared of late")
+    assert numbers == {"clusters": 2, "offline": 0, "silent": 1, "not_compared": 0}
+    up = {sample.labels["cluster"]: sample.value for sample in families["ganeti_ext_consumer_cluster_up"]}
+    assert up == {"one.example": 1.0, SECOND: 0.0}
+    two.set(SECOND, state="offline")
+    with two.engine.connect() as connection:
+        assert standing.judged(standing.read(connection), 300, 60, time.time())[0] is True
+
+
+def test_administrators_see_the_nodes_of_all(two: Two) -> None:
+    here, there = two.api.server(host="node1", ram=100), two.api.server(host="node1", ram=300, cluster=SECOND)
+    adam = administrator(two.nobody)
+    found = adam.get(f"{COMPUTE}/os-hypervisors/detail").json["hypervisors"]  # type: ignore[index]
+    assert [(each["hypervisor_hostname"], each["memory_mb_used"]) for each in found] == [
+        ("node1", 100),
+        (f"node1@{SECOND}", 300),
+    ]
+    assert len({each["id"] for each in found}) == 2
+    by_host = adam.get(f"{COMPUTE}/os-hypervisors/{SECOND}/servers").json["hypervisors"]  # type: ignore[index]
+    assert [each["uuid"] for each in by_host[0]["servers"]] == [there["id"]]
+    services = adam.get(f"{COMPUTE}/os-services").json["services"]  # type: ignore[index]
+    assert [(each["host"], each["zone"]) for each in services] == [
+        ("node1", "default"),
+        (f"node1@{SECOND}", f"{SECOND}/default"),
+    ]
+    shown = adam.get(f"{COMPUTE}/servers/{there['id']}").json["server"]  # type: ignore[index]
+    assert shown["OS-EXT-SRV-ATTR:host"] == f"node1@{SECOND}"
+    assert shown["OS-EXT-AZ:availability_zone"] == f"{SECOND}/default"
+    assert here["id"] != there["id"]

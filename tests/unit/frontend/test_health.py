@@ -28,7 +28,7 @@ def judged(part: str, **more: Any) -> health.Part:
 
 def test_all_is_well() -> None:
     parts = health.judge(WELL, Settings(), NOW)
-    assert list(parts) == ["consumer", "events", "broker", "comparison", "probe"]
+    assert list(parts) == ["consumer", "events", "broker", "comparison", "probe", "clusters"]
     assert health.healthy(parts)
     told = health.report(parts)
     assert told["healthy"] is True
@@ -98,7 +98,7 @@ def test_the_endpoint_needs_no_token(nobody: Api) -> None:
     assert answer.status_code == 200
     parts = answer.json["parts"]
     assert answer.json["healthy"] is True
-    assert list(parts) == ["database", "schema", "consumer", "events", "broker", "comparison", "probe"]
+    assert list(parts) == ["database", "schema", "consumer", "events", "broker", "comparison", "probe", "clusters"]
     assert parts["consumer"]["age"] < 5
 
 
