@@ -9,15 +9,21 @@ from collections.abc import Callable, Mapping, Sequence
 from bench import arguments as common
 from bench.alone import exit_code
 from bench.dhcp.bench import cores, setup
-from bench.firewall import change, forward
+from bench.firewall import change, forward, group
 from bench.firewall.place import Bench, bench
 from bench.firewall.ways import BARE
 from bench.report import Against, Report
 
-PARTS: Mapping[str, Callable[[Bench], None]] = {"taps": change.measure, "packets": forward.measure}
+PARTS: Mapping[str, Callable[[Bench], None]] = {
+    "taps": change.measure,
+    "packets": forward.measure,
+    "groups": group.measure,
+}
 AGAINST = (
     Against("of nft -f", "set-up, ms", BARE.title),
     Against("of nft -f", "change, ms", BARE.title),
+    Against("of nft -f by hand", "in force, ms", group.NFT_BY_HAND),
+    Against("of iptables-restore", "in force, ms", group.IPTABLES_BY_HAND),
     Against("of no rules", "ns a packet", forward.NO_RULES, share=True),
     Against("of conntrack alone", "ns a packet", forward.CONNTRACK, share=True),
     Against("of br_netfilter off", "ns a packet", forward.BRIDGE_ALONE, share=True),
