@@ -1,0 +1,171 @@
+"""A tenant's own security group on a real guest: in force by one job, out of Ganeti's own file, and rebuilt from it."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from lab.ganeti import NETWORK
+from lab.node import Node
+from lab.step import until
+from lab.story import Story, create_words
+from lab.wires import SWITCHES
+from tests.lab import views
+
+pytestmark = pytest.mark.long
+
+NAME, GROUP = "grouped", "lab-web"
+SOON = 1.0  # seconds after the tenant was answered
+LATER = 30.0
+_TAGS = "ganeti-ext:sg."
+
+
+class Grouped:
+    """A server in a group that lets nothing in at first, and whether the router's pings come through to it."""
+
+    def __init__(self, story: Story) -> None:
+        self.story, self.tenant = story, story.tenant
+        self.group: dict[str, Any] = self.tenant.openstack("security", "group", "create", GROUP)
+        made = self.tenant.openstack(*create_words(NAME), "--security-group", GROUP, "--wait")
+        story.ids[NAME] = made["id"]
+        self.addresses = self.tenant.addresses(NAME, NETWORK)
+
+    def reached(self) -> set[bool]:
+        return {_pings(address) for address in self.addresses}
+
+    def expect(self, *, open_: bool, within: float = SOON) -> None:
+        until(f"pings {'come' if open_ else 'do not come'} through", lambda: self.reached() == {open_}, within)
+
+    def let_in(self) -> list[str]:
+        """Rules for pings of both families, one after the other; their ids."""
+        words = (("IPv4", "icmp"), ("IPv6", "ipv6-icmp"))
+        return [
+            self.tenant.openstack(
+                *("security", "group", "rule", "create", "--ingress", "--ethertype", family),
+                *("--protocol", protocol, GROUP),
+            )["id"]
+            for family, protocol in words
+        ]
+
+    def shut(self, *rules: str) -> None:
+        self.tenant.run("security", "group", "rule", "delete", *rules)
+
+    def names(self) -> list[str]:
+        """The groups that the tenant has."""
+        return [each["Name"] for each in self.tenant.openstack("security", "group", "list")]
+
+    def tags(self) -> list[str]:
+        """Those of the cluster that tell of the group."""
+        found = self.story.gnt("cluster", "list-tags").split()
+        return [tag for tag in found if tag.startswith(f"{_TAGS}{self.group['id'][:8]}.")]
+
+
+def _pings(address: str) -> bool:
+    argv = ["ip", "netns", "exec", SWITCHES, "ping", "-c", "1", "-W", "0.3", address]
+    return subprocess.run(argv, capture_output=True, check=False).returncode == 0
+
+
+@pytest.fixture(scope="module")
+def grouped(story: Story) -> Iterator[Grouped]:
+    made = Grouped(story)
+    with story.console(NAME) as console:
+        console.report()
+    yield made
+    story.tenant.run("server", "delete", "--wait", story.ids.pop(NAME))
+    story.tenant.run("security", "group", "delete", made.group["id"])
+    until("nothing of it is left in Ganeti", lambda: made.tags() == [], 180)
+
+
+def records(node: Node, instance: str) -> list[str]:
+    folder = "/run/ganeti-ext/taps"
+    found = (node.read(f"{folder}/{name}") for name in node.listing(folder))
+    return [text for text in found if f"INSTANCE={instance}\n" in text]
+
+
+def test_a_rule_is_in_force_within_a_second(grouped: Grouped) -> None:
+    assert grouped.reached() == {False}
+    rules = grouped.let_in()
+    grouped.expect(open_=True)
+    grouped.shut(*rules)
+    grouped.expect(open_=False)
+
+
+def test_nobody_has_to_tell_the_nodes(grouped: Grouped, story: Story) -> None:
+    """Ganeti takes the group there by itself; a reaper that was away finds it when it is back."""
+    story.master.run("systemctl", "stop", "ganeti-ext-eventd")
+    try:
+        rules = grouped.let_in()
+        grouped.expect(open_=True)
+    finally:
+        story.master.run("systemctl", "start", "ganeti-ext-eventd")
+    home = story.node_of(NAME)
+    home.run("systemctl", "stop", "ganeti-ext-reaper")
+    try:
+        grouped.shut(*rules)
+        assert grouped.reached() == {True}
+    finally:
+        home.run("systemctl", "start", "ganeti-ext-reaper")
+    grouped.expect(open_=False, within=LATER)
+
+
+def test_it_moves_with_its_guest_and_follows_there(grouped: Grouped, story: Story) -> None:
+    rules = grouped.let_in()
+    grouped.expect(open_=True)
+    instance, before = story.instance(NAME), story.node_of(NAME)
+    story.gnt("instance", "migrate", "--force", instance)
+    assert story.node_of(NAME).name != before.name
+    grouped.expect(open_=True, within=LATER)
+    (record,) = records(story.node_of(NAME), instance)
+    assert f"\nFIREWALL=@{grouped.group['id'][:8]} " in record
+    grouped.shut(*rules)
+    grouped.expect(open_=False)
+
+
+def test_groups_add_up(grouped: Grouped, story: Story) -> None:
+    story.tenant.run("server", "add", "security", "group", NAME, "ssh")  # which lets pings in
+    grouped.expect(open_=True)
+    story.tenant.run("server", "remove", "security", "group", NAME, "ssh")
+    grouped.expect(open_=False)
+
+
+def test_a_database_that_lost_it_has_it_again(grouped: Grouped, story: Story) -> None:
+    rules = grouped.let_in()
+    grouped.expect(open_=True)
+    until("what was before is gone", lambda: len({tag.split(".")[2] for tag in grouped.tags()}) == 1, 60)
+    before = story.tenant.openstack("security", "group", "show", GROUP)
+    front = story.nodes[2]
+    views.sql(front, "delete from owed where what = 'group'; delete from security_group_rule")
+    views.sql(front, "delete from security_group")
+    front.run("systemctl", "restart", "ganeti-ext-consumer")
+    until("it is there again", lambda: GROUP in grouped.names(), LATER)
+    after = story.tenant.openstack("security", "group", "show", GROUP)
+    assert _plain(after) == _plain(before)
+    assert grouped.reached() == {True}
+    grouped.shut(*rules)
+    grouped.expect(open_=False)
+
+
+def test_an_administrator_takes_it_away(grouped: Grouped, story: Story) -> None:
+    """Nodes then let nothing come by it; the front hears of it, and the tenant has it no more."""
+    rules = grouped.let_in()
+    grouped.expect(open_=True)
+    until("what was before is gone", lambda: len({tag.split(".")[2] for tag in grouped.tags()}) == 1, 60)
+    kept = grouped.tags()
+    story.gnt("cluster", "remove-tags", *kept)
+    grouped.expect(open_=False)
+    until("the tenant has it no more", lambda: GROUP not in grouped.names(), LATER)
+    story.gnt("cluster", "add-tags", *kept)
+    grouped.expect(open_=True)
+    until("the tenant has it again", lambda: GROUP in grouped.names(), LATER)
+    grouped.shut(*rules)
+    grouped.expect(open_=False)
+
+
+def _plain(shown: dict[str, Any]) -> dict[str, Any]:
+    """A group as the client shows it, its rules in no order."""
+    rules = sorted(str(sorted(rule.items())) for rule in shown["rules"])
+    times = ("revision_number", "updated_at", "created_at")
+    return {**{key: value for key, value in shown.items() if key not in times}, "rules": rules}
