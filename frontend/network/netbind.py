@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from sqlalchemy import select, update
 
 from frontend.cluster import placement
+from frontend.compute import zones
 from frontend.database import db
 from frontend.effect import clusters
 from frontend.network.tenantnet import Row
-from frontend.web import context
+from frontend.web import context, schema
+from frontend.web.fault import NotFound
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +34,24 @@ def bound(row: Row) -> Row:
         found = connection.execute(select(column.cluster).where(column.id == row["id"])).scalar()
         connection.commit()
     return {**row, "cluster": found if found is not None else cluster}
+
+
+def hinted(sent: Mapping[str, Any], project: str) -> str | None:
+    """The cluster that the availability_zone_hints of a new network name; None: they name none, or there is but one.
+
+    NotFound, as Neutron says it, where there is no such zone.
+    """
+    hints = schema.items(sent, "availability_zone_hints") if sent.get("availability_zone_hints") else []
+    with context.database() as connection:
+        known = placement.seen(connection, project)
+        if not hints or not known.rows:
+            return None
+        try:
+            found = {zones.find(connection, known.rows, str(hint)).cluster for hint in hints}
+        except zones.Unknown as err:
+            raise NotFound(f"AvailabilityZone {', '.join(map(str, hints)):.80} could not be found.") from err
+    patience = context.services().settings.clusters.unknown
+    return placement.choose(known, time.time(), patience, among={each for each in found if each is not None} or None)
 
 
 def link(row: Row) -> str:

@@ -57,7 +57,7 @@ def network(row: Mapping[str, Any]) -> dict[str, Any]:
         "tenant_id": row["project_id"] or "",
         "project_id": row["project_id"] or "",
         "subnets": [subnet_id(row, version) for version, key in _CIDR.items() if row[key]],
-        "availability_zones": [],
+        "availability_zones": [row["cluster"]] if row.get("cluster") else [],  # of the home cluster: none
         "availability_zone_hints": [],
         "port_security_enabled": True,
         "tags": labels(row),

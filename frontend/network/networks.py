@@ -11,10 +11,12 @@ from flask import Response, jsonify, request
 from sqlalchemy import Connection, select
 
 from frontend.database import db
+from frontend.effect import clusters
 from frontend.network import netview, networkgroups, portstore, portview, tenantnet
 from frontend.web import context, ordering, paging
 from frontend.web.fault import BadRequest, NotFound
 
+_STATES = {True: "available", False: "unavailable"}
 _TAGS = ("tags", "tags-any", "not-tags", "not-tags-any")
 
 
@@ -80,8 +82,14 @@ def list_routers() -> Response:
 
 
 def list_availability_zones() -> Response:
-    """None: networks have no place of their own."""
-    return listed("availability_zones", [])
+    """The clusters, where there are several: each network is of one."""
+    with context.database() as connection:
+        known = clusters.every(connection)
+    found = [
+        {"name": clusters.shown(row), "resource": "network", "state": _STATES[row["state"] == clusters.OPEN]}
+        for row in known
+    ]
+    return listed("availability_zones", found)
 
 
 def _rules() -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from sqlalchemy import delete, insert, select
 from frontend.database import db, turns
 from frontend.effect.translate import Step
 from frontend.network import (
+    netbind,
     netjobs,
     netkept,
     netname,
@@ -139,7 +140,8 @@ def _made(wanted: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     for sent in wanted:
         _check(sent)
         facts = {"description": subnetask.words(sent, "description")}
-        rows.append({"project_id": project, "name": _name(sent, ""), "created": now, "facts": facts})
+        row: dict[str, Any] = {"project_id": project, "name": _name(sent, ""), "created": now, "facts": facts}
+        rows.append({**row, "cluster": netbind.hinted(sent, project)})
     if not rows:
         raise BadRequest("networks: there is none")
     with context.database() as connection:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,8 @@ from werkzeug.test import TestResponse
 
 from frontend.cluster import standing
 from frontend.database import db
+from frontend.effect import awaited
+from frontend.settings import Front
 from tests.unit.frontend import twoclusters
 from tests.unit.frontend.admins import administrator
 from tests.unit.frontend.conftest import COMPUTE, FOREIGN, IMAGE, MINE, NET, SMALL
@@ -197,3 +200,37 @@ def test_administrators_see_the_nodes_of_all(two: Two) -> None:
     assert shown["OS-EXT-SRV-ATTR:host"] == f"node1@{SECOND}"
     assert shown["OS-EXT-AZ:availability_zone"] == f"{SECOND}/default"
     assert here["id"] != there["id"]
+
+
+def test_a_tenants_network_is_bound_by_its_hint_or_its_first_subnet(
+    front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(awaited, "PATIENCE", 0.0)
+    two = Two(replace(front, tenant_link="br0"), monkeypatch)
+    two.set(SECOND, link="br9")
+
+    def made(**wishes: Any) -> TestResponse:
+        return two.api.call("POST", "/network/v2.0/networks", json={"network": {"name": "own", **wishes}})
+
+    def subnet(network: str) -> int:
+        wish = {"network_id": network, "cidr": "10.1.0.0/24", "ip_version": 4}
+        return two.api.call("POST", "/network/v2.0/subnets", json={"subnet": wish}).status_code
+
+    hinted = made(availability_zone_hints=["one.example"]).json["network"]["id"]  # type: ignore[index]
+    free = made().json["network"]["id"]  # type: ignore[index]
+    assert made(availability_zone_hints=["three.example"]).status_code == 404
+    assert {row["id"]: row["cluster"] for row in two.rows(db.tenant_network)} == {hinted: "", free: None}
+    two.tenant_network(OWN, SECOND)  # where the project has one, its next one is to be, too
+    two.api.server(cluster=SECOND)
+    assert subnet(free) == 201
+    assert {row["id"]: row["cluster"] for row in two.rows(db.tenant_network)}[free] == SECOND
+    assert [call[1].split("/")[-1] for call in two.second.calls] == ["networks", "connect"]
+    assert two.second.calls[1][2]["network_link"] == "br9"
+    assert subnet(hinted) == 201
+    assert two.home.calls[1][2]["network_link"] == "br0"
+    zones = two.api.get("/network/v2.0/availability_zones").json["availability_zones"]  # type: ignore[index]
+    assert [each["name"] for each in zones] == ["one.example", SECOND]
+    shown = two.api.get(f"/network/v2.0/networks/{OWN}").json["network"]  # type: ignore[index]
+    assert shown["availability_zones"] == [SECOND]
+    placed = create(two, networks=[{"uuid": OWN}], availability_zone="one.example")
+    assert placed.status_code == 400
