@@ -125,6 +125,14 @@ class Day:
                 self._check_move(name, moves[name])
         self._check_guests()
 
+    def answers(self) -> bool:
+        """Whether Ganeti has a master that answers."""
+        try:
+            self.rapi.get("info")
+        except ExtError:
+            return False
+        return True
+
     def agrees(self) -> bool:
         """Whether the front shows our servers as Ganeti has them."""
         try:

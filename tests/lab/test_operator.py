@@ -82,7 +82,7 @@ def test_an_emptied_node_is_switched_off_and_boots(day: Day) -> None:
     with day.unnoticed(), drained(day, node):
         with dead(node, day.master):
             day.gnt("node", "modify", "--offline=yes", "--force", node.name)
-        day.gnt("node", "modify", "--offline=no", "--drained=yes", "--force", "--auto-promote", node.name)
+        day.gnt("node", "modify", "--offline=no", "--force", "--auto-promote", node.name)
         day.move(WALKS, day.master)
 
 
@@ -118,7 +118,7 @@ def test_the_master_fails_over_and_back(day: Day) -> None:
     first, second = day.nodes[:2]
     for node in (second, first):
         with day.unnoticed():
-            master.fail_over(day.nodes, node, day.agrees)
+            master.fail_over(day.nodes, node, day.answers)
             other = next(each for each in day.nodes if each.name != day.homes()[WALKS])
             day.move(WALKS, other)
 
