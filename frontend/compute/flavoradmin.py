@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from frontend.compute import extraspec, flavors
 from frontend.database import db
+from frontend.usage import price
 from frontend.web import context, schema
 from frontend.web.fault import BadRequest, Conflict, NotFound
 
@@ -184,4 +185,6 @@ def _spec_value(name: str, value: Any) -> str:
         value = str(value)
     if not extraspec.is_value(value):
         raise BadRequest(f"extra_specs: {name}: expected at most {schema.MAX_NAME} printable characters")
+    if name == price.SPEC and not price.is_price(value):
+        raise BadRequest(f"extra_specs: {name}: {value!r:.80} is no number of credits from 0 on")
     return str(value)

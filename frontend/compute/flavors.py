@@ -35,6 +35,11 @@ def find(connection: Connection, ident: str, project: str | None = None) -> dict
     return db.row(connection, select(db.flavor).where(db.flavor.c.id == ident, where))
 
 
+def visible(connection: Connection, project: str) -> list[dict[str, Any]]:
+    """Those that a project may use, by their memory."""
+    return db.rows(connection, select(db.flavor).where(_usable(project)).order_by(db.flavor.c.ram, db.flavor.c.id))
+
+
 def list_short() -> Response:
     return _list(detail=False)
 

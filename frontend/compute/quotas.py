@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from flask import Response, jsonify
@@ -38,21 +38,27 @@ def used(connection: Connection, project: str) -> dict[str, int]:
 
 
 def _with_reserved(connection: Connection, project: str) -> tuple[dict[str, int], dict[str, int]]:
-    """What counts, and what of it no server has yet."""
+    """What counts, and what of it no server has yet.
+
+    What is set apart is read first, and apart from the rest: a row of such a server may come in any moment.
+    """
+    apart = {row["id"]: row for row in reserved.of(connection, project) if row["vcpus"] is not None}
     column = db.server.c
     counted = (func.count(), func.coalesce(func.sum(column.vcpus), 0), func.coalesce(func.sum(column.ram), 0))
-    found = connection.execute(select(*counted).where(column.project_id == project, column.deleted.is_(None))).one()
+    others = (column.project_id == project, column.deleted.is_(None), column.id.not_in(sorted(apart)))
+    has = dict(zip(_OWN, map(int, connection.execute(select(*counted).where(*others)).one()), strict=True))
     more = dict.fromkeys(_OWN, 0)
-    apart = {row["id"]: row for row in reserved.of(connection, project) if row["vcpus"] is not None}
     there = _servers(connection, apart) if apart else {}
     for ident, row in apart.items():
-        has = there.get(ident)
-        if has is not None and (has.deleted is not None or has.project_id != project):
+        server = there.get(ident)
+        if server is not None and (server.deleted is not None or server.project_id != project):
             continue
-        more["instances"] += has is None
-        more["cores"] += max(0, row["vcpus"] - (has.vcpus if has else 0))
-        more["ram"] += max(0, row["ram"] - (has.ram if has else 0))
-    return {name: int(count) + more[name] for name, count in zip(_OWN, found, strict=True)}, more
+        now = {"instances": 1, "cores": server.vcpus, "ram": server.ram} if server else dict.fromkeys(_OWN, 0)
+        wanted = {"instances": 1, "cores": row["vcpus"], "ram": row["ram"]}
+        for name in _OWN:
+            has[name] += now[name]
+            more[name] += max(0, wanted[name] - now[name])
+    return {name: has[name] + more[name] for name in _OWN}, more
 
 
 def _servers(connection: Connection, idents: Mapping[str, Any]) -> dict[str, Any]:
@@ -147,6 +153,12 @@ def reset(project_id: str) -> tuple[str, int]:
     """DELETE /os-quota-sets/PROJECT: back to the defaults."""
     limits.set_back(project_id, _OWN.values())
     return "", 202
+
+
+def class_routes(url: str, admin: str) -> tuple[tuple[str, str, Callable[..., Any], str], ...]:
+    """`url`: where those of Compute begin; `admin`: who may call."""
+    one = f"{url}/os-quota-class-sets/<class_name>"
+    return (("GET", one, show_class, admin), ("PUT", one, change_class, admin))
 
 
 def show_class(class_name: str) -> Response:

@@ -1,40 +1,44 @@
-"""What a project has used (os-simple-tenant-usage): of all servers that the database knows, deleted ones too.
+"""What a project has used (os-simple-tenant-usage): of servers, by the spans that were written of them.
 
-A server counts with the size that it has now, from its making to its deletion, whether it runs or not: as in Nova, but
-for a resize, whose former size is not kept.
+A server counts from its making to its deletion, whether it runs or not, with what it had at each time.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from flask import Response, jsonify, request
-from sqlalchemy import or_, select
+from sqlalchemy import Connection, select
 
 from frontend.compute import customflavor
 from frontend.database import db
 from frontend.effect import translate
-from frontend.web import context, when
+from frontend.usage import spans, sums
+from frontend.web import context, paging, when
 from frontend.web.fault import BadRequest, Forbidden
 
 Row = Mapping[str, Any]
+Usage = dict[str, Any]
 
 _HOUR = 3600.0
 _WEEKS = 4 * 7 * 24 * _HOUR  # Nova's period where none is asked for
+_PAGED = (2, 40)
+_CHUNK = 500
 
 
 def list_all() -> Response:
     """GET /os-simple-tenant-usage, for administrators: each project with servers in the period."""
     start, end = _period()
-    found: dict[str, list[Row]] = {}
-    for row in _servers(start, end):
-        found.setdefault(row["project_id"], []).append(row)
+    used, links = _page(_servers(start, end))
+    found: dict[str, list[Usage]] = {}
+    for each in used:
+        found.setdefault(each["tenant_id"], []).append(each)
     detailed = request.args.get("detailed") == "1"
-    shown = [_usage(project, rows, start, end, detailed=detailed) for project, rows in sorted(found.items())]
-    return jsonify({"tenant_usages": shown})
+    shown = [_summed(project, each, start, end, detailed=detailed) for project, each in sorted(found.items())]
+    return jsonify({"tenant_usages": shown, **({"tenant_usages_links": links} if links else {})})
 
 
 def show(project_id: str) -> Response:
@@ -42,8 +46,9 @@ def show(project_id: str) -> Response:
     if project_id != context.project_id() and not context.is_admin():
         raise Forbidden("Only an administrator may see what another project has used.")
     start, end = _period()
-    rows = _servers(start, end, project_id)
-    return jsonify({"tenant_usage": _usage(project_id, rows, start, end, detailed=True) if rows else {}})
+    used, links = _page(_servers(start, end, project_id))
+    shown = _summed(project_id, used, start, end, detailed=True) if used else {}
+    return jsonify({"tenant_usage": shown, **({"tenant_usage_links": links} if links else {})})
 
 
 def _period() -> tuple[float, float]:
@@ -55,48 +60,85 @@ def _period() -> tuple[float, float]:
     return start, end
 
 
-def _servers(start: float, end: float, project: str | None = None) -> list[dict[str, Any]]:
-    column = db.server.c
-    query = select(db.server).where(column.created < end, or_(column.deleted.is_(None), column.deleted > start))
-    if project is not None:
-        query = query.where(column.project_id == project)
+def _page(used: Sequence[Usage]) -> tuple[Sequence[Usage], list[dict[str, str]]]:
+    """From 2.40 on `limit` and `marker` are of servers."""
+    if context.version() < _PAGED:
+        return used, []
+    named = sorted(({**each, "id": each["instance_id"]} for each in used), key=lambda each: str(each["id"]))
+    page, more = paging.cut(named, paging.asked())
+    return [{key: value for key, value in each.items() if key != "id"} for each in page], paging.next_link(page, more)
+
+
+def _servers(start: float, end: float, project: str | None = None) -> list[Usage]:
+    now = time.time()
+    parts: dict[tuple[str, str], list[Row]] = {}
     with context.database() as connection:
+        for span in sums.of(connection, start, min(end, now), project):
+            if span["kind"] == spans.SERVER:
+                parts.setdefault((span["project_id"], span["thing"]), []).append(span)
+        rows = _rows(connection, [thing for _, thing in parts])
         names = {row.id: row.name for row in connection.execute(select(db.flavor.c.id, db.flavor.c.name))}
-        rows = db.rows(connection, query.order_by(column.created, column.id))
-    return [{**row, "flavor": names.get(row["flavor_id"], customflavor.shown_id(row))} for row in rows]
+    found = [_server(mine, rows.get(thing), names, start, end, now) for (_, thing), mine in parts.items()]
+    return sorted(found, key=lambda each: (str(each["started_at"]), str(each["instance_id"])))
 
 
-def _usage(project: str, rows: Iterable[Row], start: float, end: float, *, detailed: bool) -> dict[str, Any]:
-    servers = [_server(row, start, end) for row in rows]
-    shown: dict[str, Any] = {
+def _rows(connection: Connection, idents: Sequence[str]) -> dict[str, Row]:
+    found: dict[str, Row] = {}
+    for first in range(0, len(idents), _CHUNK):
+        wanted = db.server.c.id.in_(idents[first : first + _CHUNK])
+        found.update({row["id"]: row for row in db.rows(connection, select(db.server).where(wanted))})
+    return found
+
+
+def _server(
+    parts: Sequence[Row], row: Row | None, names: Mapping[str, str], start: float, end: float, now: float
+) -> Usage:
+    """Of the spans of one server; its size is the last of them, what it took is that of each."""
+    until = min(end, now)
+    hours = [spans.seconds(part["began"], part["until"], start, until) / _HOUR for part in parts]
+    last, began = parts[-1], row["created"] if row is not None else parts[0]["began"]
+    ended = row["deleted"] if row is not None else last["until"]
+    shown = {"id": last["thing"], "flavor_id": last["flavor_id"], "vcpus": last["vcpus"], "ram": last["ram"]}
+    flavor = customflavor.shown_id({**shown, "disk": int(last["gib"])})
+    return {
+        "instance_id": last["thing"],
+        "name": row["name"] if row is not None else last["thing"],
+        "tenant_id": last["project_id"],
+        "flavor": names.get(last["flavor_id"], flavor),
+        "vcpus": last["vcpus"],
+        "memory_mb": last["ram"],
+        "local_gb": int(last["gib"]),
+        "hours": sum(hours),
+        "uptime": int(max(0.0, (ended if ended is not None else now) - began)),
+        "started_at": _stamp(began),
+        "ended_at": _stamp(ended) if ended is not None else None,
+        "state": _state(row, ended),
+        "_taken": {
+            name: sum(time * part[column] for time, part in zip(hours, parts, strict=True))
+            for name, column in (("vcpus", "vcpus"), ("memory_mb", "ram"), ("local_gb", "gib"))
+        },
+    }
+
+
+def _state(row: Row | None, ended: float | None) -> str:
+    if ended is not None:
+        return "terminated"
+    return (translate.vm_state(row) if row is not None else None) or "unknown"
+
+
+def _summed(project: str, used: Iterable[Usage], start: float, end: float, *, detailed: bool) -> Usage:
+    found = list(used)
+    shown: Usage = {
         "tenant_id": project,
         "start": _stamp(start),
         "stop": _stamp(end),
-        "total_hours": sum(each["hours"] for each in servers),
-        "total_vcpus_usage": sum(each["hours"] * each["vcpus"] for each in servers),
-        "total_memory_mb_usage": sum(each["hours"] * each["memory_mb"] for each in servers),
-        "total_local_gb_usage": sum(each["hours"] * each["local_gb"] for each in servers),
+        "total_hours": sum(each["hours"] for each in found),
+        "total_vcpus_usage": sum(each["_taken"]["vcpus"] for each in found),
+        "total_memory_mb_usage": sum(each["_taken"]["memory_mb"] for each in found),
+        "total_local_gb_usage": sum(each["_taken"]["local_gb"] for each in found),
     }
+    servers = [{key: value for key, value in each.items() if key != "_taken"} for each in found]
     return {**shown, "server_usages": servers} if detailed else shown
-
-
-def _server(row: Row, start: float, end: float) -> dict[str, Any]:
-    ended = row["deleted"]
-    until = min(end, ended if ended is not None else time.time())
-    return {
-        "instance_id": row["id"],
-        "name": row["name"],
-        "tenant_id": row["project_id"],
-        "flavor": row["flavor"],
-        "vcpus": row["vcpus"],
-        "memory_mb": row["ram"],
-        "local_gb": row["disk"],
-        "hours": max(0.0, until - max(start, row["created"])) / _HOUR,
-        "uptime": int(max(0.0, (ended if ended is not None else time.time()) - row["created"])),
-        "started_at": _stamp(row["created"]),
-        "ended_at": _stamp(ended) if ended is not None else None,
-        "state": "terminated" if ended is not None else translate.vm_state(row) or "unknown",
-    }
 
 
 def _stamp(seconds: float) -> str:

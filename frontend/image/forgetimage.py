@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Table, case, or_, select, update
 from frontend.database import db
 from frontend.effect import chain, clusters, translate_image
 from frontend.effect.purpose import FORGET, Purpose
+from frontend.usage import meter
 from frontend.web import context
 from ganeti_ext.errors import ExtError
 
@@ -46,6 +47,7 @@ def remove(image: Mapping[str, Any]) -> None:
             update(db.image).where(db.image.c.id == image["id"]).values(status=DELETED, updated=time.time())
         )
         touch_snapshot(connection, image)
+        meter.of_image(connection, image["id"], time.time())
         connection.commit()
     _keep_job(db.image, image["id"], carry(_of_image(image)))
 

@@ -15,6 +15,7 @@ from frontend.compute import quotas
 from frontend.database import db
 from frontend.image import images, imagevalues, imageview
 from frontend.image.imagestate import QUEUED
+from frontend.usage import meter
 from frontend.web import context, schema
 from frontend.web.fault import BadMediaType, BadRequest, Conflict, Forbidden, NotFound
 
@@ -47,6 +48,7 @@ def change(image_id: str) -> Response:
             quotas.check_metadata(len(new["properties"]))
             values["updated"] = new["updated"] = time.time()
             connection.execute(update(db.image).where(column.id == image_id).values(values))
+            meter.of_image(connection, image_id, time.time())
             connection.commit()
             log.info("image %s: changed: %s", image_id, " ".join(sorted(values)))
     return jsonify(imageview.shown(new))

@@ -13,6 +13,7 @@ from frontend.database import db
 from frontend.image import forgetimage, imagestate, imageview
 from frontend.image.imageprocess import Store
 from frontend.image.imagestate import DELETED, FILLED, IMPORTING, SAVING
+from frontend.usage import meter
 from frontend.web import context
 from frontend.web.fault import Conflict, Forbidden, NotFound
 
@@ -64,6 +65,7 @@ def remove(image: Mapping[str, Any]) -> None:
         # Whoever fills it finds out when he is done.
         write = update(db.image).where(db.image.c.id == image["id"]).values(status=DELETED, updated=time.time())
         connection.execute(write)
+        meter.of_image(connection, image["id"], time.time())
     imagestate.unstage(settings.staging, image["id"])
     if image["status"] in FILLED:
         imagestate.drop(engine, Store(settings.command), image)

@@ -23,6 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from frontend.database import db
 from frontend.image.imageprocess import Store, Stored
+from frontend.usage import meter
 from frontend.web.fault import TooLarge, Unavailable
 from ganeti_ext.errors import CommandError, ExtError
 
@@ -47,7 +48,10 @@ def turn_in(connection: Connection, ident: str, before: str, after: str, **value
     write = update(db.image).where(column.id == ident, column.status == before)
     empty = {"size": 0} if after == QUEUED else {}
     new = {"status": after, "updated": time.time(), "lease": None, **empty, **values}
-    return connection.execute(write.values(new)).rowcount > 0
+    turned = connection.execute(write.values(new)).rowcount > 0
+    if turned:
+        meter.of_image(connection, ident, time.time())
+    return turned
 
 
 @contextlib.contextmanager

@@ -14,7 +14,9 @@ from frontend.effect.purpose import Purpose
 from frontend.effect.translate import MIB
 from frontend.image import imagedisks
 from frontend.image.forgetimage import DELETED
+from frontend.update import state
 from frontend.update.rows import Rows
+from frontend.usage import meter
 from ganeti_ext import event
 
 log = logging.getLogger(__name__)
@@ -38,7 +40,18 @@ def apply(rows: Rows, message: Mapping[str, Any]) -> bool:
         why = str(message.get("result") or f"job {message['order'][2]} ended as {message['status']}")
     elif _UNHEARD in str(message.get("logmsg") or ""):
         why = str(message["logmsg"])
-    return settle(rows, known, why, message.get("instance_disks") or ())
+    changed = settle(rows, known, why, message.get("instance_disks") or ())
+    if changed:
+        _meter(rows, known.detail, state.seconds(message["order"]))
+    return changed
+
+
+def _meter(rows: Rows, ident: str, at: float) -> None:
+    """What counts of an image and its snapshots, or of a snapshot, from the job's end on."""
+    meter.of_image(rows.connection, ident, at)
+    image = db.row(rows.connection, select(db.image).where(db.image.c.id == ident))
+    others = [row["id"] for row in imagedisks.snapshots(rows.connection, image)] if image else []
+    meter.of_snapshots(rows.connection, [ident, *others], at)
 
 
 def settle(rows: Rows, known: Purpose, why: str | None, disks: Any = ()) -> bool:

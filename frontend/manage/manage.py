@@ -23,6 +23,7 @@ from frontend.manage import (
     manage_letters,
     manage_project,
     manage_reconcile,
+    manage_report,
     manage_state,
     manage_usage,
 )
@@ -42,6 +43,7 @@ COMMANDS = (
     *manage_database.COMMANDS,
     *manage_state.COMMANDS,
     *manage_usage.COMMANDS,
+    *manage_report.COMMANDS,
     *manage_console.COMMANDS,
     *manage_cluster.COMMANDS,
 )

@@ -21,6 +21,7 @@ from frontend.manage.manage_base import (
     table_of,
     whole,
 )
+from frontend.usage import price
 from ganeti_ext.errors import ExtError
 
 
@@ -49,9 +50,12 @@ def _note_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _spec(text: str) -> tuple[str, str]:
     try:
-        return extraspec.pair(text)
+        name, value = extraspec.pair(text)
     except ValueError as err:
         raise argparse.ArgumentTypeError(str(err)) from err
+    if name == price.SPEC and not price.is_price(value):
+        raise argparse.ArgumentTypeError(f"{text}: {value!r} is no number of credits from 0 on")
+    return name, value
 
 
 def flavor_create(context: Context, options: argparse.Namespace) -> str:

@@ -20,6 +20,7 @@ from frontend.image import forgetimage
 from frontend.image.imageprocess import Store, Wanted
 from frontend.image.imagevalues import FORMATS
 from frontend.manage.manage_base import Command, Context, if_missing, label, named, no_arguments, pair, table_of, whole
+from frontend.usage import meter
 from ganeti_ext.errors import ExtError
 
 _GIB = 1 << 30
@@ -76,6 +77,7 @@ def image_create(context: Context, options: argparse.Namespace) -> str:
     try:
         with context.engine.begin() as connection:
             connection.execute(insert(db.image).values(row))
+            meter.of_image(connection, ident, time.time())
     except BaseException:
         store.remove(ident, provider)
         raise
@@ -122,6 +124,7 @@ def image_register(context: Context, options: argparse.Namespace) -> str:
             "protected": False,
         }
         connection.execute(insert(db.image).values(row))
+        meter.of_image(connection, options.id, time.time())
     return f"{options.id}\n"
 
 
@@ -172,6 +175,7 @@ def image_delete(context: Context, options: argparse.Namespace) -> str:
         image = named(connection, db.image, "image", options.name)
         # The row first: an image without its content could still be asked for.
         connection.execute(delete(db.image).where(db.image.c.id == image["id"]))
+        meter.of_image(connection, image["id"], time.time())
         forgetimage.touch_snapshot(connection, image)
     if image["origin"]:
         volume = image["origin"].partition(":")[2]

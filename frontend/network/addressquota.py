@@ -19,7 +19,7 @@ def allowed(connection: Connection, project: str) -> int:
 
 def used(connection: Connection, project: str) -> int:
     """Those of its servers' NICs and of ports, and those that are set apart for servers and NICs to come."""
-    shared = addresses.networks(connection)
+    apart, shared = reserved.of(connection, project), addresses.networks(connection)  # in this order, as quotas.py
     server, port = db.server.c, db.port.c
     query = select(server.id, server.nics).where(server.project_id == project, server.deleted.is_(None))
     servers = db.rows(connection, query)
@@ -27,7 +27,7 @@ def used(connection: Connection, project: str) -> int:
     has = {row["id"]: addresses.of_servers([row], shared).keys() - made.keys() for row in servers}
     there = set().union(*has.values())
     to_come = 0
-    for row in reserved.of(connection, project):
+    for row in apart:
         if row["vcpus"] is None:
             to_come += row["addresses"] if row["id"] not in there else 0
         elif row["id"] in has or not _is_deleted(connection, row["id"]):

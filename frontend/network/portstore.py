@@ -16,6 +16,8 @@ from sqlalchemy.exc import IntegrityError
 
 from frontend.database import db, turns
 from frontend.network import portname
+from frontend.quota import addresses as public
+from frontend.usage import meter
 from frontend.web import context
 from frontend.web.fault import Conflict
 
@@ -64,6 +66,8 @@ def add(connection: Connection, row: Row) -> bool:
     """Commits; False when another port has its address or MAC."""
     try:
         connection.execute(insert(port).values(row))
+        if public.of_ports([row], public.networks(connection)):
+            meter.address(connection, row["id"], row["project_id"], time.time())
         connection.commit()
     except IntegrityError:
         connection.rollback()
@@ -74,6 +78,7 @@ def add(connection: Connection, row: Row) -> bool:
 def drop(ident: str) -> None:
     with context.database() as connection:
         connection.execute(delete(port).where(port.c.id == ident))
+        meter.address(connection, ident, None, time.time())
         connection.commit()
 
 

@@ -29,6 +29,7 @@ from frontend.reconcile.mend import Mender
 from frontend.reconcile.snapshot import SILENT, Reader, RemoteApi
 from frontend.update.mirror import Mirror
 from frontend.update.rows import Rows
+from frontend.usage import audit
 from ganeti_ext import event
 from ganeti_ext.errors import ExtError
 
@@ -157,6 +158,7 @@ class Reconciler:
             seen = seen._replace(found=[each for each in seen.found if each not in awaited])
             mended = self.mend(seen.found)
             self._promise(seen.found)
+            audit.run(self._engine, self._clock())
             nodes.keep(self._engine, seen.nodes, self._clock(), self._cluster)
         except (ExtError, SQLAlchemyError) as err:
             self._keep(began, trigger, {}, 0, error=_first_line(err))

@@ -15,7 +15,7 @@ from frontend.quota import reserved
 from frontend.update import actions, mirror_volume, reading, state
 from frontend.update.rows import Row, Rows
 from frontend.update.whose import OF
-from frontend.usage import meter
+from frontend.usage import meter, spans
 from ganeti_ext import tags
 
 log = logging.getLogger(__name__)
@@ -60,6 +60,8 @@ def apply(rows: Rows, message: state.Message) -> bool:
         row = _born(rows, message)
     if row is None:
         log.debug("%s of %s: none of ours", message["operation"], message["instance"])
+        if (ident := identity(message, rows.prefix)) is not None:
+            meter.of_unborn(rows.connection, spans.SERVER, ident, message)
         return False
     # Called with the row locked, and again for a message that is told again.
     again, disks, nics = owed.after(rows.connection, row, message), row["disks"], row["nics"]

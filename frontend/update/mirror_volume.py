@@ -14,7 +14,7 @@ from frontend.effect import purpose
 from frontend.update import reading, state
 from frontend.update.rows import Row, Rows, checked
 from frontend.update.whose import OF
-from frontend.usage import meter
+from frontend.usage import meter, spans
 from frontend.volume import volumename, volumestate
 from ganeti_ext import tags
 
@@ -43,6 +43,7 @@ def apply(rows: Rows, message: state.Message, ident: str) -> bool:
         row = _born(rows, message, ident, said)
     if row is None:
         log.debug("%s of %s: no volume of ours", message["operation"], message["instance"])
+        meter.of_unborn(rows.connection, spans.VOLUME, ident, message)
         return False
     owners = rows.owners() if said else None
     why = f"job {message['order'][2]} {message['operation']} {message['status']}"

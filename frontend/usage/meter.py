@@ -41,6 +41,12 @@ def of_server(connection: Connection, row: Row, message: Row, before: Iterable[R
     _addresses(connection, row, before, _asked(message))
 
 
+def of_unborn(connection: Connection, kind: str, thing: str, message: Row) -> None:
+    """What a message says of a server or volume whose create was not told of yet."""
+    if _tells(message) and message["operation"] != state.CREATE:
+        _say(connection, kind, thing, message, conclusion(message, thing if kind == spans.VOLUME else None))
+
+
 def of_volume(connection: Connection, row: Row, message: Row) -> None:
     """The same of a volume: `message` is of its holder, or of a server whose job is for it."""
     if not _tells(message):

@@ -110,6 +110,8 @@ SAID: Mapping[str, Said] = {
     f"GET {_V2}/os-floating-ip-pools": Said("floating_ip_pools[]"),
     f"GET {_V2}/extensions": Said("extensions[]"),
     f"GET {_V2}/extensions/<extension>": Said("extension"),
-    f"GET {_V2}/os-simple-tenant-usage": Said("tenant_usages[]", query=("start", "end", "detailed")),
-    f"GET {_V2}/os-simple-tenant-usage/<project_id>": Said("tenant_usage", query=("start", "end")),
+    f"GET {_V2}/os-simple-tenant-usage": Said("tenant_usages[]", query=("start", "end", "detailed", *_PAGE)),
+    f"GET {_V2}/os-simple-tenant-usage/<project_id>": Said("tenant_usage", query=("start", "end", *_PAGE)),
+    f"GET {_V2}/credits": Said("credits"),
+    f"GET {_V2}/credits/<project_id>": Said("credits"),
 }  # fmt: skip

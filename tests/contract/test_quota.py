@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 
+from frontend.compute import quotas
 from frontend.database import db
 from frontend.image import imagequota
 from frontend.settings import Front, Quota
 from frontend.volume import volumequota
 from tests.contract.services import PostgreSql
 from tests.unit.frontend import volumes
-from tests.unit.frontend.conftest import COMPUTE, MINE, Api, FakeRapi
+from tests.unit.frontend.conftest import COMPUTE, MINE, NET, SMALL, Api, FakeRapi
+from tests.unit.frontend.conftest import IMAGE as IMAGE_ID
 from tests.unit.frontend.images import DATA, IMAGES, Site, make, shown
 
 CALLERS, FITTING = 6, 2
@@ -44,7 +46,7 @@ def site(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     if request.param == "postgresql":
         server: PostgreSql = request.getfixturevalue("postgresql")
         url = server.database()
-    for module in (imagequota, volumequota):
+    for module in (imagequota, volumequota, quotas):
         monkeypatch.setattr(module, "used", slow(module.used))
     quota = Quota(images=50, image_gigabytes=11, volumes=50, gigabytes=5, snapshots=50)
     return Site(Front(database=url, secret_file=f"{tmp_path}/secret"), Rapi(), tmp_path, quota)
@@ -82,6 +84,39 @@ def some(good: int, bad: int) -> list[int]:
     return sorted([good] * FITTING + [bad] * (CALLERS - FITTING))
 
 
+def test_new_servers(site: Site) -> None:
+    give(site, max_servers=FITTING, max_cores=50)
+    sent = {"server": {"name": "web", "flavorRef": SMALL, "imageRef": IMAGE_ID, "networks": [{"uuid": NET}]}}
+    assert at_once(site, lambda api, _: api.call("POST", f"{COMPUTE}/servers", json=sent)) == some(202, 403)
+    with site.nobody.engine.connect() as connection:
+        assert len(db.rows(connection, select(db.server))) == FITTING
+        assert len(db.rows(connection, select(db.reservation))) == FITTING, "till their jobs are over"
+
+
+def test_new_servers_of_several_at_once(site: Site) -> None:
+    """As many as fit, whoever comes first; and no more than fit, all together."""
+    give(site, max_servers=7, max_cores=50)
+    sent = {"name": "web", "flavorRef": SMALL, "imageRef": IMAGE_ID, "networks": [{"uuid": NET}]}
+    more = {"server": {**sent, "min_count": 1, "max_count": 3}}
+    found = at_once(site, lambda api, _: api.call("POST", f"{COMPUTE}/servers", json=more))
+    assert found == sorted([202] * 3 + [403] * 3)
+    with site.nobody.engine.connect() as connection:
+        assert len(db.rows(connection, select(db.server))) == 7
+
+
+def test_servers_that_grow(site: Site) -> None:
+    give(site, max_servers=50, max_cores=CALLERS + FITTING, max_ram=-1)
+    with site.nobody.engine.begin() as connection:
+        connection.execute(insert(db.flavor).values(id="f-two", name="two", vcpus=2, ram=512, disk=5))
+    idents = [site.nobody.server(power="SHUTOFF", status="SHUTOFF")["id"] for _ in range(CALLERS)]
+
+    def resize(api: Api, number: int) -> Any:
+        path = f"{COMPUTE}/servers/{idents[number]}/action"
+        return api.call("POST", path, json={"resize": {"flavorRef": "f-two"}})
+
+    assert at_once(site, resize) == some(202, 403)
+
+
 def test_new_volumes(site: Site) -> None:
     path = f"{volumes.VOLUMES}/volumes"
     found = at_once(site, lambda api, _: api.call("POST", path, json={"volume": {"size": 2}}))
@@ -107,7 +142,8 @@ def test_volumes_that_grow(site: Site) -> None:
     with site.nobody.engine.connect() as connection:
         found = db.rows(connection, select(db.volume))
     assert sorted(row["status"] for row in found) == ["available"] * (CALLERS - FITTING) + ["extending"] * FITTING
-    assert extend(site.alice, [row["status"] for row in found].index("available")).status_code == 413, "still taken"
+    free = next(row["id"] for row in found if row["status"] == "available")
+    assert extend(site.alice, keys.index(free)).status_code == 413, "still taken"
 
 
 def test_images_of_servers(site: Site) -> None:
@@ -151,5 +187,9 @@ def test_uploads(site: Site, is_announced: bool) -> None:
 
 
 def limit(site: Site, gigabytes: int) -> None:
+    give(site, max_gigabytes=gigabytes)
+
+
+def give(site: Site, **columns: int) -> None:
     with site.nobody.engine.begin() as connection:
-        connection.execute(update(db.project).where(db.project.c.id == MINE).values(max_gigabytes=gigabytes))
+        connection.execute(update(db.project).where(db.project.c.id == MINE).values(columns))

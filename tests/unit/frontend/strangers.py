@@ -157,6 +157,7 @@ BODIES: Mapping[str, tuple[Body, ...]] = {
         lambda ids: {"keypair": {"name": "own", "user_id": ids["user_id"], "public_key": "no key"}},
     ),
     f"PUT {COMPUTE}/os-quota-sets/<project_id>": (lambda _: {"quota_set": {"instances": 99}},),
+    f"PUT {COMPUTE}/os-quota-class-sets/<class_name>": (lambda _: {"quota_class_set": {"instances": 99}},),
     f"POST {COMPUTE}/os-server-groups": (
         lambda ids: {"server_group": {"name": "hush-group", "policies": [ids["server_group_id"]]}},
     ),

@@ -29,6 +29,7 @@ BODIES: Mapping[str, tuple[Body, ...]] = {
     f"PUT {TENANT}/volumes/<volume_id>/metadata": (lambda ids: {"metadata": {ids["key"]: "x"}},),
     f"PUT {TENANT}/volumes/<volume_id>/metadata/<key>": (lambda ids: {"meta": {ids["key"]: "x"}},),
     f"PUT {TENANT}/os-quota-sets/<project_id>": (lambda _: {"quota_set": {"volumes": 99}},),
+    f"PUT {TENANT}/os-quota-class-sets/<class_name>": (lambda _: {"quota_class_set": {"volumes": 99}},),
     f"POST {TENANT}/snapshots": (lambda ids: {"snapshot": {"volume_id": ids["volume_id"], "force": True}},),
     f"PUT {TENANT}/snapshots/<snapshot_id>": (lambda _: {"snapshot": {"name": "x"}},),
     f"POST {TENANT}/snapshots/<snapshot_id>/action": (do("os-force_delete"), do("os-reset_status"), do("nonsense")),

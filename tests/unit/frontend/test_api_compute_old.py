@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from frontend.usage import meter, spans
 from tests.unit.frontend.admins import administrator
 from tests.unit.frontend.conftest import COMPUTE, FOREIGN, MINE, NET, Api
 
@@ -62,6 +63,17 @@ def test_the_quota_of_networks(api: Api, nobody: Api) -> None:
     assert api.get("/network/v2.0/availability_zones").json == {"availability_zones": []}
 
 
+def met(api: Api, **columns: Any) -> str:
+    """A server's row, and what was written down of it when it was made and deleted."""
+    row = {"power": "ACTIVE", "deleted": None, **api.server(**columns)}
+    with api.engine.begin() as connection:
+        there = meter.server_now({**row, "deleted": None})
+        meter.agree(connection, spans.SERVER, row["id"], there, row["created"])
+        if row["deleted"] is not None:
+            meter.agree(connection, spans.SERVER, row["id"], {"alive": False}, row["deleted"])
+    return str(row["id"])
+
+
 def usage(api: Api, query: str = PERIOD, project: str = MINE) -> Any:
     answer = api.get(f"{USAGE}/{project}?{query}")
     assert answer.status_code == 200, answer.text
@@ -70,11 +82,11 @@ def usage(api: Api, query: str = PERIOD, project: str = MINE) -> Any:
 
 def test_what_a_project_has_used(api: Api) -> None:
     begin = AT + 6400  # midnight
-    whole = api.server(created=begin - DAY, vcpus=2, ram=1024, disk=10)["id"]
-    part = api.server(created=begin + DAY / 2, deleted=begin + DAY * 3 / 4, flavor_id="gone")["id"]
-    api.server(created=begin - DAY, deleted=begin - 1)
-    api.server(created=begin + DAY + 1)
-    api.server(created=begin, project_id=FOREIGN)
+    whole = met(api, created=begin - DAY, vcpus=2, ram=1024, disk=10)
+    part = met(api, created=begin + DAY / 2, deleted=begin + DAY * 3 / 4, flavor_id="gone")
+    met(api, created=begin - DAY, deleted=begin - 1)
+    met(api, created=begin + DAY + 1)
+    met(api, created=begin, project_id=FOREIGN)
     found = usage(api)
     assert (found["tenant_id"], found["start"], found["stop"]) == (
         MINE, "2023-11-15T00:00:00.000000", "2023-11-16T00:00:00.000000",
@@ -92,15 +104,15 @@ def test_what_a_project_has_used(api: Api) -> None:
 
 
 def test_a_server_that_is_there_counts_until_now(api: Api) -> None:
-    api.server(created=time.time() - 7200)
+    met(api, created=time.time() - 7200)
     assert usage(api, "")["total_hours"] == pytest.approx(2.0, abs=0.1)
     assert usage(api, "start=2020-01-01T00:00:00&end=2999-01-01T00:00:00")["total_hours"] == pytest.approx(2.0, abs=0.1)
     assert usage(api, PERIOD) == {}
 
 
 def test_others_usage_is_an_administrators(api: Api, nobody: Api) -> None:
-    api.server(created=AT, project_id=FOREIGN)
-    api.server(created=AT)
+    met(api, created=AT, project_id=FOREIGN)
+    met(api, created=AT)
     adam = administrator(nobody)
     assert api.get(f"{USAGE}/{FOREIGN}").status_code == api.get(f"{USAGE}/never").status_code == 403
     assert api.get(USAGE).status_code == 403
@@ -110,6 +122,18 @@ def test_others_usage_is_an_administrators(api: Api, nobody: Api) -> None:
     assert "server_usages" not in found[0]
     detailed = adam.get(f"{USAGE}?{PERIOD}&detailed=1").json["tenant_usages"]  # type: ignore[index]
     assert len(detailed[0]["server_usages"]) == 1
+
+
+def test_a_server_counts_with_what_it_had_at_each_time(api: Api) -> None:
+    begin = AT + 6400
+    ident = met(api, created=begin - DAY, vcpus=2, ram=1024, disk=10)
+    with api.engine.begin() as connection:
+        meter.agree(connection, spans.SERVER, ident, {"vcpus": 4, "flavor_id": "other"}, begin + DAY / 4)
+    found = usage(api)
+    (server,) = found["server_usages"]
+    assert (server["hours"], server["vcpus"], server["flavor"]) == (24.0, 4, "other")
+    assert found["total_vcpus_usage"] == 6 * 2 + 18 * 4
+    assert found["total_memory_mb_usage"] == 24 * 1024
 
 
 @pytest.mark.parametrize("query", ["start=soon", "end=never", "start=2023-11-16T00:00:00&end=2023-11-15T00:00:00"])
