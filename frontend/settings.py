@@ -14,6 +14,8 @@ PATH = "/etc/ganeti-ext/frontend.conf"
 
 _SAME_FOR_ALL = ("keypairs", "server_groups", "group_members", "metadata")  # limits that no project has of its own
 _PROFILE = re.compile(r"[a-z0-9-]{1,24}")
+_RANGE = re.compile(r"(?P<name>[A-Za-z][\w.]*?)(?P<first>\d+)-(?P<same>[A-Za-z][\w.]*?)(?P<last>\d+)")
+_LINKS = 4094  # VLANs (IEEE 802.1Q, 9.6)
 _TYPE = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}(:[A-Za-z0-9][A-Za-z0-9_.-]{0,62})?")
 
 
@@ -39,7 +41,9 @@ class Front:
     default_network: str = ""
     """Name or UUID of the network of servers that ask for none; empty: the only one there is."""
     tenant_link: str = ""
-    """The bridge that the networks which tenants make share; empty: they make none."""
+    """The bridge that the networks which tenants make share; empty: they make none, or have bridges of their own."""
+    tenant_links: tuple[str, ...] = ()
+    """Bridges of which each such network has one to itself: names, or ranges as vlan100-vlan199."""
     provider: str = "cow"
     """ExtStorage provider of the servers' disks."""
     seed: str = "always"
@@ -64,12 +68,36 @@ class Front:
         for name in ("shutdown_timeout", "max_jobs", "keep_actions"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"[front] {name}: {getattr(self, name)!r} is below 0")
+        if self.tenant_link and self.tenant_links:
+            raise ConfigError("[front] tenant_links: there is tenant_link, too: networks share that, or have one each")
+        if len(set(self.links)) != len(self.links):
+            raise ConfigError("[front] tenant_links: a bridge is named twice")
         if self.seed not in ("always", "needed"):
             raise ConfigError(f"[front] seed: {self.seed!r} is neither always nor needed")
         if self.key_type not in ("ed25519", "rsa"):
             raise ConfigError(f"[front] key_type: {self.key_type!r} is neither ed25519 nor rsa")
         if self.public_url and not self.public_url.startswith(("http://", "https://")):
             raise ConfigError(f"[front] public_url: {self.public_url!r} is no http:// or https:// address")
+
+    @property
+    def links(self) -> tuple[str, ...]:
+        """All that tenant_links names, in order; ConfigError for what is no range."""
+        return tuple(link for word in self.tenant_links for link in _links(word))
+
+    @property
+    def makes_networks(self) -> bool:
+        """Whether tenants do."""
+        return bool(self.tenant_link or self.tenant_links)
+
+
+def _links(word: str) -> list[str]:
+    found = _RANGE.fullmatch(word)
+    if found is None:
+        return [word]
+    first, last = int(found["first"]), int(found["last"])
+    if found["name"] != found["same"] or not first <= last < first + _LINKS:
+        raise ConfigError(f"[front] tenant_links: {word!r}: expected one range as vlan100-vlan199, of {_LINKS} at most")
+    return [f"{found['name']}{number}" for number in range(first, last + 1)]
 
 
 @dataclass(frozen=True, slots=True)

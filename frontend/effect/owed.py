@@ -11,6 +11,7 @@
     chain    Jobs that wait for each other are being submitted (begun.py). tries 0: somebody is at it, until it is due;
              then he is dead, and the rest is submitted. `job`: all that it has are behind that one.
     group    A tenant's security group is to be in Ganeti as its rows say (groupjobs.py).
+    connect  A tenant's network lacks in a node group. It is connected, if it lacks still and is connected elsewhere.
     give     The disk of a volume is attached to nothing. It is given to its holder, again and again until it has it.
 
 payer.py does what is due. Done twice, neither does harm: of two creates the second is refused, and so is a removal
@@ -33,7 +34,7 @@ from ganeti_ext import event
 Row = dict[str, Any]
 
 CREATE, REMOVE, UNTAG, UNMAKE, CHAIN, GIVE = "create", "remove", "untag", "unmake", "chain", "give"
-GROUP = "group"
+GROUP, CONNECT = "group", "connect"
 # Seconds: how long a create may take before one asks whether its end was missed; and who promised pays for himself.
 _KEPT = 86_400.0
 _GRACE = 20.0
@@ -127,6 +128,15 @@ def promise_unmake(connection: Connection, ident: str, instance: str, now: float
     _add(connection, ident, UNMAKE, due=now + _SURELY, body=instance, cluster=cluster)
 
 
+def promise_connect(connection: Connection, ident: str, body: str, now: float, cluster: str = HOME) -> bool:
+    """Whether that was not promised yet. `ident`: of the network in Ganeti; `body`: its name, the group, the bridge."""
+    mine = (db.owed.c.what == CONNECT, db.owed.c.body == body, db.owed.c.cluster == cluster)
+    if connection.execute(select(db.owed.c.id).where(*mine)).first() is not None:
+        return False
+    _add(connection, ident, CONNECT, due=now + _SURELY, body=body, cluster=cluster)
+    return True
+
+
 def untags(connection: Connection, cluster: str = HOME) -> set[tuple[str, str]]:
     """Instances and their tags that are to be taken away."""
     mine = (db.owed.c.what == UNTAG, db.owed.c.cluster == cluster)
@@ -197,7 +207,7 @@ def claim(connection: Connection, now: float, lease: float, cluster: str = HOME)
     due = (
         table.cluster == cluster,
         table.due <= now,
-        table.what.in_((REMOVE, UNTAG, UNMAKE, CHAIN, GIVE, GROUP)) | (table.tries > 0),
+        table.what.in_((REMOVE, UNTAG, UNMAKE, CHAIN, GIVE, GROUP, CONNECT)) | (table.tries > 0),
     )
     query = select(db.owed).where(*due).order_by(table.due).limit(1).with_for_update(skip_locked=True)
     found = connection.execute(query).mappings().first()

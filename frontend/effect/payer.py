@@ -22,6 +22,7 @@ from frontend.effect import begun, chain, clusters, groupjobs, lefttag, lostjob,
 from frontend.effect.purpose import DETACH, Purpose
 from frontend.effect.remote import RemoteApi
 from frontend.effect.translate import Step
+from frontend.network import tenantnet
 from frontend.quota import reserved
 from frontend.update import state
 from frontend.update.rows import locked
@@ -88,6 +89,8 @@ class Payer:
                 self._give(found)
             elif found["what"] == owed.UNMAKE:
                 self._unmake(found)
+            elif found["what"] == owed.CONNECT:
+                self._connect(found)
             elif found["what"] == owed.GROUP:
                 groupjobs.pay(self._engine, self._rapi, found, self._clock())
             else:
@@ -156,6 +159,21 @@ class Payer:
         if is_left and not is_busy:
             job = self._rapi.submit(*lefttag.untag(instance, tag))
             log.info("%s: its tag %s was left over, and is taken away by job %d", instance, tag, job)
+        with self._engine.begin() as connection:
+            owed.settle(connection, found["id"])
+
+    def _connect(self, found: owed.Row) -> None:
+        """Unless it is connected by now; one that is connected nowhere is being made, or taken away."""
+        network, group, link = found["body"].split(" ")
+        try:
+            known = [name for name, *_ in self._rapi.get(f"networks/{network}")["group_list"]]
+        except RapiError as err:
+            if err.code != 404:
+                raise
+            known = []
+        if known and group not in known:
+            job = self._rapi.submit(*tenantnet.connect(network, group, link))
+            log.info("network %s: is connected to node group %s by job %d", network, group, job)
         with self._engine.begin() as connection:
             owed.settle(connection, found["id"])
 

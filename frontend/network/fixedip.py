@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from frontend.effect.translate_create import Wish
-from frontend.network import portpool, portstore
+from frontend.network import portpool, portstore, portwish
 from frontend.web.fault import BadRequest, Conflict
 
 Row = Mapping[str, Any]
@@ -19,6 +19,7 @@ def wish(connection: Connection, network: Row, address: str | None) -> Wish:
 
     One outside of the subnet's pools is set apart in Ganeti, for whoever names it. Conflict when a port has it.
     """
+    portwish.check_connected(network)
     if address is not None and address in portstore.addresses(connection, network["id"]):
         raise Conflict(f"Fixed IP address {address} is already in use, by a port of network {network['id']}.")
     is_apart = address is not None and address in portpool.apart(network)

@@ -13,6 +13,7 @@ from frontend.cluster import placement
 from frontend.compute import zones
 from frontend.database import db
 from frontend.effect import clusters
+from frontend.network import netlink
 from frontend.network.tenantnet import Row
 from frontend.web import context, schema
 from frontend.web.fault import NotFound
@@ -55,8 +56,9 @@ def hinted(sent: Mapping[str, Any], project: str) -> str | None:
 
 
 def link(row: Row) -> str:
-    """The bridge of tenants' networks in a network's cluster."""
+    """The bridge of tenants' networks in a network's cluster, or one that this network has to itself."""
     with context.database() as connection:
         query = select(db.cluster.c.link).where(db.cluster.c.id == clusters.of(row))
         found: str | None = connection.execute(query).scalar()
-    return found or context.services().settings.front.tenant_link
+    front = context.services().settings.front
+    return found or (netlink.take(row) if front.links else front.tenant_link)

@@ -50,7 +50,7 @@ def network(row: Mapping[str, Any]) -> dict[str, Any]:
         "id": row["id"],
         "name": row["name"],
         "description": tags.decode(row["tags"]).get("description", ""),
-        "status": "ACTIVE",
+        "status": "DOWN" if row.get("groups") == [] else "ACTIVE",
         "admin_state_up": True,
         "shared": not row["project_id"],
         "router:external": is_external(row),

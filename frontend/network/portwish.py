@@ -7,7 +7,7 @@ from typing import Any
 
 from frontend.effect.translate_create import Wish
 from frontend.network import portname, porttag
-from frontend.web.fault import BadRequest
+from frontend.web.fault import BadRequest, Conflict
 
 Row = Mapping[str, Any]
 
@@ -30,5 +30,12 @@ def wish(networks: Sequence[Row], row: Row) -> Wish:
         raise BadRequest(f"Port {row['id']} requires a FixedIP in order to be used.")
     if row["facts"].get("down"):
         raise BadRequest(f"Port {row['id']} is down: set admin_state_up to True before a server gets it.")
+    check_connected(found)
     tags = porttag.wanted(portname.nic(row["id"]), row["facts"])
     return Wish(found["uuid"], found["subnet"], row["address"], row["id"], row["mac"], tuple(tags))
+
+
+def check_connected(network: Row) -> None:
+    """Conflict of a network that no node has: it is just being made, or an administrator has not connected it yet."""
+    if network.get("groups") == []:
+        raise Conflict(f"Network {network['id']} is connected to no nodes yet.")

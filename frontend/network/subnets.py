@@ -15,6 +15,7 @@ from frontend.effect.translate import Step
 from frontend.network import (
     netbind,
     netjobs,
+    netlink,
     netview,
     networkquota,
     networks,
@@ -155,7 +156,7 @@ def _plan(row: Row, sent: Mapping[str, Any]) -> Planned:
     gateway = subnetask.gateway(sent, network)
     subnet = subnetask.asked(sent, network, gateway, Subnet(mode=subnetask.mode(sent, network)))
     has = _other(row, version)
-    before = row["tags"] if has else tenantnet.first_tags(row)
+    before = row["tags"] if has else _first_tags(row)
     tagged = [tag for tag in _tagged(before, version, subnet, has) if tag != facts.HIDDEN4]
     tagged += [facts.HIDDEN4] if version == 6 and has is None else []
     after = {**row, _CIDR[version]: str(network), GATEWAY[version]: gateway, "tags": tagged}
@@ -165,6 +166,11 @@ def _plan(row: Row, sent: Mapping[str, Any]) -> Planned:
     if has:
         tenantnetworks.check_unused(row)
     return Planned(row, version, [*(tenantnetworks.gone(row) if has else ()), *_there(after)], after)
+
+
+def _first_tags(row: Row) -> list[str]:
+    link = netbind.link(row)  # it has one from now on
+    return tenantnet.first_tags(row, shares=netlink.taken(row) != link)
 
 
 def _there(row: Row) -> list[Step]:

@@ -68,9 +68,15 @@ def bare(row: Mapping[str, Any]) -> Row:
     return {**nothing, **names, "id": row["id"], "tags": tags.encode(facts), **whose, "cluster": row.get("cluster")}
 
 
-def first_tags(row: Mapping[str, Any]) -> list[str]:
-    """The tags of a tenant's network that Ganeti does not have yet."""
-    return [*row["tags"], tags.PRIVATE_FILTERED, *tags.encode({"project": row["project_id"]})]
+def groups(listed: Iterable[Sequence[str]]) -> list[list[str]]:
+    """Where a network is connected, as Ganeti says it: node group, mode and link of each."""
+    return sorted([group, mode, link] for group, mode, link, *_ in listed)
+
+
+def first_tags(row: Mapping[str, Any], *, shares: bool) -> list[str]:
+    """The tags of a tenant's network that Ganeti does not have yet. `shares`: its bridge is others', too."""
+    told = [tags.PRIVATE_FILTERED] if shares else []
+    return [*row["tags"], *told, *tags.encode({"project": row["project_id"]})]
 
 
 def ident(uuid_: str, name: str, some: Iterable[str]) -> str:

@@ -120,7 +120,7 @@ def using(row: Row, wanted: Callable[[Mapping[str, Any]], object] = lambda _: Tr
 
 def allowed() -> str:
     """The project; Forbidden where tenants make no networks."""
-    if not context.services().settings.front.tenant_link:
+    if not context.services().settings.front.makes_networks:
         raise Forbidden("Networks are the administrator's to make.")
     return context.project_id()
 

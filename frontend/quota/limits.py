@@ -72,7 +72,7 @@ def defaults(connection: Connection) -> dict[str, int]:
     """What a project may have that was given nothing else."""
     settings = context.services().settings
     found = standing(connection, settings.quota)
-    return found if settings.front.tenant_link else {**found, **dict.fromkeys(_NEED_LINK, 0)}
+    return found if settings.front.makes_networks else {**found, **dict.fromkeys(_NEED_LINK, 0)}
 
 
 def standing(connection: Connection, quota: Quota) -> dict[str, int]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from frontend.network import portkept
+from frontend.network import portkept, tenantnet
+from frontend.reconcile import difference_connect
 from frontend.reconcile.difference import Difference, Entry, Known, Snapshot, told
 from frontend.update.reading import Columns
 
@@ -36,6 +37,7 @@ def columns(listed: Entry) -> Columns:
         "subnet6": listed["network6"],
         "gateway6": listed["gateway6"],
         "tags": portkept.others(listed["tags"]),
+        "groups": tenantnet.groups(listed["group_list"]),
     }
 
 
@@ -43,7 +45,7 @@ def _unconnected(found: Snapshot) -> Iterator[Difference]:
     for listed in found.networks.values():
         connected = {group for group, *_ in listed["group_list"]}
         without = [group for group in found.groups if group not in connected]
-        if without:
+        if without and not (difference_connect.is_ours(listed["name"], list(listed["tags"])) and connected):
             name = listed["name"]
             words = f"not connected to node group {', '.join(without)}"
             # Its mode and link are the administrator's to know; another group's are a hint.

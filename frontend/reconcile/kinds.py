@@ -119,6 +119,17 @@ KINDS = (
     Kind("network-stale", "The database has a network that Ganeti has not.", "the network is removed"),
     Kind("network", "A network's name, subnets, gateways or tags differ.", "the network gets Ganeti's"),
     Kind(
+        "network-connect",
+        "A tenant's network is not connected to every node group that has nodes, as one that was added later.",
+        "a job connects it a minute later, by the bridge of the other groups, if it lacks there still",
+    ),
+    Kind(
+        "link-twice",
+        "A bridge that a tenant's network has to itself is another network's, too.",
+        "connect the other one elsewhere, or its guests and the tenant's are on one wire",
+        mendable=False,
+    ),
+    Kind(
         "orphan",
         "An instance with our prefix or our tags does not say which project it belongs to.",
         "give it a tag with its project, or remove it",

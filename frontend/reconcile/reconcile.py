@@ -16,7 +16,7 @@ from frontend.compute import nodes
 from frontend.database import db
 from frontend.effect import clusters, owed
 from frontend.image import savedimage
-from frontend.reconcile import difference_owngroup, difference_saved, difference_tag, kinds
+from frontend.reconcile import difference_connect, difference_owngroup, difference_saved, difference_tag, kinds
 from frontend.reconcile.difference import Difference, Entry, Row, Snapshot
 from frontend.reconcile.difference_action import unended
 from frontend.reconcile.difference_address import addresses
@@ -45,7 +45,7 @@ _AWAITED = 10.0
 _NODE_SILENT = 3.0
 _LOGGED = 20  # lines of one comparison
 _TOLD = ("action", difference_saved.KIND)  # that messages tell of
-_OWN = (difference_saved.KIND, difference_tag.KIND, *difference_owngroup.KINDS)
+_OWN = (difference_saved.KIND, difference_tag.KIND, difference_connect.KIND, *difference_owngroup.KINDS)
 
 
 class Comparison(NamedTuple):
@@ -104,6 +104,7 @@ class Reconciler:
             *(*addresses(found), *not_apart(known, found), *ports(known, found, self._prefix, self._clock())),
             *saved,
             *difference_tag.differences(self._engine, self._rapi, found.instances, self._pause),
+            *difference_connect.connections(found),
             *difference_owngroup.differences(self._engine, self._rapi, found.tags),
         ]
         return Comparison(differences, [*servers.busy, *volumes.busy], found.cluster, _is_silent(found), found.nodes)
@@ -131,6 +132,8 @@ class Reconciler:
         """What is no row of its own; whether it was to be written still."""
         if found.kind == difference_tag.KIND:
             return difference_tag.promise(self._engine, found, self._clock(), self._cluster)
+        if found.kind == difference_connect.KIND:
+            return difference_connect.promise(self._engine, found, self._clock(), self._cluster)
         if found.kind in difference_owngroup.KINDS:
             return difference_owngroup.write(self._engine, found, self._cluster)
         with self._engine.begin() as connection:

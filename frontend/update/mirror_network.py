@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Table, and_, delete, insert, or_, select, update
 
 from frontend.database import db
-from frontend.network import portkept
+from frontend.network import portkept, tenantnet
 from frontend.update import state
 from frontend.update.rows import Rows, checked, locked
 from frontend.update.whose import OF
@@ -34,6 +34,7 @@ def apply(rows: Rows, message: state.Message) -> bool:
 def network_row(data: Mapping[str, Any]) -> dict[str, Any]:
     """The columns of a network in network_data of a message, and the `cluster` that this is of."""
     columns = {name: data.get(name) for name in ("cluster", "name", "subnet", "gateway", "subnet6", "gateway6")}
+    columns |= {"groups": tenantnet.groups(data["groups"])} if data.get("groups") is not None else {}
     return {"id": data["uuid"], **columns, "tags": portkept.others(data.get("tags") or ())}
 
 

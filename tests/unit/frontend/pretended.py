@@ -67,10 +67,12 @@ class Pretended:
         self._lock = threading.RLock()
         self._job, self._macs = 100, 0
 
-    def network(self, name: str, subnet: str, *tags: str) -> Network:
-        """One that an administrator has made, with the first address as its gateway."""
+    def network(self, name: str, subnet: str, *tags: str, link: str = "br0") -> Network:
+        """One that an administrator has made and connected, with the first address as its gateway."""
         body = {"network_name": name, "network": subnet, "gateway": str(ipaddress.ip_network(subnet)[1])}
         self.submit("POST", "networks", {**body, "tags": list(tags)})
+        where = {"group_name": "default", "network_mode": "bridged", "network_link": link}
+        self.submit("PUT", f"networks/{name}/connect", where)
         return self.networks[name]
 
     def get(self, path: str, query: Query | None = None) -> Any:
