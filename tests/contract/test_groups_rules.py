@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 import pytest
 from scapy.layers.inet import ICMP, TCP, UDP
@@ -20,6 +20,7 @@ from tests.contract.profiles_node import IPTABLES, NFT, Node
 pytestmark = [pytest.mark.lab, needs_node]
 
 IDENT, NAME = "4f1a2b3c-0000-4000-8000-000000000001", "@4f1a2b3c"
+OTHER, BOTH = "9e8d7c6b-0000-4000-8000-000000000002", "@4f1a2b3c+@9e8d7c6b+limited"
 _CALL = f"""
 import json, sys; sys.path.insert(0, {layer.HERE!r})
 from kvm_ifup import firewall, settings
@@ -74,7 +75,8 @@ CASES: dict[str, tuple[tuple[Rule, ...], set[str]]] = {
 @pytest.fixture(scope="module", params=[NFT, IPTABLES])
 def node(request: pytest.FixtureRequest) -> Iterator[Node]:
     made = Node(request.param, {})
-    made.numbers[NAME] = len(made.numbers) + 1
+    for name in (NAME, BOTH):
+        made.numbers[name] = len(made.numbers) + 1
     made.write("/run/ganeti-ext/profiles", "".join(f"{number} {name}\n" for name, number in made.numbers.items()))
     yield made
     made.close()
@@ -83,13 +85,23 @@ def node(request: pytest.FixtureRequest) -> Iterator[Node]:
 @pytest.mark.parametrize("case", CASES)
 def test_what_comes(node: Node, case: str) -> None:
     rules, expected = CASES[case]
-    group = Group(IDENT, "physics", "web", "", 0, 0, rules)
-    lines = ["another", *groups.encode(group, 1 + list(CASES).index(case))]
+    assert comes(node, NAME, {IDENT: rules}) == expected
+
+
+def test_several_add_up(node: Node) -> None:
+    web = Rule("ingress", 4, "tcp", 443, 443, None, None)
+    said = {IDENT: (web,), OTHER: (web, Rule("ingress", 6, "udp", 53, 53, None, None))}
+    assert comes(node, BOTH, said) == {"tcp 443", "udp6 53", "tcp 22", "ping", "ping6"}
+
+
+def comes(node: Node, profile: str, said: Mapping[str, Sequence[Rule]]) -> set[str]:
+    """Which packets come to a guest of this profile, where groups have these rules."""
+    made = (Group(ident, "physics", "web", "", 0, 0, tuple(rules)) for ident, rules in said.items())
+    lines = ["another", *(tag for group in made for tag in groups.encode(group, 1))]
     node.write("/var/lib/ganeti/ssconf_cluster_tags", "".join(f"{line}\n" for line in lines))
-    text = node.run("/usr/bin/python3", "-c", _CALL, stdin=json.dumps([NAME, node.backend]))
+    text = node.run("/usr/bin/python3", "-c", _CALL, stdin=json.dumps([profile, node.backend]))
     node.nft(profile_nft.skeleton(judge=node.backend == NFT) + text)
-    node.give(NAME)
+    node.give(profile)
     node.forget()
     way = node.ways["bridged"]
-    found = {name for name, (version, what) in PACKETS.items() if way.arrives(way.ends[version].to_guest(what))}
-    assert found == expected
+    return {name for name, (version, what) in PACKETS.items() if way.arrives(way.ends[version].to_guest(what))}
