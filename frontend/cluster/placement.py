@@ -134,10 +134,19 @@ def _why(known: Seen, wanted: Collection[Row], opened: Collection[Row]) -> str:
     return "The project is pinned to other clusters." if known.pins else "There is no such cluster."
 
 
-def storing(known: Seen, cluster: str) -> frozenset[str] | None:
-    """The clusters that see the images and stores of one; None: there is but one cluster."""
+def storing(known: Seen, cluster: str, also: Collection[str] = ()) -> frozenset[str] | None:
+    """The clusters that see the images and stores of one; None: there is but one cluster.
+
+    `also`: other storages that have it (see `stored`).
+    """
     if not known.rows:
         return None
     row = known.rows.get(cluster)
     store = row["storage"] if row is not None else HOME
-    return frozenset(ident for ident, each in known.rows.items() if each["storage"] == store)
+    return frozenset(ident for ident, each in known.rows.items() if each["storage"] in (store, *also))
+
+
+def stored(connection: Connection, image_id: str) -> frozenset[str]:
+    """The storages into which an administrator has put an image besides its own."""
+    column = db.cluster_image.c
+    return frozenset(connection.execute(select(column.storage).where(column.image_id == image_id)).scalars())

@@ -53,7 +53,7 @@ def pick(
     place = zones.find(connection, known.rows, zone)
     if not known.rows:
         return Picked(HOME, place.group)
-    found = [each if isinstance(each, Limit) else _limit(known, *each) for each in limits]
+    found = [each if isinstance(each, Limit) else _limit(connection, known, *each) for each in limits]
     if place.cluster is not None:
         found.append(Limit(f"availability zone {zone}", frozenset((place.cluster,))))
     among = _common(found)
@@ -67,7 +67,7 @@ def pick(
 def check(connection: Connection, row: Row, *, server: Row) -> None:
     """BadRequest where a server's cluster does not see the image or snapshot of a row."""
     known = placement.seen(connection, context.project_id())
-    among = placement.storing(known, clusters.of(row))
+    among = placement.storing(known, clusters.of(row), placement.stored(connection, row["id"]))
     if among is not None and clusters.of(server) not in among:
         raise BadRequest(f"{row['id']} is in the storage of another cluster than server {server['id']}.")
 
@@ -78,9 +78,10 @@ def same(what: str, row: Row, server: Row) -> None:
         raise BadRequest(f"{what} {row['id']} is of another cluster than server {server['id']}.")
 
 
-def _limit(known: Seen, what: str, row: Row, is_stored: bool) -> Limit:
+def _limit(connection: Connection, known: Seen, what: str, row: Row, is_stored: bool) -> Limit:
     cluster = clusters.of(row)
-    among = placement.storing(known, cluster) if is_stored else None
+    also = placement.stored(connection, row["id"]) if is_stored else ()
+    among = placement.storing(known, cluster, also) if is_stored else None
     return Limit(what, among or frozenset((cluster,)))
 
 

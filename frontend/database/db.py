@@ -36,7 +36,7 @@ from frontend.database.tables import (
     server_group,
     user,
 )
-from frontend.database.tables_cluster import cluster, cluster_pin
+from frontend.database.tables_cluster import cluster, cluster_image, cluster_pin
 from frontend.database.tables_network import network, port, removed_network, tenant_network
 from frontend.database.tables_storage import image_member, image_task, volume, volume_snapshot, volume_transfer
 from frontend.database.tables_usage import budget, quota_default, reservation, usage_span
@@ -48,6 +48,7 @@ __all__ = [
     "beat",
     "budget",
     "cluster",
+    "cluster_image",
     "cluster_pin",
     "comparison",
     "connect",

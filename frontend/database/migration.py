@@ -34,6 +34,7 @@ VERSIONS = {
     "0010": "ports by their network's id; floating addresses; bridges of tenants' networks",
     "0011": "more limits, what is set apart, what was used",
     "0012": "security groups, told to Ganeti",
+    "0013": "images in the storage of several clusters",
 }
 NEWEST = max(VERSIONS)
 

@@ -6,7 +6,7 @@ from sqlalchemy import Column, Float, ForeignKey, String, Table, Text, text
 
 from frontend.database.tables_network import metadata
 
-__all__ = ["cluster", "cluster_pin", "metadata"]
+__all__ = ["cluster", "cluster_image", "cluster_pin", "metadata"]
 
 # The home cluster, of [rapi], has a row once it was asked how large it is; the others are the administrator's to add.
 cluster = Table(
@@ -37,4 +37,12 @@ cluster_pin = Table(
     metadata,
     Column("project_id", String(36), ForeignKey("project.id", ondelete="CASCADE"), primary_key=True),
     Column("cluster", String(255), primary_key=True),
+)
+
+# Images that are in the storage of a cluster, besides those that were made there: an administrator put them there.
+cluster_image = Table(
+    "cluster_image",
+    metadata,
+    Column("storage", String(255), primary_key=True),  # as cluster.storage
+    Column("image_id", String(36), ForeignKey("image.id", ondelete="CASCADE"), primary_key=True),
 )

@@ -225,6 +225,7 @@ def remove(context: Context, options: argparse.Namespace) -> str:
             raise ExtError(f"cluster {row['id']}: there are still {words} in it")
         for table in (db.network, db.removed_network, db.node, db.owed, db.cluster_pin):
             connection.execute(delete(table).where(table.c.cluster == row["id"]))
+        connection.execute(delete(db.cluster_image).where(db.cluster_image.c.storage == row["id"]))
         connection.execute(delete(db.comparison).where(db.comparison.c.of_cluster == row["id"]))
         connection.execute(
             update(db.tenant_network).where(db.tenant_network.c.cluster == row["id"]).values(cluster=None)
@@ -281,6 +282,24 @@ def unpin(context: Context, options: argparse.Namespace) -> str:
     return f"project {project['name']}: not pinned to {clusters.shown(row)} any more\n"
 
 
+def _image_arguments(parser: argparse.ArgumentParser) -> None:
+    _which(parser)
+    parser.add_argument("image", help="name or id")
+    parser.add_argument("--gone", action="store_true", help="it is not there any more")
+
+
+def image(context: Context, options: argparse.Namespace) -> str:
+    """What is there is the administrator's to copy: under the image's id, as in the storage where it is."""
+    with context.engine.begin() as connection:
+        row, found = _need(connection, options.name), named(connection, db.image, "image", options.image)
+        column, mine = db.cluster_image.c, {"storage": row["storage"], "image_id": found["id"]}
+        connection.execute(delete(db.cluster_image).where(*(column[name] == value for name, value in mine.items())))
+        if not options.gone:
+            connection.execute(insert(db.cluster_image).values(mine))
+    words = "is not in its storage any more" if options.gone else "is in its storage, too"
+    return f"cluster {clusters.shown(row)}: image {found['name']} {words}\n"
+
+
 def apis(context: Context) -> Clusters:
     """The remote APIs of all clusters."""
     return Clusters(remote.of(context.settings), context.engine, _vault(context), context.settings)
@@ -317,5 +336,6 @@ COMMANDS = (
         _pin_arguments,
         pin,
     ),
+    Command("cluster-image", "Tell that a cluster's own storage has an image, too", _image_arguments, image),
     Command("cluster-unpin", "Take a pin back", _pin_arguments, unpin),
 )

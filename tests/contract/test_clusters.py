@@ -124,6 +124,17 @@ def test_one_with_servers_is_not_removed_and_pins_are_kept(place: Place) -> None
     assert "there is none" in place.manage.run("cluster-show", "four.lab").stderr
 
 
+def test_an_image_is_in_its_storage_too(place: Place, tmp_path: Path) -> None:
+    place.add()
+    (tmp_path / "disk.raw").write_bytes(b"\0" * 1024)
+    place.manage.ok("image-create", "--name=debian", f"--file={tmp_path}/disk.raw", "--public")
+    place.manage.ok("cluster-image", TWO, "debian")
+    place.manage.ok("cluster-image", TWO, "debian")
+    assert [row["storage"] for row in rows(place.folder, db.cluster_image)] == [TWO]
+    place.manage.ok("cluster-image", TWO, "debian", "--gone")
+    assert rows(place.folder, db.cluster_image) == []
+
+
 def _point(place: Place, url: str) -> None:
     engine = create_engine(f"sqlite:///{place.folder}/front.db")
     with engine.begin() as connection:

@@ -110,6 +110,8 @@ def test_an_image_in_the_storage_of_one_cluster_binds(two: Two) -> None:
     assert made(two, create(two))["cluster"] == ""
     answer = create(two, availability_zone=SECOND)
     assert answer.status_code == 400
+    two.put(db.cluster_image, storage=SECOND, image_id=IMAGE)
+    assert made(two, create(two, availability_zone=SECOND))["cluster"] == SECOND
 
 
 def test_jobs_go_to_the_cluster_of_their_object(two: Two) -> None:
