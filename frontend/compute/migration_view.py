@@ -62,13 +62,13 @@ def list_migrations() -> Response:
 
 
 def _migration(row: Row) -> dict[str, Any]:
-    """Which nodes it was between, no message tells."""
-    unknown = ("source_compute", "source_node", "dest_compute", "dest_node", "dest_host")
     shown = {
         "id": row["job"],
         "instance_uuid": row["server_id"],
         "status": translate_move.status(row["status"]),
-        **dict.fromkeys((*unknown, "old_instance_type_id", "new_instance_type_id")),
+        **dict.fromkeys(("source_compute", "source_node"), row["source"]),
+        **dict.fromkeys(("dest_compute", "dest_node"), row["target"]),
+        **dict.fromkeys(("dest_host", "old_instance_type_id", "new_instance_type_id")),
         "created_at": _moment(row["began"]),
         "updated_at": _moment(row["updated"]),
     }

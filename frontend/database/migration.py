@@ -35,6 +35,7 @@ VERSIONS = {
     "0011": "more limits, what is set apart, what was used",
     "0012": "security groups, told to Ganeti",
     "0013": "images in the storage of several clusters",
+    "0014": "the nodes that servers were moved between",
 }
 NEWEST = max(VERSIONS)
 

@@ -312,6 +312,8 @@ action = Table(
     Column("message", Text, nullable=True),  # why it failed, without secrets
     Column("ended", Float, nullable=True),  # null until it is final
     Column("seq", JSON, nullable=True),  # of the message that this is from (ganeti_ext/event.py)
+    Column("source", String(255), nullable=True),  # of a move: the node that the instance was on, as far as it is known
+    Column("target", String(255), nullable=True),  # and the one that it is on, once it has moved
 )
 
 _unended = action.c.ended.is_(None)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from frontend.effect import translate_move
 from frontend.update import state
 from ganeti_ext import event
 
@@ -21,6 +22,7 @@ KINDS: Mapping[str, str] = {
     event.CLUSTER_STATUS: "cluster",
 }
 
+_LATEST = ("status", "rank", "updated", "message", "ended", "seq", "target")
 _MESSAGE_LENGTH = 4096
 _DAY = 86_400
 
@@ -37,9 +39,9 @@ def key(message: state.Message) -> tuple[str, int, int]:
     return message["cluster"], message["order"][2], message["order"][3]
 
 
-def told(known: Columns | None, message: state.Message, server_id: str | None) -> Told:
-    """What a message makes of the row that is known of its opcode."""
-    new = _row(message, server_id)
+def told(known: Columns | None, message: state.Message, server_id: str | None, host: str | None = None) -> Told:
+    """What a message makes of the row that is known of its opcode. `host`: where its server is, once it is applied."""
+    new = _row(message, server_id, host)
     if known is None or _is_another(known, new):
         return Told(new, new["ended"] is not None)
     if (new["operation"], new["name"]) != (known["operation"], known["name"]):
@@ -50,11 +52,11 @@ def told(known: Columns | None, message: state.Message, server_id: str | None) -
     row["server_id"] = known["server_id"] or server_id
     ended = known["ended"] is None and new["ended"] is not None
     if known["ended"] is None and (new["rank"], new["updated"]) > (known["rank"], known["updated"]):
-        row.update({name: new[name] for name in ("status", "rank", "updated", "message", "ended", "seq")})
+        row.update({name: new[name] for name in _LATEST})
     return Told(row if row != known else None, ended)
 
 
-def _row(message: state.Message, server_id: str | None) -> Columns:
+def _row(message: state.Message, server_id: str | None, host: str | None) -> Columns:
     cluster, job, op_index = key(message)
     kind, at = KINDS[message["type"]], state.seconds(message["order"])
     is_final = message["status"] in event.FINAL
@@ -74,7 +76,18 @@ def _row(message: state.Message, server_id: str | None) -> Columns:
         "message": str(said)[:_MESSAGE_LENGTH] if said else None,
         "ended": at if is_final else None,
         "seq": message.get("seq"),
+        **_nodes(message, host),
     }
+
+
+def _nodes(message: state.Message, host: str | None) -> Columns:
+    """Which nodes a move is between: what is told of it first says whence, its success where to."""
+    if message["operation"] not in translate_move.KINDS:
+        return {"source": None, "target": None}
+    if message["status"] not in event.FINAL:
+        return {"source": host, "target": None}
+    there = (message.get("instance_state") or {}).get("pnode")
+    return {"source": None, "target": there if message["status"] == "success" else None}
 
 
 def _is_another(known: Columns, new: Columns) -> bool:

@@ -227,11 +227,12 @@ class Mirror:
 
 def _keep_action(rows: Rows, message: state.Message) -> bool:
     key = actions.key(message)
-    ident = None
+    ident = host = None
     if message["type"] == event.OP_STATUS:
         row = mirror_server.find(rows, message)
         ident = row["id"] if row is not None else mirror_server.identity(message, rows.prefix)
-    told = actions.told(rows.action(key), message, ident)
+        host = row["host"] if row is not None else None
+    told = actions.told(rows.action(key), message, ident, host)
     if told.row is not None:
         rows.keep_action(told.row)
     return told.row is not None

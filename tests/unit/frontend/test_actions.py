@@ -31,7 +31,7 @@ def test_an_opcode_from_queued_to_failed() -> None:
     assert row == {
         "cluster": "c", "job": 10, "op_index": 0, "operation": "OP_INSTANCE_STARTUP", "kind": "instance", "name": NAME,
         "server_id": "its-id", "status": "error", "rank": 4, "began": BEGIN, "updated": BEGIN + 9,
-        "message": "node is down", "ended": BEGIN + 9, "seq": [1, 9],
+        "message": "node is down", "ended": BEGIN + 9, "seq": [1, 9], "source": None, "target": None,
     }  # fmt: skip
 
 

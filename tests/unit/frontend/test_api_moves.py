@@ -10,6 +10,7 @@ from sqlalchemy import insert
 from frontend.database import db
 from frontend.update.mirror import Mirror
 from ganeti_ext import event
+from tests.unit.frontend.admins import administrator
 from tests.unit.frontend.conftest import ALICE, COMPUTE, FOREIGN, MINE, Api
 from tests.unit.frontend.updates import op, read
 
@@ -51,6 +52,29 @@ def test_a_move_that_nobody_asked_the_api_for_is_an_action(
     one = api.get(f"{COMPUTE}/servers/{server['id']}/os-instance-actions/{told['request_id']}").get_json()
     (made,) = one["instanceAction"]["events"]
     assert (made["event"], made["result"]) == (f"instance_{opcode.lower()}", "Success")
+
+
+def test_an_administrator_is_told_between_which_nodes(nobody: Api, api: Api, server: dict[str, Any]) -> None:
+    admin = administrator(nobody)
+
+    def nodes() -> list[tuple[Any, ...]]:
+        found = admin.get(f"{COMPUTE}/os-migrations?instance_uuid={server['id']}").get_json()["migrations"]
+        return [
+            tuple(each[f"{end}_{what}"] for end in ("source", "dest") for what in ("compute", "node")) for each in found
+        ]
+
+    tell(api, server, op("MIGRATE", "queued", job=70))
+    tell(api, server, op("MIGRATE", "running", job=70, at=1))
+    assert nodes() == [("n1", "n1", None, None)]
+    tell(api, server, op("MIGRATE", "success", job=70, at=9, **read(True, 10, host="n2")))
+    assert nodes() == [("n1", "n1", "n2", "n2")]
+    tell(api, server, op("MIGRATE", "running", job=70, at=1))  # late, and again
+    assert nodes() == [("n1", "n1", "n2", "n2")]
+    tell(api, server, op("FAILOVER", "running", job=71, at=20))
+    tell(api, server, op("FAILOVER", "error", job=71, at=21, **read(True, 22, host="n2")))
+    assert nodes()[0] == ("n2", "n2", None, None)  # it has not moved
+    tell(api, server, op("MIGRATE", "success", job=72, at=30, **read(True, 31, host="n3")))
+    assert nodes()[0] == (None, None, "n3", "n3")  # where it came from, nobody told in time
 
 
 def test_a_move_that_failed_says_so_without_ganetis_words(api: Api, server: dict[str, Any]) -> None:
