@@ -122,7 +122,7 @@ class Day:
         self._check_told(watch, away)
         for name, home in self.homes().items():
             if name != VOLUME and home != homes[name]:
-                self._check_move(name, moves[name])
+                self._check_move(name, moves[name], home)
         self._check_guests()
 
     def answers(self) -> bool:
@@ -172,14 +172,14 @@ class Day:
         assert watch.told[SLEEPS] <= _STOPPED, f"{SLEEPS} was said to be {watch.told[SLEEPS]}"
         assert watch.silent[WALKS] <= _STILL, f"{WALKS} stood still for {watch.silent[WALKS]:.1f} s"
 
-    def _check_move(self, name: str, before: int) -> None:
+    def _check_move(self, name: str, before: int, home: str) -> None:
         """Both the tenant and the administrator are told of it."""
         newest, *_ = now = self._moves(name)
         assert len(now) > before, f"{name} moved, and its actions are {now}"
         assert newest["message"] is None, newest
         path = f"{COMPUTE}/os-migrations?instance_uuid={self.story.ids[name]}"
         last, *_ = self.operator.call("GET", path)["migrations"]
-        assert last["status"] == "completed", last
+        assert (last["status"], last["dest_node"]) == ("completed", home), last
 
     def _check_guests(self) -> None:
         assert self._reached() == {WALKS: {True}, GUARDED: {False}}
