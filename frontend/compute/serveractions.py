@@ -16,6 +16,7 @@ from sqlalchemy import Connection, select
 
 from frontend.database import db
 from frontend.effect import translate_move
+from frontend.update import actions
 from frontend.web import context
 from frontend.web.fault import NotFound
 
@@ -49,7 +50,10 @@ def show(server_id: str, request_id: str) -> Response:
         done = db.action.c
         query = select(db.action).where(done.server_id == server_id, done.job.in_(row["jobs"]))
         events = db.rows(connection, query.order_by(done.job.desc(), done.op_index.desc()))
-    return jsonify({"instanceAction": {**_action(row), "events": [_event(each) for each in events]}})
+    shown = _action(row)
+    if any(each["message"] == actions.UNPLUGGED for each in events):
+        shown["message"] = actions.UNPLUGGED
+    return jsonify({"instanceAction": {**shown, "events": [_event(each) for each in events]}})
 
 
 def _asked(connection: Connection, server_id: str) -> list[dict[str, Any]]:

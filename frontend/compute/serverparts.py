@@ -9,7 +9,7 @@ from flask import Response, jsonify
 
 from frontend.compute import servers, serverview
 from frontend.effect import clusters
-from frontend.network import netview, networks, tenantnet
+from frontend.network import networks, portname, portstore, portview, tenantnet
 from frontend.web import context
 from frontend.web.fault import NotFound
 
@@ -44,8 +44,10 @@ def interfaces(server: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Of a server's row, as Compute shows them."""
     with context.database() as connection:
         known = tenantnet.by_nic(networks.all_rows(connection))
+        said = portstore.of_project(connection, server["project_id"])
     places = [(nic, known.get((clusters.of(server), nic.get("network")))) for nic in server["nics"]]
-    ports = [netview.port(server, nic, network) for nic, network in places if network is not None]
+    made = ((nic, network, said.get(portname.ident(nic) or "")) for nic, network in places)
+    ports = [portview.of_nic(server, nic, network, row) for nic, network, row in made if network is not None]
     return [
         {
             "port_id": port["id"],

@@ -36,6 +36,7 @@ VERSIONS = {
     "0012": "security groups, told to Ganeti",
     "0013": "images in the storage of several clusters",
     "0014": "the nodes that servers were moved between",
+    "0015": "ports that their guest gets when it starts next",
 }
 NEWEST = max(VERSIONS)
 

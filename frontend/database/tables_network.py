@@ -63,6 +63,7 @@ port = Table(
     Column("job", Integer, nullable=True),
     Column("created", Float, nullable=False),
     Column("updated", Float, nullable=False),
+    Column("waits", Integer, nullable=True),  # the job that did not bring it to its running guest (mirror_port.py)
 )
 
 Index("port_address", port.c.network, port.c.address, unique=True)

@@ -50,6 +50,8 @@ def has_fixed(shown: Row, wanted: Sequence[str]) -> bool:
 def of_nic(server: Row, nic: Row, network: Row, row: Row | None = None) -> dict[str, Any]:
     """A server's port, with what its row says, if it has one."""
     shown = netview.port(server, nic, network)
+    if row and row.get("waits") is not None:
+        shown["status"] = "DOWN"
     return {**shown, **_said(row["facts"], nic.get("mac")), "created_at": view.stamp(row["created"])} if row else shown
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from frontend.effect import translate_move
-from frontend.update import state
+from frontend.update import mirror_port, state
 from ganeti_ext import event
 
 Columns = dict[str, Any]
@@ -24,6 +24,8 @@ KINDS: Mapping[str, str] = {
 
 _LATEST = ("status", "rank", "updated", "message", "ended", "seq", "target")
 _MESSAGE_LENGTH = 4096
+UNPLUGGED = "The running guest has not heard of it: it is so from its next start on."
+"""The message of a modification that succeeded, but for a guest that runs."""
 _DAY = 86_400
 
 
@@ -61,6 +63,8 @@ def _row(message: state.Message, server_id: str | None, host: str | None) -> Col
     kind, at = KINDS[message["type"]], state.seconds(message["order"])
     is_final = message["status"] in event.FINAL
     said = message.get("result") or message.get("logmsg") if message["status"] in ("error", "canceled") else None
+    if mirror_port.is_unplugged(message):
+        said = UNPLUGGED
     return {
         "cluster": cluster,
         "job": job,

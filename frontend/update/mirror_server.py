@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select
 from frontend.database import db
 from frontend.effect import owed
 from frontend.quota import reserved
-from frontend.update import actions, mirror_volume, reading, state
+from frontend.update import actions, mirror_port, mirror_volume, reading, state
 from frontend.update.rows import Row, Rows
 from frontend.update.whose import OF
 from frontend.usage import meter, spans
@@ -68,6 +68,7 @@ def apply(rows: Rows, message: state.Message) -> bool:
     reserved.after(rows.connection, row["id"], message, again=again)
     changes = dict(_advance(rows, row, message, again=again) or {})
     changes.update(_made_earlier({**row, **changes}, message))
+    mirror_port.of_server(rows, message, row)
     _write(rows, row, changes, f"job {message['order'][2]} {message['operation']} {message['status']}")
     meter.of_server(rows.connection, row, message, nics)
     return mirror_volume.of_server(rows, message, row, disks) or bool(changes) or born

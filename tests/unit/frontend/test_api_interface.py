@@ -29,6 +29,7 @@ class Ganeti:
         self._mirror, self._calls = Mirror(api.engine, "gx-"), api.rapi.calls
         self._server = server
         self.fails = ""
+        self.hotplug: bool | None = None
         self.nics = [{**nic, "name": None} for nic in server["nics"]]
         api.rapi.on_submit = self.do
 
@@ -45,6 +46,11 @@ class Ganeti:
         status = "error" if self.fails else "success"
         about = {"project": MINE, "name": "web", "server": self._server["id"]}
         told = {**read(True, job, tags=tags.encode(about)), "instance_nics": self.nics}
+        if self.hotplug is not None:
+            told["applied"] = {
+                "nics": [{"index": 1, "action": body["nics"][0][0], "hotplug": self.hotplug}],
+                "disks": [],
+            }
         message = op("SET_PARAMS", status, job=job, at=job, result=self.fails or None, job_fields=body, **told)
         reason = [["gnt:user", query["reason"]]]
         self._mirror.take(event.encode({**message, "instance": instance, "seq": [1, job], "reason": reason}))
@@ -271,3 +277,52 @@ def test_another_projects_server_is_as_unknown_as_its_network(api: Api, server: 
     assert attach(bob, server, net_id=NET).status_code == 404
     assert bob.call("DELETE", f"{interfaces(server)}/{PORT}").status_code == 404
     assert api.rapi.calls == []
+
+
+def told(api: Api, server: dict[str, Any], opcode: str, job: int) -> None:
+    message = op(opcode, "success", job=job, at=job, **read(True, job, tags=[f"ganeti-ext:project:{MINE}"]))
+    message |= {"instance": server["instance"], "seq": [1, job]}
+    Mirror(api.engine, "gx-").take(event.encode({**message, "instance_nics": None}))
+
+
+def status(api: Api, ident: str) -> str:
+    return str(api.get(f"/network/v2.0/ports/{ident}").get_json()["port"]["status"])
+
+
+def test_what_the_guest_has_not_heard_of_is_down_until_it_starts(
+    api: Api, server: dict[str, Any], ganeti: Ganeti
+) -> None:
+    ganeti.hotplug = False
+    answer = attach(api, server, net_id=NET)
+    made = answer.get_json()["interfaceAttachment"]
+    assert (answer.status_code, made["port_state"], status(api, made["port_id"])) == (200, "DOWN", "DOWN")
+    assert status(api, PORT) == "ACTIVE"
+    request = answer.headers["x-openstack-request-id"]
+    path = f"{COMPUTE}/servers/{server['id']}/os-instance-actions/{request}"
+    action = api.get(path).get_json()["instanceAction"]
+    assert "next start" in action["message"]
+    assert [each["result"] for each in action["events"]] == ["Success"]
+    told(api, server, "SHUTDOWN", api.rapi.job + 1)
+    assert api.row(server["id"])["nics"][1]["port"] == made["port_id"]
+    told(api, server, "STARTUP", api.rapi.job + 2)
+    assert status(api, made["port_id"]) == "ACTIVE"
+
+
+def test_a_start_that_was_told_of_before_counts(api: Api, server: dict[str, Any], ganeti: Ganeti) -> None:
+    told(api, server, "REBOOT", api.rapi.job + 10)
+    ganeti.hotplug = False
+    ident = attach(api, server, net_id=NET).get_json()["interfaceAttachment"]["port_id"]
+    assert status(api, ident) == "ACTIVE"
+
+
+def test_one_that_the_guest_has_keeps_is_told_of(api: Api, server: dict[str, Any], ganeti: Ganeti) -> None:
+    ganeti.hotplug = False
+    answer = api.call("DELETE", f"{interfaces(server)}/{PORT}")
+    request = answer.headers["x-openstack-request-id"]
+    path = f"{COMPUTE}/servers/{server['id']}/os-instance-actions/{request}"
+    assert "next start" in api.get(path).get_json()["instanceAction"]["message"]
+
+
+def test_one_that_came_is_up(api: Api, server: dict[str, Any], ganeti: Ganeti) -> None:
+    ganeti.hotplug = True
+    assert attach(api, server, net_id=NET).get_json()["interfaceAttachment"]["port_state"] == "ACTIVE"
