@@ -212,7 +212,7 @@ def _insert(recipe: Recipe, found: ingredients.Ingredients, metadata: Mapping[st
             connection.commit()
         except IntegrityError:  # the consumer heard of the job first, and knows more
             connection.rollback()
-        reserved.accepted(connection, recipe.ident, job)
+        reserved.accepted(connection, recipe.ident, job, found.cluster)
         if job is not None:
             owed.accepted(connection, recipe.ident, job)
         requests.note(connection, "create", recipe.ident, [] if job is None else [job])

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, select
 
 from frontend.compute import customflavor, flavors, quotas, serverchange
 from frontend.database import db
-from frontend.effect import effect, facts, translate_change
+from frontend.effect import clusters, effect, facts, translate_change
 from frontend.effect.purpose import RESIZE, REVERT, Purpose
 from frontend.effect.translate import Step
 from frontend.quota import reserved
@@ -74,7 +74,7 @@ def _grow(server: Row, new: Row, verb: str, steps: Sequence[Step], purpose: Purp
             connection.commit()
         raise
     with context.database() as connection:
-        reserved.accepted(connection, server["id"], jobs[-1])
+        reserved.accepted(connection, server["id"], jobs[-1], clusters.of(server))
         connection.commit()
 
 

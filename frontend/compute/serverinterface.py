@@ -65,7 +65,7 @@ def attach(server_id: str) -> Response:
         jobs = effect.several(server, "attach_interface", steps, Purpose(PLUG, port_id))
     portstore.given(made, jobs[-1])
     with context.database() as connection:
-        reserved.accepted(connection, port_id, jobs[-1])
+        reserved.accepted(connection, port_id, jobs[-1], clusters.of(server))
         connection.commit()
     failed = awaited.failure(jobs, time.monotonic() + awaited.PATIENCE, clusters.of(server))
     if failed is not None:

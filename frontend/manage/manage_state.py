@@ -7,13 +7,16 @@ import contextlib
 import os
 import sqlite3
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from frontend.database import db
-from frontend.effect import remote
+from frontend.effect import clusters, remote
+from frontend.manage import manage_cluster
 from frontend.manage.manage_base import Command, Context, no_arguments, table_of
 from ganeti_ext.errors import ExtError
 
@@ -22,15 +25,21 @@ def server_list(context: Context, _: argparse.Namespace) -> str:
     server = db.server.c
     joined = db.server.outerjoin(db.project, db.project.c.id == server.project_id)
     project = func.coalesce(db.project.c.name, server.project_id)
-    columns = (server.instance, server.name, project, server.status, server.task, server.host)
+    columns = (server.cluster, server.instance, server.name, project, server.status, server.task, server.host)
     query = select(*columns).select_from(joined).where(server.deleted.is_(None)).order_by(server.created, server.id)
     with context.engine.connect() as connection:
         found = [tuple(row) for row in connection.execute(query)]
-    return table_of(("INSTANCE", "NAME", "PROJECT", "STATUS", "TASK", "HOST"), found)
+        several = clusters.every(connection)
+    head = ("INSTANCE", "NAME", "PROJECT", "STATUS", "TASK", "HOST")
+    if not several:
+        return table_of(head, [row[1:] for row in found])
+    names = {row["id"]: clusters.shown(row) for row in several}
+    return table_of(("CLUSTER", *head), [(names.get(row[0], row[0]), *row[1:]) for row in found])
 
 
 def status(context: Context, _: argparse.Namespace) -> str:
     checks: dict[str, Callable[[Context], str]] = {"database": _database, "broker": _broker, "rapi": _rapi}
+    checks |= {f"cluster {row['name']}": partial(_cluster, row) for row in _others(context)}
     lines, failed = [], []
     for name, check in checks.items():
         try:
@@ -73,6 +82,20 @@ def _broker(context: Context) -> str:
 def _rapi(context: Context) -> str:
     info = remote.of(context.settings).get("info")
     return f"cluster {info['name']}, Ganeti {info['software_version']}"
+
+
+def _others(context: Context) -> list[dict[str, Any]]:
+    """The clusters besides that of [rapi]; none while the database does not tell."""
+    with contextlib.suppress(SQLAlchemyError, ExtError), context.engine.connect() as connection:
+        return [row for row in clusters.every(connection) if row["id"] != clusters.HOME]
+    return []
+
+
+def _cluster(row: dict[str, Any], context: Context) -> str:
+    if row["state"] == clusters.OFFLINE:
+        return "offline, as an administrator wants it"
+    info = manage_cluster.apis(context).plain(row).get("info")
+    return f"{row['state']}, Ganeti {info['software_version']}"
 
 
 COMMANDS = (

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from frontend.database import db, turns
+from frontend.effect import clusters
 from frontend.network import portname
 from frontend.quota import addresses as public
 from frontend.usage import meter
@@ -118,7 +119,9 @@ def is_claimed(connection: Connection, row: Row) -> bool:
     age: float = time.time() - row["updated"]
     if row["job"] is None:
         return age < _SUBMITTED
-    ended = connection.execute(select(db.action.c.ended).where(db.action.c.job == row["job"])).scalars().first()
+    where = connection.execute(select(server.cluster).where(server.id == row["server_id"])).scalar() or clusters.HOME
+    mine = (db.action.c.job == row["job"], clusters.actions(where))
+    ended = connection.execute(select(db.action.c.ended).where(*mine)).scalars().first()
     return bool(ended is None and age < _TOLD)
 
 

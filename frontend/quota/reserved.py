@@ -15,7 +15,8 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select, update
 
 from frontend.database import db
-from frontend.effect import owed, purpose
+from frontend.effect import clusters, owed, purpose
+from frontend.effect.clusters import HOME
 from frontend.update import state
 from ganeti_ext import event
 
@@ -45,11 +46,11 @@ def keep(
     connection.execute(insert(db.reservation).values(id=ident, project_id=project, job=None, due=due, **values))
 
 
-def accepted(connection: Connection, ident: str, job: int | None) -> None:
+def accepted(connection: Connection, ident: str, job: int | None, cluster: str = HOME) -> None:
     """Ganeti has the job, with whose end this is over; None: it may have it, and somebody finds out (submission.py)."""
     values = {"job": job, "due": time.time() + A_DAY}
     connection.execute(update(db.reservation).where(_RESERVED.id == ident).values(values))
-    if job is not None and _has_ended(connection, job):
+    if job is not None and _has_ended(connection, job, cluster):
         release(connection, [ident])
 
 
@@ -89,7 +90,8 @@ def sweep(connection: Connection, now: float) -> int:
     )
 
 
-def _has_ended(connection: Connection, job: int) -> bool:
+def _has_ended(connection: Connection, job: int, cluster: str) -> bool:
     """Whether its end was told already."""
-    ended = connection.execute(select(db.action.c.ended).where(db.action.c.job == job)).scalars().all()
+    query = select(db.action.c.ended).where(db.action.c.job == job, clusters.actions(cluster))
+    ended = connection.execute(query).scalars().all()
     return bool(ended) and all(each is not None for each in ended)

@@ -118,6 +118,9 @@ def test_one_with_servers_is_not_removed_and_pins_are_kept(place: Place) -> None
     (server,) = rows(place.folder, db.server)
     assert (server["cluster"], [row["cluster"] for row in rows(place.folder, db.network)]) == (TWO, [TWO])
     assert "nothing differs" in place.manage.ok("reconcile")
+    head, shown = place.manage.ok("server-list").splitlines()
+    assert (head.split()[0], shown.split()[0]) == ("CLUSTER", TWO)
+    assert f"cluster {TWO}: ok, open, Ganeti 3.1.0" in place.manage.ok("status")
     assert "1 servers" in place.manage.run("cluster-remove", TWO).stderr
     place.manage.ok("cluster-unpin", "two.lab", "physics")
     assert place.manage.run("cluster-unpin", TWO, "physics").returncode == 1
