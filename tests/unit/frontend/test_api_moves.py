@@ -140,6 +140,23 @@ def test_a_server_that_is_moved_is_active_or_migrating_all_the_time(api: Api, se
     assert api.row(server["id"])["host"] == "n2"
 
 
+@pytest.mark.parametrize("opcode", ["MIGRATE", "FAILOVER"])
+def test_a_server_of_a_dead_node_is_unknown_until_it_runs_elsewhere(api: Api, opcode: str) -> None:
+    """`gnt-node evacuate` asks for a migration, which Ganeti makes a failover where the node is offline."""
+    server = api.server(power="UNKNOWN", status="UNKNOWN", host="n1")
+    seen = []
+    for message in (
+        op(opcode, "queued", job=70),
+        op(opcode, "error", job=70, at=5, result="the disk is open on n1", **read(None, 5)),
+        op(opcode, "running", job=71, at=6),
+        op(opcode, "success", job=71, at=9, **read(True, 9, host="n2")),
+    ):
+        tell(api, server, message)
+        row = shown(api, server)
+        seen.append((row["status"], row["OS-EXT-STS:task_state"]))
+    assert seen == [("UNKNOWN", "migrating"), ("UNKNOWN", None), ("UNKNOWN", "migrating"), ("ACTIVE", None)]
+
+
 def test_a_stopped_server_that_cannot_be_migrated_stays_as_it_is(api: Api) -> None:
     """`gnt-node migrate` asks for it all the same: a job that Ganeti refuses."""
     server = api.server(power="SHUTOFF", status="SHUTOFF", host="n1")
