@@ -3,22 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import re
 import sys
 from pathlib import Path
 
 import pytest
-
-try:
-    import hypothesis
-except ImportError:
-    pass
-else:
-    # A developer who waits gets fewer examples than `make check`.
-    hypothesis.settings.register_profile("quick", max_examples=20)
-    if not os.environ.keys() & {"CHECK", "CI"}:
-        hypothesis.settings.load_profile("quick")
 
 ROOT = Path(__file__).parent
 # What the modules under test and what all tests share import; what a test imports itself is read from it.

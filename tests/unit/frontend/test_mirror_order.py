@@ -49,7 +49,7 @@ def notes(draw: st.DrawFn) -> list[dict[str, Any]]:
     ]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(histories(), st.data())
 def test_the_database_ends_as_ganeti_is(engine: Engine, cluster: Cluster, data: st.DataObject) -> None:
     begin(engine, has_row=True)

@@ -158,7 +158,7 @@ def double(engine: Engine, dice: random.Random) -> None:
 DAMAGES: tuple[Callable[[Engine, random.Random], None], ...] = (lose, scramble, scramble, scramble, exchange, double)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.randoms(use_true_random=False), st.integers(min_value=1, max_value=12))
 def test_damage_is_mended_to_what_a_new_database_would_hold(both: Both, dice: random.Random, damages: int) -> None:
     clear(both.engine)

@@ -98,7 +98,7 @@ def test_two_changes_one_after_the_other() -> None:
         assert (found["facts"], found["wished"]) == ({"description": "third"}, None)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.data())
 def test_any_order_ends_as_ganeti_is(data: st.DataObject) -> None:
     """Jobs of the tenant and of others change the value, some fail, some are not asked about until later."""
