@@ -253,7 +253,8 @@ def test_ganeti_keeps_what_a_database_that_is_made_anew_has_to_know(api: Api, po
     (row,) = portkept.read(pools.tags[name], own)
     assert (row["id"], row["project_id"], row["network"]) == (port["id"], MINE, own)
     assert (row["address"], row["mac"]) == (address(port), port["mac_address"])
-    assert row["facts"] == {"name": words, "description": "=,:", "groups": [], "profile": "protected", "pairs": ["10.2.0.0/16"]}
+    groups = {"groups": [], "profile": "protected"}
+    assert row["facts"] == {"name": words, "description": "=,:", **groups, "pairs": ["10.2.0.0/16"]}
     change(api, port["id"], name="short")
     (row,) = portkept.read(pools.tags[name], own)
     assert row["facts"]["name"] == "short"
