@@ -269,7 +269,7 @@ class Site:
 
 
 def _new(found: Any, before: Any) -> Any:
-    """What was not there before. Something of earlier tests may go meanwhile: removals that were owed are made up for."""
+    """What was not there before. What was may go meanwhile: removals that earlier tests have left are made up for."""
     return [each for each in found if each not in before] if isinstance(found, list) else found != before and found
 
 
