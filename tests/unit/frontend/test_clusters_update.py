@@ -30,8 +30,8 @@ class Named(FakeRapi):
 
 
 class Front:
-    def __init__(self, folder: Path) -> None:
-        self.engine: Engine = db.connect_writer(f"sqlite:///{folder}/front.db")
+    def __init__(self, folder: Path, url: str = "") -> None:
+        self.engine: Engine = db.connect_writer(url or f"sqlite:///{folder}/front.db")
         self.compared: list[tuple[str, str]] = []
         self.mirror = Mirror(self.engine, "gx-", lambda: NOW, compare=lambda *told: self.compared.append(told))
         self.home, self.second, self.now = FakeRapi(), Named(), NOW
