@@ -60,6 +60,8 @@ class Pretended:
         self.engine: Engine | None = None
         self.networks: dict[str, Network] = {}
         self.instances: dict[str, Instance] = {}
+        self.tags: set[str] = set()
+        """The cluster's."""
         self.calls: list[tuple[str, str, Any, Any]] = []
         self.fails: Callable[[str, str], str | None] = lambda _operation, _name: None
         """The words with which a job on an object fails, if it is to."""
@@ -79,7 +81,9 @@ class Pretended:
         assert query is None or path == "networks"
         kind, name, *rest = [*path.split("/"), "", ""]
         if kind == "info":
-            return {"mac_prefix": "aa:00:00", "name": "cluster.lab", "uuid": "c", "tags": []}
+            return {"mac_prefix": "aa:00:00", "name": "cluster.lab", "uuid": "c", "tags": sorted(self.tags)}
+        if kind == "tags":
+            return sorted(self.tags)
         if kind == "networks" and not name:
             return [self._shown(each) for each in self.networks]
         known: Mapping[str, Any] = self.networks if kind == "networks" else self.instances
@@ -108,10 +112,20 @@ class Pretended:
             self._job += 1
             self.calls.append((method, path, body, query))
             said: dict[str, Any] = {**(body if isinstance(body, dict) else {}), **(query or {})}
+            if path == "tags":
+                return self._retag(method, said)
             kind, name, *rest = [*path.split("/"), "", ""]
             operation, name = _operation(method, kind, name, rest, said)
             self._do(kind, operation, name, said)
             return self._job
+
+    def _retag(self, method: str, said: Mapping[str, Any]) -> int:
+        """Tags of the cluster, of which nobody but nodes hears."""
+        good = all(map(_TAG.fullmatch, said["tag"])) and (method == "PUT" or set(said["tag"]) <= self.tags)
+        if good:
+            self.tags = self.tags | set(said["tag"]) if method == "PUT" else self.tags - set(said["tag"])
+        self._ended[self._job] = "success" if good else "error"
+        return self._job
 
     def _do(self, kind: str, operation: str, name: str, said: dict[str, Any]) -> None:
         now, words = name, self.fails(operation, name)
