@@ -6,12 +6,13 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, or_, select
 
 from frontend.compute import nodes
 from frontend.database import db
 from frontend.effect import clusters
 from frontend.effect.clusters import HOME, OPEN
+from frontend.update import state
 from frontend.web.fault import BadRequest, Unavailable
 
 Row = Mapping[str, Any]
@@ -57,10 +58,12 @@ def seen(connection: Connection, project: str) -> Seen:
 
 
 def _promised(connection: Connection, rows: Mapping[str, Row]) -> dict[str, int]:
+    """What is still being built has taken no memory yet, or not all of it, when its node was asked."""
     column = db.server.c
     found = {}
     for ident, row in rows.items():
-        new = (column.cluster == ident, column.deleted.is_(None), column.created > (row["told"] or 0.0))
+        late = or_(column.created > (row["told"] or 0.0), column.status == state.BUILD)
+        new = (column.cluster == ident, column.deleted.is_(None), late)
         found[ident] = int(connection.execute(select(func.sum(column.ram)).where(*new)).scalar() or 0)
     return found
 

@@ -46,7 +46,9 @@ def test_a_server_goes_where_most_is_free_and_its_default_network_is_that_cluste
 
 
 def test_what_was_promised_since_the_last_reading_is_not_free_any_more(two: Two) -> None:
-    two.api.server(cluster=SECOND, ram=3800, created=time.time() + 1, status="BUILD", project_id=FOREIGN)
+    new = {"cluster": SECOND, "ram": 1900, "project_id": FOREIGN}
+    two.api.server(**new, created=time.time() + 1)  # since it was read
+    two.api.server(**new, created=time.time() - 9, status="BUILD")  # has taken nothing yet
     assert made(two, create(two))["cluster"] == ""
 
 
