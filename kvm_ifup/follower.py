@@ -50,12 +50,11 @@ class Follower:
         stamp = groupfile.stamp()
         if stamp == self._stamp:
             return
-        try:
-            self._put()
-        except (ExtError, OSError) as err:
-            log.error("security groups: rules stay as they were: %s", err)
-        else:
-            self._stamp = stamp
+        now = self._compiled()
+        changed = [name for name, each in now.items() if each != self._known.get(name)]
+        failed = self._put(changed)
+        self._known = {name: each for name, each in now.items() if name not in failed}
+        self._stamp = None if failed else stamp
 
     def look(self) -> None:
         """Every now and then: also what was missed, and numbers that no tap needs any more."""
@@ -66,14 +65,30 @@ class Follower:
         except (ExtError, OSError) as err:
             log.error("security groups: %s", err)
 
-    def _put(self) -> None:
-        now = {name: profiles.load(name) for name in sorted(self._used())}
-        changed = [name for name, each in now.items() if each != self._known.get(name)]
-        if changed:
-            text = plan.judging(self._settings) + firewall.rules(changed, self._settings, self._directory)
+    def _compiled(self) -> dict[str, Profile]:
+        """The profiles of taps that groups are a part of, but for those of which another part cannot be read."""
+        found = {}
+        for name in sorted(self._used()):
+            try:
+                found[name] = profiles.load(name)
+            except (ExtError, OSError) as err:
+                log.error("security groups: profile %s stays as it was: %s", name, err)
+        return found
+
+    def _put(self, names: list[str]) -> list[str]:
+        """Bring profiles into force, all at once; those for which that failed, alone as well."""
+        if not names:
+            return []
+        try:
+            text = plan.judging(self._settings) + firewall.rules(names, self._settings, self._directory)
             self._host.restore(text, [])
-            log.info("security groups: profiles %s are in force", ", ".join(changed))
-        self._known = now
+        except (ExtError, OSError) as err:
+            if len(names) > 1:  # one must not cost the others theirs
+                return [failed for name in names for failed in self._put([name])]
+            log.error("security groups: profile %s stays as it was: %s", names[0], err)
+            return names
+        log.info("security groups: profiles %s are in force", ", ".join(names))
+        return []
 
     def _used(self) -> set[str]:
         """The profiles of taps that groups are a part of, and that judge anything."""

@@ -19,18 +19,19 @@ from tests.unit.kvm_ifup.test_groups import OTHER, OWN, group, rule, write
 
 
 class Node:
-    """`texts` is what nft was told; it refuses while `bad`."""
+    """`texts` is what nft was told; it refuses while `bad`, and texts that have the words `refused`."""
 
     def __init__(self, records: Records, settings: Settings, folder: Path) -> None:
         self.texts: list[str] = []
         self.bad, self.now, self.records = False, 0.0, records
+        self.refused = "nothing of the kind"
         self.numbers = Numbers("profiles", LAST, str(folder / "run"))
         host = Host(records, self._run)
         self.follower = Follower(records, host, settings, str(folder / "run"), lambda: self.now)
 
     def _run(self, argv: list[str], *, stdin: str = "") -> str:
         assert argv == ["nft", "-f", "-"]
-        if self.bad:
+        if self.bad or self.refused in stdin:
             raise CommandError("nft: no")
         self.texts.append(stdin)
         return ""
@@ -98,10 +99,29 @@ def test_what_fails_is_tried_again(node: Node, record: Record, caplog: pytest.Lo
     node.bad = True
     with caplog.at_level(logging.ERROR):
         node.follower.follow()
-    assert "rules stay as they were: nft: no" in caplog.text
+    assert f"profile {OWN} stays as it was: nft: no" in caplog.text
     node.bad = False
     node.follower.follow()
     assert len(node.texts) == 1
+
+
+def test_one_that_cannot_be_costs_no_other_its_own(
+    node: Node, record: Record, file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A file of an administrator's that is gone; rules that nft refuses."""
+    for number, name in enumerate((OWN, OTHER, f"{OWN}+never", f"{OWN}+ssh")):
+        node.tap(record, f"tap{number}", name)
+    node.refused = "flush chain inet ganeti_ext profile_2\n"
+    with caplog.at_level(logging.ERROR):
+        node.follower.follow()
+    assert f"profile {OWN}+never stays as it was: there is no firewall profile 'never'" in caplog.text
+    assert f"profile {OTHER} stays as it was: nft: no" in caplog.text
+    assert [text.count("{ 80 } return") for text in node.texts] == [1, 1]
+    node.refused, node.texts = "nothing of the kind", []
+    node.follower.follow()
+    assert len(node.texts) == 1, "only what failed is tried again"
+    assert "profile_2" in node.texts[0]
+    assert "profile_1" not in node.texts[0]
 
 
 def test_a_number_that_no_tap_needs_goes_back(node: Node, record: Record) -> None:
