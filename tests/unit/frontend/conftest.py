@@ -16,6 +16,7 @@ from werkzeug.test import TestResponse
 
 from frontend.app import create_app
 from frontend.database import db
+from frontend.identity.tokens import load_secret
 from frontend.settings import Front, Settings
 from ganeti_ext.errors import RapiError
 from ganeti_ext.rapi import Query
@@ -237,18 +238,28 @@ def rapi() -> FakeRapi:
 
 @pytest.fixture(scope="session")
 def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with all that `seed` puts in, made once: a copy is quicker than its tables."""
+    """A database with all that `seed` puts in, made once: a copy is quicker than its tables. Beside it is a secret."""
     path = tmp_path_factory.mktemp("seeded") / "front.db"
     engine = db.connect(f"sqlite:///{path}")
     seed(engine)
     engine.dispose()
+    load_secret(str(path.with_name("secret")))
     return path
+
+
+@pytest.fixture(scope="session")
+def token(seeded: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Of a member of project `mine`, signed with the secret beside `seeded`: a login takes as long as many a test."""
+    folder = tmp_path_factory.mktemp("token")
+    shutil.copytree(seeded.parent, folder, dirs_exist_ok=True)
+    front = Front(database=f"sqlite:///{folder}/front.db", secret_file=f"{folder}/secret")
+    return serve(front, FakeRapi()).become("alice").token or ""
 
 
 @pytest.fixture
 def front(tmp_path: Path, seeded: Path) -> Front:
     """The settings; a test may override this fixture or pass others to `serve`."""
-    shutil.copy(seeded, tmp_path / "front.db")
+    shutil.copytree(seeded.parent, tmp_path, dirs_exist_ok=True)
     return Front(database=f"sqlite:///{tmp_path}/front.db", secret_file=f"{tmp_path}/secret")
 
 
@@ -259,9 +270,13 @@ def nobody(front: Front, rapi: FakeRapi) -> Api:
 
 
 @pytest.fixture
-def api(nobody: Api) -> Api:
+def api(nobody: Api, front: Front, seeded: Path, token: str) -> Api:
     """The API, called by a member of project `mine`."""
-    return nobody.become("alice")
+    if Path(front.secret_file).read_bytes() != seeded.with_name("secret").read_bytes():
+        return nobody.become("alice")
+    member = Api(nobody.client, nobody.engine, nobody.rapi)
+    member.token = token
+    return member
 
 
 def serve(front: Front, rapi: Any, settings: Settings | None = None) -> Api:
