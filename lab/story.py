@@ -235,6 +235,7 @@ _OWN = {
     "volume snapshot": (),
     "volume": (),
     "image": ("--private",),
+    "floating ip": (),
     "port": (),
     "network": ("--no-share",),
     "server group": (),
@@ -249,7 +250,7 @@ def clear(story: Story) -> None:
 
         def left(*more: str) -> list[str]:
             found = story.tenant.openstack(*more, "list", *options)  # noqa: B023
-            return [each.get("ID", each["Name"]) for each in found]  # a key has no id
+            return [each["ID"] if "ID" in each else each["Name"] for each in found]  # a key has no id
 
         if found := left(*words):
             story.tenant.run(*words, "delete", *found)

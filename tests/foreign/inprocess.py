@@ -2,6 +2,7 @@
 
     .venv/bin/python -m tests.foreign.inprocess                       the network part of must and reasonable
     .venv/bin/python -m tests.foreign.inprocess --regex test_ports    words of `tempest run`
+    .venv/bin/python -m tests.foreign.inprocess network.sh            a session of tests/foreign/clients
 
 It needs no root; tempest itself is that of `make tempest` (lab/tempest.py), which installs it. What was said is in
 build/tempest/inprocess. That real guests have real networks, is the lab's to show.
@@ -10,6 +11,7 @@ build/tempest/inprocess. That real guests have real networks, is the lab's to sh
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import shutil
 import subprocess
@@ -17,7 +19,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,7 @@ from werkzeug.serving import make_server
 from frontend.app import create_app
 from frontend.database import db
 from frontend.settings import Front, Settings
-from lab import environment, tempest
+from lab import ROOT, environment, tempest
 from tests.unit.frontend.pretended import Pretended
 
 _COMPUTE = r"^tempest\.api\.compute\.(test_(quotas|tenant_networks)|servers\.test_attach_interfaces)"
@@ -44,7 +46,7 @@ def main(words: Sequence[str]) -> int:
     app = create_app(Settings(front=front), ganeti)
     ganeti.engine = app.extensions["ganeti-ext"].engine
     server = make_server("127.0.0.1", 0, app, threaded=True)
-    ganeti.network("public", "192.0.2.0/24", "nfdhcpd")
+    ganeti.network("public", "192.0.2.0/24", "nfdhcpd", "ganeti-ext:external:1")
     with ganeti.engine.begin() as connection:
         places = _fill(connection)
     places |= {"work": str(_FOLDER), "base": f"http://127.0.0.1:{server.server_port}", "network": "public"}
@@ -54,6 +56,8 @@ def main(words: Sequence[str]) -> int:
     (_FOLDER / ".stestr.conf").write_text(tempest.STESTR.format(package=package, top=package.parent))
     subprocess.run([str(programs / "stestr"), "init"], cwd=_FOLDER, check=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
+    if words and words[0].endswith(".sh"):
+        return _session(words[0], places)
     command = [str(programs / "tempest"), "run", "--config-file", str(_FOLDER / "tempest.conf"), "--concurrency", "1"]
     command += ["--exclude-list", str(tempest.HERE / "exclude.regex")]
     code = subprocess.run(
@@ -61,6 +65,19 @@ def main(words: Sequence[str]) -> int:
     ).returncode
     server.shutdown()
     return code
+
+
+def _session(name: str, places: Mapping[str, str]) -> int:
+    """As the first member."""
+    programs = environment.programs(ROOT / "tests/foreign/python/clients.txt")
+    user = next(each for each in json.loads((_FOLDER / "accounts.yaml").read_text()) if each["roles"] == ["member"])
+    who = {f"OS_{key.upper()}": str(value) for key, value in user.items() if isinstance(value, str)}
+    tenant = {"OS_AUTH_URL": f"{places['base']}/identity/v3", "OS_IDENTITY_API_VERSION": "3", **who}
+    used = {"IMAGE": "image", "FLAVOR": "tempest-128", "BIGGER": "tempest-192"}
+    used |= {"NETWORK": "public", "EXTERNAL": "public"}
+    env = {"PATH": f"{programs}:{os.environ['PATH']}", "HOME": str(_FOLDER), "LANG": "C.UTF-8", **tenant, **used}
+    script = ROOT / "tests/foreign/clients" / name
+    return subprocess.run(["sh", str(script)], env=env, stdin=subprocess.DEVNULL, check=False).returncode
 
 
 def _chosen() -> Path:

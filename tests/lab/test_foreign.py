@@ -56,8 +56,14 @@ def test_openstack_commands_of_images_and_volumes(typed: Typed) -> None:
     assert typed("clients", "sh", CLIENTS / "storage.sh").endswith("session done\n")
 
 
-def test_openstack_commands_of_networks(typed: Typed) -> None:
-    assert typed("clients", "sh", CLIENTS / "network.sh").endswith("session done\n")
+def test_openstack_commands_of_networks(typed: Typed, story: Story) -> None:
+    external = ("add-tags", NETWORK, "ganeti-ext:external:1")
+    story.gnt("network", *external)
+    try:
+        until("it is external", lambda: story.tenant.openstack("network", "show", NETWORK)["router:external"], 30)
+        assert typed("clients", "sh", CLIENTS / "network.sh", EXTERNAL=NETWORK).endswith("session done\n")
+    finally:
+        story.gnt("network", "remove-tags", *external[1:])
 
 
 def test_openstack_commands_of_quotas(typed: Typed, story: Story) -> None:

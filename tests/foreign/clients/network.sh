@@ -1,31 +1,10 @@
 #!/bin/sh
-# A tenant's networks with the `openstack` command. OS_* say who he is; IMAGE and FLAVOR what he uses.
-# Every command must do what it says; what must be refused is said by `refused`.
-set -eu
-
-one() { openstack "$@" --format value; }
-refused() {
-    if said=$(openstack "$@" 2>&1); then echo "not refused: openstack $*" >&2; exit 1; fi
-    echo "refused, as it should be: openstack $*: $(echo "$said" | tail -n 1)"
-}
-is() { [ "$1" = "$2" ] || { echo "expected '$2', got '$1'" >&2; exit 1; }; }
-has() { case "$1" in *"$2"*) ;; *) echo "expected '$2' in '$1'" >&2; exit 1 ;; esac; }
-lacks() { case "$1" in *"$2"*) echo "did not expect '$2' in '$1'" >&2; exit 1 ;; esac; }
-until_lacks() { # TEXT COMMAND ...: what has no --wait
-    text=$1; shift
-    for _ in $(seq 60); do
-        case "$(one "$@")" in *"$text"*) sleep 1 ;; *) return 0 ;; esac
-    done
-    echo "$text is in $* still" >&2; exit 1
-}
-left() { # NAMES KIND: what a session that was broken off has left
-    names=" $1 "; shift
-    one "$@" list -c ID -c Name | while read -r ident name; do
-        case "$names" in *" $name "*) openstack "$@" delete "$ident" ;; esac
-    done
-}
+# A tenant's networks with the `openstack` command. OS_* say who he is; IMAGE, FLAVOR and EXTERNAL, an
+# external network, what he uses.
+. "$(dirname "$0")/common.sh"
 set -x
-left "fifty fiftieth waiting" port
+for ident in $(one floating ip list -c ID); do openstack floating ip delete "$ident"; done
+left "fifty fiftieth waiting early" port
 left "first outermost other" network
 
 # A network, and what is said of it
@@ -57,6 +36,18 @@ openstack port set --name fiftieth --description 'kept' fifty
 has "$(one port list --network outermost -c Name)" fiftieth
 refused network delete outermost
 
+openstack port set --tag ours --disable fiftieth
+has "$(one port show fiftieth -c tags)" ours
+is "$(one port show fiftieth -c admin_state_up)" False
+openstack port set --enable fiftieth
+openstack network create bare
+openstack port create --network bare early
+is "$(one port show early -c fixed_ips)" '[]'
+refused network delete bare
+openstack port delete early
+openstack network delete bare
+has "$(openstack quota show --network --usage)" ports
+
 # A server in it, with more NICs while it runs
 port=$(one port show fiftieth -c id)
 openstack server create --image "$IMAGE" --flavor "$FLAVOR" --nic port-id="$port" --wait networked
@@ -76,6 +67,26 @@ mac=$(one port show fiftieth -c mac_address)
 openstack server rebuild --image "$IMAGE" --wait networked
 is "$(one port show fiftieth -c mac_address)" "$mac"
 has "$(one server show networked -c addresses)" 10.77.0.50
+
+# An address that goes from server to server
+has "$(one network list --external -c Name)" "$EXTERNAL"
+floating=$(one floating ip create --description 'of a day' "$EXTERNAL" -c floating_ip_address)
+is "$(one floating ip show "$floating" -c description)" 'of a day'
+is "$(one floating ip show "$floating" -c status)" DOWN
+openstack server add floating ip networked "$floating"
+has "$(one server show networked -c addresses)" "$floating"
+is "$(one floating ip show "$floating" -c status)" ACTIVE
+has "$(one floating ip list --status ACTIVE -c 'Floating IP Address')" "$floating"
+openstack server remove floating ip networked "$floating"
+lacks "$(one server show networked -c addresses)" "$floating"
+openstack floating ip set --port "$port" "$floating"
+is "$(one floating ip show "$floating" -c port_id)" "$port"
+openstack floating ip unset --port "$floating"
+is "$(one floating ip show "$floating" -c status)" DOWN
+refused floating ip create outermost
+refused router create none
+openstack floating ip delete "$floating"
+is "$(one floating ip list -c ID)" ''
 openstack server delete --wait networked
 until_lacks compute port show fiftieth -c device_owner
 

@@ -1,12 +1,6 @@
 #!/bin/sh
 # An administrator's quotas with the `openstack` command. OS_* say who he is, and that his project's quotas are to be tried.
-# Every command must do what it says; what must be refused is said by `refused`.
-set -eu
-
-refused() {
-    if said=$(openstack "$@" 2>&1); then echo "not refused: openstack $*" >&2; exit 1; fi
-    echo "refused, as it should be: openstack $*: $(echo "$said" | tail -n 1)"
-}
+. "$(dirname "$0")/common.sh"
 limit() { # NAME ...: of the project, as `quota show` says
     openstack quota show "$OS_PROJECT_NAME" -f json | python3 -c 'import json, sys
 said = json.load(sys.stdin)
@@ -14,7 +8,6 @@ rows = said if isinstance(said, list) else [{"Resource": name, "Limit": limit} f
 found = {row["Resource"]: row["Limit"] for row in rows}
 print(*(found[name] for name in sys.argv[1:]))' "$@"
 }
-is() { [ "$1" = "$2" ] || { echo "expected '$2', got '$1'" >&2; exit 1; }; }
 back() { openstack quota delete --all "$OS_PROJECT_NAME"; }
 trap back EXIT
 set -x

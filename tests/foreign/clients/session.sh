@@ -1,23 +1,6 @@
 #!/bin/sh
 # A tenant's day with the `openstack` command. OS_* say who he is; IMAGE, FLAVOR, BIGGER and NETWORK what he uses.
-# Every command must do what it says; what must be refused is said by `refused`.
-set -eu
-
-one() { openstack "$@" --format value; }
-refused() {
-    if said=$(openstack "$@" 2>&1); then echo "not refused: openstack $*" >&2; exit 1; fi
-    echo "refused, as it should be: openstack $*: $(echo "$said" | tail -n 1)"
-}
-is() { [ "$1" = "$2" ] || { echo "expected '$2', got '$1'" >&2; exit 1; }; }
-has() { case "$1" in *"$2"*) ;; *) echo "expected '$2' in '$1'" >&2; exit 1 ;; esac; }
-reaches() { # STATUS: what has no --wait
-    for _ in $(seq 120); do
-        status=$(one server show day -c status)
-        [ "$status" = "$1" ] && return
-        sleep 1
-    done
-    echo "day is $status, not $1" >&2; exit 1
-}
+. "$(dirname "$0")/common.sh"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 set -x
@@ -81,10 +64,10 @@ has "$(one console url show --novnc day -c url)" http
 
 # What it can do
 openstack server stop day
-reaches SHUTOFF
+reaches SHUTOFF server show day
 refused server stop day
 openstack server start day
-reaches ACTIVE
+reaches ACTIVE server show day
 openstack server reboot --hard --wait day
 openstack server lock day
 refused server stop day
@@ -92,9 +75,9 @@ openstack server unlock day
 openstack server resize --flavor "$BIGGER" --wait day
 is "$(one server show day -c status)" VERIFY_RESIZE
 openstack server resize confirm day
-reaches ACTIVE
+reaches ACTIVE server show day
 openstack server rebuild --image "$IMAGE" --wait day
-reaches ACTIVE
+reaches ACTIVE server show day
 openstack server image create --name day-then --wait day
 is "$(one image show day-then -c status)" active
 openstack image delete day-then

@@ -1,37 +1,6 @@
 #!/bin/sh
 # A tenant's images and volumes with the `openstack` command. OS_* say who he is; IMAGE, FLAVOR and NETWORK what he uses.
-# Every command must do what it says; what must be refused is said by `refused`.
-set -eu
-
-one() { openstack "$@" --format value; }
-refused() {
-    if said=$(openstack "$@" 2>&1); then echo "not refused: openstack $*" >&2; exit 1; fi
-    echo "refused, as it should be: openstack $*: $(echo "$said" | tail -n 1)"
-}
-is() { [ "$1" = "$2" ] || { echo "expected '$2', got '$1'" >&2; exit 1; }; }
-has() { case "$1" in *"$2"*) ;; *) echo "expected '$2' in '$1'" >&2; exit 1 ;; esac; }
-reaches() { # STATUS KIND NAME: what has no --wait
-    wanted=$1; shift
-    for _ in $(seq 120); do
-        status=$(one "$@" -c status)
-        [ "$status" = "$wanted" ] && return
-        sleep 1
-    done
-    echo "$* is $status, not $wanted" >&2; exit 1
-}
-gone() { # KIND show NAME
-    for _ in $(seq 120); do
-        openstack "$@" > /dev/null 2>&1 || return 0
-        sleep 1
-    done
-    echo "$* is there still" >&2; exit 1
-}
-left() { # NAMES KIND: what a session that was broken off has left
-    names=" $1 "; shift
-    one "$@" list -c ID -c Name | while read -r ident name; do
-        case "$names" in *" $name "*) openstack "$@" delete "$ident" ;; esac
-    done
-}
+. "$(dirname "$0")/common.sh"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 set -x

@@ -347,6 +347,7 @@ _DO: Mapping[str, Callable[[Pretended, str, Mapping[str, Any]], str | None]] = {
     "OP_INSTANCE_CREATE": Pretended.create,
     "OP_INSTANCE_SET_PARAMS": Pretended.modify,
     "OP_INSTANCE_REMOVE": Pretended.remove,
+    "OP_INSTANCE_REINSTALL": lambda *_: None,
     "OP_INSTANCE_REBOOT": lambda self, name, _: self.power(name, runs=True),
     "OP_INSTANCE_STARTUP": lambda self, name, _: self.power(name, runs=True),
     "OP_INSTANCE_SHUTDOWN": lambda self, name, _: self.power(name, runs=False),
