@@ -10,6 +10,7 @@ from sqlalchemy import Engine, insert, select
 
 from frontend.cluster.capacity import Capacity
 from frontend.database import db
+from frontend.effect import pressure
 from frontend.reconcile.reconcile import Reconciler
 from frontend.update.mirror import Mirror
 from ganeti_ext import event
@@ -193,3 +194,13 @@ def test_an_answer_that_is_none_is_silence(front: Front) -> None:
     assert not front.capacity(front.second).read()
     (row,) = front.rows(db.cluster, id=SECOND)
     assert row["silent"] == NOW
+
+
+def test_what_goes_on_in_one_is_not_ended_or_counted_by_the_other(front: Front) -> None:
+    front.take(updates.create("running", at=5), SECOND)
+    assert (pressure.unfinished(front.engine), pressure.unfinished(front.engine, SECOND)) == (0, 1)
+    front.home.jobs = [job("error", result=["OpExecError", ["no"]])]
+    found = front.comparer(front.home).compare().found
+    assert found == []
+    front.second.jobs = [job("error", result=["OpExecError", ["no"]])]
+    assert "action" in {each.kind for each in front.comparer(front.second).compare().found}
