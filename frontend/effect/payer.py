@@ -150,8 +150,8 @@ class Payer:
         is_busy = instance in lefttag.busy(self._rapi)
         try:
             tags = self._rapi.get(f"instances/{instance}/tags")
-        except RapiError as err:
-            if err.code != 404:
+        except RapiError:  # 500 for an instance that there is not
+            if self._is_there(instance):
                 raise
             tags = []
         with self._engine.begin() as connection:
@@ -161,6 +161,15 @@ class Payer:
             log.info("%s: its tag %s was left over, and is taken away by job %d", instance, tag, job)
         with self._engine.begin() as connection:
             owed.settle(connection, found["id"])
+
+    def _is_there(self, instance: str) -> bool:
+        try:
+            self._rapi.get(f"instances/{instance}")
+        except RapiError as err:
+            if err.code != 404:
+                raise
+            return False
+        return True
 
     def _connect(self, found: owed.Row) -> None:
         """Unless it is connected by now; one that is connected nowhere is being made, or taken away."""

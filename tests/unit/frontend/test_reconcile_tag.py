@@ -13,7 +13,7 @@ from frontend.database import db
 from frontend.database.vault import Vault
 from frontend.effect.payer import Payer
 from frontend.volume import volumestate
-from ganeti_ext.errors import RapiUnavailable
+from ganeti_ext.errors import RapiError, RapiUnavailable
 from tests.unit.frontend import conftest
 from tests.unit.frontend.cluster import Both, running
 from tests.unit.frontend.test_reconcile_saved import SNAPSHOT, saving, snapshot
@@ -145,3 +145,16 @@ def test_ganeti_is_away_when_it_is_due(both: Both) -> None:
     rapi.fails = None
     pay(both, rapi, after=300)
     assert (len(rapi.calls), owed(both)) == (1, [])
+
+
+@pytest.mark.parametrize(("code", "is_owed"), [(404, False), (500, True)])
+def test_an_instance_that_is_gone_owes_nothing(both: Both, code: int, is_owed: bool) -> None:
+    both.reconciler.mend(both.found())
+    rapi = conftest.FakeRapi()
+
+    def get(path: str, _query: object = None) -> Any:
+        raise RapiError(f"RAPI GET /2/{path}", 500 if path.endswith("/tags") else code)
+
+    rapi.get = get  # type: ignore[method-assign]
+    pay(both, rapi)
+    assert (bool(owed(both)), rapi.calls) == (is_owed, [])
