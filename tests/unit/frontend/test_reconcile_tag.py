@@ -155,6 +155,6 @@ def test_an_instance_that_is_gone_owes_nothing(both: Both, code: int, is_owed: b
     def get(path: str, _query: object = None) -> Any:
         raise RapiError(f"RAPI GET /2/{path}", 500 if path.endswith("/tags") else code)
 
-    rapi.get = get  # type: ignore[method-assign]
+    rapi.get = get  # type: ignore[method-assign, assignment]
     pay(both, rapi)
     assert (bool(owed(both)), rapi.calls) == (is_owed, [])
