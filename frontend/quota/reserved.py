@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select, update
 
 from frontend.database import db
-from frontend.effect import clusters, owed, purpose
+from frontend.effect import clusters, purpose
 from frontend.effect.clusters import HOME
 from frontend.update import state
 from ganeti_ext import event
@@ -84,10 +84,7 @@ def after(connection: Connection, server_id: str, message: Mapping[str, Any], *,
 
 def sweep(connection: Connection, now: float) -> int:
     """Take away what counts no more; how many."""
-    waited = select(db.owed.c.server_id).where(db.owed.c.what == owed.CREATE)
-    return int(
-        connection.execute(delete(db.reservation).where(_RESERVED.due < now, _RESERVED.id.not_in(waited))).rowcount
-    )
+    return int(connection.execute(delete(db.reservation).where(_RESERVED.due < now)).rowcount)
 
 
 def _has_ended(connection: Connection, job: int, cluster: str) -> bool:

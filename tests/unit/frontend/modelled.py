@@ -18,6 +18,7 @@ from tests.unit.frontend.conftest import FakeRapi
 
 START = 2_000_000_000
 Message = dict[str, Any]
+_TOLD = ("tags", "disks", "start", "beparams")
 
 
 @dataclass
@@ -32,6 +33,7 @@ class Instance:
     tags: set[str] = field(default_factory=set)
     disks: list[Disk] = field(default_factory=list)
     runs: bool = False
+    beparams: dict[str, int] = field(default_factory=dict)
 
 
 class JobError(Exception):
@@ -99,7 +101,9 @@ class Ganeti:
             "seq": [1, self._number],
             "logmsg": None,
             "result": result,
-            "job_fields": {name: head["fields"][name] for name in ("tags", "disks", "start") if name in head["fields"]},
+            "job_fields": {
+                name: head["fields"][name] for name in ("tags", "disks", "start", "beparams") if name in head["fields"]
+            },
             "reason": [["gnt:user", reason]],
         }
         if status in event.FINAL:
@@ -117,6 +121,7 @@ class Ganeti:
                 "admin_state": "up" if found.runs else "down",
                 "pnode": "n1",
                 "tags": sorted(found.tags),
+                "beparams": dict(found.beparams),
             },
             "instance_nics": [],
             "instance_disks": [{"name": disk.name, "size": disk.size, "uuid": disk.uuid} for disk in found.disks],
@@ -126,11 +131,13 @@ class Ganeti:
         if name in self.instances:
             raise JobError("exists")
         disks = [Disk(each["name"], each["size"], f"u-{each['name']}") for each in body["disks"]]
-        self.instances[name] = Instance(set(body["tags"]), disks, body.get("start", True))
+        params = dict(body.get("beparams") or {})
+        self.instances[name] = Instance(set(body["tags"]), disks, body.get("start", True), params)
 
     def modify(self, name: str, body: Mapping[str, Any]) -> None:
         there = self.instances[name].disks
-        for verb, at, params in body["disks"]:
+        self.instances[name].beparams.update(body.get("beparams") or {})
+        for verb, at, params in body.get("disks") or ():
             if verb == "add":
                 there.insert(at, Disk(params["name"], params["size"], f"u-{params['name']}-{params['origin']}"))
             elif verb == "remove":
@@ -166,6 +173,7 @@ _DO: Mapping[str, Any] = {
     "OP_INSTANCE_GROW_DISK": Ganeti.grow,
     "OP_INSTANCE_REMOVE": Ganeti.remove,
     "OP_TAGS_SET": Ganeti.set_tags,
+    "OP_TAGS_DEL": Ganeti.set_tags,
     "OP_INSTANCE_STARTUP": lambda self, name, _: self.power(name, runs=True),
     "OP_INSTANCE_SHUTDOWN": lambda self, name, _: self.power(name, runs=False),
 }
@@ -180,4 +188,6 @@ def _operation(method: str, path: str, body: dict[str, Any]) -> tuple[str, str]:
         body["at"] = int(rest[1])
         return "OP_INSTANCE_GROW_DISK", name
     known = {"modify": "SET_PARAMS", "startup": "STARTUP", "shutdown": "SHUTDOWN", "": "REMOVE"}
-    return ("OP_TAGS_SET" if rest[0] == "tags" else f"OP_INSTANCE_{known[rest[0]]}"), name
+    if rest[0] == "tags":
+        return ("OP_TAGS_SET" if method == "PUT" else "OP_TAGS_DEL"), name
+    return f"OP_INSTANCE_{known[rest[0]]}", name

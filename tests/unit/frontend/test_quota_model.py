@@ -1,0 +1,279 @@
+"""Quotas against a model: whatever fails, is lost or dies in between, Ganeti never has more than a project may have.
+
+And when all of it is over, what counts is what is there, and nothing is set apart.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from hypothesis import Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from sqlalchemy import event, insert, select, update
+
+from frontend.compute import quotas
+from frontend.database import db
+from frontend.effect import owed
+from frontend.effect.payer import Payer
+from frontend.quota import reserved
+from frontend.settings import Front
+from frontend.volume import volumequota
+from ganeti_ext.errors import RapiLost, RapiUnavailable
+from tests.unit.frontend.conftest import IMAGE, MINE, NET, SMALL, Api, seed, serve
+from tests.unit.frontend.modelled import Ganeti
+from tests.unit.frontend.test_begun import Asked, Killed
+from tests.unit.frontend.volumes import VOLUMES
+
+MOST, CORES, VOLUMES_MOST, GIGABYTES = 4, 6, 3, 8
+SERVERS = "/compute/v2.1/servers"
+Fate = tuple[str, int] | None
+Works = tuple[int, set[int]] | None
+FLAVORS = (SMALL, "f-two", "f-three")
+VCPUS = dict(zip(FLAVORS, (1, 2, 3), strict=True))
+# How a request goes: well, or its process dies at a step, or an answer is lost, or Ganeti is away.
+FATES = st.one_of(
+    st.none(),
+    st.none(),
+    st.tuples(st.just("dies"), st.integers(1, 60)),
+    st.tuples(st.just("lost"), st.integers(1, 4)),
+    st.tuples(st.just("away"), st.integers(1, 4)),
+)
+# Whether Ganeti does then what it has: in which order that is told, and which of the jobs fail.
+WORKS = st.one_of(st.none(), st.tuples(st.integers(0, 99), st.one_of(st.just(set()), st.sets(st.integers(1, 6)))))
+
+
+class Queue(Asked):
+    """Finds creates by their instance's name, too; what befalls the next submissions is the test's to say."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fate: Fate = None
+        self.deaf = False
+        self.step: Any = lambda: None
+
+    def submit(self, method: str, path: str, body: object = None, query: Any = None) -> int:
+        self.step()
+        kind, left = self.fate or ("", 0)
+        self.fate = (kind, left - 1) if self.fate else None
+        if (kind, left) == ("away", 1):
+            raise RapiUnavailable("RAPI: connection refused")
+        job = super().submit(method, path, body, query)
+        if (kind, left) == ("lost", 1):
+            self.deaf = True
+            raise RapiLost("RAPI: no answer")
+        self.step()
+        return job
+
+    def query(self, what: str, fields: Sequence[str], wanted: Sequence[Any] | None = None) -> list[dict[str, Any]]:
+        if self.deaf:
+            raise RapiUnavailable("RAPI: connection refused")
+        if wanted and wanted[0] == "&" and "CREATE(" in str(wanted[2]):
+            name = str(wanted[2][2]).partition("(")[2][:-1]
+            found = [
+                self.job - len(self.calls) + 1 + place
+                for place, (method, path, body, _) in enumerate(self.calls)
+                if (method, path) == ("POST", "instances") and body["instance_name"] == name
+            ]
+            ops = [{"OP_ID": "OP_INSTANCE_CREATE", "instance_name": name}]
+            return [{"id": number, "ops": ops} for number in found if number > wanted[1][2]]
+        return super().query(what, fields, wanted)
+
+
+class Site(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp())
+        shutil.copy(_seeded(), self.folder / "front.db")
+        front = Front(database=f"sqlite:///{self.folder}/front.db", secret_file=f"{self.folder}/secret")
+        self.rapi = Queue()
+        self.api: Api = serve(front, self.rapi).become("alice")
+        self.engine = self.api.engine
+        self.ganeti = Ganeti(self.rapi, db.connect_writer(front.database))
+        self.rapi.step = self._step
+        self.left: int | None = None
+        self.dead = False
+        self.later = 0.0
+        for name in ("before_cursor_execute", "commit"):
+            event.listen(self.engine, name, lambda *_: self._step())
+        clock = time.time
+        self.patches = [
+            mock.patch.object(reserved.time, "time", lambda: clock() + self.later),
+            mock.patch("frontend.effect.lostjob.PAUSES", (0.0,)),
+        ]
+        for patch in self.patches:
+            patch.start()
+
+    def teardown(self) -> None:
+        try:
+            self.settle()
+        finally:
+            for patch in self.patches:
+                patch.stop()
+            self.engine.dispose()
+            shutil.rmtree(self.folder)
+
+    def _step(self) -> None:
+        """A dead process does nothing more, not even tidy up."""
+        if self.left is not None:
+            self.left -= 1
+            self.dead = self.dead or self.left <= 0
+        if self.dead:
+            raise Killed
+
+    def ask(self, fate: Fate, method: str, path: str, sent: Any = None) -> None:
+        if fate and fate[0] == "dies":
+            self.left = fate[1]
+        else:
+            self.rapi.fate = fate
+        try:
+            answer = self.api.call(method, path, json=sent)
+            assert answer.status_code < 500 or answer.status_code == 503, answer.text
+        except Killed:
+            pass
+        finally:
+            self.left, self.dead, self.rapi.fate, self.rapi.deaf = None, False, None, False
+
+    def rows(self, table: Any = db.server) -> list[dict[str, Any]]:
+        with self.engine.connect() as connection:
+            return db.rows(connection, select(table).order_by(table.c.created, table.c.id))
+
+    def alive(self, table: Any = db.server, *statuses: str) -> list[dict[str, Any]]:
+        """Those that are not deleted; with statuses, those that are idle in one of them."""
+        rows = [row for row in self.rows(table) if row["deleted"] is None]
+        return [row for row in rows if row["task"] is None and row["status"] in statuses] if statuses else rows
+
+    def one(self, which: int, table: Any = db.server, *statuses: str) -> str:
+        found = self.alive(table, *statuses)
+        return str(found[which % len(found)]["id"])
+
+    def work(self, works: Works) -> None:
+        """Some of the jobs fail; what is told of them comes in any order, and some of it twice."""
+        if works is not None:
+            shuffle, failing = works
+            self.ganeti.fails = {self.ganeti._seen + number for number in failing}
+            self.ganeti.run(random.Random(shuffle))
+
+    @rule()
+    def consumer_pays(self) -> None:
+        vault = self.api.client.application.extensions["ganeti-ext"].vault
+        Payer(self.engine, self.rapi, vault, clock=lambda: time.time() + 1000.0).work()
+
+    @invariant()
+    def ganeti_has_no_more_than_is_allowed(self) -> None:
+        servers = {name: each for name, each in self.ganeti.instances.items() if not name.startswith("gx-vol-")}
+        assert len(servers) <= MOST
+        assert sum(each.beparams["vcpus"] for each in servers.values()) <= CORES
+        holders = {name: each for name, each in self.ganeti.instances.items() if name not in servers}
+        assert len(holders) <= VOLUMES_MOST
+        assert sum(disk.size for each in holders.values() for disk in each.disks) <= GIGABYTES * 1024
+
+    def settle(self) -> None:
+        """All jobs are over, all messages told, and nobody is at anything any more."""
+        for _ in range(4):
+            self.ganeti.fails = set()
+            self.ganeti.run()
+            self.consumer_pays()
+        with self.engine.connect() as connection:
+            left = db.rows(connection, select(db.reservation).where(db.reservation.c.job.is_not(None)))
+        assert left == [], "each ends with its job"
+        self.later = reserved.A_DAY + 1
+        with self.engine.begin() as connection:
+            reserved.sweep(connection, time.time() + self.later)
+        self.ganeti_has_no_more_than_is_allowed()
+        rows = self.alive()
+        assert {row["instance"] for row in rows if row["power"] is not None} == {
+            name for name in self.ganeti.instances if not name.startswith("gx-vol-")
+        }
+        for row in rows:
+            there = self.ganeti.instances.get(row["instance"])
+            assert there is None or there.beparams["vcpus"] == row["vcpus"]
+            assert there is not None or row["status"] in ("ERROR", "BUILD"), row
+        with self.engine.connect() as connection:
+            assert db.rows(connection, select(db.reservation)) == []
+            assert quotas.used(connection, MINE) == {
+                "instances": len(rows),
+                "cores": sum(row["vcpus"] for row in rows),
+                "ram": sum(row["ram"] for row in rows),
+            }
+            volumes = self.alive(db.volume)
+            assert volumequota.used(connection, MINE)["volumes"] == len(volumes)
+            kept = connection.execute(select(db.owed.c.server_id).where(db.owed.c.what == owed.CREATE)).scalars().all()
+            building = {row["id"] for row in rows if row["status"] == "BUILD"}
+            assert building <= set(kept), "what is shown as being built, somebody sees to"
+
+
+class ServerQuotas(Site):
+    @rule(flavor=st.sampled_from(FLAVORS), most=st.integers(1, 3), fate=FATES, works=WORKS)
+    def create(self, flavor: str, most: int, fate: Fate, works: Works) -> None:
+        wanted = {"name": "w", "flavorRef": flavor, "imageRef": IMAGE, "networks": [{"uuid": NET}]}
+        self.ask(fate, "POST", SERVERS, {"server": {**wanted, "min_count": 1, "max_count": most}})
+        self.work(works)
+
+    @precondition(lambda self: self.alive())
+    @rule(which=st.integers(0, 9), fate=FATES, works=WORKS)
+    def delete(self, which: int, fate: Fate, works: Works) -> None:
+        self.ask(fate, "DELETE", f"{SERVERS}/{self.one(which)}")
+        self.work(works)
+
+    @precondition(lambda self: self.alive(db.server, "ACTIVE"))
+    @rule(which=st.integers(0, 9), flavor=st.sampled_from(FLAVORS), fate=FATES, works=WORKS)
+    def resize(self, which: int, flavor: str, fate: Fate, works: Works) -> None:
+        path = f"{SERVERS}/{self.one(which, db.server, 'ACTIVE')}/action"
+        self.ask(fate, "POST", path, {"resize": {"flavorRef": flavor}})
+        self.work(works)
+
+    @precondition(lambda self: self.alive(db.server, "VERIFY_RESIZE"))
+    @rule(which=st.integers(0, 9), verb=st.sampled_from(["confirmResize", "revertResize"]), fate=FATES, works=WORKS)
+    def decide(self, which: int, verb: str, fate: Fate, works: Works) -> None:
+        self.ask(fate, "POST", f"{SERVERS}/{self.one(which, db.server, 'VERIFY_RESIZE')}/action", {verb: None})
+        self.work(works)
+
+
+class VolumeQuotas(Site):
+    @rule(size=st.integers(1, 4), fate=FATES, works=WORKS)
+    def create_volume(self, size: int, fate: Fate, works: Works) -> None:
+        self.ask(fate, "POST", f"{VOLUMES}/volumes", {"volume": {"size": size}})
+        self.work(works)
+
+    @precondition(lambda self: self.alive(db.volume, "available"))
+    @rule(which=st.integers(0, 9), more=st.integers(0, 3), fate=FATES, works=WORKS)
+    def change_volume(self, which: int, more: int, fate: Fate, works: Works) -> None:
+        ident = self.one(which, db.volume, "available")
+        row = next(row for row in self.rows(db.volume) if row["id"] == ident)
+        path = f"{VOLUMES}/volumes/{ident}"
+        if more:
+            self.ask(fate, "POST", f"{path}/action", {"os-extend": {"new_size": row["size"] + more}})
+        else:
+            self.ask(fate, "DELETE", path)
+        self.work(works)
+
+
+def _seeded() -> Path:
+    """A database with a project that may have little, made once."""
+    path = Path(tempfile.gettempdir()) / f"quota-model-{id(Site)}.db"
+    if not path.exists():
+        engine = db.connect(f"sqlite:///{path}")
+        seed(engine)
+        most = {"max_servers": MOST, "max_cores": CORES, "max_ram": -1}
+        most |= {"max_volumes": VOLUMES_MOST, "max_gigabytes": GIGABYTES}
+        with engine.begin() as connection:
+            connection.execute(update(db.project).where(db.project.c.id == MINE).values(most))
+            for ident in FLAVORS[1:]:
+                values = {"id": ident, "name": ident, "vcpus": VCPUS[ident], "ram": 512, "disk": 5}
+                connection.execute(insert(db.flavor).values(values))
+        engine.dispose()
+    return path
+
+
+TestServers, TestVolumes = ServerQuotas.TestCase, VolumeQuotas.TestCase
+TestServers.settings = TestVolumes.settings = settings(
+    max_examples=25, stateful_step_count=16, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate)
+)
