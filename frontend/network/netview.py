@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from frontend.effect.labelled import UUID
 from frontend.network import portname, subnetfacts, subnetpool
 from frontend.web import view
 from ganeti_ext import tags
@@ -17,7 +17,6 @@ NO_GROUP = "protected"  # the profile of servers in no group: nothing new comes 
 _CIDR = {4: "subnet", 6: "subnet6"}  # of a network's row, by the version
 
 # Ids of things that Ganeti has no row for: made from the id of what they follow from.
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _SPACE = uuid.UUID("6f0a35b6-4a4c-4e55-9a0a-9f6d3c1f8a11")
 
 
@@ -42,7 +41,7 @@ def groups_of(server: Mapping[str, Any]) -> list[str]:
 def group_ids(server: Mapping[str, Any]) -> list[str]:
     """The ids of a server's security groups."""
     project = server["project_id"]
-    return [each if _UUID.fullmatch(each) else group_id(project, each) for each in groups_of(server)]
+    return [each if UUID.fullmatch(each) else group_id(project, each) for each in groups_of(server)]
 
 
 def network(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from frontend.effect.labelled import UUID
 from frontend.network import portname
 from frontend.volume import volumename
 from ganeti_ext import tags
@@ -25,7 +26,6 @@ COLUMNS = {"project": "project_id", "user": "user_id", "name": "name", "flavor":
 DISKS = "disks"  # the facet, and the column, of what its disks are called
 FACTS = "facts"  # the facet, and the column, of all facts that have no column of their own
 _FOR_EVER = 253402300800.0  # the year 10000, which no date can show
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _IDENT = re.compile(r"[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}")
 
 
@@ -134,10 +134,10 @@ def server_id(
     if volume_id(instance, prefix, facts) is not None:
         return None
     told = (facts or {}).get("server", "")
-    if _UUID.fullmatch(told):
+    if UUID.fullmatch(told):
         return told
     label = instance.split(".", 1)[0].removeprefix(prefix)
-    if instance.startswith(prefix) and _UUID.fullmatch(label):
+    if instance.startswith(prefix) and UUID.fullmatch(label):
         return label
     return uuid if uuid and (facts or {}).get("project") else None
 
@@ -145,7 +145,7 @@ def server_id(
 def volume_id(instance: str, prefix: str, facts: Mapping[str, str] | None = None) -> str | None:
     """The UUID of the volume that an instance is the holder of; None for one that is no holder. As `server_id`."""
     told = (facts or {}).get("volume", "")
-    return told if _UUID.fullmatch(told) else volumename.of_holder(prefix, instance)
+    return told if UUID.fullmatch(told) else volumename.of_holder(prefix, instance)
 
 
 class Owners(NamedTuple):

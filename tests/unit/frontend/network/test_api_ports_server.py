@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,29 +9,13 @@ from sqlalchemy import insert, update
 
 from frontend.database import db
 from frontend.network import portstore
-from frontend.settings import Front
 from ganeti_ext.errors import RapiLost, RapiUnavailable
 from tests.unit.frontend.conftest import FOREIGN, MINE, NET, Api
-from tests.unit.frontend.ports import OWN, PORTS, Pools, add_own, address, boot, change, make, said, show
+from tests.unit.frontend.ports import OWN, PORTS, Pools, address, boot, change, make, said, show
 from tests.unit.frontend.test_api_interface import PORT, Ganeti, attach, interfaces
 
 GROUPS = "/network/v2.0/security-groups"
 OTHER = "0eeeeeee-2222-4000-8000-000000000009"  # a NIC that nobody made as a port
-
-
-@pytest.fixture
-def front(front: Front) -> Front:
-    return replace(front, tenant_link="br0")
-
-
-@pytest.fixture
-def pools(api: Api) -> Pools:
-    return Pools(api)
-
-
-@pytest.fixture
-def own(api: Api, pools: Pools) -> str:
-    return add_own(api, pools)
 
 
 def test_words_of_a_servers_nic_go_with_it(api: Api, pools: Pools) -> None:
@@ -279,7 +262,7 @@ def test_a_port_has_room_for_some(api: Api, pools: Pools) -> None:
 
 
 def test_a_new_server_has_the_groups_of_its_ports(api: Api, pools: Pools, groups: dict[str, str]) -> None:
-    wanted = ([groups["ssh"]], [groups["web"]], [])
+    wanted: tuple[list[str], ...] = ([groups["ssh"]], [groups["web"]], [])
     ports = [make(api, security_groups=each) for each in wanted]
     assert ports[0]["security_groups"] == [groups["ssh"]]
     assert boot(api, *(port["id"] for port in ports)).status_code == 202

@@ -31,7 +31,7 @@ def ganeti() -> Pretended:
 
 @pytest.fixture
 def api(front: Front, ganeti: Pretended) -> Api:
-    nobody = serve(front, ganeti, Settings(front=replace(front, tenant_links=("vlan8-vlan9", "red"))))
+    nobody = serve(front, ganeti, Settings(front=replace(front, tenant_link="", tenant_links=("vlan8-vlan9", "red"))))
     ganeti.engine = nobody.engine
     return nobody.become("alice")
 

@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
 from frontend.database import db
-from frontend.settings import Front
 from tests.unit.frontend.admins import administrator
 from tests.unit.frontend.conftest import MINE, NET, Api
 from tests.unit.frontend.tenantnets import NETWORKS, SUBNETS, Ganeti, make, shown, subnet, with_subnet
-
-
-@pytest.fixture
-def front(front: Front) -> Front:
-    return replace(front, tenant_link="br0")
-
-
-@pytest.fixture
-def ganeti(api: Api) -> Ganeti:
-    return Ganeti(api)
 
 
 def put(api: Api, ident: str, **changes: Any) -> Any:

@@ -30,16 +30,6 @@ NONE = {"router": 0, "subnetpool": 0, "rbac_policy": 0}
 
 
 @pytest.fixture
-def front(front: Front) -> Front:
-    return replace(front, tenant_link="br0")
-
-
-@pytest.fixture
-def ganeti(api: Api) -> Ganeti:
-    return Ganeti(api)
-
-
-@pytest.fixture
 def admin(api: Api) -> Api:
     return administrator(api)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +11,6 @@ from sqlalchemy import insert, select
 
 from frontend.database import db
 from frontend.effect.payer import Payer
-from frontend.settings import Front
 from tests.unit.frontend import ports, tenantnets
 from tests.unit.frontend.conftest import NET, Api, FakeRapi
 from tests.unit.frontend.tenantnets import NETWORKS, SUBNETS, Ganeti, make, subnet, with_subnet
@@ -41,11 +39,6 @@ def _job(number: int, _method: str, path: str, body: Any, query: Any) -> dict[st
     assert kind == "networks"
     op = {key: named, "reason": [["gnt:user", query["reason"], 1]], "depends": (body or {}).get("depends")}
     return {"id": number, "ops": [op]}
-
-
-@pytest.fixture
-def front(front: Front) -> Front:
-    return replace(front, tenant_link="br0")
 
 
 @pytest.fixture

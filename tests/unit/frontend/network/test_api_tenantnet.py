@@ -14,16 +14,6 @@ from tests.unit.frontend.conftest import IMAGE, MINE, NET, SMALL, Api, FakeRapi,
 from tests.unit.frontend.tenantnets import NETWORKS, SUBNETS, UUID, Ganeti, make, with_subnet
 
 
-@pytest.fixture
-def front(front: Front) -> Front:
-    return replace(front, tenant_link="br0")
-
-
-@pytest.fixture
-def ganeti(api: Api) -> Ganeti:
-    return Ganeti(api)
-
-
 def test_a_network_is_ganetis_from_its_subnet_on(api: Api, ganeti: Ganeti) -> None:
     ident = make(api)
     assert api.rapi.calls == []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +11,6 @@ from sqlalchemy import select, update
 from frontend.database import db
 from frontend.effect import awaited
 from frontend.network import portkept, tenantnet
-from frontend.settings import Front
 from ganeti_ext.errors import RapiLost
 from tests.unit.frontend import tenantnets
 from tests.unit.frontend.conftest import MINE, NET, Api
@@ -21,7 +19,6 @@ from tests.unit.frontend.ports import (
     OWN_UUID,
     PORTS,
     Pools,
-    add_own,
     address,
     boot,
     change,
@@ -30,21 +27,6 @@ from tests.unit.frontend.ports import (
     show,
 )
 from tests.unit.frontend.test_api_interface import PORT, attach
-
-
-@pytest.fixture
-def front(front: Front) -> Front:
-    return replace(front, tenant_link="br0")
-
-
-@pytest.fixture
-def pools(api: Api) -> Pools:
-    return Pools(api)
-
-
-@pytest.fixture
-def own(api: Api, pools: Pools) -> str:
-    return add_own(api, pools)
 
 
 def test_its_address_is_set_apart_in_ganetis_pool(api: Api, pools: Pools) -> None:

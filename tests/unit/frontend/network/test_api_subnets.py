@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from frontend.settings import Front
 from tests.unit.frontend.conftest import NET, Api
 from tests.unit.frontend.tenantnets import SUBNETS, Ganeti, make, shown, subnet, with_subnet
 
@@ -15,16 +13,6 @@ SERVERS = ["9.9.9.9", "1.1.1.1"]
 ROUTES = [{"destination": "10.0.0.0/8", "nexthop": "10.1.0.5"}, {"destination": "192.0.2.0/24", "nexthop": "10.1.0.6"}]
 TIMES = ("created_at", "updated_at")
 POOLS = [{"start": "10.1.0.4", "end": "10.1.0.5"}, {"start": "10.1.0.8", "end": "10.1.0.12"}]
-
-
-@pytest.fixture
-def front(front: Front) -> Front:
-    return replace(front, tenant_link="br0")
-
-
-@pytest.fixture
-def ganeti(api: Api) -> Ganeti:
-    return Ganeti(api)
 
 
 def put(api: Api, found: dict[str, Any], **changes: Any) -> Any:

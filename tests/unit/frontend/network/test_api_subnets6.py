@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from frontend.settings import Front
 from tests.unit.frontend.conftest import IMAGE, SMALL, Api
 from tests.unit.frontend.tenantnets import NETWORKS, SUBNETS, UUID, Ganeti, make, shown, subnet, with_subnet
 
 CIDR = "fd00:1::/64"
-
-
-@pytest.fixture
-def front(front: Front) -> Front:
-    return replace(front, tenant_link="br0")
-
-
-@pytest.fixture
-def ganeti(api: Api) -> Ganeti:
-    return Ganeti(api)
 
 
 @pytest.fixture
