@@ -60,6 +60,9 @@ def down(nodes: Sequence[Node] = ()) -> None:
             each.run("ganeti-ext-manage", "cluster-remove", NAME)
     one = node()
     one.stop()
+    for each in nodes[_FRONT_NODE - 1 : _FRONT_NODE]:
+        with contextlib.suppress(CommandError):
+            each.run("ganeti-ext-manage", "cluster-remove", "home")
     if wires.namespace(_NUMBER) in wires.existing():
         wires.unplug(_NUMBER)
     cgroup.remove([one.machine])

@@ -218,7 +218,7 @@ def remove(context: Context, options: argparse.Namespace) -> str:
     with context.engine.begin() as connection:
         row = _need(connection, options.name)
         if row["id"] == HOME:
-            raise ExtError("the cluster of [rapi] cannot be removed: it is what [rapi] says")
+            return _alone(connection, row)
         left = {name: count for name, count in _left(connection, row["id"]).items() if count}
         if left:
             words = ", ".join(f"{count} {name}" for name, count in left.items())
@@ -231,9 +231,15 @@ def remove(context: Context, options: argparse.Namespace) -> str:
             update(db.tenant_network).where(db.tenant_network.c.cluster == row["id"]).values(cluster=None)
         )
         connection.execute(delete(db.cluster).where(db.cluster.c.id == row["id"]))
-        if _all(connection).keys() == {HOME}:  # as it was before there were several
-            connection.execute(delete(db.cluster))
     return f"cluster {row['id']}: removed\n"
+
+
+def _alone(connection: Connection, row: Row) -> str:
+    """The home cluster is the only one, and asked nothing more. Messages of a removed one must come no more."""
+    if len(_all(connection)) > 1:
+        raise ExtError("the cluster of [rapi] is what [rapi] says, and cannot be removed while there are others")
+    connection.execute(delete(db.cluster).where(db.cluster.c.id == HOME))
+    return f"cluster {clusters.shown(row)}: is the only one, as [rapi] says\n"
 
 
 def _left(connection: Connection, cluster: str) -> dict[str, int]:

@@ -18,7 +18,7 @@ _HOLDS = 2.0  # seconds that what was read counts
 
 
 class Whose:
-    """As long as there is one cluster, all messages are of it, whatever it is called."""
+    """As long as the home cluster has no row, it is the only one, and all messages are of it, whatever it is called."""
 
     def __init__(self, engine: Engine, clock: Callable[[], float] = time.monotonic) -> None:
         self._engine, self._clock = engine, clock
@@ -32,7 +32,7 @@ class Whose:
             self._read()
         if name in self._names:
             return self._names[name]
-        if HOME not in self._names.values() or len(self._names) == 1:
+        if HOME not in self._names.values():
             return HOME
         raise ValueError(f"cluster {name!r:.80} is not known here: ganeti-ext-manage cluster-list")
 

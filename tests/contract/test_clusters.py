@@ -86,7 +86,10 @@ def test_a_cluster_is_added_drained_and_removed(place: Place) -> None:
     (kept,) = (row for row in rows(place.folder, db.cluster) if row["id"] == TWO)
     assert "the-password" not in str(kept)
     assert "PRIVATE KEY" not in kept["ca"]
+    assert "while there are others" in place.manage.run("cluster-remove", "home").stderr
     place.manage.ok("cluster-remove", TWO)
+    assert list(place.listed()) == ["one.lab"]
+    assert "is the only one" in place.manage.ok("cluster-remove", "home")
     assert (place.listed(), rows(place.folder, db.cluster)) == ({}, [])
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, insert, select
+from sqlalchemy import Engine, delete, insert, select
 
 from frontend.cluster.capacity import Capacity
 from frontend.database import db
@@ -101,6 +101,10 @@ def test_a_message_of_a_cluster_that_is_not_known_is_laid_aside(front: Front, ca
     front.take(updates.create("success", at=5), "three.example")
     assert front.rows(db.server) == []
     (letter,) = front.rows(db.dead_letter)
+    with front.engine.begin() as connection:  # and so are late ones of a cluster that was removed
+        connection.execute(delete(db.cluster).where(db.cluster.c.id == SECOND))
+    Mirror(front.engine, "gx-").take(event.encode({**updates.create("success", at=5), "cluster": SECOND}))
+    assert (front.rows(db.server), len(front.rows(db.dead_letter))) == ([], 2)
     assert "cluster 'three.example' is not known here: ganeti-ext-manage cluster-list" in letter["reason"]
     assert "is not known here" in caplog.text
 
