@@ -8,14 +8,18 @@ from collections.abc import Callable, Mapping, Sequence
 
 from bench import arguments as common
 from bench.alone import exit_code
-from bench.api import creates, reads
+from bench.api import creates, quota, reads
 from bench.api.fronts import Front, fronts
 from bench.api.place import Place, Size, place
 from bench.api.population import FEW, MAKERS, MANY
 from bench.report import Report
 from lab import base
 
-PARTS: Mapping[str, Callable[[Place, list[Front]], None]] = {"reads": reads.measure, "creates": creates.measure}
+PARTS: Mapping[str, Callable[[Place, list[Front]], None]] = {
+    "reads": reads.measure,
+    "creates": creates.measure,
+    "quota": quota.measure,
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -17,8 +17,8 @@ BUSY = 900  # jobs that go on; with 1,000 more it is still below [front] max_job
 WRITES = 100.0  # transactions/s of the update path meanwhile
 FEW = 4  # clients
 LOST = 40  # each so-manieth job is taken by Ganeti, but its answer is lost
-_PATH = "/compute/v2.1/servers"
-_BODY = {
+PATH = "/compute/v2.1/servers"
+BODY = {
     "server": {"name": "web", "flavorRef": FLAVOR, "imageRef": IMAGE, "networks": [{"uuid": NETWORK}], "metadata": {}}
 }
 
@@ -54,7 +54,7 @@ def _turn(place: Place, front: Front, clients: int, creates: int, lose: int) -> 
     heading = _heading(clients)
     tokens = front.tokens(place, *map(maker, range(clients)))
     place.rapi.call("lose", lose)
-    wall, made = place.client.call("create", front.at, _PATH, tokens, creates // clients, _BODY)
+    wall, made = place.client.call("create", front.at, PATH, tokens, creates // clients, BODY)
     took = [seconds for seconds, _ in made]
     unsettled = place.worker.call("unsettled", front.conf)
     rows = [(ident, instance) for ident, instance in place.worker.call("taken", front.conf)]

@@ -113,10 +113,19 @@ def taken(conf: str) -> list[tuple[str, str]]:
         rows = connection.execute(db.server.select().where(server.project_id.in_(projects))).mappings().all()
         found = [(row["id"], row["instance"]) for row in rows]
         connection.execute(db.server.delete().where(server.project_id.in_(projects)))
-        for table in (db.request, db.owed):
+        for table in (db.request, db.owed, db.reservation):
             connection.execute(table.delete())
     engine.dispose()
     return found
+
+
+def limit(conf: str, name: str, most: int) -> None:
+    """Give a project a limit of servers; -1: any number."""
+    engine = db.open_writer(settings.read(conf).front.database)
+    with engine.begin() as connection:
+        mine = db.project.c.id == population.ident("project", name)
+        connection.execute(db.project.update().where(mine).values(max_servers=most))
+    engine.dispose()
 
 
 def unsettled(conf: str) -> list[str]:
@@ -129,4 +138,4 @@ def unsettled(conf: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    answer(fill, issue, busy, rest, taken, unsettled)
+    answer(fill, issue, busy, rest, taken, limit, unsettled)

@@ -21,6 +21,7 @@ from werkzeug.security import check_password_hash
 from frontend.database import db
 from frontend.manage.manage import COMMANDS
 from frontend.manage.manage_base import Owner
+from frontend.quota import limits
 from tests.contract.manage_site import ENVIRONMENT, Manage, site
 from tests.unit.frontend import remote
 
@@ -79,13 +80,12 @@ def test_a_wrong_configuration_is_named(manage: Manage) -> None:
 def test_projects(manage: Manage) -> None:
     ident = manage.ok("project-create", "blue", "--servers", "3", "--cores", "4", "--ram", "512").strip()
     allowed = {"max_servers": 3, "max_cores": 4, "max_ram": 512}
-    others = ("volumes", "gigabytes", "snapshots", "networks", "subnets", "ports")
-    unsaid = dict.fromkeys(f"max_{name}" for name in (*others, "security_groups", "security_group_rules"))
+    unsaid = dict.fromkeys(column for column in limits.COLUMNS.values() if column not in allowed)
     assert manage.rows(db.project) == [{"id": ident, "name": "blue", **allowed, **unsaid}]
     assert "project 'blue' exists already" in manage.refused("project-create", "blue")
     assert manage.ok("project-create", "blue", "--if-missing").strip() == ident
     assert manage.ok("project-list").splitlines()[1].split() == [ident, "blue", "0", "3", "4", "512"]
-    assert "below 0" in manage.refused("project-create", "red", "--ram", "-1", code=2)
+    assert "below 0" in manage.refused("project-create", "red", "--ram", "-2", code=2)
     assert "is no name" in manage.refused("project-create", "a\nb", code=2)
 
 

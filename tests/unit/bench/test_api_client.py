@@ -87,6 +87,12 @@ def test_an_error_is_no_answer(server: Answers) -> None:
         client.create(server.at, "/x", ["a"], 1, {})
 
 
+def test_a_refusal_that_is_expected_makes_none(server: Answers) -> None:
+    server.said, server.status = {"forbidden": {"code": 403}}, 403
+    _, made = client.create(server.at, "/x", ["a", "b"], 2, {}, 403)
+    assert (made, len(server.asked)) == ([], 4)
+
+
 def test_each_client_makes_its_servers(server: Answers) -> None:
     server.said, server.status = {"server": {"id": "s"}}, 202
     _, made = client.create(server.at, "/x", ["a", "b"], 3, {"server": {}})
