@@ -9,12 +9,22 @@ from collections.abc import Iterator
 import kombu
 import pytest
 
+from tests.contract.ganeti_node import GanetiNode
 from tests.contract.services import PostgreSql, RabbitMq
 
 
 def _need_root() -> None:
     if os.geteuid() != 0:
         pytest.skip("starts a Debian 13 in namespaces, which root alone may")
+
+
+@pytest.fixture(scope="session")
+def ganeti() -> Iterator[GanetiNode]:
+    """A Ganeti for tests that take no notice of what others have made there, under names of their own."""
+    _need_root()
+    with contextlib.closing(GanetiNode()) as made:
+        made.write("/var/lib/ganeti/rapi/users", "front password write\n")
+        yield made
 
 
 @pytest.fixture(scope="session")

@@ -86,6 +86,7 @@ class Node(Box):
 
     def __init__(self, backend: str) -> None:
         super().__init__("node", base.root())
+        self.backend = backend
         self.write("/etc/ganeti-ext/network.conf", f"[network]\nfirewall = {backend}\n")
         self.write("/etc/ganeti-ext/profiles/own.conf", OWN)
         self.run("mkdir", "-p", "/var/lib/nfdhcpd")

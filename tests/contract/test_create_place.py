@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import pytest
 
@@ -23,15 +22,11 @@ ALLOCATOR = '#!/bin/sh\nexec /usr/lib/ganeti/iallocators/hail --no-capacity-chec
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[GanetiNode]:
-    made = GanetiNode()
-    try:
-        prepare(made)
-        made.write("/usr/local/lib/ganeti/iallocators/lone", ALLOCATOR, 0o755)
-        made.run("gnt-cluster", "modify", "--default-iallocator=lone")
-        yield made
-    finally:
-        made.close()
+def cluster(ganeti: GanetiNode) -> GanetiNode:
+    prepare(ganeti)
+    ganeti.write("/usr/local/lib/ganeti/iallocators/lone", ALLOCATOR, 0o755)
+    ganeti.run("gnt-cluster", "modify", "--default-iallocator=lone")
+    return ganeti
 
 
 def create(name: str, group: str | None = None, place: Place = ANYWHERE) -> Call:

@@ -18,7 +18,7 @@ from tests.contract.kvm_ifup_node import needs_node
 
 pytestmark = [pytest.mark.lab, needs_node]
 
-OPERATIONS = int(os.environ.get("KVM_IFUP_OPERATIONS", "80"))
+OPERATIONS = int(os.environ.get("KVM_IFUP_OPERATIONS", "50"))
 SEED = int(os.environ.get("KVM_IFUP_SEED", "0")) or Random().randrange(1, 1 << 31)
 
 _NET6 = "2001:db8::/64"

@@ -15,7 +15,7 @@ from tests.contract.services import PostgreSql
 from tests.unit.frontend import unversioned
 
 ROOT = Path(__file__).parents[2]
-AT_ONCE = 6
+AT_ONCE = 4
 # Each says when it is ready and opens the database when it is told to.
 OPEN = """
 import sys; sys.path.insert(0, sys.argv[1])

@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.lab, needs_node]
 
 Make = Callable[..., Node]
 TO_DAEMON, TO_BOTH, TO_WIRE, NOWHERE = (1, False), (1, True), (0, True), (0, False)
-PACKETS = int(os.environ.get("NFDHCPD_PACKETS", "200000"))
+PACKETS = int(os.environ.get("NFDHCPD_PACKETS", "100000"))
 FLOOD = 100_000
 LENGTH = 8192  # of the queue: nfdhcpd/nfqueue.py
 RATE, BURST = 50, 200  # the defaults

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +28,9 @@ FACTS = {"server": IDENT, "project": "p", "user": "u", "name": "web", "flavor": 
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[GanetiNode]:
-    made = GanetiNode()
-    try:
-        made.write("/var/lib/ganeti/rapi/users", "front password write\n")
-        made.instance(INSTANCE, "--no-start", f"--tags={','.join(tags.encode(FACTS))}")
-        yield made
-    finally:
-        made.close()
+def cluster(ganeti: GanetiNode) -> GanetiNode:
+    ganeti.instance(INSTANCE, "--no-start", f"--tags={','.join(tags.encode(FACTS))}")
+    return ganeti
 
 
 @pytest.fixture

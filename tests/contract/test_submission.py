@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 
 import pytest
 
@@ -21,23 +20,16 @@ print(json.dumps([[row[0][1], row[1][1][0]["OP_ID"], row[1][1][0]["instance_name
 """
 
 
-@pytest.fixture(scope="module")
-def node() -> Iterator[GanetiNode]:
-    made = GanetiNode()
-    yield made
-    made.close()
-
-
-def test_a_create_is_found_by_its_instance_and_by_no_other(node: GanetiNode) -> None:
+def test_a_create_is_found_by_its_instance_and_by_no_other(ganeti: GanetiNode) -> None:
     def asked(instance: str, after: int = 0) -> list[list[object]]:
         found: list[list[object]] = json.loads(
-            node.run("python3", "-c", _ASK, stdin=json.dumps(lostjob.creates_of(instance, after)))
+            ganeti.run("python3", "-c", _ASK, stdin=json.dumps(lostjob.creates_of(instance, after)))
         )
         return found
 
     for name in ("gx-0a1b-22", "gx-0a1b-2"):
         options = ("--disk-template=diskless", "--os-type=none", "--no-name-check", "--no-ip-check", "--no-start")
-        node.run("gnt-instance", "add", f"--node={NAME}", *options, name, patience=60)
+        ganeti.run("gnt-instance", "add", f"--node={NAME}", *options, name, patience=60)
     ((job, kind, instance),) = asked("gx-0a1b-22")
     assert (kind, instance) == ("OP_INSTANCE_CREATE", "gx-0a1b-22")
     assert isinstance(job, int)
