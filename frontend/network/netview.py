@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from frontend.effect.labelled import UUID
 from frontend.network import portname, subnetfacts, subnetpool
 from frontend.web import view
-from ganeti_ext import tags
 
 DEFAULT_GROUP = "default"
 NO_GROUP = "protected"  # the profile of servers in no group: nothing new comes in, as without groups in OpenStack
@@ -48,7 +48,7 @@ def network(row: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "id": row["id"],
         "name": row["name"],
-        "description": tags.decode(row["tags"]).get("description", ""),
+        "description": subnetfacts.facts(tuple(row["tags"])).get("description", ""),
         "status": "DOWN" if row.get("groups") == [] else "ACTIVE",
         "admin_state_up": True,
         "shared": not row["project_id"],
@@ -67,12 +67,12 @@ def network(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def is_external(row: Mapping[str, Any]) -> bool:
     """Whether floating addresses are of it: an administrator's network with that tag."""
-    return not row["project_id"] and tags.decode(row["tags"]).get("external") == "1"
+    return not row["project_id"] and subnetfacts.facts(tuple(row["tags"])).get("external") == "1"
 
 
 def labels(row: Mapping[str, Any]) -> list[str]:
     """Of a network: what Neutron calls its tags."""
-    return list(subnetfacts.split(tags.decode(row["tags"]).get("label", "")))
+    return list(subnetfacts.split(subnetfacts.facts(tuple(row["tags"])).get("label", "")))
 
 
 def subnets_of(row: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -85,9 +85,9 @@ def subnets_of(row: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def port(server: Mapping[str, Any], nic: Mapping[str, Any], network: Mapping[str, Any]) -> dict[str, Any]:
     fixed = [
-        {"subnet_id": subnet["id"], "ip_address": nic[key]}
-        for subnet in subnets_of(network)
-        if nic.get(key := "ip" if subnet["ip_version"] == 4 else "ip6")
+        {"subnet_id": subnet_id(network, version), "ip_address": nic[key]}
+        for version, key in ((4, "ip"), (6, "ip6"))
+        if network[_CIDR[version]] and nic.get(key)
     ]
     return {
         "id": portname.ident(nic),
@@ -146,6 +146,7 @@ def subnet_id(row: Mapping[str, Any], version: int) -> str:
     return made(f"subnet{version}", row["id"])
 
 
+@lru_cache(maxsize=16384)
 def made(kind: str, of: str) -> str:
     """The same id for the same words."""
     return str(uuid.uuid5(_SPACE, f"{kind} {of}"))

@@ -58,7 +58,7 @@ def list_ports() -> Response:
 
 
 def show_port(port_id: str) -> Response:
-    return _show("port", _ports(), port_id)
+    return _show("port", _ports(port_id), port_id)
 
 
 def list_security_groups() -> Response:
@@ -110,18 +110,20 @@ def _subnets() -> list[dict[str, Any]]:
     return [subnet for row in rows for subnet in netview.subnets_of(row)]
 
 
-def _ports() -> list[dict[str, Any]]:
-    """The NICs of the project's servers, and those that no server has."""
+def _ports(only: str | None = None) -> list[dict[str, Any]]:
+    """The NICs of the project's servers, and those that no server has; or the one of this id."""
     project = context.project_id()
     query = select(db.server).where(db.server.c.project_id == project, db.server.c.deleted.is_(None))
     of_servers = bool(request.args.get("device_id"))
     if of_servers:
         query = query.where(db.server.c.id.in_(request.args.getlist("device_id")))
     with context.database() as connection:
-        known, made = all_rows(connection), portstore.of_project(connection, project)
+        known, made = all_rows(connection), portstore.of_project(connection, project, only)
         servers = db.rows(connection, query)
     fixed = request.args.getlist("fixed_ips")
-    found = portview.every(known, servers, made, free=not of_servers)
+    if asked := request.args.getlist("network_id"):
+        known = [row for row in known if row["id"] in asked]
+    found = portview.every(known, servers, made, free=not of_servers, only=only)
     return [each for each in found if portview.has_fixed(each, fixed)]
 
 

@@ -121,7 +121,7 @@ def find(port_id: str) -> tuple[Row, Row, Row | None, Row | None]:
     """The project's port: its network, its row (a new one where nothing is said of it), its server and NIC or None."""
     with context.database() as connection:
         known = networks.all_rows(connection)
-        row = portstore.of_project(connection, context.project_id()).get(port_id)
+        row = portstore.of_project(connection, context.project_id(), port_id).get(port_id)
         server, nic = portstore.holders(connection, context.project_id()).get(port_id, (None, None))
     if server is not None and nic is not None:
         has = tenantnet.by_nic(known).get((clusters.of(server), nic.get("network")))

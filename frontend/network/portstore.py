@@ -30,9 +30,11 @@ _SUBMITTED = 60.0  # seconds in which a claim has its job, or whoever made it is
 _TOLD = 86_400.0  # seconds in which the end of any job is told; longer than a day nobody waits
 
 
-def of_project(connection: Connection, project: str) -> dict[str, dict[str, Any]]:
-    """By id; those of NICs that there are no more are among them."""
-    return {row["id"]: row for row in db.rows(connection, select(port).where(port.c.project_id == project))}
+def of_project(connection: Connection, project: str, only: str | None = None) -> dict[str, dict[str, Any]]:
+    """By id, all or the one of an id; those of NICs that there are no more are among them."""
+    mine = select(port).where(port.c.project_id == project)
+    rows = db.rows(connection, mine if only is None else mine.where(port.c.id == only))
+    return {row["id"]: row for row in rows}
 
 
 def addresses(connection: Connection, network: str) -> set[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from frontend.effect import clusters
@@ -16,10 +16,16 @@ _PART = "ip_address_substr="
 
 
 def every(
-    networks: Sequence[Row], servers: Sequence[Row], made: Mapping[str, Row], *, free: bool = True
+    networks: Sequence[Row],
+    servers: Sequence[Row],
+    made: Mapping[str, Row],
+    *,
+    free: bool = True,
+    only: str | None = None,
 ) -> Iterator[dict[str, Any]]:
     """The ports in these networks: NICs of these servers with what `made` (rows by id) says of them, then the others.
 
+    `only`: the one of this id alone.
     For the others (`free`), `servers` have to be all of the project's: a port that is none of their NICs is nobody's.
     """
     known = tenantnet.by_nic(networks)
@@ -30,9 +36,12 @@ def every(
             network = known.get((clusters.of(server), nic.get("network")))
             if ident is not None and network is not None:
                 seen.add(ident)
-                yield of_nic(server, nic, network, made.get(ident))
+                if only in (None, ident):
+                    yield of_nic(server, nic, network, made.get(ident))
     if free:
-        yield from (shown for shown in _free(networks, made) if shown["id"] not in seen)
+        yield from _free(
+            networks, (row for row in made.values() if row["id"] not in seen and only in (None, row["id"]))
+        )
 
 
 def has_fixed(shown: Row, wanted: Sequence[str]) -> bool:
@@ -63,9 +72,9 @@ def of_nobody(network: Row, row: Row) -> dict[str, Any]:
     return {**shown, "device_owner": "", **_said(row["facts"], row["mac"])}
 
 
-def _free(networks: Sequence[Row], made: Mapping[str, Row]) -> Iterator[dict[str, Any]]:
+def _free(networks: Sequence[Row], made: Iterable[Row]) -> Iterator[dict[str, Any]]:
     known = {row["id"]: row for row in networks}
-    found = (row for row in made.values() if row["network"] in known and not row["facts"].get("floating"))
+    found = (row for row in made if row["network"] in known and not row["facts"].get("floating"))
     return (of_nobody(known[row["network"]], row) for row in found)
 
 

@@ -47,15 +47,21 @@ def read(known: Sequence[str], version: int) -> Subnet:
 
 
 @lru_cache(maxsize=8192)
+def facts(known: tuple[str, ...]) -> Mapping[str, str]:
+    """tags.decode, of the same tags again and again."""
+    return tags.decode(known)
+
+
+@lru_cache(maxsize=8192)
 def _read(known: tuple[str, ...], version: int) -> Subnet:
-    facts = tags.decode(known)
+    said = facts(known)
     terms = list(_terms(known, version))
     only = [value for _, key, value in _said(known) if key == ONLY]
     return Subnet(
-        name=facts.get(f"name{version}", ""),
-        description=facts.get(f"description{version}", ""),
-        labels=split(facts.get(f"label{version}", "")),
-        pools=split(facts.get(f"pool{version}", "")),
+        name=said.get(f"name{version}", ""),
+        description=said.get(f"description{version}", ""),
+        labels=split(said.get(f"label{version}", "")),
+        pools=split(said.get(f"pool{version}", "")),
         nameservers=tuple(each for _, key, value in terms if key == NAMESERVERS for each in value.split()),
         routes=tuple(each for _, key, value in terms if key == ROUTES for each in value.split()),
         dhcp=tags.NFDHCPD in known and all(value == _FAMILY[version] for value in only),

@@ -46,7 +46,7 @@ def visible(mirrored: Iterable[Mapping[str, Any]], own: Iterable[Mapping[str, An
 def everybodys(mirrored: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
     """All networks that Ganeti has, with what `visible` adds."""
     for row in mirrored:
-        whose = tags.decode(row["tags"]).get("project")
+        whose = subnetfacts.facts(tuple(row["tags"])).get("project")
         ours = netname.parts(row["name"]) if whose else None
         name, ident = ours or (row["name"], row["id"])
         no_ipv4 = {"subnet": None, "gateway": None} if subnetfacts.HIDDEN4 in row["tags"] else {}

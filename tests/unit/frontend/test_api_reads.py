@@ -52,6 +52,10 @@ def furnish(api: Api) -> None:
         connection.execute(insert(db.flavor_access).values(flavor_id=TINY, project_id=MINE))
         offer = {"id": strangers.TRANSFER, "volume_id": strangers.VOLUME, "project_id": MINE, "name": "offer"}
         connection.execute(insert(db.volume_transfer).values(**offer, key_hash="x", created=1.0))
+        said = {"project_id": MINE, "created": 1.0, "updated": 1.0}
+        kept = {"id": strangers.FLOATING, "network": NET, "address": "10.0.0.9", "mac": "aa:00:00:00:00:09"}
+        connection.execute(insert(db.port).values(**kept, **said, facts={"floating": True, "label": "blue"}))
+        connection.execute(insert(db.port).values(id=row["nics"][0]["uuid"], **said, facts={"label": "blue"}))
     whose = {"project_id": MINE, "user_id": ALICE, "name": "data", "metadata": {"os_distro": "debian"}}
     held = {"server_id": row["id"], "device": "/dev/vdb", "attached": 1.0}
     strangers.add_volume(api.engine, strangers.VOLUME, **whose, **held)
@@ -148,6 +152,7 @@ def filled(api: Api, url: str) -> str:
         "image_id": IMAGE,
         "network_id": NET,
         "port_id": server["nics"][0]["uuid"],
+        "floatingip_id": strangers.FLOATING,
         "group_id": default_group_id(MINE),
         "alias": "none",
         "keypair_name": "laptop",
