@@ -18,7 +18,7 @@ from ganeti_ext import event
 from tests.unit.frontend.cluster import Both
 from tests.unit.frontend.updates import instance, op
 
-MANY = 3000
+MANY = 1000
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
