@@ -128,6 +128,7 @@ def delete(floatingip_id: str) -> tuple[str, int]:
 
 def no_router() -> Response:
     """POST /routers."""
+    schema.mapping(schema.body(), "router")
     raise BadRequest("There are no routers: a server with a port in each of two networks routes between them.")
 
 
