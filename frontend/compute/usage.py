@@ -36,7 +36,7 @@ def list_all() -> Response:
     found: dict[str, list[Usage]] = {}
     for each in used:
         found.setdefault(each["tenant_id"], []).append(each)
-    detailed = request.args.get("detailed") == "1"
+    detailed = request.args.get("detailed", "").lower() in ("1", "true")  # openstackclient says True
     shown = [_summed(project, each, start, end, detailed=detailed) for project, each in sorted(found.items())]
     return jsonify({"tenant_usages": shown, **({"tenant_usages_links": links} if links else {})})
 

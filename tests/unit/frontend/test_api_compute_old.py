@@ -120,6 +120,7 @@ def test_others_usage_is_an_administrators(api: Api, nobody: Api) -> None:
     found = adam.get(f"{USAGE}?{PERIOD}").json["tenant_usages"]  # type: ignore[index]
     assert [each["tenant_id"] for each in found] == [MINE, FOREIGN]
     assert "server_usages" not in found[0]
+    assert adam.get(f"{USAGE}?{PERIOD}&detailed=True").json == adam.get(f"{USAGE}?{PERIOD}&detailed=1").json
     detailed = adam.get(f"{USAGE}?{PERIOD}&detailed=1").json["tenant_usages"]  # type: ignore[index]
     assert len(detailed[0]["server_usages"]) == 1
 
