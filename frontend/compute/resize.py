@@ -14,6 +14,7 @@ from sqlalchemy import Connection, select
 from frontend.compute import customflavor, flavors, quotas, serverchange
 from frontend.database import db
 from frontend.effect import clusters, effect, facts, translate_change
+from frontend.effect.chain import UnfinishedError
 from frontend.effect.purpose import RESIZE, REVERT, Purpose
 from frontend.effect.translate import Step
 from frontend.quota import reserved
@@ -68,6 +69,11 @@ def _grow(server: Row, new: Row, verb: str, steps: Sequence[Step], purpose: Purp
         connection.commit()
     try:
         jobs = effect.several(server, verb, steps, purpose)
+    except UnfinishedError:
+        with context.database() as connection:
+            reserved.accepted(connection, server["id"], None, clusters.of(server))
+            connection.commit()
+        raise
     except ExtError:
         with context.database() as connection:
             reserved.release(connection, [server["id"]])

@@ -7,7 +7,6 @@ what has to come after a failure, too, or then alone, is marked so.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections.abc import Sequence
 
@@ -15,12 +14,16 @@ from frontend.effect import begun, lostjob
 from frontend.effect.purpose import Purpose
 from frontend.effect.remote import RemoteApi
 from frontend.effect.translate import Call, Step
-from ganeti_ext.errors import ExtError, RapiLost
+from ganeti_ext.errors import ExtError, RapiLost, RapiUnavailable
 
 log = logging.getLogger(__name__)
 
 _ENDS = ["success", "error", "canceled"]
 FAILURES = ("error", "canceled")
+
+
+class UnfinishedError(RapiLost):
+    """Ganeti went away in the middle of a chain, and has jobs of it: the payer submits the rest when it is back."""
 
 
 def submit(
@@ -36,21 +39,34 @@ def submit(
     also when it breaks off.
 
     What comes behind a step that is for a failure alone, waits for the same as that. When one is refused, those before
-    it are taken back, as far as they do not run yet.
+    it are taken back, as far as they do not run yet. Where Ganeti is away instead, and cannot take them back either, it
+    is an UnfinishedError, unless the caller clears up himself, who gave `jobs`.
     """
-    jobs = [] if jobs is None else jobs
+    clears_up, jobs = jobs is not None, [] if jobs is None else jobs
     kept = begun.keep(rapi, steps, purpose, before)
     try:
         go_on(rapi, steps, purpose, before, jobs)
-    except ExtError:
-        for job in reversed(jobs):
-            log.warning("job %d is taken back: the steps after it could not be submitted", job)
-            with contextlib.suppress(ExtError):
-                _unlimited(rapi).cancel(job)
+    except ExtError as err:
+        is_away = isinstance(err, RapiUnavailable)
+        if not _are_taken_back(rapi, jobs) and is_away and kept is not None and not clears_up:
+            log.warning("%s: Ganeti has jobs %s, the rest follows: %s", purpose.reason, jobs, err)
+            raise UnfinishedError(str(err)) from err
         begun.over(kept)
         raise
     begun.over(kept)
     return jobs
+
+
+def _are_taken_back(rapi: RemoteApi, jobs: Sequence[int]) -> bool:
+    """Whether none of them will be done."""
+    is_back = True
+    for job in reversed(jobs):
+        log.warning("job %d is taken back: the steps after it could not be submitted", job)
+        try:
+            is_back &= _unlimited(rapi).cancel(job)
+        except ExtError:
+            is_back = False
+    return is_back
 
 
 def go_on(rapi: RemoteApi, steps: Sequence[Step], purpose: Purpose, before: int | None, jobs: list[int]) -> None:

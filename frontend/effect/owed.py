@@ -194,6 +194,11 @@ def promise_chain(
     return _add(connection, about, CHAIN, due=due, job=job, body=body, cluster=cluster)
 
 
+def begun(connection: Connection) -> set[str]:
+    """The ids of what such chains are for."""
+    return set(connection.execute(select(db.owed.c.server_id).where(db.owed.c.what == CHAIN)).scalars())
+
+
 def waiting(connection: Connection) -> set[str]:
     """The servers that something is owed for which is not merely kept."""
     about_servers = (db.owed.c.what == REMOVE) | ((db.owed.c.tries > 0) & (db.owed.c.what == CREATE))

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from frontend.compute import quotas
 from frontend.database import db
 from frontend.effect import effect, translate_image, translate_volume
+from frontend.effect.chain import UnfinishedError
 from frontend.effect.purpose import SNAPSHOT, Purpose
 from frontend.effect.translate import GIB, MIB
 from frontend.effect.translate_image import Shot
@@ -66,16 +67,19 @@ def create(server: Row, argument: object) -> Response:
     try:
         steps = translate_image.save_all(server["instance"], made.shots)
         jobs = effect.several(server, "createImage", steps, Purpose(SNAPSHOT, made.image["id"]))
+    except UnfinishedError:
+        jobs = []
     except ExtError:
         with context.database() as connection:
             connection.execute(delete(db.image).where(db.image.c.id == made.image["id"]))
             snapshotstore.drop(connection, *idents)
             connection.commit()
         raise
-    with context.database() as connection:
-        connection.execute(update(db.image).where(db.image.c.id == made.image["id"]).values(job=jobs[-1]))
-        snapshotstore.keep_job(connection, idents, jobs[-1])
-        connection.commit()
+    if jobs:
+        with context.database() as connection:
+            connection.execute(update(db.image).where(db.image.c.id == made.image["id"]).values(job=jobs[-1]))
+            snapshotstore.keep_job(connection, idents, jobs[-1])
+            connection.commit()
     forgetimage.again()
     answer = make_response("", 202)
     answer.headers["Location"] = f"{context.base()}/compute/v2.1/images/{made.image['id']}"

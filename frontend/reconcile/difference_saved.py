@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Engine, select
 
 from frontend.database import db
-from frontend.effect import clusters, purpose
+from frontend.effect import clusters, owed, purpose
 from frontend.effect.purpose import Purpose
 from frontend.reconcile import difference
 from frontend.reconcile.difference import Difference, Row
@@ -57,7 +57,10 @@ def _waiting(engine: Engine, cluster: str) -> Iterator[_Known]:
     with engine.begin() as connection:
         found = [("image", row) for row in db.rows(connection, images)]
         found += [("volume_snapshot", row) for row in db.rows(connection, snapshots)]
+        begun = owed.begun(connection)  # whose jobs are submitted yet
     for table, row in found:
+        if row["job"] is None and row["id"] in begun:
+            continue
         kind = purpose.SNAPSHOT if table == "image" else purpose.SNAPSHOT_VOLUME
         yield _Known(table, row, Purpose(purpose.FORGET if row["status"] == "deleting" else kind, row["id"]))
 

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from frontend.database import db
 from frontend.effect import chain, translate_image
 from frontend.effect import translate_volume as translate
+from frontend.effect.chain import UnfinishedError
 from frontend.effect.purpose import SNAPSHOT_VOLUME, Purpose
 from frontend.effect.translate_image import Shot
 from frontend.image import forgetimage
@@ -84,6 +85,8 @@ def create(volume: Row, name: str, description: str | None, metadata: Mapping[st
     steps = translate_image.save_all(instance, [shot])
     try:
         jobs = chain.submit(context.rapi(volume), steps, Purpose(SNAPSHOT_VOLUME, row["id"]))
+    except UnfinishedError:
+        return row
     except ExtError:
         with context.database() as connection:
             drop(connection, row["id"])

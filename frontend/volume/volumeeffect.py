@@ -17,6 +17,7 @@ from sqlalchemy import delete as delete_from
 from frontend.compute import requests, whichcluster
 from frontend.database import db
 from frontend.effect import chain, clusters, facts, translate_image, translate_volume
+from frontend.effect.chain import UnfinishedError
 from frontend.effect.purpose import ATTACH, CREATE_VOLUME, DELETE_VOLUME, DETACH, EXTEND, FORGET, VOLUME_TASKS, Purpose
 from frontend.effect.translate import Step
 from frontend.effect.translate_create import ANYWHERE, Place
@@ -143,6 +144,8 @@ def extend(row: Row, size: int) -> list[int]:
     _grow(row, size)
     try:
         return _do(row, EXTEND, translate_volume.extend(instance, index, size), server, "extend_volume")
+    except UnfinishedError:
+        raise
     except ExtError:
         column, values = db.volume.c, {"task": row["task"], "status": row["status"], "growing": None}
         with context.database() as connection:

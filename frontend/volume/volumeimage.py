@@ -12,6 +12,7 @@ from sqlalchemy import delete, insert, update
 
 from frontend.database import db
 from frontend.effect import chain, translate_image, translate_volume
+from frontend.effect.chain import UnfinishedError
 from frontend.effect.purpose import UPLOAD_VOLUME, Purpose
 from frontend.effect.translate import GIB
 from frontend.effect.translate_image import Shot
@@ -45,6 +46,8 @@ def upload(volume: Row, asked: Mapping[str, Any]) -> dict[str, Any]:
     try:
         steps = translate_image.save_all(instance, [shot])
         jobs = chain.submit(context.rapi(volume), steps, Purpose(UPLOAD_VOLUME, image["id"]))
+    except UnfinishedError:
+        return _told(volume, image)
     except ExtError:
         with context.database() as connection:
             connection.execute(delete(db.image).where(db.image.c.id == image["id"]))

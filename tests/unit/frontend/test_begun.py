@@ -10,9 +10,11 @@ import pytest
 from sqlalchemy import select
 
 from frontend.database import db
+from frontend.effect import lostjob
 from frontend.effect import owed as promises
 from frontend.effect.payer import Payer
-from tests.unit.frontend.conftest import Api, FakeRapi
+from ganeti_ext.errors import RapiLost, RapiUnavailable
+from tests.unit.frontend.conftest import MINE, Api, FakeRapi
 from tests.unit.frontend.modelled import Ganeti
 from tests.unit.frontend.test_volume_ways import attach, detach, disks, made
 from tests.unit.frontend.volumes import shown
@@ -89,6 +91,58 @@ def test_a_volume_arrives_whoever_dies(api: Api, ganeti: Ganeti, at: int) -> Non
     ganeti.run()
     assert (shown(api, key)["status"], shown(api, key)["attachments"][0]["server_id"]) == ("in-use", ident)
     assert disks(ganeti, f"gx-{ident}")[-1] == f"vol-{key}"
+
+
+def goes_away(api: Api, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
+    """Ganeti has the job, nobody hears its number, and it answers nothing until it is paid."""
+    last = api.rapi.job + at
+    monkeypatch.setattr(lostjob, "PAUSES", (0.0,))
+
+    def away(*_: object) -> Any:
+        raise RapiUnavailable("away")
+
+    def lose(job: int) -> None:
+        if job == last:
+            monkeypatch.setattr(api.rapi, "query", away)
+            monkeypatch.setattr(api.rapi, "cancel", away)
+            raise RapiLost("lost")
+
+    api.rapi.on_submit = lose
+
+
+SNAPSHOTS = f"/volume/v3/{MINE}/snapshots"
+
+
+@pytest.mark.parametrize("at", [2, 3])
+def test_a_snapshot_is_made_although_ganeti_went_away_in_between(
+    api: Api, ganeti: Ganeti, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    _, key = made(api, ganeti)
+    with monkeypatch.context() as patch:
+        goes_away(api, patch, at)
+        answer = api.call("POST", SNAPSHOTS, json={"snapshot": {"volume_id": key, "name": "x", "force": True}})
+        assert (answer.status_code, answer.get_json()["snapshot"]["status"]) == (202, "creating")
+    before = len(api.rapi.calls)
+    pay(api)
+    assert (owed(api), len(api.rapi.calls)) == ([], before + 3 - at)
+    ganeti.run()
+    (found,) = api.get(f"{SNAPSHOTS}/detail").get_json()["snapshots"]
+    assert found["status"] == "available"
+
+
+def test_nothing_follows_what_could_be_taken_back(api: Api, ganeti: Ganeti, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, key = made(api, ganeti)
+    first = api.rapi.job + 1
+    monkeypatch.setattr(lostjob, "PAUSES", (0.0,))
+
+    def lose(job: int) -> None:
+        if job == first + 1:
+            raise RapiLost("lost")
+
+    api.rapi.on_submit = lose
+    answer = api.call("POST", SNAPSHOTS, json={"snapshot": {"volume_id": key, "name": "x"}})
+    assert (answer.status_code, owed(api), api.rapi.canceled) == (503, [], [first])
+    assert api.get(f"{SNAPSHOTS}/detail").get_json()["snapshots"] == []
 
 
 def test_what_ganeti_has_nothing_of_was_not_begun(api: Api, ganeti: Ganeti) -> None:
