@@ -1,12 +1,12 @@
 """The spans against the rows: what was written by no message (by hand, by a comparison, into a new database).
 
-Each thing that differs is looked at again in a transaction of its own, with its row locked, as messages lock it.
+What differs is looked at again, some hundred things in a transaction, with their rows locked as messages lock them.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, Table, select
@@ -14,12 +14,14 @@ from sqlalchemy.exc import IntegrityError
 
 from frontend.database import db
 from frontend.quota import addresses
-from frontend.update.rows import locked
-from frontend.usage import meter, spans
+from frontend.usage import meter, points, spans
+from frontend.usage.points import Change
 
 log = logging.getLogger(__name__)
 
 Row = Mapping[str, Any]
+
+_CHUNK = 500  # things in a transaction: whoever waits for one of them does not wait long
 
 
 class _Kind(NamedTuple):
@@ -40,29 +42,47 @@ _KINDS: Mapping[str, _Kind] = {
 }
 
 
+class _Seen(NamedTuple):
+    """What a thing's row says, as spans.agreed takes it."""
+
+    now: meter.Said
+    at: float
+    first: float | None = None
+
+
 def run(engine: Engine, now: float) -> int:
     """How many things differed."""
     with engine.begin() as connection:
-        differing = [*_differing(connection), *_differing_addresses(connection)]
+        differing = {kind: list(_differing(connection, kind)) for kind in _KINDS}
+        differing[spans.ADDRESS] = list(_differing_addresses(connection))
     done = 0
-    for kind, thing in differing:
-        try:
-            with engine.begin() as connection:
-                done += _mend(connection, kind, thing, now)
-        except IntegrityError:  # a message did just that meanwhile
-            log.debug("usage of %s %s: another wrote it", kind, thing)
+    for kind, things in differing.items():
+        for start in range(0, len(things), _CHUNK):
+            done += _mend(engine, kind, things[start : start + _CHUNK], now)
     if done:
         log.info("usage: %d things differed from what was counted", done)
     return done
 
 
-def _differing(connection: Connection) -> Iterator[tuple[str, str]]:
-    for kind, (table, now, *_) in _KINDS.items():
-        held = _held(connection, kind)
-        rows = {row["id"]: row for row in db.rows(connection, _rows(table, held))}
-        for ident in sorted({*held, *rows}):
-            if _differs(held.get(ident), now(rows.get(ident))):
-                yield kind, ident
+def _mend(engine: Engine, kind: str, things: Sequence[str], now: float) -> int:
+    try:
+        with engine.begin() as connection:
+            return _mend_in(connection, kind, things, now)
+    except IntegrityError:  # a message did just that meanwhile to one of them: the others in smaller parts
+        if len(things) == 1:
+            log.debug("usage of %s %s: another wrote it", kind, things[0])
+            return 0
+        half = len(things) // 2
+        return _mend(engine, kind, things[:half], now) + _mend(engine, kind, things[half:], now)
+
+
+def _differing(connection: Connection, kind: str) -> Iterator[str]:
+    table, now = _KINDS[kind]
+    held = _held(connection, kind)
+    rows = {row["id"]: row for row in db.rows(connection, _rows(table, held))}
+    for ident in sorted({*held, *rows}):
+        if _differs(held.get(ident), now(rows.get(ident))):
+            yield ident
 
 
 def _rows(table: Table, held: Mapping[str, Row]) -> Any:
@@ -92,21 +112,40 @@ def _differs(held: Row | None, now: meter.Said) -> bool:
     return any(held[name] != value for name, value in now.items())
 
 
-def _mend(connection: Connection, kind: str, thing: str, at: float) -> bool:
-    if kind == spans.ADDRESS:
-        return meter.address(connection, thing, _addresses(connection).get(thing), at)
-    table, now, *_ = _KINDS[kind]
-    row = locked(connection, table, table.c.id == thing)
-    if row is not None and row.get("deleted") is not None:
-        at = min(at, row["deleted"])
-    return meter.agree(connection, kind, thing, now(row), at, first=row["created"] if row is not None else None)
+def _mend_in(connection: Connection, kind: str, things: Sequence[str], at: float) -> int:
+    seen = _seen_addresses(connection, things, at) if kind == spans.ADDRESS else _seen(connection, kind, things, at)
+    known = points.of_things(connection, kind, things)
+    changes = []
+    for thing in things:
+        after = spans.agreed(known[thing], *seen[thing])
+        if after is not None:
+            changes.append(Change(thing, known[thing], after))
+    points.write(connection, kind, changes)
+    return len(changes)
 
 
-def _differing_addresses(connection: Connection) -> Iterator[tuple[str, str]]:
+def _seen(connection: Connection, kind: str, things: Sequence[str], at: float) -> dict[str, _Seen]:
+    """What the rows say, locked in one order, so that two who lock never wait for each other."""
+    table, now = _KINDS[kind]
+    query = select(table).where(table.c.id.in_(things)).order_by(table.c.id).with_for_update()
+    rows = {row["id"]: row for row in db.rows(connection, query)}
+    found = {thing: _Seen(now(None), at) for thing in things if thing not in rows}
+    for thing, row in rows.items():
+        ended = row.get("deleted")
+        found[thing] = _Seen(now(row), at if ended is None else min(at, ended), row["created"])
+    return found
+
+
+def _seen_addresses(connection: Connection, things: Sequence[str], at: float) -> dict[str, _Seen]:
+    whose = _addresses(connection)
+    return {thing: _Seen(meter.address_now(whose.get(thing)), at) for thing in things}
+
+
+def _differing_addresses(connection: Connection) -> Iterator[str]:
     held, now = _held(connection, spans.ADDRESS), _addresses(connection)
     for ident in sorted({*held, *now}):
         if ident not in now or ident not in held or held[ident]["project_id"] != now[ident]:
-            yield spans.ADDRESS, ident
+            yield ident
 
 
 def _addresses(connection: Connection) -> dict[str, str]:

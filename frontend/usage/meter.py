@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, select
 
 from frontend.database import db
 from frontend.quota import addresses
 from frontend.update import reading, state
-from frontend.usage import spans
+from frontend.usage import points, spans
+from frontend.usage.points import Change
 from frontend.usage.spans import Key
 from frontend.volume import volumename
 from ganeti_ext import event, tags
@@ -22,7 +23,6 @@ from ganeti_ext import event, tags
 Row = Mapping[str, Any]
 Said = dict[str, Any]
 
-_SPAN = db.usage_span.c
 _GROW, _SET, _TAG, _UNTAG = "OP_INSTANCE_GROW_DISK", "OP_INSTANCE_SET_PARAMS", "OP_TAGS_SET", "OP_TAGS_DEL"
 # Others say nothing of what is metered, and most messages are of others.
 _TELLING = frozenset((state.CREATE, state.REMOVE, _GROW, _SET, _TAG, _UNTAG))
@@ -129,26 +129,23 @@ def snapshot_now(row: Row | None) -> Said:
     return {"alive": True, "project_id": row["project_id"], "flavor_id": kind, "gib": float(row["size"])}
 
 
+def address_now(project: str | None) -> Said:
+    """The same of a public address; None: nobody has it."""
+    return {"alive": False} if project is None else {"alive": True, "project_id": project}
+
+
 def agree(connection: Connection, kind: str, thing: str, now: Said, at: float, *, first: float | None = None) -> bool:
-    """See to it that what holds is `now`; whether it did not. `at`: when that was seen, `first`: since when it is so
-    at least, of a thing of which nothing is known.
-    """
-    known = _points(connection, kind, thing)
-    held = spans.last(known)
-    if not now.get("alive", held["alive"]) and not held["alive"]:
-        return False
-    said = {key: value for key, value in now.items() if held[key] != value}
-    if not said:
-        return False
-    guessed = {Key(first, 0, 0): said} if not known and first is not None and first < at else {}
-    _write(connection, kind, thing, known, {**known, **guessed, spans.behind(known, at): said})
-    return True
+    """See to it that what holds is `now`; whether it did not. `at` and `first` as of spans.agreed."""
+    known = points.of_one(connection, kind, thing)
+    after = spans.agreed(known, now, at, first)
+    if after is not None:
+        points.write(connection, kind, [Change(thing, known, after)])
+    return after is not None
 
 
 def address(connection: Connection, port: str, project: str | None, at: float) -> bool:
     """A port has a public address of a project's from this moment on, or (None) not; whether that is new."""
-    now: Said = {"alive": False} if project is None else {"alive": True, "project_id": project}
-    return agree(connection, spans.ADDRESS, port, now, at)
+    return agree(connection, spans.ADDRESS, port, address_now(project), at)
 
 
 def _addresses(connection: Connection, row: Row, before: Iterable[Row] | None, at: float) -> None:
@@ -168,39 +165,13 @@ def _say(connection: Connection, kind: str, thing: str, message: Row, said: Said
         return
     _, _, job, op_index, _ = message["order"]
     key = Key(state.seconds(message["order"]), job, op_index)
-    known = _points(connection, kind, thing)
+    known = points.of_one(connection, kind, thing)
     if key in known:
         return
     # What was seen before it was made, was guessed from what was told later.
     made = message["operation"] == state.CREATE
     kept = {each: words for each, words in known.items() if not (made and each.job == 0 and each.began <= key.began)}
-    _write(connection, kind, thing, known, {**kept, key: said})
-
-
-def _points(connection: Connection, kind: str, thing: str) -> dict[Key, Said]:
-    query = select(db.usage_span).where(_SPAN.kind == kind, _SPAN.thing == thing)
-    found = connection.execute(query).mappings()
-    return {Key(row["began"], row["job"], row["op_index"]): row["said"] for row in found}
-
-
-def _write(
-    connection: Connection, kind: str, thing: str, before: Mapping[Key, Said], after: Mapping[Key, Said]
-) -> None:
-    """The spans that follow from other points than before."""
-    was, new = spans.folded(before), spans.folded(after)
-    for key in was.keys() - new.keys():
-        connection.execute(delete(db.usage_span).where(*_is(kind, thing, key)))
-    for key, held in new.items():
-        if key not in was:
-            values = {"kind": kind, "thing": thing, **key._asdict(), "said": dict(after[key]), **held}
-            connection.execute(insert(db.usage_span).values(values))
-        elif was[key] != held:
-            connection.execute(update(db.usage_span).where(*_is(kind, thing, key)).values(held))
-
-
-def _is(kind: str, thing: str, key: Key) -> list[Any]:
-    mine = [_SPAN.kind == kind, _SPAN.thing == thing]
-    return [*mine, *(_SPAN[name] == value for name, value in key._asdict().items())]
+    points.write(connection, kind, [Change(thing, known, {**kept, key: said})])
 
 
 def _tells(message: Row) -> bool:

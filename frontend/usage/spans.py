@@ -26,7 +26,11 @@ class Key(NamedTuple):
     op_index: int
 
 
-def folded(points: Mapping[Key, Mapping[str, Any]]) -> dict[Key, dict[str, Any]]:
+Points = Mapping[Key, Mapping[str, Any]]
+"""What was said of a thing, and when."""
+
+
+def folded(points: Points) -> dict[Key, dict[str, Any]]:
     """What holds from each point on (as NOTHING), with `until`: the next point's moment, None after the last."""
     keys, held, found = sorted(points), dict(NOTHING), {}
     for number, key in enumerate(keys):
@@ -36,7 +40,7 @@ def folded(points: Mapping[Key, Mapping[str, Any]]) -> dict[Key, dict[str, Any]]
     return found
 
 
-def last(points: Mapping[Key, Mapping[str, Any]]) -> dict[str, Any]:
+def last(points: Points) -> dict[str, Any]:
     """What holds now."""
     held = dict(NOTHING)
     for key in sorted(points):
@@ -50,6 +54,20 @@ def behind(points: Iterable[Key], at: float) -> Key:
     if newest is None or newest.began < at:
         return Key(at, 0, 0)
     return newest._replace(op_index=newest.op_index + 1)
+
+
+def agreed(points: Points, now: Mapping[str, Any], at: float, first: float | None = None) -> Points | None:
+    """The points with those more that it takes for `now` to hold; None: it does. `at`: when that was seen, `first`:
+    since when it is so at least, of a thing of which nothing is known.
+    """
+    held = last(points)
+    if not now.get("alive", held["alive"]) and not held["alive"]:
+        return None
+    said = {key: value for key, value in now.items() if held[key] != value}
+    if not said:
+        return None
+    guessed = {Key(first, 0, 0): said} if not points and first is not None and first < at else {}
+    return {**points, **guessed, behind(points, at): said}
 
 
 def seconds(began: float, until: float | None, start: float, end: float) -> float:

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine, delete, select, update
+from sqlalchemy import Connection, Engine, delete, select, update
 
 from frontend.database import db
 from frontend.settings import Credits
 from frontend.update.mirror import Mirror
-from frontend.usage import audit, spans, sums
+from frontend.usage import audit, points, spans, sums
 from frontend.usage.spans import Key
 from ganeti_ext import event, tags
 from tests.unit.frontend import updates
@@ -65,7 +65,7 @@ class Told:
         return updates.op(operation, "success", job=self._job, at=self._at, job_fields=fields)
 
     def _say(self, message: Message) -> None:
-        state = {
+        state: dict[str, Any] = {
             "beparams": {"vcpus": self._has["vcpus"], "maxmem": self._has["ram"]},
             "tags": tags.encode({**FACTS, "flavor": self._has["flavor_id"]}),
         }
@@ -74,7 +74,9 @@ class Told:
         self.messages.append({**message, **read, **disks, "seq": [1, len(self.messages)]})
 
     def used(self, start: float, end: float, column: str) -> float:
-        return sum(max(0.0, min(end, to) - max(start, began)) * has[column] for began, to, has in self.parts) / 3600
+        return (
+            sum(max(0.0, min(end, to) - max(start, began)) * float(has[column]) for began, to, has in self.parts) / 3600
+        )
 
 
 @pytest.fixture
@@ -148,7 +150,32 @@ def test_a_comparison_finds_what_no_message_told(engine: Engine) -> None:
     assert audit.run(engine, BEGIN + 9000.0) == 1
     assert audit.run(engine, BEGIN + 9001.0) == 0
     found = used(engine, 0.0, FOR_EVER)
-    assert (found.server_hours, found.core_hours) == (pytest.approx(1.0), pytest.approx(0.5 + 1.5))
+    assert found.server_hours == pytest.approx(1.0)
+    assert found.core_hours == pytest.approx(0.5 + 1.5)
+
+
+def test_what_a_message_writes_meanwhile_holds_nobody_else_up(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of many things that a comparison writes at once, one was just written: the others are."""
+    idents = [f"7a1f0a52-52b4-4f0d-9d39-{number:012x}" for number in range(7)]
+    with engine.begin() as connection:
+        for ident in idents:
+            row = {**updates.row(), "id": ident, "instance": f"gx-{ident}", "power": "ACTIVE"}
+            connection.execute(db.server.insert().values(row))
+    real, taken = points.of_things, idents[2]
+
+    def of_things(connection: Connection, kind: str, things: Sequence[str]) -> Any:
+        return {**real(connection, kind, things), **({taken: {}} if taken in things else {})}
+
+    assert audit.run(engine, BEGIN + 500.0) == len(idents)
+    with engine.begin() as connection:
+        connection.execute(delete(db.usage_span).where(db.usage_span.c.thing != taken))
+        connection.execute(update(db.usage_span).values(alive=False))
+    monkeypatch.setattr(points, "of_things", of_things)
+    assert audit.run(engine, BEGIN + 500.0) == len(idents) - 1
+    monkeypatch.undo()
+    with engine.connect() as connection:
+        written = connection.execute(select(db.usage_span.c.thing).where(db.usage_span.c.alive.is_(True))).scalars()
+        assert set(written) == {*idents} - {taken}
 
 
 def test_a_create_that_fails_counts_nothing(engine: Engine) -> None:
