@@ -57,6 +57,8 @@ def unfinished(engine: Engine, cluster: str = clusters.HOME) -> int:
     table = db.action.c
     actions = select(func.count(table.job.distinct())).where(table.ended.is_(None), clusters.actions(cluster))
     server = db.server.c
-    busy = select(func.count()).where(server.cluster == cluster, server.task.is_not(None), server.deleted.is_(None))
+    # Not in the condition: SQLite would then rather look at all servers of the cluster than at those of `server_busy`.
+    mine = func.count().filter(server.cluster == cluster)
+    busy = select(mine).where(server.task.is_not(None), server.deleted.is_(None))
     with engine.connect() as connection:
         return max(connection.execute(query).scalar_one() for query in (actions, busy))
