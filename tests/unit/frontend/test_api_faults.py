@@ -96,7 +96,7 @@ def test_not_found_in_each_services_shape(api: Api, path: str, status: int, body
         ("PATCH", f"{SERVERS}/x", {"GET", "HEAD", "PUT", "DELETE"}),
         ("GET", f"{SERVERS}/x/action", {"POST"}),
         ("OPTIONS", SERVERS, {"GET", "HEAD", "POST"}),
-        ("POST", "/network/v2.0/routers", {"GET", "HEAD"}),
+        ("POST", "/network/v2.0/extensions", {"GET", "HEAD"}),
         ("DELETE", "/image/v2/schemas/image", {"GET", "HEAD"}),
     ],
 )

@@ -176,6 +176,6 @@ def test_what_nobody_gives_back_ends_by_itself(api: Api, monkeypatch: pytest.Mon
     with api.client.application.app_context(), context.database() as connection:
         reserved.keep(connection, "new", MINE, vcpus=1, ram=1024, ports=1)
         connection.commit()
-        monkeypatch.setattr(reserved.time, "time", lambda: later)
+        monkeypatch.setattr(time, "time", lambda: later)
         assert quotas.used(connection, MINE)["instances"] == 0
-        assert reserved.sweep(connection, reserved.time.time()) == 1
+        assert reserved.sweep(connection, time.time()) == 1

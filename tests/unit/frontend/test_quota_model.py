@@ -104,8 +104,8 @@ class Site(RuleBasedStateMachine):
         for name in ("before_cursor_execute", "commit"):
             event.listen(self.engine, name, lambda *_: self._step())
         clock = time.time
-        self.patches = [
-            mock.patch.object(reserved.time, "time", lambda: clock() + self.later),
+        self.patches: list[Any] = [
+            mock.patch.object(time, "time", lambda: clock() + self.later),
             mock.patch("frontend.effect.lostjob.PAUSES", (0.0,)),
         ]
         for patch in self.patches:
