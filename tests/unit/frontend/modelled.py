@@ -1,10 +1,12 @@
 """A model of Ganeti for tests of whole ways: what the API submits becomes jobs on instances, and messages of them.
 
-Jobs run in the order of their numbers, as soon as what they depend on has ended as they want.
+Jobs run in the order of their numbers, as soon as what they depend on has ended as they want; those that were canceled
+before, never.
 """
 
 from __future__ import annotations
 
+import copy
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -65,6 +67,18 @@ class Ganeti:
         for message in told:
             self.mirror.take(event.encode(message))
 
+    def ahead(self) -> dict[str, Instance]:
+        """The instances as they are to be, when all is done that was submitted, and nothing fails."""
+        other = copy.copy(self)
+        other.instances, other.loose, other.ended = copy.deepcopy((self.instances, self.loose, self.ended))
+        other.fails = set()
+        for place, call in enumerate(self.rapi.calls[self._seen :], self._seen + 1):
+            other._run(self._first + place, place, call)
+        return other.instances
+
+    def has_run(self, job: int) -> bool:
+        return job in self.ended
+
     def _run(self, job: int, place: int, call: tuple[Any, ...]) -> list[Message]:
         method, path, body, query = call
         body, tags = body or {}, (query or {}).get("tag") or ()
@@ -72,6 +86,9 @@ class Ganeti:
         head = {"job": job, "operation": operation, "name": name, "fields": {**body, "tags": body.get("tags") or tags}}
         reason = (query or {}).get("reason", "")
         told = [self._message(head, "queued", reason)]
+        if job in self.rapi.canceled:
+            self.ended[job] = "canceled"
+            return [*told, self._message(head, "canceled", reason)]
         try:
             for number, wanted in body.get("depends") or ():
                 if self.ended[number] not in wanted:

@@ -9,7 +9,7 @@ import random
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -28,7 +28,7 @@ from frontend.settings import Front
 from frontend.volume import volumequota
 from ganeti_ext.errors import RapiLost, RapiUnavailable
 from tests.unit.frontend.conftest import IMAGE, MINE, NET, SMALL, Api, seed, serve
-from tests.unit.frontend.modelled import Ganeti
+from tests.unit.frontend.modelled import Ganeti, Instance
 from tests.unit.frontend.test_begun import Asked, Killed
 from tests.unit.frontend.volumes import VOLUMES
 
@@ -58,6 +58,7 @@ class Queue(Asked):
         self.fate: Fate = None
         self.deaf = False
         self.step: Any = lambda: None
+        self.has_run: Callable[[int], bool] = lambda _: False
 
     def submit(self, method: str, path: str, body: object = None, query: Any = None) -> int:
         self.step()
@@ -71,6 +72,11 @@ class Queue(Asked):
             raise RapiLost("RAPI: no answer")
         self.step()
         return job
+
+    def cancel(self, job: int) -> bool:
+        if self.deaf:
+            raise RapiUnavailable("RAPI: connection refused")
+        return not self.has_run(job) and super().cancel(job)
 
     def query(self, what: str, fields: Sequence[str], wanted: Sequence[Any] | None = None) -> list[dict[str, Any]]:
         if self.deaf:
@@ -97,7 +103,7 @@ class Site(RuleBasedStateMachine):
         self.api: Api = serve(front, self.rapi).become("alice")
         self.engine = self.api.engine
         self.ganeti = Ganeti(self.rapi, db.connect_writer(front.database))
-        self.rapi.step = self._step
+        self.rapi.step, self.rapi.has_run = self._step, self.ganeti.has_run
         self.left: int | None = None
         self.dead = False
         self.later = 0.0
@@ -168,12 +174,11 @@ class Site(RuleBasedStateMachine):
 
     @invariant()
     def ganeti_has_no_more_than_is_allowed(self) -> None:
-        servers = {name: each for name, each in self.ganeti.instances.items() if not name.startswith("gx-vol-")}
-        assert len(servers) <= MOST
-        assert sum(each.beparams["vcpus"] for each in servers.values()) <= CORES
-        holders = {name: each for name, each in self.ganeti.instances.items() if name not in servers}
-        assert len(holders) <= VOLUMES_MOST
-        assert sum(disk.size for each in holders.values() for disk in each.disks) <= GIGABYTES * 1024
+        _check_limits(self.ganeti.instances)
+
+    @invariant()
+    def nor_when_it_has_done_all_that_it_was_asked_for(self) -> None:
+        _check_limits(self.ganeti.ahead())
 
     def settle(self) -> None:
         """All jobs are over, all messages told, and nobody is at anything any more."""
@@ -256,6 +261,15 @@ class VolumeQuotas(Site):
         self.work(works)
 
 
+def _check_limits(instances: Mapping[str, Instance]) -> None:
+    servers = {name: each for name, each in instances.items() if not name.startswith("gx-vol-")}
+    assert len(servers) <= MOST
+    assert sum(each.beparams["vcpus"] for each in servers.values()) <= CORES
+    holders = {name: each for name, each in instances.items() if name not in servers}
+    assert len(holders) <= VOLUMES_MOST
+    assert sum(disk.size for each in holders.values() for disk in each.disks) <= GIGABYTES * 1024
+
+
 def _seeded() -> Path:
     """A database with a project that may have little, made once."""
     path = Path(tempfile.gettempdir()) / f"quota-model-{id(Site)}.db"
@@ -271,6 +285,20 @@ def _seeded() -> Path:
                 connection.execute(insert(db.flavor).values(values))
         engine.dispose()
     return path
+
+
+def test_what_was_asked_for_counts_before_it_is_told_of() -> None:
+    """The shortest story of which nothing but what is set apart makes a good one."""
+    site = ServerQuotas()
+    try:
+        site.create(SMALL, 3, None, (0, set()))
+        assert len(site.alive(db.server, "ACTIVE")) == 3
+        for which in range(3):  # that may have 6 cores, and with the first one have 5
+            site.resize(which, "f-three", None, None)
+            site.nor_when_it_has_done_all_that_it_was_asked_for()
+        assert sorted(each.beparams["vcpus"] for each in site.ganeti.ahead().values()) == [1, 1, 3]
+    finally:
+        site.teardown()
 
 
 TestServers, TestVolumes = ServerQuotas.TestCase, VolumeQuotas.TestCase
