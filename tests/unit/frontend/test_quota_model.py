@@ -5,6 +5,7 @@ And when all of it is over, what counts is what is there, and nothing is set apa
 
 from __future__ import annotations
 
+import functools
 import random
 import shutil
 import tempfile
@@ -97,7 +98,7 @@ class Site(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp())
-        shutil.copy(_seeded(), self.folder / "front.db")
+        shutil.copy(f"{_seeded().name}/front.db", self.folder)
         front = Front(database=f"sqlite:///{self.folder}/front.db", secret_file=f"{self.folder}/secret")
         self.rapi = Queue()
         self.api: Api = serve(front, self.rapi).become("alice")
@@ -199,7 +200,8 @@ class Site(RuleBasedStateMachine):
         }
         for row in rows:
             there = self.ganeti.instances.get(row["instance"])
-            assert there is None or there.beparams["vcpus"] == row["vcpus"]
+            told = [each for each in self.ganeti.said if each["instance"] == row["instance"]]
+            assert there is None or there.beparams["vcpus"] == row["vcpus"], (row, told)
             assert there is not None or row["status"] in ("ERROR", "BUILD"), row
         with self.engine.connect() as connection:
             assert db.rows(connection, select(db.reservation)) == []
@@ -270,21 +272,21 @@ def _check_limits(instances: Mapping[str, Instance]) -> None:
     assert sum(disk.size for each in holders.values() for disk in each.disks) <= GIGABYTES * 1024
 
 
-def _seeded() -> Path:
+@functools.cache
+def _seeded() -> tempfile.TemporaryDirectory[str]:
     """A database with a project that may have little, made once."""
-    path = Path(tempfile.gettempdir()) / f"quota-model-{id(Site)}.db"
-    if not path.exists():
-        engine = db.connect(f"sqlite:///{path}")
-        seed(engine)
-        most = {"max_servers": MOST, "max_cores": CORES, "max_ram": -1}
-        most |= {"max_volumes": VOLUMES_MOST, "max_gigabytes": GIGABYTES}
-        with engine.begin() as connection:
-            connection.execute(update(db.project).where(db.project.c.id == MINE).values(most))
-            for ident in FLAVORS[1:]:
-                values = {"id": ident, "name": ident, "vcpus": VCPUS[ident], "ram": 512, "disk": 5}
-                connection.execute(insert(db.flavor).values(values))
-        engine.dispose()
-    return path
+    folder = tempfile.TemporaryDirectory()
+    engine = db.connect(f"sqlite:///{folder.name}/front.db")
+    seed(engine)
+    most = {"max_servers": MOST, "max_cores": CORES, "max_ram": -1}
+    most |= {"max_volumes": VOLUMES_MOST, "max_gigabytes": GIGABYTES}
+    with engine.begin() as connection:
+        connection.execute(update(db.project).where(db.project.c.id == MINE).values(most))
+        for ident in FLAVORS[1:]:
+            values = {"id": ident, "name": ident, "vcpus": VCPUS[ident], "ram": 512, "disk": 5}
+            connection.execute(insert(db.flavor).values(values))
+    engine.dispose()
+    return folder
 
 
 def test_what_was_asked_for_counts_before_it_is_told_of() -> None:
