@@ -6,11 +6,12 @@ import json
 import re
 import subprocess
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 from lab.console import Console
 from lab.node import Node
-from lab.step import until
+from lab.step import at_once, until
 from lab.story import Story
 from lab.wires import SWITCHES
 
@@ -71,8 +72,14 @@ class Guest:
 
     def expect(self, *, open_: bool, within: float) -> None:
         """Wait until pings come through, or do not."""
-        words = f"pings {'come' if open_ else 'do not come'} through to {self.name} on {self.home.name}"
-        until(words, lambda: self.reached() == {open_}, within)
+        where = f"{self.name} on {self.home.name}"
+        if not open_:
+            until(f"pings do not come through to {where}", lambda: self.reached() == {False}, within)
+            return
+        # One after the other is sent until one is answered, as a guest may be slow to.
+        calls = [partial(_pings, address, "-i", "0.2", "-w", f"{within:g}") for address in self.addresses]
+        if not all(at_once(calls)):
+            raise TimeoutError(f"pings come through to {where}: not within {within:g} s")
 
 
 class Seen(NamedTuple):
@@ -110,6 +117,6 @@ def seen(node: Node) -> Seen:
     return Seen(words, *([json.loads(line) for line in lines.splitlines()] for lines in (listed, findings)))
 
 
-def _pings(address: str) -> bool:
-    argv = ["ip", "netns", "exec", SWITCHES, "ping", "-c", "1", "-W", "0.3", address]
+def _pings(address: str, *patience: str) -> bool:
+    argv = ["ip", "netns", "exec", SWITCHES, "ping", "-c", "1", *(patience or ("-W", "0.3")), address]
     return subprocess.run(argv, capture_output=True, check=False).returncode == 0
