@@ -68,18 +68,11 @@ class Guest:
 
     def reached(self) -> set[bool]:
         """Whether pings of the router come through, by IPv4 and IPv6: {True} or {False} when they agree."""
-        return {_pings(address) for address in self.addresses}
+        return {pings(address) for address in self.addresses}
 
     def expect(self, *, open_: bool, within: float) -> None:
         """Wait until pings come through, or do not."""
-        where = f"{self.name} on {self.home.name}"
-        if not open_:
-            until(f"pings do not come through to {where}", lambda: self.reached() == {False}, within)
-            return
-        # One after the other is sent until one is answered, as a guest may be slow to.
-        calls = [partial(_pings, address, "-i", "0.2", "-w", f"{within:g}") for address in self.addresses]
-        if not all(at_once(calls)):
-            raise TimeoutError(f"pings come through to {where}: not within {within:g} s")
+        expect(f"{self.name} on {self.home.name}", self.addresses, open_=open_, within=within)
 
 
 class Seen(NamedTuple):
@@ -117,6 +110,18 @@ def seen(node: Node) -> Seen:
     return Seen(words, *([json.loads(line) for line in lines.splitlines()] for lines in (listed, findings)))
 
 
-def _pings(address: str, *patience: str) -> bool:
+def expect(where: str, addresses: Iterable[str], *, open_: bool, within: float) -> None:
+    """Wait until pings to all of a guest's addresses come through, or to none; TimeoutError after so many seconds."""
+    if not open_:
+        until(f"pings do not come through to {where}", lambda: not any(map(pings, addresses)), within)
+        return
+    # One after the other is sent until one is answered, as a guest may be slow to.
+    calls = [partial(pings, address, "-i", "0.2", "-w", f"{within:g}") for address in addresses]
+    if not all(at_once(calls)):
+        raise TimeoutError(f"pings come through to {where}: not within {within:g} s")
+
+
+def pings(address: str, *patience: str) -> bool:
+    """Whether one is answered, of those that the words of ping(8) say; of one that is waited for 0.3 s without any."""
     argv = ["ip", "netns", "exec", SWITCHES, "ping", "-c", "1", *(patience or ("-W", "0.3")), address]
     return subprocess.run(argv, capture_output=True, check=False).returncode == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -11,7 +10,8 @@ from lab.ganeti import NETWORK
 from lab.node import Node
 from lab.step import until
 from lab.story import Story, create_words
-from lab.wires import GATEWAY, SWITCHES
+from lab.wires import GATEWAY
+from tests.lab import guests
 
 NAME = "walled"
 TAG = "ganeti-ext:firewall"
@@ -29,14 +29,14 @@ class Walled:
 
     def reached(self) -> set[bool]:
         """For IPv4 and IPv6: {True} or {False} when they agree."""
-        return {_pings(address) for address in self.addresses}
+        return {guests.pings(address) for address in self.addresses}
 
     def tag(self, verb: str, profile: str) -> None:
         self.story.gnt("instance", f"{verb}-tags", self.instance, f"{TAG}:{profile}")
 
     def expect(self, *, open_: bool, within: float = SOON) -> None:
         """Wait until pings come through, or do not."""
-        until(f"pings {'come' if open_ else 'do not come'} through", lambda: self.reached() == {open_}, within)
+        guests.expect(NAME, self.addresses, open_=open_, within=within)
 
     def recorded(self) -> str:
         """What its node has recorded of its tap."""
@@ -46,11 +46,6 @@ class Walled:
         """What the guest itself starts gets its answers."""
         with self.story.console(NAME) as console:
             console.ask(f"ping -c 2 -i 0.2 -W 5 {GATEWAY}")
-
-
-def _pings(address: str) -> bool:
-    argv = ["ip", "netns", "exec", SWITCHES, "ping", "-c", "1", "-W", "0.3", address]
-    return subprocess.run(argv, capture_output=True, check=False).returncode == 0
 
 
 @pytest.fixture(scope="module")

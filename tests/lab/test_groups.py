@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,8 +11,7 @@ from lab.ganeti import NETWORK
 from lab.node import Node
 from lab.step import until
 from lab.story import Story, create_words
-from lab.wires import SWITCHES
-from tests.lab import views
+from tests.lab import guests, views
 
 pytestmark = pytest.mark.long
 
@@ -34,10 +32,10 @@ class Grouped:
         self.addresses = self.tenant.addresses(NAME, NETWORK)
 
     def reached(self) -> set[bool]:
-        return {_pings(address) for address in self.addresses}
+        return {guests.pings(address) for address in self.addresses}
 
     def expect(self, *, open_: bool, within: float = SOON) -> None:
-        until(f"pings {'come' if open_ else 'do not come'} through", lambda: self.reached() == {open_}, within)
+        guests.expect(NAME, self.addresses, open_=open_, within=within)
 
     def let_in(self) -> list[str]:
         """Rules for pings of both families, one after the other; their ids."""
@@ -61,11 +59,6 @@ class Grouped:
         """Those of the cluster that tell of the group."""
         found = self.story.gnt("cluster", "list-tags").split()
         return [tag for tag in found if tag.startswith(f"{_TAGS}{self.group['id'][:8]}.")]
-
-
-def _pings(address: str) -> bool:
-    argv = ["ip", "netns", "exec", SWITCHES, "ping", "-c", "1", "-W", "0.3", address]
-    return subprocess.run(argv, capture_output=True, check=False).returncode == 0
 
 
 @pytest.fixture(scope="module")
