@@ -18,11 +18,11 @@ from sqlalchemy import Connection, Engine, select, update
 
 from frontend.database import db
 from frontend.effect import clusters, facts, owed, purpose
-from frontend.effect.remote import RemoteApi
+from frontend.effect.remote import RemoteApi, goes_on
 from frontend.network import grouptags
 from frontend.web.fault import Conflict
-from ganeti_ext import event, groups
-from ganeti_ext.errors import ExtError, RapiError
+from ganeti_ext import groups
+from ganeti_ext.errors import ExtError
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +111,7 @@ def pay(engine: Engine, rapi: RemoteApi, found: owed.Row, now: float) -> None:
         wanted = _wanted(connection, found["server_id"], found["cluster"])
         if wanted is None:
             return
-        if found["job"] is not None and _goes_on(rapi, found["job"]):
+        if found["job"] is not None and goes_on(rapi, found["job"]):
             owed.put_off(connection, found["id"], now + _TOLD)
             return
     versions = groups.versions(rapi.get("tags"), wanted.key)
@@ -150,12 +150,3 @@ def _jobs(rapi: RemoteApi, method: str, some: Sequence[str], ident: str, behind:
     body = {"depends": [[job, ["success"]] for job in behind]} if behind else None
     reason = f"{purpose.GROUP}{ident}"
     return [rapi.submit(method, "tags", body, {"tag": part, "reason": reason}) for part in facts.parts(some)]
-
-
-def _goes_on(rapi: RemoteApi, job: int) -> bool:
-    try:
-        return rapi.get(f"jobs/{job}")["status"] not in event.FINAL
-    except RapiError as err:
-        if err.code != 404:
-            raise
-        return False

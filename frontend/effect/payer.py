@@ -20,13 +20,12 @@ from frontend.database import db
 from frontend.database.vault import Vault
 from frontend.effect import begun, chain, clusters, groupjobs, lefttag, lostjob, owed, translate, translate_volume
 from frontend.effect.purpose import DETACH, Purpose
-from frontend.effect.remote import RemoteApi
+from frontend.effect.remote import RemoteApi, goes_on
 from frontend.effect.translate import Step
 from frontend.network import tenantnet
 from frontend.quota import reserved
 from frontend.update import state
 from frontend.update.rows import locked
-from ganeti_ext import event
 from ganeti_ext.errors import ExtError, RapiError
 
 log = logging.getLogger(__name__)
@@ -134,7 +133,7 @@ class Payer:
         instance = found["body"]
         create = lostjob.find_create(self._rapi, instance)
         if create is not None:
-            behind = create if _goes_on(self._rapi, create) else None
+            behind = create if goes_on(self._rapi, create) else None
             try:
                 job = self._rapi.submit(*translate.delete(instance, behind))
                 log.info("%s: its create, job %d, belonged to nobody: it is removed by job %d", instance, create, job)
@@ -229,7 +228,7 @@ def remove(engine: Engine, rapi: RemoteApi, found: owed.Row) -> None:
         with engine.begin() as connection:
             owed.settle(connection, found["id"])
         return
-    create = found["job"] if found["job"] is not None and _goes_on(rapi, found["job"]) else None
+    create = found["job"] if found["job"] is not None and goes_on(rapi, found["job"]) else None
     job = rapi.submit(*translate.delete(row["instance"], create))
     log.info("server %s: delete is job %d, behind %s", row["id"], job, f"job {create}" if create else "no other")
     with engine.begin() as connection:
@@ -253,16 +252,6 @@ def _mark(connection: Connection, ident: str, job: int, **values: Any) -> None:
     column = db.server.c
     unheard = (column.id == ident, column.deleted.is_(None), or_(column.job.is_(None), column.job < job))
     connection.execute(update(db.server).where(*unheard).values(job=job, updated=time.time(), **values))
-
-
-def _goes_on(rapi: RemoteApi, job: int) -> bool:
-    """Whether a job is there and not over; to wait for one that Ganeti has forgotten is an error to it."""
-    try:
-        return rapi.get(f"jobs/{job}")["status"] not in event.FINAL
-    except RapiError as err:
-        if err.code != 404:
-            raise
-        return False
 
 
 def _give_up(connection: Connection, found: owed.Row, why: str) -> None:

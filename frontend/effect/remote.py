@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from frontend.settings import Settings
+from ganeti_ext import event
+from ganeti_ext.errors import RapiError
 from ganeti_ext.rapi import Query, Rapi
 
 
@@ -29,3 +31,13 @@ def of(settings: Settings) -> Rapi:
     """From [rapi]; ConfigError when something of it is not set."""
     access = settings.rapi.need()
     return Rapi(access.url, access.user, access.password, access.ca, access.timeout)
+
+
+def goes_on(rapi: RemoteApi, job: int) -> bool:
+    """Whether a job is there and not over; to wait for one that Ganeti has forgotten is an error to it."""
+    try:
+        return rapi.get(f"jobs/{job}")["status"] not in event.FINAL
+    except RapiError as err:
+        if err.code != 404:
+            raise
+        return False

@@ -17,8 +17,9 @@ from lab.step import at_once, until
 from lab.story import PREFIX, Story, clear, create_words
 from tests.lab import views
 from tests.lab.caller import COMPUTE, Caller
+from tests.lab.guests import pings
 from tests.lab.jobfiles import key
-from tests.lab.watch import Told, Watch, pings
+from tests.lab.watch import Told, Watch
 
 WALKS, GUARDED, SLEEPS = "walks", "guarded", "sleeps"
 """One that anybody may ping, one that nobody may, and one that is stopped."""

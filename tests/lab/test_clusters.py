@@ -8,14 +8,14 @@ from contextlib import AbstractContextManager
 
 import pytest
 
-from ganeti_ext.command import run
 from ganeti_ext.errors import CommandError
-from lab import second, services, wires
+from lab import second, services
 from lab.faults import dead, halted
 from lab.ganeti import NETWORK
 from lab.node import Node
 from lab.step import until
 from lab.story import PREFIX, Story
+from tests.lab.guests import pings
 
 pytestmark = pytest.mark.long
 
@@ -45,14 +45,6 @@ def _create(story: Story, name: str, zone: str, network: str) -> str:
     return str(made["id"])
 
 
-def _pings(address: str) -> bool:
-    try:
-        run(["ip", "netns", "exec", wires.SWITCHES, "ping", "-c1", "-W1", address])
-    except CommandError:
-        return False
-    return True
-
-
 def _turn(story: Story) -> float:
     """Seconds that the server at home takes to be off and on again, as its tenant sees it."""
     began = time.monotonic()
@@ -75,7 +67,7 @@ def test_servers_live_on_both(story: Story, beside: Node) -> None:
     assert PREFIX + there in beside.run("gnt-instance", "list", "--no-headers", "-o", "name")
     for name, network in ((HERE, NETWORK), (THERE, second.NETWORK)):
         address = story.tenant.addresses(name, network)[0]
-        until(f"{name} answers at {address}", lambda address=address: _pings(address), 60)  # type: ignore[misc]
+        until(f"{name} answers at {address}", lambda address=address: pings(address, "-W", "1"), 60)  # type: ignore[misc]
     assert "GUEST booted" in story.tenant.run("console", "log", "show", THERE)
 
 

@@ -5,7 +5,6 @@ edge - [front] - gate - [middle] - inner - [back] - store
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from functools import partial
 
@@ -15,7 +14,7 @@ from lab import services
 from lab.ganeti import NETWORK
 from lab.step import at_once, until
 from lab.story import Story, clear
-from lab.wires import SWITCHES
+from tests.lab.guests import pings
 
 pytestmark = pytest.mark.long
 
@@ -184,9 +183,9 @@ def test_a_floating_address_comes_to_a_running_server_and_goes(tiers: Tiers) -> 
                 "n=0; until ip link show eth1 > /dev/null 2>&1 || [ $n -ge 50 ]; do n=$((n+1)); usleep 100000; done"
             )
             console.ask(f"ip link set eth1 up; ip addr add {floating}/24 dev eth1")
-        until(f"{floating} answers", lambda: _pings(floating), 30)
+        until(f"{floating} answers", lambda: pings(floating, "-W", "1"), 30)
         tenant.run("server", "remove", "floating", "ip", "edge", floating)
-        until(f"{floating} does not answer", lambda: not _pings(floating), 30)
+        until(f"{floating} does not answer", lambda: not pings(floating, "-W", "1"), 30)
         (shown,) = tenant.openstack("floating", "ip", "list")
         assert (shown["Floating IP Address"], shown["Port"]) == (floating, None)
         tenant.run("floating", "ip", "delete", floating)
@@ -195,9 +194,3 @@ def test_a_floating_address_comes_to_a_running_server_and_goes(tiers: Tiers) -> 
         for each in tenant.openstack("floating", "ip", "list"):
             tenant.run("floating", "ip", "delete", each["ID"])
         story.gnt("network", "remove-tags", NETWORK, EXTERNAL)
-
-
-def _pings(target: str) -> bool:
-    """From the router's side."""
-    command = ["ip", "netns", "exec", SWITCHES, "ping", "-c", "1", "-W", "1", target]
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0

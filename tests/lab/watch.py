@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from lab.wires import SWITCHES
 from tests.lab.caller import COMPUTE, Caller
+from tests.lab.guests import pings
 
 _PAUSE = 0.2  # seconds between two looks
 
@@ -60,9 +59,3 @@ class Watch:
             if pings(self._pinged[name]):
                 heard = time.monotonic()
             self.silent[name] = max(self.silent[name], time.monotonic() - heard)
-
-
-def pings(address: str) -> bool:
-    """Whether a ping of the router comes through."""
-    argv = ["ip", "netns", "exec", SWITCHES, "ping", "-c", "1", "-W", "0.3", address]
-    return subprocess.run(argv, capture_output=True, check=False).returncode == 0
