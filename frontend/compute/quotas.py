@@ -191,15 +191,12 @@ def server_groups(connection: Connection, project: str) -> int:
 
 def _asked(sent: Mapping[str, Any], now: Mapping[str, int]) -> dict[str, int]:
     """New limits by name; BadRequest for what is not Compute's to change."""
-    found = {}
-    for name in [name for name in sent if name in now and sent[name] is not None]:
-        value = limits.number(sent, name)
-        if name in _OWN:
-            found[name] = value
-        elif value != now[name]:
-            where = "set it by Network's quotas" if name in _SHOWN else "the front's configuration has it, [quota]"
-            raise BadRequest(f"{name}: is not Compute's to change: {where}")
-    return found
+    return limits.asked(sent, now, _OWN, _refusal)
+
+
+def _refusal(name: str) -> str:
+    where = "set it by Network's quotas" if name in _SHOWN else "the front's configuration has it, [quota]"
+    return f"is not Compute's to change: {where}"
 
 
 def _check_used(name: str, value: int, in_use: int, *, force: bool) -> None:

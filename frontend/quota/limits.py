@@ -7,7 +7,7 @@ A project's own number stands in its row. One that has none gets the default: an
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
@@ -15,7 +15,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from frontend.database import db
 from frontend.settings import Quota
 from frontend.web import context, schema
-from frontend.web.fault import Forbidden, NotFound
+from frontend.web.fault import BadRequest, Forbidden, NotFound
 
 log = logging.getLogger(__name__)
 
@@ -114,6 +114,23 @@ def give_all(connection: Connection, values: Mapping[str, int]) -> None:
 def number(sent: Mapping[str, Any], key: str) -> int:
     """A limit as a request has it; BadRequest for what is none."""
     return schema.number(sent, key, schema.MISSING, UNLIMITED, LARGEST)
+
+
+def asked(
+    sent: Mapping[str, Any], now: Mapping[str, int], own: Collection[str], refusal: Callable[[str], str]
+) -> dict[str, int]:
+    """The new limits that a service's request has, of those that are its `own`.
+
+    BadRequest, in the words of `refusal`, for another one's that is not to stay as it is `now`.
+    """
+    found = {}
+    for name in [name for name in sent if name in now and sent[name] is not None]:
+        value = number(sent, name)
+        if name in own:
+            found[name] = value
+        elif value != now[name]:
+            raise BadRequest(f"{name}: {refusal(name)}")
+    return found
 
 
 def is_over(most: int, there: int, more: int) -> bool:

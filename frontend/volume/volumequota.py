@@ -15,7 +15,7 @@ from frontend.quota import limits
 from frontend.usage import budget
 from frontend.volume import volumetypes
 from frontend.web import context, schema
-from frontend.web.fault import BadRequest, TooLarge
+from frontend.web.fault import TooLarge
 
 _OF_OTHERS = (3, 39)
 _OWN = ("volumes", "gigabytes", "snapshots")
@@ -138,14 +138,7 @@ def change_class(class_name: str) -> Response:
 
 def _asked(sent: Mapping[str, Any], now: Mapping[str, int]) -> dict[str, int]:
     """New limits by name; BadRequest for what is the same for all."""
-    found = {}
-    for name in [name for name in sent if name in now and sent[name] is not None]:
-        value = limits.number(sent, name)
-        if name in _OWN:
-            found[name] = value
-        elif value != now[name]:
-            raise BadRequest(f"{name}: is the same for all projects, {now[name]}")
-    return found
+    return limits.asked(sent, now, _OWN, lambda name: f"is the same for all projects, {now[name]}")
 
 
 def _own(found: Mapping[str, int]) -> dict[str, int]:
