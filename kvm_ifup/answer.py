@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ganeti_ext import addresses
 from ganeti_ext.nicenv import Nic
-from kvm_ifup import addresses, explain, packet, plan, profiles, reach, required
+from kvm_ifup import explain, packet, plan, profiles, reach, required
 from kvm_ifup.explain import Seen
 from kvm_ifup.packet import OUT, Guest
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 
+from ganeti_ext import addresses, selection
 from ganeti_ext.nicenv import Nic
-from kvm_ifup import addresses, allowance, modes, plan, selection, terms
+from kvm_ifup import allowance, modes, plan, terms
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 
+from ganeti_ext import addresses
 from ganeti_ext.errors import ContractError, ExtError
-from kvm_ifup import addresses, uplink
+from kvm_ifup import uplink
 from kvm_ifup.modes import Facts, Link, has_tag, vlans
 
 TYPE_CHECKING = False

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from kvm_ifup import groupfile, profile_nft, profiles, selection
+from ganeti_ext import selection
+from kvm_ifup import groupfile, profile_nft, profiles
 from kvm_ifup.modes import has_tag
 from kvm_ifup.numbers import Numbers
 from kvm_ifup.plan import Firewall, judging

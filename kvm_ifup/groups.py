@@ -10,8 +10,9 @@ from ipaddress import ip_network
 
 from ganeti_ext import groups
 from ganeti_ext.protocols import EXTENSIONS, ICMPV6, NUMBERS
+from ganeti_ext.selection import JOINT, OWN
 from kvm_ifup import groupfile
-from kvm_ifup.profile import ACCEPT, ANY4, ANY6, CUT, DROP, ICMP, JOINT, KEEP, OWN, PORTED, Allow, Profile
+from kvm_ifup.profile import ACCEPT, ANY4, ANY6, CUT, DROP, ICMP, KEEP, PORTED, Allow, Profile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

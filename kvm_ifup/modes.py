@@ -16,8 +16,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from ganeti_ext.addresses import Addresses
     from ganeti_ext.nicenv import Nic
-    from kvm_ifup.addresses import Addresses
     from kvm_ifup.elements import Element
     from kvm_ifup.settings import Settings
 

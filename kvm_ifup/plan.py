@@ -10,11 +10,11 @@ import ipaddress
 import os
 from collections import namedtuple
 
-from ganeti_ext import nicenv
+from ganeti_ext import addresses, nicenv
 from ganeti_ext.address import link_local
 from ganeti_ext.binding import Binding
 from ganeti_ext.errors import ContractError
-from kvm_ifup import addresses, allowance, elements, modes, profile_nft, reach, ruleset, terms
+from kvm_ifup import allowance, elements, modes, profile_nft, reach, ruleset, terms
 from kvm_ifup.elements import of_tap
 from kvm_ifup.modes import MODES
 from kvm_ifup.settings import ALWAYS
@@ -24,8 +24,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from ganeti_ext.addresses import Addresses
     from ganeti_ext.nicenv import Nic
-    from kvm_ifup.addresses import Addresses
     from kvm_ifup.elements import Element
     from kvm_ifup.modes import Facts, Link
     from kvm_ifup.settings import Settings

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import namedtuple
 
 from ganeti_ext.errors import ConfigError
+from ganeti_ext.selection import JOINT, OWN
 
 # The bit of a conntrack entry's mark that says: this connection is over.
 CONDEMNED = 0x10000000
@@ -27,14 +28,6 @@ NEEDED6 = (1, 2, 3, 4, 130, 134, 135, 136)
 # Answers of DHCP and DHCPv6 servers, from and to these ports: to conntrack they belong to nothing that was asked.
 DHCP4 = (67, 68)
 DHCP6 = (547, 546)
-
-# What stands between the names of several, and before the key of a tenant's group (ganeti_ext/groups.py).
-JOINT, OWN = "+", "@"
-DEFAULT = "default"
-"""In a tag: the profile that would be chosen if the instance had no tag."""
-
-_HEX = frozenset("0123456789abcdef")
-_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
 
 
 class Allow(namedtuple("Allow", "name protocol ports types ip4 ip6 code", defaults=(None,))):
@@ -72,26 +65,9 @@ class Profile(namedtuple("Profile", "name path description established new allow
         return self.new == DROP or self.established == CUT
 
 
-def check_name(name: str) -> str:
-    """The name of a profile or of a section; ValueError when it cannot be one."""
-    if not 1 <= len(name) <= 24 or not _LETTERS.issuperset(name):
-        raise ValueError("a name is 1 to 24 of a-z, 0-9 and '-'")
-    return name
-
-
-def check_names(text: str) -> str:
-    """Names of profiles and of tenants' groups, joined by JOINT, each once and in order; ValueError as `check_name`."""
-    names = sorted({name if _is_group(name) else check_name(name) for name in text.split(JOINT)})
-    return JOINT.join(names)
-
-
 def is_composed(name: str) -> bool:
     """Whether it is more than the name of one file."""
     return JOINT in name or name.startswith(OWN)
-
-
-def _is_group(name: str) -> bool:
-    return name.startswith(OWN) and len(name) == 9 and _HEX.issuperset(name[1:])
 
 
 def mark(number: int, mask: int = MASK) -> int:

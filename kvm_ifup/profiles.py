@@ -19,6 +19,7 @@ import os
 
 from ganeti_ext import config
 from ganeti_ext.errors import ConfigError
+from ganeti_ext.selection import check_name
 from kvm_ifup import profile_fields as fields
 from kvm_ifup.profile import (
     ACCEPT,
@@ -32,7 +33,6 @@ from kvm_ifup.profile import (
     PORTED,
     Allow,
     Profile,
-    check_name,
     is_composed,
 )
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import sys
 
+from ganeti_ext import addresses
 from ganeti_ext.env import need
 from ganeti_ext.errors import ContractError, ExtError
 from ganeti_ext.nicenv import Nic
-from kvm_ifup import addresses, ctnetlink, facts, firewall, groupfile, profiles
+from kvm_ifup import ctnetlink, facts, firewall, groupfile, profiles
 from kvm_ifup.apply import Host
 from kvm_ifup.plan import lower, plan
 from kvm_ifup.profile import CUT

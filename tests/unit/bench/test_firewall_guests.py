@@ -7,8 +7,8 @@ from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
 
 from bench.firewall import guests
+from ganeti_ext import selection
 from ganeti_ext.nicenv import Nic
-from kvm_ifup import selection
 
 LAST = 999
 

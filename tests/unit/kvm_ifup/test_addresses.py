@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ganeti_ext import tags
+from ganeti_ext import addresses, tags
 from ganeti_ext.errors import ContractError
 from ganeti_ext.nicenv import Network, Nic
-from kvm_ifup import addresses
 
 _RFC_1123 = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 

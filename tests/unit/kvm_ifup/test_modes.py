@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from ganeti_ext import tags
+from ganeti_ext import addresses, tags
 from ganeti_ext.errors import ContractError
 from ganeti_ext.nicenv import Network, Nic
-from kvm_ifup import addresses, modes
+from kvm_ifup import modes
 from kvm_ifup.modes import Facts, Link, Wiring
 from kvm_ifup.settings import Settings
 

@@ -6,7 +6,7 @@ import pytest
 
 from ganeti_ext.errors import ContractError
 from ganeti_ext.nicenv import Network, Nic
-from kvm_ifup.selection import Choice, choose
+from ganeti_ext.selection import Choice, choose
 
 UUID = "5c0a7a54-0a5d-4c6e-a9a5-6b2a1c9f3d10"
 DEFAULT = Choice("unprotected", None)

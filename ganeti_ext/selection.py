@@ -16,7 +16,6 @@ from collections import namedtuple
 
 from ganeti_ext.errors import ContractError
 from ganeti_ext.tags import unescape
-from kvm_ifup.profile import DEFAULT, JOINT, check_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,14 +25,39 @@ if TYPE_CHECKING:
 
 ALL = "ganeti-ext:firewall"
 ONE = ("ganeti-ext:firewall.", "synnefo:network:")
+# What stands between the names of several, and before the key of a tenant's group (ganeti_ext/groups.py).
+JOINT, OWN = "+", "@"
+DEFAULT = "default"
+"""In a tag: the profile that would be chosen if the instance had no tag."""
+
+_HEX = frozenset("0123456789abcdef")
+_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
 
 
 class Choice(namedtuple("Choice", "profile tag")):
-    """The name of a profile, or of several (profile.check_names), and the tag that decided; None: it is the default."""
+    """The name of a profile, or of several (check_names), and the tag that decided; None: it is the default."""
 
     __slots__ = ()
     profile: str
     tag: str | None
+
+
+def check_name(name: str) -> str:
+    """The name of a profile or of a section; ValueError when it cannot be one."""
+    if not 1 <= len(name) <= 24 or not _LETTERS.issuperset(name):
+        raise ValueError("a name is 1 to 24 of a-z, 0-9 and '-'")
+    return name
+
+
+def check_names(text: str) -> str:
+    """Names of profiles and of tenants' groups, joined by JOINT, each once and in order; ValueError as `check_name`."""
+    names = sorted({name if is_group(name) else check_name(name) for name in text.split(JOINT)})
+    return JOINT.join(names)
+
+
+def is_group(name: str) -> bool:
+    """Whether it is the name of a tenant's group, OWN and its key."""
+    return name.startswith(OWN) and len(name) == 9 and _HEX.issuperset(name[1:])
 
 
 def choose(nic: Nic, default: str) -> Choice:
