@@ -99,6 +99,20 @@ def key(ident: str) -> str:
     return ident[:8]
 
 
+def key_of(text: str) -> str:
+    """The same of what a rule says; ValueError when that is no id."""
+    if not _ID.fullmatch(text.replace("-", "")):
+        raise ValueError(f"{text!r} is no id")
+    return key(text)
+
+
+def named(tags: Iterable[str]) -> frozenset[str]:
+    """The keys of the groups whose members any rule lets come."""
+    found = (said.group for said in read(tags).values())
+    rules = (rule for group in found if group for rule in group.rules if rule.group and rule.direction == INGRESS)
+    return frozenset(key(str(rule.group)) for rule in rules)
+
+
 def encode(group: Group, version: int) -> list[str]:
     """The tags that say it; ValueError where it is too large, or is none. No rule is older than its group."""
     rules = (rule._replace(created=max(rule.created, group.created)) for rule in group.rules)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ganeti_ext import addresses
 from ganeti_ext.nicenv import Nic
-from kvm_ifup import explain, packet, plan, profiles, reach, required
+from kvm_ifup import explain, memberfile, packet, plan, profiles, reach, required
 from kvm_ifup.explain import Seen
 from kvm_ifup.packet import OUT, Guest
 
@@ -29,9 +29,10 @@ def answer(record: Record, direction: str, words: Iterable[str], settings: Setti
     bridge = record.firewall.bridge if record.firewall else None
     # Whoever cut a connection has put that there, whatever profile this guest has.
     cut = plan.judging(settings) if "cut" in described.values else ""
-    text = cut + required.text([record], numbered, settings)
+    known = memberfile.read()
+    text = cut + required.text([record], numbered, settings, known)
     seen = node.shown(bridge) if bridge else Seen()
-    verdict, met = explain.explain(record, text, described, seen, required.legacy(numbered, settings))
+    verdict, met = explain.explain(record, text, described, seen, required.legacy(numbered, settings), known)
     shown = packet.shown(described)
     return {
         "tap": record.tap,

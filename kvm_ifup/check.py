@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ganeti_ext import binding
 from ganeti_ext.errors import ConfigError, ExtError
-from kvm_ifup import check_host, check_rules, facts, iptables, iptables_rule, profiles, required
+from kvm_ifup import check_host, check_rules, facts, iptables, iptables_rule, memberfile, profiles, required
 from kvm_ifup.check_rules import Finding
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class Check:
         taps = yield from self._apart()
         numbered = required.numbered(taps, used)
         there = self._node.rules()
-        wanted = self._node.would_be(required.text(taps, numbered, self._settings))
+        wanted = self._node.would_be(required.text(taps, numbered, self._settings, memberfile.read()))
         if taps:
             ports = {f"port_{record.ifindex}": tap for tap, record in self.taps.items()}
             yield from check_rules.rules(wanted, there, ports)

@@ -6,7 +6,7 @@ import json
 from collections import Counter, namedtuple
 from typing import TYPE_CHECKING
 
-from kvm_ifup import listing, profile_nft
+from kvm_ifup import listing, member_sets, profile_nft
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping
@@ -49,6 +49,8 @@ def more(wanted: Listing, there: Listing, gone: Container[str]) -> Iterator[Find
     `gone` are taps, and names of their own chains, that will be undone from their records.
     """
     for (family, name), elements in there.elements.items():
+        if member_sets.is_one(name) and (family, name) not in wanted.elements:
+            continue  # of a group that no tap's rules name any more
         known = Counter(wanted.elements.get((family, name), ()))
         for element in elements:
             if name not in _SHARED and element not in known and listing.tap(element) not in gone:

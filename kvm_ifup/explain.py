@@ -9,6 +9,7 @@ postrouting too; what the node says itself, bridge postrouting alone.
 from __future__ import annotations
 
 from collections import defaultdict, namedtuple
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ganeti_ext.nicenv import Nic
@@ -20,12 +21,13 @@ from kvm_ifup.packet_words import BRIDGED, IP4, IP6, ROUTED
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from kvm_ifup.iptables_rule import Legacy
+    from kvm_ifup.iptables_rule import Legacy, Members
     from kvm_ifup.nftrule import Step
     from kvm_ifup.packet import Packet
     from kvm_ifup.state import Record
 
 PASS, DROP = "pass", "drop"
+_NOBODY: Members = MappingProxyType({})
 # Priorities; those before and behind br_netfilter are of bridge forward.
 _ANY, _BEFORE, _BEHIND = range(-1000, 1000), range(-1000, 0), range(1000)
 _VERDICTS = {"accept": PASS, "return": PASS, "drop": DROP}
@@ -53,16 +55,21 @@ class Met(namedtuple("Met", "stage words table chain rule verdict")):
 
 
 def explain(
-    record: Record, text: str, packet: Packet, seen: Seen, legacy: Legacy | None = None
+    record: Record,
+    text: str,
+    packet: Packet,
+    seen: Seen,
+    legacy: Legacy | None = None,
+    known: Members = _NOBODY,
 ) -> tuple[str, list[Met]]:
     """The verdict, and the rules on the way to it; `text` is the nft text that makes all rules of the tap.
 
-    `legacy` are the chains of iptables, by IP version, where they judge. PacketError when the description leaves out
-    what decides.
+    `legacy` are the chains of iptables, by IP version, where they judge, and `known` the members of groups that are in
+    their sets (memberfile.py). PacketError when the description leaves out what decides.
     """
     values = _values(record, packet)
     met: list[Met] = []
-    for step in _walk(record, Ruleset(text), packet, seen, legacy or {}):
+    for step in _walk(record, Ruleset(text), packet, seen, (legacy or {}, known)):
         reason = reasons.of(step)
         words = "" if reason is None else reason.fails if step.verdict is None else reason.holds
         verdict = _VERDICTS.get(step.verdict or "")
@@ -74,7 +81,9 @@ def explain(
     return PASS, met
 
 
-def _walk(record: Record, ruleset: Ruleset, packet: Packet, seen: Seen, legacy: Legacy) -> Iterator[Step]:
+def _walk(
+    record: Record, ruleset: Ruleset, packet: Packet, seen: Seen, filters: tuple[Legacy, Members]
+) -> Iterator[Step]:
     if packet.direction == OUT:
         if plan.judged(record):
             found = fields.of(packet, {"iifname": record.tap})
@@ -90,7 +99,7 @@ def _walk(record: Record, ruleset: Ruleset, packet: Packet, seen: Seen, legacy: 
         for table, chain in _based(ruleset, family, hook, priorities):
             yield from nftrule.walk(ruleset, table, chain, found)
         if family == "inet":
-            yield from iptables_rule.walk(legacy, found)
+            yield from iptables_rule.walk(*filters, found)
         mark = found["meta mark"]
 
 

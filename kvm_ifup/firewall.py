@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ganeti_ext import selection
-from kvm_ifup import groupfile, profile_nft, profiles
+from kvm_ifup import groupfile, member_sets, memberfile, profile_nft, profiles
 from kvm_ifup.modes import has_tag
 from kvm_ifup.numbers import Numbers
 from kvm_ifup.plan import Firewall, judging
@@ -35,16 +35,21 @@ def of(nic: Nic, settings: Settings, directory: str = DIRECTORY) -> Firewall:
     return Firewall(profile=name, number=number, drops=profile.new == DROP, text=text, zone=zone)
 
 
-def keep_up(record: Record, stamp: object, settings: Settings, host: Host, directory: str = DIRECTORY) -> None:
-    """Say a profile's rules again if a group of it has changed since `stamp` (groupfile.py), when they were made.
+def stamp() -> object:
+    """Which files of groups and of their members they are now: others, if anything of them has changed."""
+    return groupfile.stamp(), memberfile.stamp()
+
+
+def keep_up(record: Record, before: object, settings: Settings, host: Host, directory: str = DIRECTORY) -> None:
+    """Say a profile's rules again if a group has changed since `before`, the `stamp` when they were made.
 
     The reaper may have said the new ones before the old ones were; it does the same, so the newest stand in the end.
     """
     assigned = record.firewall
     if assigned is None or not assigned.number or not is_composed(assigned.profile):
         return
-    while (now := groupfile.stamp()) != stamp:
-        stamp = now
+    while (now := stamp()) != before:
+        before = now
         host.restore(judging(settings) + rules([assigned.profile], settings, directory), [])
 
 
@@ -72,9 +77,34 @@ def rules(names: Iterable[str], settings: Settings, directory: str = DIRECTORY) 
     """The text that makes the rules of profiles; with the iptables backend the greater part is put in place at once."""
     wanted = {numbers(directory).of(name): profiles.load(name) for name in sorted(set(names))}
     mask, judge = int(settings.mark_mask, 16), settings.firewall == "nftables"
+    sets = member_rules((key for profile in wanted.values() for key in profile.groups), settings)
     if wanted and not judge:
         _put(wanted, mask, directory)
-    return "".join(profile_nft.chains(profile, number, mask, judge=judge) for number, profile in wanted.items())
+    return sets + "".join(profile_nft.chains(profile, number, mask, judge=judge) for number, profile in wanted.items())
+
+
+def member_rules(keys: Iterable[str], settings: Settings) -> str:
+    """The text that makes the sets of groups hold their members; with the iptables backend that is done at once."""
+    wanted = sorted(set(keys))
+    if not wanted:
+        return ""
+    known = memberfile.read()
+    if settings.firewall == "nftables":
+        return member_sets.text(wanted, known)
+    from kvm_ifup import ipset  # noqa: PLC0415 (the other backend starts faster without it)
+
+    ipset.put(wanted, known)
+    return ""
+
+
+def no_member_rules(keys: Iterable[str], settings: Settings) -> str:
+    """The text that takes the sets of groups away; with the iptables backend that is done at once."""
+    if settings.firewall == "nftables":
+        return member_sets.removal(keys)
+    from kvm_ifup import ipset  # noqa: PLC0415 (the other backend starts faster without it)
+
+    ipset.remove(keys)
+    return ""
 
 
 def _put(wanted: Mapping[int, Profile], mask: int, directory: str) -> None:

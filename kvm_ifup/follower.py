@@ -1,6 +1,7 @@
 """Groups of tenants that change while taps have them: their profiles are compiled anew, of all taps in one go.
 
-What changed, Ganeti's file of the cluster's tags tells; so whatever is missed is mended at the next look.
+What changed, Ganeti's file of the cluster's tags tells, and the one of groups' members (memberfile.py): of that, only
+the elements of sets change. Whatever is missed is mended at the next look.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 from ganeti_ext.errors import ExtError
-from kvm_ifup import firewall, groupfile, plan, profile_nft, profiles
+from kvm_ifup import firewall, memberfile, plan, profile_nft, profiles
 from kvm_ifup.profile import is_composed
 from kvm_ifup.state import DIRECTORY
 
@@ -43,18 +44,26 @@ class Follower:
         self._directory, self._clock = directory, clock
         self._stamp: object = None
         self._known: dict[str, Profile] = {}
+        self._members: dict[str, tuple[str, ...]] = {}
+        self._sets: set[str] = set()  # of groups whose members were ever put
         self._unused: dict[str, float] = {}
 
     def follow(self) -> None:
-        """If Ganeti's file is another one, put what it says of groups in force."""
-        stamp = groupfile.stamp()
+        """If one of the files is another one, put what it says of groups and their members in force."""
+        stamp = firewall.stamp()
         if stamp == self._stamp:
             return
-        now = self._compiled()
+        now, told = self._compiled(), memberfile.read()
         changed = [name for name, each in now.items() if each != self._known.get(name)]
         failed = self._put(changed)
         self._known = {name: each for name, each in now.items() if name not in failed}
-        self._stamp = None if failed else stamp
+        fresh = {key for name in changed if name in self._known for key in self._known[name].groups}
+        known = {key: told.get(key, ()) for each in self._known.values() for key in each.groups}
+        others = [key for key, some in known.items() if key not in fresh and some != self._members.get(key)]
+        joined = self._join(others)
+        self._sets |= known.keys()
+        self._members = known if joined else {}
+        self._stamp = stamp if joined and not failed else None
 
     def look(self) -> None:
         """Every now and then: also what was missed, and numbers that no tap needs any more."""
@@ -62,6 +71,7 @@ class Follower:
         self.follow()
         try:
             self._tidy()
+            self._tidy_sets()
         except (ExtError, OSError) as err:
             log.error("security groups: %s", err)
 
@@ -90,6 +100,20 @@ class Follower:
         log.info("security groups: profiles %s are in force", ", ".join(names))
         return []
 
+    def _join(self, keys: list[str]) -> bool:
+        """Let the sets of these groups hold their members; whether they do."""
+        if not keys:
+            return True
+        try:
+            text = firewall.member_rules(keys, self._settings)
+            if text:
+                self._host.restore(text, [])
+        except (ExtError, OSError) as err:
+            log.error("security groups: members of %s stay as they were: %s", ", ".join(keys), err)
+            return False
+        log.info("security groups: members of %s are known", ", ".join(keys))
+        return True
+
     def _used(self) -> set[str]:
         """The profiles of taps that groups are a part of, and that judge anything."""
         assigned = (record.firewall for record in self._records.all())
@@ -107,3 +131,12 @@ class Follower:
                 numbers.free(name)
                 del self._unused[name]
                 log.info("security groups: profile %s is no tap's, number %d is free", name, unused[name])
+
+    def _tidy_sets(self) -> None:
+        """Sets of members go when no profile's rules can have them any more."""
+        needless = self._sets - self._members.keys()
+        if needless and not self._unused and self._stamp is not None:
+            text = firewall.no_member_rules(needless, self._settings)
+            if text:
+                self._host.restore(text, [])
+            self._sets -= needless

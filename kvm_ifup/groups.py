@@ -53,7 +53,7 @@ def said(key: str) -> Said:
 def allowed(key: str, rules: tuple[Rule, ...]) -> Iterator[Allow]:
     """What rules let come to a guest; those that no node can judge by are left out, and let nothing come."""
     for number, rule in enumerate(rules):
-        if rule.direction == groups.INGRESS and rule.group is None:
+        if rule.direction == groups.INGRESS:
             try:
                 yield _allow(f"{key}-{number}", rule)
             except ValueError:
@@ -89,7 +89,8 @@ def _allow(name: str, rule: Rule) -> Allow:
     if network.version != rule.family:
         raise ValueError("the network is of the other family")
     ip4, ip6 = ((str(network),), ()) if rule.family == 4 else ((), (str(network),))
-    return Allow(name, protocol, ports, types, ip4, ip6, code)
+    members = None if rule.group is None else groups.key_of(rule.group)
+    return Allow(name, protocol, ports, types, ip4, ip6, code, members)
 
 
 def _number(protocol: str | None) -> int | None:

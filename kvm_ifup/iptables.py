@@ -11,7 +11,7 @@ import ipaddress
 
 from kvm_ifup import xtables
 from kvm_ifup.profile import MASK
-from kvm_ifup.profile_iptables import DISPATCH, FAMILIES, IPV4, JUMP, Rule, beside, chains, line, ours
+from kvm_ifup.profile_iptables import DISPATCH, FAMILIES, IPV4, JUMP, SET, Rule, beside, chains, line, ours
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ class _Filter:
         for name, options in rule.matches:
             match = made.create_match(name)
             for option, value in options:
-                match.set_parameter(option, value)
+                match.set_parameter(option, value.split() if name == SET else value)
         target = made.create_target(rule.target)
         for option, value in rule.options:
             target.set_parameter(option, value)

@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 
+from kvm_ifup import member_sets
 from kvm_ifup.fields import STATES, Unsaid
 from kvm_ifup.nftrule import RuleError, Step
 from kvm_ifup.packet_words import PacketError
-from kvm_ifup.profile_iptables import DISPATCH, JUMP, line
+from kvm_ifup.profile_iptables import DISPATCH, JUMP, SET, line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from kvm_ifup.fields import Fields
     from kvm_ifup.profile_iptables import Rule
 
     # Chains by IP version and name.
     Legacy = Mapping[int, Mapping[str, tuple[Rule, ...]]]
+    # Addresses by the keys of groups.
+    Members = Mapping[str, Iterable[str]]
 
 _VERSIONS = {2: (4, "iptables"), 10: (6, "ip6tables")}  # by nfproto
 _VERDICTS = {"DROP": "drop", "RETURN": "return"}
 
 
-def walk(legacy: Legacy, fields: Fields) -> Iterator[Step]:
-    """The rules that a packet meets in FORWARD, as nftrule.walk; none when there are none for its family."""
+def walk(legacy: Legacy, known: Members, fields: Fields) -> Iterator[Step]:
+    """The rules that a packet meets in FORWARD, as nftrule.walk; none when there are none for its family.
+
+    `known` is what the sets of groups' members hold.
+    """
     version, tool = _VERSIONS.get(_number(fields, "meta nfproto") or 0, (0, ""))
     if version in legacy:
-        yield from _chain(legacy[version], f"{tool} filter", DISPATCH, fields)
+        field = "ip saddr" if version == 4 else "ip6 saddr"
+        source = _number(fields, field) if known else None
+        among = {key for key, some in known.items() if source in [int(ip_address(each)) for each in some]}
+        sets = frozenset(member_sets.legacy(key, version) for key in among)
+        yield from _chain(legacy[version], f"{tool} filter", DISPATCH, (fields, sets))
 
 
 def lines(legacy: Legacy) -> list[str]:
@@ -41,17 +51,20 @@ def lines(legacy: Legacy) -> list[str]:
     ]
 
 
-def _chain(chains: Mapping[str, tuple[Rule, ...]], table: str, chain: str, fields: Fields) -> Iterator[Step]:
+def _chain(
+    chains: Mapping[str, tuple[Rule, ...]], table: str, chain: str, packet: tuple[Fields, frozenset[str]]
+) -> Iterator[Step]:
+    """A packet is its fields, and the sets that its source is in."""
     for rule in chains[chain]:
-        if not _holds(rule, fields):
+        if not _holds(rule, *packet):
             yield Step(table, chain, line(chain, rule), None)
         elif rule.target == "MARK":
-            fields["meta mark"] = 0
+            packet[0]["meta mark"] = 0
             yield Step(table, chain, line(chain, rule), "")
         elif rule.target in chains:
             yield Step(table, chain, line(chain, rule), f"jump {rule.target}")
             last = None
-            for last in _chain(chains, table, rule.target, fields):
+            for last in _chain(chains, table, rule.target, packet):
                 yield last
             if last is not None and last.verdict == "drop":
                 return
@@ -60,12 +73,12 @@ def _chain(chains: Mapping[str, tuple[Rule, ...]], table: str, chain: str, field
             return
 
 
-def _holds(rule: Rule, fields: Fields) -> bool:
+def _holds(rule: Rule, fields: Fields, sets: frozenset[str]) -> bool:
     if rule.protocol and _number(fields, "meta l4proto") != rule.protocol:
         return False
     if rule.source and not _within(fields, rule.source):
         return False
-    return all(_match(name, dict(options), fields) for name, options in rule.matches)
+    return all(_match(name, dict(options), fields, sets) for name, options in rule.matches)
 
 
 def _within(fields: Fields, source: str) -> bool:
@@ -74,7 +87,9 @@ def _within(fields: Fields, source: str) -> bool:
     return int(network.network_address) <= address <= int(network.broadcast_address)
 
 
-def _match(name: str, options: Mapping[str, str], fields: Fields) -> bool:
+def _match(name: str, options: Mapping[str, str], fields: Fields, sets: frozenset[str]) -> bool:
+    if name == SET:
+        return options["match-set"].removesuffix(" src") in sets
     if name not in _MATCHES:
         raise RuleError(f"cannot read the match {name!r} of iptables")
     return _MATCHES[name](options, fields)

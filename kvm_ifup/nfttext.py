@@ -49,8 +49,9 @@ class Ruleset:
         self.chains[place].rules.append(text)
 
     def add_element(self, place: tuple[str, str], text: str) -> None:
-        key, _, data = text.strip("{ }").partition(" : ")
-        self.elements.setdefault(place, {})[key] = data
+        for element in text.strip("{ }").split(", "):
+            key, _, data = element.partition(" : ")
+            self.elements.setdefault(place, {})[key] = data
 
     def delete_element(self, place: tuple[str, str], text: str) -> None:
         del self.elements[place][text.strip("{ }").partition(" : ")[0]]

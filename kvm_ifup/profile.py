@@ -30,12 +30,13 @@ DHCP4 = (67, 68)
 DHCP6 = (547, 546)
 
 
-class Allow(namedtuple("Allow", "name protocol ports types ip4 ip6 code", defaults=(None,))):
+class Allow(namedtuple("Allow", "name protocol ports types ip4 ip6 code members", defaults=(None, None))):
     """What may come though it is new: a section [allow NAME], or a rule of a tenant's group.
 
     `protocol` is a number of IANA's, None for any. `ports` are first and last, ascending and apart; none means all, and
     so do no `types`. `ip4` and `ip6` are the networks that it may come from, (ANY4,) for all; none: not in that family.
-    `code` is that of the one type of ICMP, None for any.
+    `code` is that of the one type of ICMP, None for any. `members` is the key of a group: of the families that it may
+    come from, only from the addresses that the group's members have now (memberfile.py).
     """
 
     __slots__ = ()
@@ -46,6 +47,7 @@ class Allow(namedtuple("Allow", "name protocol ports types ip4 ip6 code", defaul
     ip4: tuple[str, ...]
     ip6: tuple[str, ...]
     code: int | None
+    members: str | None
 
 
 class Profile(namedtuple("Profile", "name path description established new allowed")):
@@ -58,6 +60,11 @@ class Profile(namedtuple("Profile", "name path description established new allow
     established: str
     new: str
     allowed: tuple[Allow, ...]
+
+    @property
+    def groups(self) -> frozenset[str]:
+        """The keys of groups whose members it lets come."""
+        return frozenset(allow.members for allow in self.allowed if allow.members)
 
     @property
     def judges(self) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import namedtuple
 
-from kvm_ifup import profile
+from kvm_ifup import member_sets, profile
 from kvm_ifup.profile import ANY4, ANY6, DROP, ICMP, ICMPV6, MASK, UDP
 
 TYPE_CHECKING = False
@@ -24,6 +24,7 @@ _LONGEST = 28  # of a chain's name: XT_EXTENSION_MAXNAMELEN (linux/netfilter/x_t
 _MOST_PORTS = 15  # of a multiport match, where a range counts twice: XT_MULTI_PORTS (xt_multiport.h)
 _ICMP = {ICMP: ("icmp", "icmp-type"), ICMPV6: ("icmp6", "icmpv6-type")}
 
+SET, _MATCHED = "set", "match-set"  # of ipset(8): its name, and which address is looked up
 IPV4, IPV6 = 4, 6
 FAMILIES = (IPV4, IPV6)
 
@@ -107,7 +108,7 @@ def line(chain_name: str, rule: Rule) -> str:
 
 def _words(options: tuple[tuple[str, str], ...]) -> Iterator[str]:
     for name, value in options:
-        yield f'--{name} "{value}"' if " " in value else f"--{name} {value}"
+        yield f'--{name} "{value}"' if " " in value and name != _MATCHED else f"--{name} {value}"
 
 
 def _dispatch(profiles: Mapping[int, Profile], mask: int) -> Iterator[Rule]:
@@ -144,13 +145,17 @@ def _needed(family: int) -> Iterator[Rule]:
 
 def _allow(allow: Allow, family: int) -> Iterator[Rule]:
     sources, every = (allow.ip4, ANY4) if family == IPV4 else (allow.ip6, ANY6)
+    among: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
+    if allow.members:
+        sources = sources and (every,)
+        among = ((SET, ((_MATCHED, f"{member_sets.legacy(allow.members, family)} src"),)),)
     for source in sources:
         for match in _whats(allow):
             yield Rule(
                 "RETURN",
                 allow.protocol or 0,
                 "" if source == every else source,
-                (*match, _comment(f"allow {allow.name}")),
+                (*among, *match, _comment(f"allow {allow.name}")),
             )
 
 

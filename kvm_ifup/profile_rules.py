@@ -6,7 +6,7 @@ not put together, the rule does not match and the chain ends in `drop`.
 
 from __future__ import annotations
 
-from kvm_ifup import profile
+from kvm_ifup import member_sets, profile
 from kvm_ifup.profile import ANY4, ANY6, DROP, ICMP, ICMPV6, SCTP, TCP, UDP
 
 TYPE_CHECKING = False
@@ -41,7 +41,9 @@ def _sources(allow: Allow) -> Iterator[str]:
         yield ""
         return
     for sources, every, version, name in ((allow.ip4, ANY4, 4, "ip"), (allow.ip6, ANY6, 6, "ip6")):
-        if sources:
+        if sources and allow.members:
+            yield f"{name} saddr @{member_sets.name(allow.members, version)}"
+        elif sources:
             yield f"meta nfproto ipv{version}" if sources == (every,) else f"{name} saddr {_some(sources)}"
 
 

@@ -44,6 +44,9 @@ def _what(allow: Allow) -> str:
 
 
 def _sources(allow: Allow) -> str:
+    if allow.members:
+        families = " and ".join(f"IPv{version}" for version, some in ((4, allow.ip4), (6, allow.ip6)) if some)
+        return f"the members of security group {allow.members} in {families}"
     either: dict[tuple[str, ...], str] = {(ANY4,): "anywhere in IPv4", (ANY6,): "anywhere in IPv6"}
     if (allow.ip4, allow.ip6) == ((ANY4,), (ANY6,)):
         return "anywhere"

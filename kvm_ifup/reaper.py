@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import logging
+import os
 import time
 
 from ganeti_ext import binding, files
@@ -16,7 +17,7 @@ from ganeti_ext.control import Control
 from ganeti_ext.errors import ConfigError, ExtError
 from ganeti_ext.question import Questions
 from ganeti_ext.service import Loop, log_to_journal
-from kvm_ifup import firewall, ganetifile, groupfile, links, plan
+from kvm_ifup import firewall, ganetifile, groupfile, links, memberfile, plan
 from kvm_ifup.apply import Host
 from kvm_ifup.follower import Follower
 from kvm_ifup.settings import Settings, load
@@ -154,7 +155,8 @@ def main() -> int:
     records = Records()
     host = Host(records, index=links.ifindex)
     reaper, follower = Reaper(records, host, settings), Follower(records, host, settings)
-    said = ganetifile.Directory(groupfile.DIRECTORY)
+    os.makedirs(memberfile.DIRECTORY, 0o755, exist_ok=True)
+    said, members = ganetifile.Directory(groupfile.DIRECTORY), ganetifile.Directory(memberfile.DIRECTORY)
     departures = links.Departures()  # before the first sweep: what goes during it is told of
 
     def catch_up() -> None:
@@ -168,11 +170,13 @@ def main() -> int:
 
     def told() -> None:
         said.drain()
+        members.drain()
         follower.follow()
 
     loop = Loop()
     loop.add(departures, lambda: reaper.sweep() if departures.drain() else None)
     loop.add(said, told)
+    loop.add(members, told)
     loop.every(PERIOD, every_minute)
     loop.on_reload(catch_up)
     catch_up()
@@ -181,4 +185,5 @@ def main() -> int:
         loop.run()
     departures.close()
     said.close()
+    members.close()
     return 0

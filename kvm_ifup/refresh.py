@@ -13,12 +13,13 @@ from ganeti_ext import addresses
 from ganeti_ext.env import need
 from ganeti_ext.errors import ContractError, ExtError
 from ganeti_ext.nicenv import Nic
-from kvm_ifup import ctnetlink, facts, firewall, groupfile, profiles
+from kvm_ifup import ctnetlink, facts, firewall, profiles
 from kvm_ifup.apply import Host
 from kvm_ifup.plan import lower, plan
 from kvm_ifup.profile import CUT
 from kvm_ifup.settings import load
 from kvm_ifup.state import Records
+from kvm_ifup.told import checked, is_late
 from kvm_ifup.up import tell_neighbours
 
 TYPE_CHECKING = False
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
 
 # What changes of a network while taps are up, besides its name, which nothing goes by.
 _OF_NETWORK = ("NETWORK_TAGS", "NETWORK_GATEWAY", "NETWORK_SUBNET6", "NETWORK_GATEWAY6")
-# Seconds that a call may be on its way: hook_timeout of eventd.
-_LATEST = 60
 
 
 def main(verb: str, env: Mapping[str, str]) -> None:
@@ -42,7 +41,7 @@ def main(verb: str, env: Mapping[str, str]) -> None:
     records = Records()
     instance = need(env, "GANETI_INSTANCE_NAME", str)
     if verb == "instance-tags":
-        told = need(env, "GANETI_EXT_TAGS_TIME", _time)
+        told = need(env, "GANETI_EXT_TAGS_TIME", checked)
         if "GANETI_INSTANCE_TAGS" not in env:  # which may be empty; but nothing said must not take what is set
             raise ContractError("GANETI_INSTANCE_TAGS is not set")
         retag(instance, env["GANETI_INSTANCE_TAGS"], told, settings, records, of_networks(env))
@@ -103,9 +102,9 @@ def _retag(seen: Record, known: Mapping[str, str], told: str, settings: Settings
         record = records.read(seen.tap)
         if record is None or record.ifindex != seen.ifindex or facts.ifindex(seen.tap) != seen.ifindex:
             return  # another guest's by now, or gone: what comes up reads its tags itself
-        if record.told and _late(_moment(told), _moment(record.told)):
+        if record.told and is_late(told, record.told):
             return
-        host, stamp = Host(records), groupfile.stamp()
+        host, stamp = Host(records), firewall.stamp()
         planned = _again(record, known, settings)
         planned = planned._replace(record=planned.record._replace(told=told))
         cuts = planned.record.firewall != record.firewall and _cuts(planned.record)
@@ -129,18 +128,3 @@ def _cut(record: Record) -> None:
 
 def _cuts(record: Record) -> bool:
     return record.firewall is not None and profiles.load(record.firewall.profile).established == CUT
-
-
-def _late(told: tuple[int, int], last: tuple[int, int]) -> bool:
-    """Whether this was on its way when something newer came. What seems older still is of a new master's clock."""
-    return told <= last and last[0] - told[0] <= _LATEST
-
-
-def _time(text: str) -> str:
-    _moment(text)
-    return text
-
-
-def _moment(text: str) -> tuple[int, int]:
-    seconds, _, nanoseconds = text.partition(".")
-    return int(seconds), int(nanoseconds)

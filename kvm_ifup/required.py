@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kvm_ifup import plan, profile_iptables, profile_nft
+from kvm_ifup import member_sets, plan, profile_iptables, profile_nft
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from kvm_ifup.settings import Settings
     from kvm_ifup.state import Record
 
+    Members = Mapping[str, Iterable[str]]
+
 
 def numbered(records: Iterable[Record], profiles: Mapping[str, Profile]) -> dict[int, Profile]:
     """The profiles that taps have, by their numbers on this node; those whose file cannot be read are left out."""
@@ -21,8 +23,11 @@ def numbered(records: Iterable[Record], profiles: Mapping[str, Profile]) -> dict
     return {number: profiles[name] for number, name in sorted(used) if number and name in profiles}
 
 
-def text(records: Iterable[Record], profiles: Mapping[int, Profile], settings: Settings) -> str:
-    """The nft text that makes all rules; of profiles that are left out, the chains that others go to are there."""
+def text(records: Iterable[Record], profiles: Mapping[int, Profile], settings: Settings, known: Members) -> str:
+    """The nft text that makes all rules; of profiles that are left out, the chains that others go to are there.
+
+    `known` are the members of groups (memberfile.py).
+    """
     mask, judge = int(settings.mark_mask, 16), settings.firewall == "nftables"
     found = list(records)
     chains = dict.fromkeys(sorted({record.firewall.number for record in found if record.firewall} - {0}), "")
@@ -33,7 +38,9 @@ def text(records: Iterable[Record], profiles: Mapping[int, Profile], settings: S
             chains[number] = "".join(
                 f"add chain {table} mark_{number}\n" for table in (profile_nft.INET, profile_nft.BRIDGE)
             )
-    return plan.skeleton(settings, found) + "".join(chains.values()) + "".join(map(plan.stands, found))
+    groups = {key for each in profiles.values() for key in each.groups} if judge else ()
+    sets = member_sets.text(groups, known) if groups else ""
+    return plan.skeleton(settings, found) + sets + "".join(chains.values()) + "".join(map(plan.stands, found))
 
 
 def legacy(profiles: Mapping[int, Profile], settings: Settings) -> Legacy:

@@ -11,7 +11,7 @@ import sys
 from ganeti_ext import binding
 from ganeti_ext.errors import ContractError, ExtError
 from ganeti_ext.nicenv import Nic
-from kvm_ifup import announce, facts, firewall, groupfile, sender
+from kvm_ifup import announce, facts, firewall, sender
 from kvm_ifup.apply import Host
 from kvm_ifup.plan import communication, lower, plan
 from kvm_ifup.settings import load
@@ -53,7 +53,7 @@ def set_up(env: Mapping[str, str], nic: Nic, settings: Settings, records: Record
     below = lower(nic)
     host = Host(records)
     with records.lock(nic.tap):
-        found, stamp = facts.of(nic, below, settings), groupfile.stamp()
+        found, stamp = facts.of(nic, below, settings), firewall.stamp()
         planned = plan(env, nic, found, firewall.of(nic, settings), settings)
         old = records.read(nic.tap)
         if old:

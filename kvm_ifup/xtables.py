@@ -39,7 +39,7 @@ def library() -> Iterator[Any]:
     for kind in (iptc.Table, iptc.Table6):
         kind.ALL = ["filter"]
     _mend(iptc.xtables)
-    with _locked():
+    with locked():
         try:
             yield iptc
         except (iptc.IPTCError, iptc.XTablesError) as err:
@@ -71,7 +71,7 @@ def _mend(xtables: Any) -> None:
 
 
 @contextlib.contextmanager
-def _locked() -> Iterator[None]:
+def locked() -> Iterator[None]:
     """iptables' own lock (iptables/xshared.c); CommandError when another holds it for too long."""
     end = time.monotonic() + PATIENCE
     try:

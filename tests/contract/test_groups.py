@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import pytest
 
 from ganeti_ext import groups
+from ganeti_ext import members as grammar
 from ganeti_ext.groups import Group, Rule
+from tests.contract.kvm_ifup_frames import OTHER_IP
 from tests.contract.kvm_ifup_live import Connection, Live, hook
 from tests.contract.kvm_ifup_node import Node, Reaper, needs_node
 
@@ -16,7 +18,7 @@ pytestmark = [pytest.mark.lab, needs_node]
 
 WEB, MAIL = "4f1a2b3c-0000-4000-8000-000000000001", "9e8d7c6b-0000-4000-8000-000000000002"
 OF_WEB, OF_BOTH = "ganeti-ext:firewall:@4f1a2b3c", "ganeti-ext:firewall:@9e8d7c6b+@4f1a2b3c"
-FILE = "/var/lib/ganeti/ssconf_cluster_tags"
+FILE, MEMBERS = "/var/lib/ganeti/ssconf_cluster_tags", "/run/ganeti-ext/members/told"
 PORTS = (22, 25, 80, 443)
 
 
@@ -42,6 +44,12 @@ class Cluster:
     def drop(self, ident: str) -> None:
         del self._tags[ident]
         self._write()
+
+    def tell(self, members: Mapping[str, Sequence[str]], at: int) -> None:
+        """As eventd has it run, through the node daemon."""
+        env = {"PATH": "/usr/bin:/bin", **grammar.variables(grammar.render(members), f"{at}.000000000")}
+        done = self.live.node.script("group-members", env)
+        assert done.returncode == 0, done.stderr
 
     def damage(self) -> None:
         self._tags["x"] = [f"{groups.HEAD}4f1a2b3c.99.0-1:nonsense"]
@@ -158,3 +166,97 @@ def test_many_changes_at_once(cluster: Cluster) -> None:
         running.communicate()
         eventually(reaper, lambda wanted=wanted: cluster.open() == wanted)  # type: ignore[misc]
     assert "ERROR" not in reaper.heard()
+
+
+def members_of(ident: str) -> tuple[Rule, ...]:
+    return (Rule("ingress", 4, "tcp", 80, 80, None, ident),)
+
+
+def test_members_come_and_go_while_the_guest_runs(cluster: Cluster) -> None:
+    """One that comes is let in, and one that goes is not, within a second; what stands is kept."""
+    cluster.say(WEB, *members_of(MAIL))
+    cluster.live.up(TAGS=OF_WEB)
+    reaper = cluster.live.node.reaper()
+    assert cluster.open() == set(), "nobody has told who the members are"
+    cluster.tell({"9e8d7c6b": [OTHER_IP, "192.0.2.77"]}, 100)
+    assert eventually(reaper, lambda: cluster.open() == {80}) < 1
+    connection = Connection(cluster.live)
+    cluster.tell({"9e8d7c6b": ["192.0.2.77"]}, 101)
+    assert eventually(reaper, lambda: cluster.open() == set()) < 1
+    assert connection.goes_on()
+    assert reaper.heard().count("are in force") == 1, "at its start: no rule had to change"
+
+
+def test_a_guest_starts_where_members_are_known(cluster: Cluster) -> None:
+    cluster.say(WEB, *members_of(WEB))
+    cluster.tell({"4f1a2b3c": [OTHER_IP]}, 100)
+    cluster.live.up(TAGS=OF_WEB)
+    assert cluster.open() == {80}
+    reaper = cluster.live.node.reaper()
+    cluster.live.node.run("nft", "flush", "ruleset")
+    reaper.hang_up()
+    eventually(reaper, lambda: cluster.open() == {80})
+
+
+@pytest.mark.parametrize("harm", ["rm", "truncate --size=0", "truncate --size=150", "sed -i s/^9e8d/nonsense/"])
+def test_members_that_cannot_be_read_are_nobody(cluster: Cluster, harm: str) -> None:
+    cluster.say(WEB, *members_of(MAIL))
+    cluster.tell({"9e8d7c6b": [OTHER_IP]}, 100)
+    cluster.live.up(TAGS=OF_WEB)
+    reaper = cluster.live.node.reaper()
+    assert cluster.open() == {80}
+    cluster.live.node.run(*harm.split(), MEMBERS)
+    cluster.live.node.run("sh", "-c", "echo > /run/ganeti-ext/members/another")
+    eventually(reaper, lambda: cluster.open() == set())
+
+
+def test_what_was_on_its_way_for_long_is_not_believed(cluster: Cluster) -> None:
+    cluster.say(WEB, *members_of(MAIL))
+    cluster.live.up(TAGS=OF_WEB)
+    reaper = cluster.live.node.reaper()
+    cluster.tell({"9e8d7c6b": [OTHER_IP]}, 100)
+    eventually(reaper, lambda: cluster.open() == {80})
+    cluster.tell({}, 99)
+    cluster.tell({}, 100)
+    assert cluster.open() == {80}
+    cluster.tell({}, 30)
+    eventually(reaper, lambda: cluster.open() == set())
+
+
+@pytest.mark.parametrize(
+    ("env", "said"),
+    [
+        ({"GANETI_EXT_MEMBERS": "0"}, "GANETI_EXT_MEMBERS_TIME is not set"),
+        (
+            {"GANETI_EXT_MEMBERS_TIME": "now", "GANETI_EXT_MEMBERS": "0"},
+            "GANETI_EXT_MEMBERS_TIME has a bad value 'now'",
+        ),
+        ({"GANETI_EXT_MEMBERS_TIME": "1.0"}, "GANETI_EXT_MEMBERS is not set"),
+        ({"GANETI_EXT_MEMBERS_TIME": "1.0", "GANETI_EXT_MEMBERS": "1"}, "GANETI_EXT_MEMBERS_0 is not set"),
+        (
+            {
+                "GANETI_EXT_MEMBERS_TIME": "1.0",
+                "GANETI_EXT_MEMBERS": "1",
+                "GANETI_EXT_MEMBERS_0": "9e8d7c6b 10.0.0.300",
+            },
+            "'10.0.0.300' does not appear to be an IPv4 or IPv6 address",
+        ),
+    ],
+)
+def test_what_says_nothing_is_refused(cluster: Cluster, env: dict[str, str], said: str) -> None:
+    done = cluster.live.node.script("group-members", {"PATH": "/usr/bin:/bin", **env})
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert not cluster.live.node.file(MEMBERS).exists()
+
+
+def test_as_many_as_there_may_be(cluster: Cluster) -> None:
+    """The environment holds them, and a set takes them at once."""
+    many = [f"10.{200 + number // 65536}.{number // 256 % 256}.{number % 256}" for number in range(16000)]
+    cluster.say(WEB, *members_of(MAIL))
+    cluster.live.up(TAGS=OF_WEB)
+    reaper = cluster.live.node.reaper()
+    known, less = grammar.bounded({"4f1a2b3c": many, "9e8d7c6b": [*many[:4000], OTHER_IP], "a0000000": many})
+    assert less == ["4f1a2b3c", "a0000000"]
+    cluster.tell(known, 100)
+    assert eventually(reaper, lambda: cluster.open() == {80}) < 2

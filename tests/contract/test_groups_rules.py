@@ -11,6 +11,7 @@ from scapy.layers.inet6 import ICMPv6EchoRequest
 from scapy.packet import Packet, Raw
 
 from ganeti_ext import groups
+from ganeti_ext import members as grammar
 from ganeti_ext.groups import Group, Rule
 from kvm_ifup import profile_nft
 from lab import layer
@@ -26,6 +27,12 @@ import json, sys; sys.path.insert(0, {layer.HERE!r})
 from kvm_ifup import firewall, settings
 name, backend = json.load(sys.stdin)
 print(firewall.rules([name], settings.Settings(firewall=backend)))
+"""
+_JOIN = f"""
+import json, sys; sys.path.insert(0, {layer.HERE!r})
+from kvm_ifup import firewall, settings
+keys, backend = json.load(sys.stdin)
+print(firewall.member_rules(keys, settings.Settings(firewall=backend)))
 """
 _TEXT = Raw(b"what nobody asked for")
 PACKETS: dict[str, tuple[int, Packet]] = {
@@ -58,7 +65,7 @@ CASES: dict[str, tuple[tuple[Rule, ...], set[str]]] = {
     "a type and its code": ((Rule("ingress", 4, "icmp", 8, 0, None, None),), {"ping"}),
     "another code": ((Rule("ingress", 4, "icmp", 8, 1, None, None),), set()),
     "a type of icmpv6 and its code": ((Rule("ingress", 6, "ipv6-icmp", 128, 0, None, None),), {"ping6"}),
-    "another group": ((Rule("ingress", 4, "tcp", None, None, None, IDENT),), set()),
+    "members of which none is known": ((Rule("ingress", 4, "tcp", None, None, None, IDENT),), set()),
     "what is sent": ((Rule("egress", 4, None, None, None, None, None),), set()),
     "what nobody can judge": ((Rule("ingress", 4, "dccp", 80, 80, None, None),), set()),
     "some of each": (
@@ -94,14 +101,60 @@ def test_several_add_up(node: Node) -> None:
     assert comes(node, BOTH, said) == {"tcp 443", "udp6 53", "tcp 22", "ping", "ping6"}
 
 
-def comes(node: Node, profile: str, said: Mapping[str, Sequence[Rule]]) -> set[str]:
+def test_members_come_and_go_and_no_rule_changes(node: Node) -> None:
+    """By their addresses: of both families, of the group that a rule names, by its protocol and ports."""
+    rules = (
+        Rule("ingress", 4, "tcp", 80, 80, None, OTHER),
+        Rule("ingress", 6, None, None, None, None, OTHER),
+        Rule("ingress", 4, "icmp", 8, None, None, IDENT),
+    )
+    told = {"9e8d7c6b": ["10.0.1.8", "10.0.1.9", "2001:db8:1::9"], "4f1a2b3c": ["10.0.1.8"]}
+    assert comes(node, NAME, {IDENT: rules}, told) == {"tcp 80", *ALL6}
+    before = standing(node)
+    for members, expected in (
+        ({"9e8d7c6b": ["10.0.1.9"]}, {"tcp 80"}),
+        ({"9e8d7c6b": ["10.0.1.90", "2001:db8:1::90"], "4f1a2b3c": ["10.0.1.9"]}, {"ping"}),
+        ({}, set()),
+        ({"9e8d7c6b": [f"10.1.{number // 256}.{number % 256}" for number in range(4000)] + ["10.0.1.9"]}, {"tcp 80"}),
+    ):
+        tell(node, members)
+        node.nft(node.run("/usr/bin/python3", "-c", _JOIN, stdin=json.dumps([[*told], node.backend])) or "\n")
+        node.forget()
+        assert arrived(node) == expected
+        assert standing(node) == before
+
+
+def standing(node: Node) -> str:
+    """The rules of groups as they are, with what tells those that were put anew from those that were not."""
+    if node.backend == IPTABLES:
+        saved = node.run("iptables-legacy-save", "-t", "filter")
+        return "".join(line for line in saved.splitlines(keepends=True) if line.startswith("-A"))
+    found = node.run("nft", "--handle", "list", "chain", "inet", "ganeti_ext", f"profile_{node.numbers[NAME]}")
+    assert "@members4_9e8d7c6b" in found
+    return found
+
+
+def tell(node: Node, members: Mapping[str, Sequence[str]]) -> None:
+    """The node is told of members of groups."""
+    node.write("/run/ganeti-ext/members/told", f"100.0\n{grammar.render(members)}")
+
+
+def comes(
+    node: Node, profile: str, said: Mapping[str, Sequence[Rule]], members: Mapping[str, Sequence[str]] | None = None
+) -> set[str]:
     """Which packets come to a guest of this profile, where groups have these rules."""
     made = (Group(ident, "physics", "web", "", 0, 0, tuple(rules)) for ident, rules in said.items())
     lines = ["another", *(tag for group in made for tag in groups.encode(group, 1))]
     node.write("/var/lib/ganeti/ssconf_cluster_tags", "".join(f"{line}\n" for line in lines))
+    tell(node, members or {})
     text = node.run("/usr/bin/python3", "-c", _CALL, stdin=json.dumps([profile, node.backend]))
     node.nft(profile_nft.skeleton(judge=node.backend == NFT) + text)
     node.give(profile)
     node.forget()
+    return arrived(node)
+
+
+def arrived(node: Node) -> set[str]:
+    """The packets that come to the guest."""
     way = node.ways["bridged"]
     return {name for name, (version, what) in PACKETS.items() if way.arrives(way.ends[version].to_guest(what))}

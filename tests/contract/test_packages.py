@@ -73,6 +73,7 @@ CONFFILES = {
         "/etc/ganeti-ext/network.conf",
         "/etc/ganeti/kvm-vif-bridge",
         "/etc/ganeti/hooks/instance-tags-post.d/50-ganeti-ext-network",
+        "/etc/ganeti/hooks/group-members-post.d/50-ganeti-ext-network",
         *(f"/etc/ganeti/hooks/instance-{verb}-post.d/50-ganeti-ext-network" for verb in MOVED),
         *(
             f"/etc/ganeti/network/{mode}/{way}"

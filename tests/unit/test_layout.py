@@ -289,6 +289,7 @@ def test_ganetis_scripts_are_found() -> None:
     assert {name(path) for path in scripts()} == {
         *("hooks/dns", "hooks/note", "extstorage/cow/_run", "extstorage/rbd/_run"),
         *("kvm_ifup/kvm-vif-bridge", "kvm_ifup/instance-moved", "kvm_ifup/instance-tags"),
+        "kvm_ifup/group-members",
         "console/ganeti-ext-kvm",
     }
 

@@ -61,6 +61,6 @@ def ask(
     name = of.firewall.profile if of.firewall else ""
     used = {name: own or profiles.load(name)} if name else {}
     numbered = required.numbered([of], used)
-    text = required.text([of], numbered, settings)
+    text = required.text([of], numbered, settings, {})
     described = packet.parse(direction, words.split(), guest)
     return explain.explain(of, text, described, seen, required.legacy(numbered, settings))

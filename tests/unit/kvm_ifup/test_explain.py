@@ -229,7 +229,7 @@ def test_every_rule_has_its_words() -> None:
         of = [record()._replace(firewall=Assigned(one.name, number, "br0", ())) for number, one in each.items()]
         steps = [
             Step(table, chain, rule, "")
-            for (table, chain), found in Ruleset(required.text(of, each, settings)).chains.items()
+            for (table, chain), found in Ruleset(required.text(of, each, settings, {})).chains.items()
             for rule in found.rules
             if chain != "zone"
         ]
@@ -244,7 +244,7 @@ def test_every_rule_has_its_words() -> None:
 
 
 def test_chains_that_may_end_have_words_for_that() -> None:
-    ruleset = Ruleset(required.text([record()], {}, Settings()))
+    ruleset = Ruleset(required.text([record()], {}, Settings(), {}))
     ends = [chain for table, chain in ruleset.chains if table == "netdev ganeti_ext" and not chain.startswith("port_")]
     assert len(ends) == 10
     for chain in ends:

@@ -65,7 +65,7 @@ def test_a_rule(
     "given",
     [
         rule(direction="egress"),
-        rule(group=IDENT),
+        rule(group="nonsense"),
         rule("dccp", 1, 2),
         rule("gre", 1, 2),
         rule("tcp", 1, None),
@@ -83,6 +83,34 @@ def test_what_no_node_judges_by_lets_nothing_come(given: Rule) -> None:
     assert list(groups.allowed("k", (given, rule("tcp", 1, 1)))) == [
         Allow("k-1", 6, ((1, 1),), (), (ANY4,), (), None),
     ]
+
+
+def test_a_rule_for_the_members_of_a_group() -> None:
+    other = f"00000000{IDENT[8:]}"
+    given = (rule("tcp", 80, 80, group=IDENT), rule(None, family=6, group=other), rule(direction="egress", group=other))
+    assert list(groups.allowed("k", given)) == [
+        Allow("k-0", 6, ((80, 80),), (), (ANY4,), (), None, "4f1a2b3c"),
+        Allow("k-1", None, (), (), (), (ANY6,), None, "00000000"),
+    ]
+
+
+def test_members_in_each_backend_and_in_words(file: Path) -> None:
+    write(file, group(rule("tcp", 80, 80, group=IDENT), rule(None, family=6, group=IDENT)))
+    found = profiles.load(OWN)
+    assert found.groups == {"4f1a2b3c"}
+    rules = [" ".join(each.split()) for each in profile_rules.of(found)]
+    assert 'ip saddr @members4_4f1a2b3c tcp dport { 80 } return comment "allow 4f1a2b3c-0"' in rules
+    assert 'ip6 saddr @members6_4f1a2b3c return comment "allow 4f1a2b3c-1"' in rules
+    made = [profile_iptables.chains({1: found}, family)[f"ganeti-ext-{OWN}"] for family in (4, 6)]
+    lines = [profile_iptables.line("c", each) for some in made for each in some]
+    assert [line for line in lines if "allow" in line] == [
+        "-A c -p 6 -m set --match-set ganeti-ext-members4-4f1a2b3c src -m multiport --dports 80 "
+        + '-m comment --comment "allow 4f1a2b3c-0" -j RETURN',
+        '-A c -m set --match-set ganeti-ext-members6-4f1a2b3c src -m comment --comment "allow 4f1a2b3c-1" -j RETURN',
+    ]
+    words = list(profile_words.rules(found))
+    assert "TCP to port 80 may come from the members of security group 4f1a2b3c in IPv4 [allow 4f1a2b3c-0]" in words
+    assert "anything may come from the members of security group 4f1a2b3c in IPv6 [allow 4f1a2b3c-1]" in words
 
 
 def test_a_group_is_a_profile(file: Path) -> None:

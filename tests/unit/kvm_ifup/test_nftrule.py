@@ -98,8 +98,8 @@ def test_a_rule_that_is_none_of_ours_is_named(rule: str) -> None:
 def test_an_unknown_match_of_iptables_is_named() -> None:
     chains = {4: {DISPATCH: (Rule("DROP", matches=(("physdev", ()),)),)}}
     with pytest.raises(RuleError, match="the match 'physdev' of iptables"):
-        list(iptables_rule.walk(chains, {**FIELDS, "meta nfproto": 2}))
-    assert list(iptables_rule.walk(chains, {**FIELDS, "meta nfproto": 10})) == []
+        list(iptables_rule.walk(chains, {}, {**FIELDS, "meta nfproto": 2}))
+    assert list(iptables_rule.walk(chains, {}, {**FIELDS, "meta nfproto": 10})) == []
 
 
 def test_text_is_read_as_nft_does() -> None:
