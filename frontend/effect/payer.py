@@ -1,4 +1,5 @@
-"""Does what the front owes (owed.py): removals behind a create, creates once more, tags that were left over.
+"""Does what the front owes (owed.py): removals behind a create, creates once more, tags that were left over; and
+removals of snapshots which nothing could carry (unwanted.py).
 
 It may die at any point: nothing is forgotten before it is done, and what may have been done is looked for in Ganeti
 before it is done again.
@@ -18,7 +19,18 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from frontend.database import db
 from frontend.database.vault import Vault
-from frontend.effect import begun, chain, clusters, groupjobs, lefttag, lostjob, owed, translate, translate_volume
+from frontend.effect import (
+    begun,
+    chain,
+    clusters,
+    groupjobs,
+    lefttag,
+    lostjob,
+    owed,
+    translate,
+    translate_volume,
+    unwanted,
+)
 from frontend.effect.purpose import DETACH, Purpose
 from frontend.effect.remote import RemoteApi, goes_on
 from frontend.effect.translate import Step
@@ -36,6 +48,7 @@ _LONGEST = 60.0
 _SELDOM = 21_600.0
 _MOST = 20  # attempts that Ganeti refuses, before it is given up
 _FORGETS = 3600.0
+_SEES = 60.0  # between two looks for snapshots that are left over
 
 
 class Payer:
@@ -47,7 +60,7 @@ class Payer:
         self._engine, self._rapi, self._vault, self._clock = engine, rapi, vault, clock
         self._cluster = clusters.asked(rapi)
         self._thread: threading.Thread | None = None
-        self._forgets = 0.0
+        self._forgets = self._sees = 0.0
 
     def tick(self) -> None:
         """See whether something is due, in a thread, as Ganeti and the database may keep it waiting."""
@@ -63,6 +76,9 @@ class Payer:
             with self._engine.begin() as connection:
                 owed.forget(connection, now)
                 reserved.sweep(connection, now)
+        if now >= self._sees:
+            self._sees = now + _SEES
+            unwanted.again(self._engine, self._rapi, now)
         while True:
             with self._engine.begin() as connection:
                 found = owed.claim(connection, now, _LEASE, self._cluster)

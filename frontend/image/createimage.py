@@ -22,7 +22,7 @@ from frontend.effect.chain import UnfinishedError
 from frontend.effect.purpose import SNAPSHOT, Purpose
 from frontend.effect.translate import GIB, MIB
 from frontend.effect.translate_image import Shot
-from frontend.image import forgetimage, imagedisks, imagequota
+from frontend.image import imagedisks, imagequota
 from frontend.volume import snapshotstore, volumename, volumequota, volumestate
 from frontend.web import context, schema
 from ganeti_ext import seed
@@ -80,7 +80,6 @@ def create(server: Row, argument: object) -> Response:
             connection.execute(update(db.image).where(db.image.c.id == made.image["id"]).values(job=jobs[-1]))
             snapshotstore.keep_job(connection, idents, jobs[-1])
             connection.commit()
-    forgetimage.again()
     answer = make_response("", 202)
     answer.headers["Location"] = f"{context.base()}/compute/v2.1/images/{made.image['id']}"
     return answer

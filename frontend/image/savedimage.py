@@ -12,8 +12,8 @@ from frontend.database import db
 from frontend.effect import purpose
 from frontend.effect.purpose import Purpose
 from frontend.effect.translate import MIB
+from frontend.effect.unwanted import DELETED
 from frontend.image import imagedisks
-from frontend.image.forgetimage import DELETED
 from frontend.update import state
 from frontend.update.rows import Rows
 from frontend.usage import meter
@@ -86,7 +86,7 @@ def _made(rows: Rows, idents: list[str], why: str | None) -> bool:
 
 def _forgotten(rows: Rows, ident: str, why: str | None) -> bool:
     if why:
-        # What is left of an image, somebody tries again to remove (forgetimage.py); of a snapshot, who it belongs to.
+        # What is left of an image, somebody tries again to remove (unwanted.py); of a snapshot, who it belongs to.
         values = {"status": ERROR_DELETING, "fault": why[:_FAULT], "updated": rows.now}
         return _change(rows, [ident], DELETING, values, why)
     gone = [_drop(rows, db.image, ident, DELETED), _drop(rows, db.volume_snapshot, ident, DELETING)]

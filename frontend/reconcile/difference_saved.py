@@ -49,7 +49,7 @@ def verdict(each: Difference) -> tuple[Purpose, str | None]:
 
 def _waiting(engine: Engine, cluster: str) -> Iterator[_Known]:
     image, snapshot = db.image.c, db.volume_snapshot.c
-    # What is uploaded waits for no job (imagestate.py), and what is to be removed is tried again (forgetimage.py).
+    # What is uploaded waits for no job (imagestate.py), and what is to be removed is tried again (unwanted.py).
     images = select(db.image).where(image.cluster == cluster, image.status == "saving", image.origin.is_not(None))
     snapshots = select(db.volume_snapshot).where(
         snapshot.cluster == cluster, snapshot.status.in_(("creating", "deleting"))

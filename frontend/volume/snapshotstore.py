@@ -96,7 +96,6 @@ def create(volume: Row, name: str, description: str | None, metadata: Mapping[st
         keep_job(connection, [row["id"]], jobs[-1])
         connection.commit()
     log.info("snapshot %s of volume %s: jobs %s, on %s", row["id"], volume["id"], jobs, instance)
-    forgetimage.again()
     return row
 
 

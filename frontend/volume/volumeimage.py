@@ -16,7 +16,7 @@ from frontend.effect.chain import UnfinishedError
 from frontend.effect.purpose import UPLOAD_VOLUME, Purpose
 from frontend.effect.translate import GIB
 from frontend.effect.translate_image import Shot
-from frontend.image import forgetimage, imagedisks, imagequota
+from frontend.image import imagedisks, imagequota
 from frontend.volume import volumeeffect, volumename, volumestate, volumetypes, volumeview
 from frontend.web import context, schema
 from frontend.web.fault import BadRequest
@@ -57,7 +57,6 @@ def upload(volume: Row, asked: Mapping[str, Any]) -> dict[str, Any]:
         connection.execute(update(db.image).where(db.image.c.id == image["id"]).values(job=jobs[-1]))
         connection.commit()
     log.info("image %s of volume %s: jobs %s, on %s", image["id"], volume["id"], jobs, instance)
-    forgetimage.again()
     return _told(volume, image)
 
 

@@ -28,7 +28,7 @@ IMAGE = "/image/v2/images"
 MIB = 1 << 20
 PATIENCE = 300.0  # seconds, of which the lease of an upload or import that died takes 120
 # What is kept of a kind is in one of these states when nothing is done with it; each can be deleted.
-# Images first: what removes one is a job on an instance (forgetimage.py), and there is no other tenant who has any.
+# Images first: what removes one is a job on an instance (unwanted.py), and there is no other tenant who has any.
 FINAL: Mapping[str, frozenset[str]] = {
     "image": frozenset(("active", "queued", "killed")),
     "server": frozenset(("ACTIVE", "SHUTOFF", "ERROR")),

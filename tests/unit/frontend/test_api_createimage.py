@@ -9,7 +9,9 @@ import pytest
 from sqlalchemy import insert, select, update
 
 from frontend.database import db
-from frontend.image import forgetimage
+from frontend.database.vault import Vault
+from frontend.effect.payer import Payer
+from frontend.effect.unwanted import DELETED
 from frontend.update.mirror import Mirror
 from ganeti_ext import event
 from ganeti_ext.errors import RapiUnavailable
@@ -159,7 +161,7 @@ def test_deleted(api: Api) -> None:
     assert api.call("DELETE", f"{IMAGES}/{ident}").status_code == 404
     assert [each["id"] for each in api.get(IMAGES).json["images"]] == [IMAGE]  # type: ignore[index]
     hear(api, ident, "error", kind="forget")
-    assert (image(api, ident) or {})["status"] == forgetimage.DELETED
+    assert (image(api, ident) or {})["status"] == DELETED
     hear(api, ident, "success", kind="forget")
     assert image(api, ident) is None
 
@@ -170,7 +172,7 @@ def test_deleted_while_it_is_saved(api: Api) -> None:
     assert api.call("DELETE", f"{IMAGES}/{ident}").status_code == 204
     assert api.rapi.calls[0][2] == {"depends": [[last, ["success", "error", "canceled"]]]}
     hear(api, ident, "success")  # what it was: the snapshot is there now, and about to go
-    assert (image(api, ident) or {})["status"] == forgetimage.DELETED
+    assert (image(api, ident) or {})["status"] == DELETED
 
 
 def test_deleted_when_its_server_is_gone(api: Api) -> None:
@@ -184,23 +186,42 @@ def test_deleted_when_its_server_is_gone(api: Api) -> None:
     assert foreign["instance"] != other["instance"]
 
 
+def seen_by_the_payer(api: Api) -> list[str]:
+    """What the jobs are for that he submits."""
+    api.rapi.calls.clear()
+    Payer(api.engine, api.rapi, Vault("v" * 40)).work()
+    return [call[3]["reason"] for call in api.rapi.calls]
+
+
 def test_what_could_not_be_removed_is_tried_again(api: Api) -> None:
     row = api.server()
     ident = make(api, row)
     hear(api, ident, "success")
-    api.change(row["id"], task=None)
     api.rapi.fails = RapiUnavailable("RAPI: down")
     assert api.call("DELETE", f"{IMAGES}/{ident}").status_code == 204
     api.rapi.fails = None
-    api.rapi.calls.clear()
-    make(api, row, "next")
-    assert len(api.rapi.calls) == 3  # it is too soon
-    api.change(row["id"], task=None)
+    assert seen_by_the_payer(api) == []  # it is too soon
     with api.engine.begin() as connection:
         connection.execute(update(db.image).where(db.image.c.id == ident).values(updated=1.0))
+    assert seen_by_the_payer(api) == [f"ganeti-ext:forget:{ident}"] * 3
+    hear(api, ident, "success", kind="forget")
+    assert image(api, ident) is None
+
+
+def test_what_nothing_could_carry_goes_with_the_next_server(api: Api) -> None:
+    row = api.server()
+    ident = make(api, row)
+    hear(api, ident, "success")
+    api.change(row["id"], deleted=time.time())
     api.rapi.calls.clear()
-    make(api, row, "third")
-    assert [call[3]["reason"] for call in api.rapi.calls[3:]] == [f"ganeti-ext:forget:{ident}"] * 3
+    assert api.call("DELETE", f"{IMAGES}/{ident}").status_code == 204
+    with api.engine.begin() as connection:
+        connection.execute(update(db.image).where(db.image.c.id == ident).values(updated=1.0))
+    assert seen_by_the_payer(api) == []
+    with api.engine.begin() as connection:
+        connection.execute(update(db.image).where(db.image.c.id == ident).values(updated=1.0))
+    api.server()
+    assert seen_by_the_payer(api) == [f"ganeti-ext:forget:{ident}"] * 3
 
 
 @pytest.mark.parametrize(("ident", "code"), [(IMAGE, 403), (SECRET_IMAGE, 404), ("none", 404)])
