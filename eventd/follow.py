@@ -43,7 +43,8 @@ class Follower:
     `recent` is how far back, in seconds, the ends of jobs are told when another node told of them before, or none:
     what a new front needs to hear of, and what a master that died may have kept. A master that goes on tells all that
     its cursors do not know. `see`, if any, is called with changes of tags as soon as a job's file tells of them, and
-    `owe` when the outbox keeps them, until they are forgotten there.
+    `owe` when the outbox keeps them, until they are forgotten there. `stir`, once it is set, is called with all
+    messages as soon as job files tell of them.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Follower:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.cluster = ""
+        self.stir: Callable[[list[News]], None] | None = None
         self._see = see
         self._owe = owe
         self._queue = queue
@@ -166,6 +168,8 @@ class Follower:
         found.sort(key=lambda item: (item.message["jobId"], item.message["op_index"]))
         if self._see and (changes := tagged.changes(found)):
             self._see(changes)
+        if self.stir and found:
+            self.stir(found)
         self._sequence.stamp((item.message for item in found), int(self._clock() * 1e6))
         asked = self._to_ask(found)
         self._put([item for item in found if id(item.message) not in asked])

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from ganeti_ext import members
+
 PATH = "instance-tags"
 PHASE = "post"
 
@@ -63,6 +65,22 @@ def environment(opcode: str, instance: Row, networks: Mapping[str, Row], site: S
         "GANETI_EXT_TAGS_TIME": f"{read_at // 10**9}.{read_at % 10**9:09}",
         "GANETI_INSTANCE_NIC_COUNT": str(len(instance["nic.macs"] or [])),
         **{f"GANETI_INSTANCE_NIC{key}": value for key, value in _nics(instance, networks)},
+    }
+
+
+def of_members(site: Site, text: str, read_at: int) -> dict[str, str]:
+    """What the scripts of members.PATH get; `text` as it has it, `read_at` as above."""
+    return {
+        "PATH": "/sbin:/bin:/usr/sbin:/usr/bin",
+        "GANETI_HOOKS_VERSION": "2",
+        "GANETI_HOOKS_PHASE": PHASE,
+        "GANETI_HOOKS_PATH": members.PATH,
+        "GANETI_OBJECT_TYPE": "CLUSTER",
+        "GANETI_DATA_DIR": site.data_directory,
+        "GANETI_CLUSTER": site.cluster,
+        "GANETI_MASTER": site.master,
+        "GANETI_OP_TARGET": site.cluster,
+        **members.variables(text, f"{read_at // 10**9}.{read_at % 10**9:09}"),
     }
 
 

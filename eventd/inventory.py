@@ -16,6 +16,7 @@ _INSTANCE = [
     *("name", "mtime", "pnode", "admin_state", "tags", "nic.names", "nic.uuids", "nic.ips", "nic.macs", "nic.modes"),
     *("nic.links", "nic.vlans", "nic.bridges", "nic.networks.names"),
 ]
+_MEMBER = ["name", "pnode", "tags", "nic.names", "nic.uuids", "nic.ips", "nic.macs", "nic.networks.names"]
 _NETWORK = [
     *("name", "mtime", "uuid", "tags", "network", "gateway", "network6", "gateway6", "mac_prefix", "inst_list"),
 ]
@@ -47,6 +48,14 @@ class Inventory:
         """Rows of _NETWORK by name, also of those that are named by UUID."""
         return self._query("network", _NETWORK, names, ("name", "uuid"))
 
+    def everything(self) -> tuple[Rows, Rows] | None:
+        """Rows of _MEMBER of all instances, and of _NETWORK of all networks."""
+        instances, networks = self._all("instance", _MEMBER), self._all("network", _NETWORK)
+        return None if instances is None or networks is None else (instances, networks)
+
+    def cluster_tags(self) -> list[str]:
+        return ssconf(self._data, "ssconf_cluster_tags").split()
+
     def nodes(self) -> Nodes:
         pairs = (line.split() for line in ssconf(self._data, "ssconf_node_primary_ips").splitlines())
         offline = ssconf(self._data, "ssconf_offline_nodes").split()
@@ -57,10 +66,14 @@ class Inventory:
 
     def _query(self, what: str, fields: list[str], names: Iterable[str], keys: tuple[str, ...]) -> Rows | None:
         wanted = sorted(names)
-        if not wanted:
-            return {}
+        return self._rows(what, fields, wanted, keys) if wanted else {}
+
+    def _all(self, what: str, fields: list[str]) -> Rows | None:
+        return self._rows(what, fields, None, ())
+
+    def _rows(self, what: str, fields: list[str], names: list[str] | None, keys: tuple[str, ...]) -> Rows | None:
         try:
-            found = luxi.query(self._socket, what, fields, wanted, self._timeout, keys)
+            found = luxi.query(self._socket, what, fields, names, self._timeout, keys)
         except luxi.LuxiError as err:
             if str(err) != self._trouble:
                 log.warning("changed tags are told later: %s", err)

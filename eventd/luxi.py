@@ -22,16 +22,16 @@ class LuxiError(ExtError):
 
 
 def query(
-    path: str, what: str, fields: list[str], names: list[str], timeout: float, keys: tuple[str, ...] = ("name",)
+    path: str, what: str, fields: list[str], names: list[str] | None, timeout: float, keys: tuple[str, ...] = ("name",)
 ) -> list[dict[str, Any]]:
-    """The fields of those of the named objects that exist; a field that has no value now is None.
+    """The fields of those of the named objects that exist, None for all; a field that has no value now is None.
 
     `what` is instance or network, `keys` the fields that hold the names, `timeout` in seconds for the whole
     exchange. An instance is found by a short name, too, and all that have it are. Raises LuxiError.
     """
     # A plain choice of names would be refused as a whole for one that is unknown (Query.hs getRequestedNames);
     # as a part of another filter it only finds less.
-    chosen = ["&", ["|", *(["=", key, name] for key in keys for name in names)]]
+    chosen = None if names is None else ["&", ["|", *(["=", key, name] for key in keys for name in names)]]
     answer = _call(path, {"method": "Query", "args": [what, fields, chosen]}, timeout)
     try:
         rows = answer["data"]

@@ -18,6 +18,7 @@ from eventd.ganeti import CLUSTER_FILE, MASTER_FILE, Ganeti
 from eventd.hooks_runner import HooksRunner
 from eventd.inventory import Inventory
 from eventd.jobqueue import JobQueue
+from eventd.membership import Membership
 from eventd.notes import Notes
 from eventd.settings import Settings, load
 from eventd.spool import Spool
@@ -54,9 +55,12 @@ class Daemon:
         queue = JobQueue(settings.job_queue)
         self._asker = Asker(self._ganeti, self.counts)
         self._teller = _teller(settings, self._ganeti) if settings.tag_hooks else None
+        self._membership = _membership(settings, self._ganeti) if settings.tag_hooks else None
         see, owe = (self._teller.see, self._teller.owe) if self._teller else (None, None)
         recent = settings.recent_hours * 3600
         self._follower = Follower(queue, self.spool, self._asker, self.counts, recent=recent, see=see, owe=owe)
+        if self._membership:
+            self._follower.stir = self._membership.see
         self._notes = Notes(settings.spool, self.spool, own_name, self.counts)
         self._watch = Watch()
         self._loop = Loop()
@@ -81,6 +85,9 @@ class Daemon:
         if self._teller:
             self._loop.add(self._teller.ended, _thread_died)
             self._teller.start()
+        if self._membership:
+            self._loop.add(self._membership.ended, _thread_died)
+            self._membership.start()
         try:
             self._check_role()
             self._safely(self._notes.scan)
@@ -92,6 +99,8 @@ class Daemon:
             self._asker.stop()
             if self._teller:
                 self._teller.stop()
+            if self._membership:
+                self._membership.stop()
             self._watch.close()
             self._outbox.close()
 
@@ -134,6 +143,8 @@ class Daemon:
             self._follower.cluster = self._ganeti.cluster()
             self._follower.enter(self._ganeti.term())
             self._safely(self._follower.scan)
+            if self._membership:
+                self._membership.look()
         else:
             self._safely(self._follower.leave)
 
@@ -174,11 +185,20 @@ class Daemon:
 
 
 def _teller(settings: Settings, ganeti: Ganeti) -> Teller:
+    return Teller(settings.outbox, *_asks(settings), ganeti.is_master)
+
+
+def _asks(settings: Settings) -> tuple[Inventory, HooksRunner]:
+    """What Ganeti is asked by, and its nodes are told by."""
     inventory = Inventory(settings.data_directory, settings.query_socket, settings.query_timeout)
     runner = HooksRunner(
         settings.noded_certificate, settings.client_certificate, settings.noded_port, settings.hook_timeout
     )
-    return Teller(settings.outbox, inventory, runner, ganeti.is_master)
+    return inventory, runner
+
+
+def _membership(settings: Settings, ganeti: Ganeti) -> Membership:
+    return Membership(*_asks(settings), ganeti.is_master)
 
 
 def _thread_died() -> None:

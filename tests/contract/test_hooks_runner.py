@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
+from ganeti_ext import groups
+from ganeti_ext.groups import Group, Rule
 from ganeti_ext.hookenv import Hook
+from lab import layer
 from tests.contract.ganeti_node import HOOKS, NAME, GanetiNode
 from tests.contract.kvm_ifup_node import needs_node
 from tests.lab.clients.box import Program
@@ -18,6 +22,8 @@ pytestmark = [pytest.mark.lab, needs_node]
 PROMPT = 5.0  # seconds from a job's end to the start of the scripts: less than any poll or time-out on the way
 WEB, DB, IDLE = "web1.example.org", "db1.example.org", "idle1.example.org"
 TOLD = "/run/told"
+NET = f"{layer.HERE}/kvm_ifup"
+GROUP, MEMBERS = "4f1a2b3c-0000-4000-8000-000000000001", "/run/ganeti-ext/members/told"
 SCRIPT = f'now=$(date +%s.%N); env >"{TOLD}/$now"'
 Env = dict[str, str]
 Start = Callable[..., Program]
@@ -238,3 +244,37 @@ def test_it_can_be_switched_off(cluster: GanetiNode, start: Start) -> None:
     eventd.stop()
     start()
     assert told(cluster) == []
+
+
+def test_nodes_are_told_who_is_in_a_group(cluster: GanetiNode, start: Start) -> None:
+    """From Ganeti's commands to the file that the node's rules go by."""
+    cluster.write("/etc/ganeti/hooks/group-members-post.d/50-net", f"#!/bin/sh\nexec {NET}/group-members\n", 0o755)
+    rules = (Rule("ingress", 4, "tcp", 80, 80, None, GROUP),)
+    said = groups.encode(Group(GROUP, "physics", "web", "", 1_700_000_000, 1_700_000_000, rules), 1)
+    start()
+
+    def members() -> list[str]:
+        return cluster.path(MEMBERS).read_text().splitlines()[1:]
+
+    def becomes(*lines: str) -> None:
+        end = time.monotonic() + PROMPT
+        while members() != list(lines):
+            assert time.monotonic() < end, members()
+            time.sleep(0.02)  # nobody tells of a file
+
+    address = cluster.run("gnt-instance", "list", "--no-headers", "-o", "nic.ip/0", WEB).strip()
+    try:
+        cluster.run("gnt-instance", "add-tags", WEB, "ganeti-ext:firewall:@4f1a2b3c")
+        cluster.run("gnt-cluster", "add-tags", *said)
+        becomes(f"4f1a2b3c {address}")
+        cluster.run("gnt-instance", "add-tags", IDLE, "ganeti-ext:firewall:ssh+@4f1a2b3c")
+        other = cluster.run("gnt-instance", "list", "--no-headers", "-o", "nic.ip/0", IDLE).strip()
+        becomes(f"4f1a2b3c {' '.join(sorted((address, other)))}")
+        cluster.run("gnt-instance", "modify", "--net=0:modify,ip=10.1.0.77", IDLE)
+        becomes(f"4f1a2b3c {' '.join(sorted((address, '10.1.0.77')))}")
+        cluster.run("gnt-instance", "remove-tags", IDLE, "ganeti-ext:firewall:ssh+@4f1a2b3c")
+        becomes(f"4f1a2b3c {address}")
+        cluster.run("gnt-cluster", "remove-tags", *said)
+        becomes()
+    finally:
+        cluster.run("gnt-instance", "remove-tags", WEB, "ganeti-ext:firewall:@4f1a2b3c")
