@@ -80,7 +80,7 @@ def detach(server_id: str, port_id: str) -> tuple[str, int]:
     if nic is None:
         raise NotFound(f"Port {port_id:.80} could not be found.")
     with context.database() as connection:
-        row = portstore.of_project(connection, context.project_id()).get(port_id)
+        row = portstore.of_project(connection, context.project_id(), [port_id]).get(port_id)
     ports.take_out(server, nic, row or portstore.words_of(port_id, context.project_id()))
     return "", 202
 

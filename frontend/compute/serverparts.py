@@ -9,7 +9,7 @@ from flask import Response, jsonify
 
 from frontend.compute import servers, serverview
 from frontend.effect import clusters
-from frontend.network import networks, portname, portstore, portview, tenantnet
+from frontend.network import netrows, portname, portstore, portview, tenantnet
 from frontend.web import context
 from frontend.web.fault import NotFound
 
@@ -43,8 +43,9 @@ def show_interface(server_id: str, port_id: str) -> Response:
 def interfaces(server: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Of a server's row, as Compute shows them."""
     with context.database() as connection:
-        known = tenantnet.by_nic(networks.all_rows(connection))
-        said = portstore.of_project(connection, server["project_id"])
+        named = {nic["network"] for nic in server["nics"] if nic.get("network")}
+        known = tenantnet.by_nic(netrows.visible(connection, context.project_id(), (), named))
+        said = portstore.of_project(connection, server["project_id"], {portname.ident(nic) for nic in server["nics"]})
     places = [(nic, known.get((clusters.of(server), nic.get("network")))) for nic in server["nics"]]
     made = ((nic, network, said.get(portname.ident(nic) or "")) for nic, network in places)
     ports = [portview.of_nic(server, nic, network, row) for nic, network, row in made if network is not None]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import Connection, select
 
 from frontend.database import db
+from frontend.network import nicrows
 from frontend.quota import addresses, limits, reserved
 from frontend.web import context
 from frontend.web.fault import Forbidden
@@ -20,19 +22,31 @@ def allowed(connection: Connection, project: str) -> int:
 def used(connection: Connection, project: str) -> int:
     """Those of its servers' NICs and of ports, and those that are set apart for servers and NICs to come."""
     apart, shared = reserved.of(connection, project), addresses.networks(connection)  # in this order, as quotas.py
-    server, port = db.server.c, db.port.c
-    query = select(server.id, server.nics).where(server.project_id == project, server.deleted.is_(None))
-    servers = db.rows(connection, query)
-    made = addresses.of_ports(db.rows(connection, select(db.port).where(port.project_id == project)), shared)
-    has = {row["id"]: addresses.of_servers([row], shared).keys() - made.keys() for row in servers}
+    has = _of_servers(connection, project, shared)
+    port = db.port.c
+    mine = select(port.id, port.network, port.address).where(port.project_id == project, port.address.is_not(None))
+    made = addresses.of_ports(db.rows(connection, mine.where(port.network.in_([row["id"] for row in shared]))), shared)
+    has = {server: ports - made.keys() for server, ports in has.items()}
     there = set().union(*has.values())
     to_come = 0
     for row in apart:
         if row["vcpus"] is None:
             to_come += row["addresses"] if row["id"] not in there else 0
-        elif row["id"] in has or not _is_deleted(connection, row["id"]):
+        elif not _is_deleted(connection, row["id"]):
             to_come += max(0, row["addresses"] - len(has.get(row["id"], ())))
     return len(there) + len(made) + to_come
+
+
+def _of_servers(connection: Connection, project: str, shared: Sequence[Mapping[str, Any]]) -> dict[str, set[str]]:
+    """The ports with public addresses that servers have: by the servers' ids, of those that have any."""
+    names = [row["name"] for row in shared]
+    nic = nicrows.of(connection, db.server.c.project_id == project, nicrows.may_have(names)).c
+    query = select(nic.server, nic.port, nic.ip).where(nic.port.is_not(None), nic.network.in_(names))
+    found: dict[str, set[str]] = {}
+    for row in connection.execute(query):
+        if addresses.is_public(row.ip):
+            found.setdefault(row.server, set()).add(row.port)
+    return found
 
 
 def public(wanted: Iterable[str]) -> int:

@@ -146,8 +146,8 @@ def known() -> list[tuple[Row, Row | None]]:
     project = context.project_id()
     with context.database() as connection:
         found = portstore.of_project(connection, project)
-        holders = portstore.holders(connection, project)
-    rows = sorted((row for row in found.values() if row["facts"].get("floating")), key=lambda row: str(row["id"]))
+        rows = sorted((row for row in found.values() if row["facts"].get("floating")), key=lambda row: str(row["id"]))
+        holders = portstore.holders(connection, project, [row["id"] for row in rows])
     return [(row, holders.get(row["id"], (None, None))[0]) for row in rows]
 
 

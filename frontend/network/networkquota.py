@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from flask import Response, jsonify
-from sqlalchemy import Connection, func, or_, select
+from sqlalchemy import Connection, Text, cast, func, not_, or_, select
 
 from frontend.database import db, turns
-from frontend.network import addressquota, netkept, portquota, tenantnet
+from frontend.network import addressquota, netkept, netrows, portquota, tenantnet
 from frontend.quota import limits
 from frontend.web import context, schema
 from frontend.web.fault import BadRequest, Conflict, Forbidden
@@ -26,6 +26,7 @@ _OWN: Mapping[str, str] = {
     "security_group": "security_groups",
     "security_group_rule": "security_group_rules",
 }
+_CIDR = {4: "subnet", 6: "subnet6"}  # of a network's row, by the version
 _NONE = ("router", "subnetpool", "rbac_policy")  # there are none of these
 _BESIDE = ("tenant_id", "project_id", "check_limit", "force")
 
@@ -39,24 +40,55 @@ def of(connection: Connection, project: str) -> dict[str, int]:
     return _named(limits.of(connection, project, tuple(_OWN.values())))
 
 
-def used(connection: Connection, project: str) -> dict[str, int]:
-    """The same of what there is."""
-    own, group = db.tenant_network.c.project_id, db.security_group.c.project_id
-    rows = db.rows(connection, select(db.tenant_network).where(own == project))
-    known = tenantnet.visible(db.rows(connection, select(db.network)), rows, project)
-    seen = [row for row in known if row["project_id"] == project]
-    there = {(row["id"], version) for row in seen for version, key in ((4, "subnet"), (6, "subnet6")) if row[key]}
-    asked = {(row["id"], version) for row in rows for version in (4, 6) if _is_asked(row["facts"], version)}
-    groups = select(func.count()).select_from(db.security_group)
+def used(connection: Connection, project: str, names: Iterable[str] = tuple(_OWN)) -> dict[str, int]:
+    """The same of what there is, of these."""
+    return {name: _COUNTS[name](connection, project) for name in names}
+
+
+def _networks(connection: Connection, project: str) -> int:
+    """Those that Ganeti has, and those that have no subnet yet."""
+    there = select(func.count()).select_from(db.network).where(netrows.is_own(project))
+    own = db.tenant_network.c
+    bare = (own.project_id == project, own.id.not_in(select(netrows.known_id()).where(netrows.is_own(project))))
+    asked = select(func.count()).select_from(db.tenant_network).where(*bare)
+    return sum(map(int, connection.execute(select(there.scalar_subquery(), asked.scalar_subquery())).one()))
+
+
+def _subnets(connection: Connection, project: str) -> int:
+    """Those that Ganeti has, and those that it was asked for."""
+    column, own = db.network.c, db.tenant_network.c
+    mine = select(own.id, own.facts).where(own.project_id == project, cast(own.facts, Text).contains('"asked'))
+    facts = {row.id: row.facts for row in connection.execute(mine)}
+    asked = {(ident, version) for ident, said in facts.items() for version in (4, 6) if _is_asked(said, version)}
+    known = db.rows(
+        connection, select(db.network).where(netrows.is_own(project), netrows.known_id().in_(sorted(facts)))
+    )
+    there = {(row["id"], version) for row in tenantnet.everybodys(known) for version, key in _CIDR.items() if row[key]}
+    counted = [
+        select(func.count()).select_from(db.network).where(netrows.is_own(project), *wanted).scalar_subquery()
+        for wanted in ((column.subnet.is_not(None), not_(netrows.hides_ipv4())), (column.subnet6.is_not(None),))
+    ]
+    return len(asked - there) + sum(map(int, connection.execute(select(*counted)).one()))
+
+
+def _groups(connection: Connection, project: str) -> int:
+    groups = select(func.count()).select_from(db.security_group).where(db.security_group.c.project_id == project)
+    return int(connection.execute(groups).scalar_one())
+
+
+def _rules(connection: Connection, project: str) -> int:
     rules = select(func.count()).select_from(db.security_group_rule).join(db.security_group)
-    return {
-        "network": len(seen),
-        "subnet": len(there | asked),
-        "port": portquota.used(connection, project),
-        "floatingip": portquota.floating(connection, project),
-        "security_group": int(connection.execute(groups.where(group == project)).scalar_one()),
-        "security_group_rule": int(connection.execute(rules.where(group == project)).scalar_one()),
-    }
+    return int(connection.execute(rules.where(db.security_group.c.project_id == project)).scalar_one())
+
+
+_COUNTS: Mapping[str, Callable[[Connection, str], int]] = {
+    "network": _networks,
+    "subnet": _subnets,
+    "port": portquota.used,
+    "floatingip": portquota.floating,
+    "security_group": _groups,
+    "security_group_rule": _rules,
+}
 
 
 def check(connection: Connection, project: str, more: Mapping[str, int], public: int = 0) -> None:
@@ -65,7 +97,7 @@ def check(connection: Connection, project: str, more: Mapping[str, int], public:
     Who then writes them in the same transaction is alone in that.
     """
     turns.take(connection, project)
-    allowed, now = of(connection, project), used(connection, project)
+    allowed, now = of(connection, project), used(connection, project, more)
     if public:
         _check_public(connection, project, public)
     over = [what for what, asked in more.items() if limits.is_over(allowed[what], now[what], asked)]
@@ -136,7 +168,7 @@ def change(project_id: str) -> Response:
         limits.need_project(connection, project_id)
         values = _asked(sent, _all(of(connection, project_id)))
         if schema.flag(sent, "check_limit", default=False):
-            _check_used(values, used(connection, project_id))
+            _check_used(values, used(connection, project_id, values))
         limits.give(connection, project_id, {_OWN[name]: value for name, value in values.items()})
         shown = _all(of(connection, project_id))
     return jsonify({"quota": shown})

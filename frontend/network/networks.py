@@ -2,47 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import zip_longest
+from itertools import islice, zip_longest
 from typing import Any
 
 from flask import Response, jsonify, request
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
-from frontend.database import db
 from frontend.effect import clusters
-from frontend.network import netview, networkgroups, portstore, portview, tenantnet
+from frontend.network import netlist, netrows, netview, networkgroups, portlist, portview
 from frontend.web import context, ordering, paging
 from frontend.web.fault import BadRequest, NotFound
 
 _STATES = {True: "available", False: "unavailable"}
+# By our names for them, the keys of a query that the database looks for.
+_OF_NETWORKS = {"ids": "id", "names": "name"}
+_OF_PORTS = {"ids": "id", "devices": "device_id", "networks": "network_id", "macs": "mac_address", "names": "name"}
 _TAGS = ("tags", "tags-any", "not-tags", "not-tags-any")
 
 
 def all_rows(connection: Connection) -> list[dict[str, Any]]:
     """The networks that the caller's project may use, by name; see tenantnet.visible."""
-    project, own = context.project_id(), db.tenant_network
-    rows = db.rows(connection, select(own).where(own.c.project_id == project))
-    return tenantnet.visible(db.rows(connection, select(db.network)), rows, project)
+    return netrows.visible(connection, context.project_id())
 
 
 def need(ident: str) -> dict[str, Any]:
     """The row of a network that the caller's project may use; NotFound."""
     with context.database() as connection:
-        known = all_rows(connection)
-    found = next((row for row in known if row["id"] == ident), None)
-    if found is None:
+        known = find(connection, ident)
+    if known is None:
         raise NotFound(f"Network {ident:.80} could not be found.")
-    return found
+    return known
+
+
+def find(connection: Connection, ident: str) -> dict[str, Any] | None:
+    """The same, or None."""
+    known = netrows.visible(connection, context.project_id(), [ident])
+    return next((row for row in known if row["id"] == ident), None)
 
 
 def list_networks() -> Response:
-    return listed("networks", _networks())
+    """By their ids, unless another order is asked for."""
+    wanted = netlist.Wanted(**_asked(_OF_NETWORKS))
+    project = context.project_id()
+    return _walked("networks", partial(netlist.shown, project, wanted), partial(netlist.has, project))
 
 
 def show_network(network_id: str) -> Response:
-    return _show("network", _networks(network_id), network_id)
+    return jsonify({"network": _project(netview.network(need(network_id)))})
 
 
 def list_subnets() -> Response:
@@ -54,11 +62,16 @@ def show_subnet(subnet_id: str) -> Response:
 
 
 def list_ports() -> Response:
-    return listed("ports", _ports())
+    """By their ids, unless another order is asked for."""
+    project, fixed = context.project_id(), request.args.getlist("fixed_ips")
+    wanted = portlist.Wanted(**_asked(_OF_PORTS), fixed=fixed)
+    behind = partial(portlist.shown, project, wanted)
+    return _walked("ports", behind, partial(portlist.has, project), partial(portview.has_fixed, wanted=fixed))
 
 
 def show_port(port_id: str) -> Response:
-    return _show("port", _ports(port_id), port_id)
+    found = list(portlist.shown(context.project_id(), portlist.Wanted(ids=[port_id])))
+    return _show("port", found, port_id)
 
 
 def list_security_groups() -> Response:
@@ -97,41 +110,48 @@ def _rules() -> list[dict[str, Any]]:
     return [rule for group in groups for rule in group["security_group_rules"]]
 
 
-def _networks(ident: str | None = None) -> list[dict[str, Any]]:
-    """All, or the one of this id."""
-    with context.database() as connection:
-        rows = all_rows(connection)
-    return [netview.network(row) for row in rows if ident in (None, row["id"])]
-
-
 def _subnets() -> list[dict[str, Any]]:
     with context.database() as connection:
         rows = all_rows(connection)
     return [subnet for row in rows for subnet in netview.subnets_of(row)]
 
 
-def _ports(only: str | None = None) -> list[dict[str, Any]]:
-    """The NICs of the project's servers, and those that no server has; or the one of this id."""
-    project = context.project_id()
-    query = select(db.server).where(db.server.c.project_id == project, db.server.c.deleted.is_(None))
-    of_servers = bool(request.args.get("device_id"))
-    if of_servers:
-        query = query.where(db.server.c.id.in_(request.args.getlist("device_id")))
-    with context.database() as connection:
-        known, made = all_rows(connection), portstore.of_project(connection, project, only)
-        servers = db.rows(connection, query)
-    fixed = request.args.getlist("fixed_ips")
-    if asked := request.args.getlist("network_id"):
-        known = [row for row in known if row["id"] in asked]
-    found = portview.every(known, servers, made, free=not of_servers, only=only)
-    return [each for each in found if portview.has_fixed(each, fixed)]
-
-
 def listed(kind: str, entries: Sequence[dict[str, Any]]) -> Response:
     """A collection: filtered by every query key that entries have, in order, cut to the page, projected to `fields`."""
+    return _page(kind, *paging.cut(_in_order(list(_matching(entries))), paging.asked()))
+
+
+def _matching(entries: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     tags = {key: set(text.split(",")) for key in _TAGS if (text := request.args.get(key))}
-    wanted = _in_order([entry for entry in entries if _matches(entry) and _is_tagged(entry, tags)])
-    page, more = paging.cut(wanted, paging.asked())
+    return (entry for entry in entries if _matches(entry) and _is_tagged(entry, tags))
+
+
+def _asked(keys: Mapping[str, str]) -> dict[str, Any]:
+    """What the query has of these keys, by our names for them; nothing is what a port may have, too, and is no text."""
+    found = {ours: request.args.getlist(theirs) for ours, theirs in keys.items()}
+    return {ours: texts if texts and "" not in texts else None for ours, texts in found.items()}
+
+
+def _walked(
+    kind: str,
+    shown: Callable[..., Iterator[dict[str, Any]]],
+    is_there: Callable[[str], bool],
+    fits: Callable[[dict[str, Any]], bool] = lambda _: True,
+) -> Response:
+    """The same as `listed`, of entries that are read as they are needed; `shown` as portlist.shown.
+
+    All are needed where they are to be in another order than by their ids.
+    """
+    if request.args.getlist("sort_key"):
+        return listed(kind, list(filter(fits, shown())))
+    page = paging.asked()
+    if page.marker is not None and not is_there(page.marker):
+        raise BadRequest(f"marker: {page.marker!r:.80} was not found")
+    found = list(islice(filter(fits, _matching(shown(page.marker, page.limit + 1))), page.limit + 1))
+    return _page(kind, found[: page.limit], len(found) > page.limit)
+
+
+def _page(kind: str, page: Sequence[dict[str, Any]], more: bool) -> Response:
     answer: dict[str, Any] = {kind: [_project(entry) for entry in page]}
     if links := paging.next_link(page, more):
         answer[f"{kind}_links"] = links

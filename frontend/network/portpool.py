@@ -130,7 +130,7 @@ def _keep(network: Row, row: Row) -> None:
 
 def _network(row: Row) -> Row | None:
     with context.database() as connection:
-        return next((each for each in networks.all_rows(connection) if each["id"] == row["network"]), None)
+        return networks.find(connection, row["network"])
 
 
 def _check_mac(network: Row, mac: str) -> None:

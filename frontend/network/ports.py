@@ -15,6 +15,7 @@ from frontend.effect.purpose import UNPLUG, Purpose
 from frontend.effect.translate import Step
 from frontend.network import (
     groupstore,
+    netrows,
     networks,
     portask,
     portgroups,
@@ -106,7 +107,7 @@ def take_out(server: Row, nic: Row, row: Row) -> list[int]:
 def _floating(server: Row, ident: str | None) -> list[Row]:
     """The NICs of floating addresses that are associated with a port: they go with it."""
     with context.database() as connection:
-        known = portstore.of_project(connection, server["project_id"])
+        known = portstore.of_project(connection, server["project_id"], {portname.ident(nic) for nic in server["nics"]})
     facts = {key: row["facts"] for key, row in known.items() if row["facts"].get("floating")}
     found = ((nic, facts.get(str(portname.ident(nic)), {})) for nic in server["nics"])
     return [nic for nic, said in found if said and said.get("port") == ident]
@@ -120,9 +121,12 @@ def _check_fixed(row: Row) -> None:
 def find(port_id: str) -> tuple[Row, Row, Row | None, Row | None]:
     """The project's port: its network, its row (a new one where nothing is said of it), its server and NIC or None."""
     with context.database() as connection:
-        known = networks.all_rows(connection)
-        row = portstore.of_project(connection, context.project_id(), port_id).get(port_id)
-        server, nic = portstore.holders(connection, context.project_id()).get(port_id, (None, None))
+        project = context.project_id()
+        row = portstore.of_project(connection, project, [port_id]).get(port_id)
+        server, nic = portstore.holders(connection, project, [port_id]).get(port_id, (None, None))
+        idents = [row["network"]] if row is not None and row["network"] else []
+        names = [nic["network"]] if nic is not None and nic.get("network") else []
+        known = netrows.visible(connection, project, idents, names)
     if server is not None and nic is not None:
         has = tenantnet.by_nic(known).get((clusters.of(server), nic.get("network")))
         if has is not None:

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from frontend.database import db, turns
 from frontend.effect import clusters
-from frontend.network import portname
+from frontend.network import nicrows, portname
 from frontend.quota import addresses as public
 from frontend.usage import meter
 from frontend.web import context
@@ -30,11 +30,20 @@ _SUBMITTED = 60.0  # seconds in which a claim has its job, or whoever made it is
 _TOLD = 86_400.0  # seconds in which the end of any job is told; longer than a day nobody waits
 
 
-def of_project(connection: Connection, project: str, only: str | None = None) -> dict[str, dict[str, Any]]:
-    """By id, all or the one of an id; those of NICs that there are no more are among them."""
+def of_project(
+    connection: Connection, project: str, only: Collection[str | None] | None = None
+) -> dict[str, dict[str, Any]]:
+    """By id, all or those of some ids; those of NICs that there are no more are among them."""
     mine = select(port).where(port.c.project_id == project)
-    rows = db.rows(connection, mine if only is None else mine.where(port.c.id == only))
+    some = None if only is None else sorted(each for each in only if each is not None)
+    rows = db.rows(connection, mine if some is None else mine.where(port.c.id.in_(some)))
     return {row["id"]: row for row in rows}
+
+
+def is_floating() -> ColumnElement[bool]:
+    """Of a row that was made beforehand: whether it is a floating address (portkept.py), and no port."""
+    said: ColumnElement[bool] = port.c.facts["floating"].as_boolean()
+    return said.is_(True)
 
 
 def addresses(connection: Connection, network: str) -> set[str]:
@@ -53,10 +62,14 @@ def is_used(connection: Connection, network: str) -> bool:
     return connection.execute(select(port.c.id).where(port.c.network == network).limit(1)).first() is not None
 
 
-def holders(connection: Connection, project: str) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
-    """The ports that a project's servers have, by id: server and NIC."""
+def holders(
+    connection: Connection, project: str, only: Collection[str] | None = None
+) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
+    """The ports that a project's servers have, by id: server and NIC; all, or at least those of some ids."""
     column = db.server.c
     query = select(db.server).where(column.project_id == project, column.deleted.is_(None))
+    if only is not None:
+        query = query.where(nicrows.may_have(only))
     return {
         str(portname.ident(nic)): (server, nic)
         for server in db.rows(connection, query)
@@ -69,7 +82,7 @@ def add(connection: Connection, row: Row) -> bool:
     """Commits; False when another port has its address or MAC."""
     try:
         connection.execute(insert(port).values(row))
-        if public.of_ports([row], public.networks(connection)):
+        if public.is_public(row["address"]) and public.of_ports([row], public.networks(connection)):
             meter.address(connection, row["id"], row["project_id"], time.time())
         connection.commit()
     except IntegrityError:
@@ -89,11 +102,10 @@ def say(row: Row, facts: Mapping[str, Any]) -> dict[str, Any]:
     """Keep these facts of a port; the row that it has then. Those of NICs that are gone go with it."""
     new = {**row, "facts": dict(facts), "updated": time.time()}
     with context.database() as connection:
-        there = holders(connection, row["project_id"])
+        nic = nicrows.of(connection, db.server.c.project_id == row["project_id"]).c
+        gone = port.c.id.not_in(select(nic.port).where(nic.port.is_not(None)))
         loose = (port.c.project_id == row["project_id"], port.c.network.is_(None))
-        known = connection.execute(select(port.c.id).where(*loose)).scalars().all()
-        gone = [ident for ident in known if ident not in there]
-        connection.execute(delete(port).where(port.c.id.in_([*gone, *([row["id"]] if row["network"] is None else [])])))
+        connection.execute(delete(port).where(*loose, or_(gone, port.c.id == row["id"])))
         if row["network"] is None:
             connection.execute(insert(port).values(new))
         else:
@@ -136,7 +148,7 @@ def claim(ports: Sequence[Row], server_id: str) -> Iterator[None]:
     with context.database() as connection:
         turns.take(connection, context.project_id())
         for row in ports:
-            taken = is_claimed(connection, row) or row["id"] in holders(connection, row["project_id"])
+            taken = is_claimed(connection, row) or row["id"] in holders(connection, row["project_id"], [row["id"]])
             mine = (port.c.id == row["id"], port.c.updated == row["updated"])
             values = {"server_id": server_id, "job": None, "updated": time.time()}
             if taken or not connection.execute(update(port).where(*mine).values(values)).rowcount:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from frontend.effect import clusters
@@ -21,11 +21,11 @@ def every(
     made: Mapping[str, Row],
     *,
     free: bool = True,
-    only: str | None = None,
+    only: Collection[str] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """The ports in these networks: NICs of these servers with what `made` (rows by id) says of them, then the others.
 
-    `only`: the one of this id alone.
+    `only`: those of these ids alone.
     For the others (`free`), `servers` have to be all of the project's: a port that is none of their NICs is nobody's.
     """
     known = tenantnet.by_nic(networks)
@@ -36,12 +36,11 @@ def every(
             network = known.get((clusters.of(server), nic.get("network")))
             if ident is not None and network is not None:
                 seen.add(ident)
-                if only in (None, ident):
+                if only is None or ident in only:
                     yield of_nic(server, nic, network, made.get(ident))
     if free:
-        yield from _free(
-            networks, (row for row in made.values() if row["id"] not in seen and only in (None, row["id"]))
-        )
+        rest = (row for row in made.values() if row["id"] not in seen and (only is None or row["id"] in only))
+        yield from _free(networks, rest)
 
 
 def has_fixed(shown: Row, wanted: Sequence[str]) -> bool:

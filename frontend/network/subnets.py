@@ -16,6 +16,7 @@ from frontend.network import (
     netbind,
     netjobs,
     netlink,
+    netrows,
     netview,
     networkquota,
     networks,
@@ -194,7 +195,8 @@ def _reserved(project: str, planned: Sequence[Planned]) -> Iterator[None]:
         _release(project, planned)
         raise
     with context.database() as connection:
-        there = {row["id"]: row for row in networks.all_rows(connection)}
+        some = netrows.visible(connection, project, {each.row["id"] for each in planned})
+    there = {row["id"]: row for row in some}
     # Of the others Ganeti's jobs still go on: their places are kept for a while (networkquota.ASKED).
     _release(project, [each for each in planned if there.get(each.row["id"], {}).get(_CIDR[each.version])])
 

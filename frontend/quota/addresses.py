@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from frontend.database import db
-from frontend.network import portname
+from frontend.network import netrows, portname
 from ganeti_ext import tags
 
 Row = Mapping[str, Any]
@@ -58,5 +58,5 @@ def of_ports(ports: Iterable[Row], networks: Iterable[Row]) -> dict[str, str]:
 def networks(connection: Connection) -> list[Row]:
     """Those of the table `network` whose addresses count."""
     column = db.network.c
-    found = select(column.id, column.name, column.subnet, column.tags).where(column.subnet.is_not(None))
-    return shared(db.rows(connection, found))
+    found = select(column.id, column.name, column.subnet, column.tags)
+    return shared(db.rows(connection, found.where(column.subnet.is_not(None), netrows.is_shared())))

@@ -15,6 +15,7 @@ from sqlalchemy import insert, select, update
 from frontend.compute import quotas
 from frontend.database import db
 from frontend.image import imagequota
+from frontend.network import networkquota
 from frontend.settings import Front, Quota
 from frontend.volume import volumequota
 from tests.contract.services import PostgreSql
@@ -46,7 +47,7 @@ def site(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     if request.param == "postgresql":
         server: PostgreSql = request.getfixturevalue("postgresql")
         url = server.database()
-    for module in (imagequota, volumequota, quotas):
+    for module in (imagequota, volumequota, quotas, networkquota):
         monkeypatch.setattr(module, "used", slow(module.used))
     quota = Quota(images=50, image_gigabytes=11, volumes=50, gigabytes=5, snapshots=50)
     return Site(Front(database=url, secret_file=f"{tmp_path}/secret"), Rapi(), tmp_path, quota)
@@ -102,6 +103,19 @@ def test_new_servers_of_several_at_once(site: Site) -> None:
     assert found == sorted([202] * 3 + [403] * 3)
     with site.nobody.engine.connect() as connection:
         assert len(db.rows(connection, select(db.server))) == 7
+
+
+def test_new_ports(site: Site) -> None:
+    """In a network that Ganeti does not have yet: what a project may have is all that is in the way."""
+    give(site, max_servers=50, max_ports=FITTING + 1)
+    site.nobody.server()
+    own = {"id": "0bbbbbbb-5555-4000-8000-000000000005", "project_id": MINE, "name": "own", "created": 1.0, "facts": {}}
+    with site.nobody.engine.begin() as connection:
+        connection.execute(insert(db.tenant_network).values(own))
+    sent = {"port": {"network_id": own["id"]}}
+    assert at_once(site, lambda api, _: api.call("POST", "/network/v2.0/ports", json=sent)) == some(201, 409)
+    with site.nobody.engine.connect() as connection:
+        assert len(db.rows(connection, select(db.port))) == FITTING
 
 
 def test_servers_that_grow(site: Site) -> None:
