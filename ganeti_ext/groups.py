@@ -35,9 +35,6 @@ HEAD = f"{PREFIX}:sg."
 # Octets that all tags of a cluster may take, those of administrators among them, and tags of one group.
 ROOM = 120 * 1024
 MOST_TAGS = 48
-OWN = "@"
-"""What stands before a group's KEY where a profile's name may stand, too."""
-
 INGRESS, EGRESS = "ingress", "egress"
 _MAX = 128
 _RULE = re.compile(

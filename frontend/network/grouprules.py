@@ -7,7 +7,7 @@ protocols, ports and types: a group may have any rules, but a server none with a
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from frontend.web import schema
@@ -76,8 +76,8 @@ def is_same(one: Row, other: Row) -> bool:
     return all(one[key] == other[key] for key in keys) and _rule(one) == _rule(other)
 
 
-def unfit(rows: Iterable[Row]) -> str | None:
-    """Why no node could keep to these rules of a server's groups; None when nodes can.
+def unfit(rows: Iterable[Row], own: Container[str]) -> str | None:
+    """Why no node could keep to these rules of a server's groups; None when nodes can. `own` are the project's groups.
 
     What guests send is judged by nobody but their guests' own profiles: so the rules must let all be sent.
     """
@@ -86,13 +86,13 @@ def unfit(rows: Iterable[Row]) -> str | None:
     lacking = [family for family in FAMILIES if Rule(family) not in sent]
     if lacking:
         return f"what a server sends cannot be restricted, so a rule has to allow all egress of {' and '.join(lacking)}"
-    return next((why for row in rows if row["direction"] == INGRESS and (why := _unfit(row))), None)
+    return next((why for row in rows if row["direction"] == INGRESS and (why := _unfit(row, own))), None)
 
 
-def _unfit(row: Row) -> str | None:
+def _unfit(row: Row, own: Container[str]) -> str | None:
     said = f"rule {row['id']} cannot be kept to:"
-    if row["remote_group"] is not None:
-        return f"{said} nodes know no members of groups; name their addresses by remote_ip_prefix"
+    if row["remote_group"] is not None and row["remote_group"] not in own:
+        return f"{said} nodes know the members of the project's own groups alone, not of {row['remote_group']}"
     protocol, is_6 = _canonical(row["protocol"]), row["ethertype"] == "IPv6"
     number = NUMBERS.get(protocol or "") or int(protocol or 0)
     if (row["port_min"], row["port_max"]) != (None, None) and protocol in _PORTS - _JUDGED:

@@ -111,7 +111,7 @@ def check(known: Known, groups: Sequence[str]) -> None:
     rows: list[Row] = []
     for group in groups:
         rows += known.rules[group] if group in known.own else new_rules(group)
-    why = grouprules.unfit(rows) if groups else None
+    why = grouprules.unfit(rows, known.own) if groups else None
     if why is not None:
         raise Conflict(f"Security groups {', '.join(groups)}: {why}.")
 

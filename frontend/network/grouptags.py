@@ -8,7 +8,8 @@ from typing import Any
 
 from frontend.network import netview
 from frontend.network.grouprules import FAMILIES
-from ganeti_ext.groups import OWN, Group, Rule, key
+from ganeti_ext.groups import Group, Rule, key
+from ganeti_ext.selection import OWN
 
 Row = Mapping[str, Any]
 

@@ -270,8 +270,12 @@ def test_nodes_are_told_who_is_in_a_group(cluster: GanetiNode, start: Start) -> 
         cluster.run("gnt-instance", "add-tags", IDLE, "ganeti-ext:firewall:ssh+@4f1a2b3c")
         other = cluster.run("gnt-instance", "list", "--no-headers", "-o", "nic.ip/0", IDLE).strip()
         becomes(f"4f1a2b3c {' '.join(sorted((address, other)))}")
-        cluster.run("gnt-instance", "modify", "--net=0:modify,ip=10.1.0.77", IDLE)
-        becomes(f"4f1a2b3c {' '.join(sorted((address, '10.1.0.77')))}")
+        cluster.instance(
+            "new1.example.org", "--net=0:network=net1,ip=10.1.0.77", "--tags=ganeti-ext:firewall:@4f1a2b3c"
+        )
+        becomes(f"4f1a2b3c {' '.join(sorted((address, other, '10.1.0.77')))}")
+        cluster.run("gnt-instance", "remove", "--force", "new1.example.org")
+        becomes(f"4f1a2b3c {' '.join(sorted((address, other)))}")
         cluster.run("gnt-instance", "remove-tags", IDLE, "ganeti-ext:firewall:ssh+@4f1a2b3c")
         becomes(f"4f1a2b3c {address}")
         cluster.run("gnt-cluster", "remove-tags", *said)

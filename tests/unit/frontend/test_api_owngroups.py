@@ -8,7 +8,7 @@ import pytest
 
 from frontend.network import netview
 from frontend.settings import Front, Quota, Settings
-from ganeti_ext import tags
+from ganeti_ext import groups, tags
 from tests.unit.frontend.conftest import COMPUTE, IMAGE, MINE, NET, SMALL, Api, FakeRapi, serve
 
 GROUPS, RULES = "/network/v2.0/security-groups", "/network/v2.0/security-group-rules"
@@ -169,17 +169,17 @@ def test_a_new_server_is_in_it(api: Api) -> None:
     assert (said["firewall"], said["groups"]) == (f"@{ident[:8]}+ssh", f"{ident},ssh")
     shown = api.get(f"{COMPUTE}/servers/detail").json["servers"][0]["security_groups"]  # type: ignore[index]
     assert shown == [{"name": "web"}, {"name": "ssh"}]
-    rule(api, group(api, "odd")["id"], remote_group_id=ident)
+    rule(api, group(api, "odd")["id"], protocol="dccp", port_range_min=1, port_range_max=2)
     new["security_groups"] = [{"name": "odd"}]
     api.rapi.calls.clear()
     answer = api.call("POST", f"{COMPUTE}/servers", json={"server": new})
-    assert (answer.status_code, "remote_ip_prefix" in answer.text, api.rapi.calls) == (409, True, [])
+    assert (answer.status_code, "not of dccp" in answer.text, api.rapi.calls) == (409, True, [])
 
 
 @pytest.mark.parametrize(
     ("wanted", "word"),
     [
-        ({"remote_group_id": "SELF"}, "remote_ip_prefix"),
+        ({"remote_group_id": netview.group_id(MINE, "ssh")}, "the members of the project's own groups alone"),
         ({"protocol": "dccp", "port_range_min": 1, "port_range_max": 2}, "ports of sctp, tcp, udp, not of dccp"),
         ({"protocol": "udplite", "port_range_min": 1, "port_range_max": 2}, "not of udplite"),
         ({"protocol": "ah", "ethertype": "IPv6"}, "an extension header"),
@@ -189,7 +189,6 @@ def test_a_new_server_is_in_it(api: Api) -> None:
 )
 def test_what_no_node_can_keep_to_is_no_servers(api: Api, wanted: dict[str, Any], word: str) -> None:
     odd, used = group(api, "odd")["id"], group(api, "used")["id"]
-    wanted = {key: odd if value == "SELF" else value for key, value in wanted.items()}
     row, other = server(api), server(api, used)
     before = facts(api, row)
     rule(api, odd, **wanted)
@@ -198,6 +197,24 @@ def test_what_no_node_can_keep_to_is_no_servers(api: Api, wanted: dict[str, Any]
     assert word in rule(api, used, 409, **wanted)["words"]
     assert len(api.get(f"{GROUPS}/{used}").json["security_group"]["security_group_rules"]) == 2  # type: ignore[index]
     assert facts(api, other)["groups"] == used
+
+
+def test_the_members_of_a_group_may_come(api: Api) -> None:
+    """Of its own, of another's; in Ganeti's tags, and as Compute tells of it."""
+    web, db = group(api)["id"], group(api, "db")["id"]
+    row = server(api, web)
+    made = rule(api, web, remote_group_id=web, protocol="tcp")
+    other = rule(api, db, remote_group_id=web, ethertype="IPv6")
+    assert (made["remote_group_id"], made["remote_ip_prefix"]) == (web, None)
+    written = [tag for verb, *_, query in api.rapi.calls if verb == "PUT" for tag in query["tag"]]
+    assert groups.named(written) == {web[:8]}
+    assert [each.group for each in groups.read(written)[web[:8]].group.rules] == [None, None, web]  # type: ignore[union-attr]
+    act(api, row, "add", "db")
+    assert facts(api, row)["firewall"] == "+".join(sorted((f"@{web[:8]}", f"@{db[:8]}")))
+    assert "Security group rule already exists" in rule(api, web, 409, remote_group_id=web, protocol="tcp")["words"]
+    (shown,) = api.get(f"{OLD}/{web}").json["security_group"]["rules"]  # type: ignore[index]
+    assert (shown["group"], shown["ip_range"]) == ({"tenant_id": MINE, "name": "web"}, {})
+    assert api.call("DELETE", f"{RULES}/{other['id']}").status_code == 204
 
 
 def test_all_may_be_sent(api: Api) -> None:

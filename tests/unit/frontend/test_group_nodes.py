@@ -29,6 +29,7 @@ _asked = st.fixed_dictionaries(
         "port_range_min": st.sampled_from(PORTS),
         "port_range_max": st.sampled_from(PORTS),
         "remote_ip_prefix": st.sampled_from(REMOTES),
+        "remote_group_id": st.sampled_from((None, IDENT)),
     }
 )
 
@@ -43,11 +44,12 @@ def check(asked: dict[str, Any]) -> None:
     told = tags.read(tags.encode(grouptags.group(GROUP, rows), 1))[IDENT[:8]].group
     assert told is not None
     allowed = tuple(groups.allowed(IDENT[:8], told.rules))
-    if grouprules.unfit(rows) is not None:
+    if grouprules.unfit(rows, {IDENT}) is not None:
         return
     (found,) = allowed
     assert bool(found.ip4) is (row["ethertype"] == "IPv4")
     assert bool(found.ip6) is (row["ethertype"] == "IPv6")
+    assert found.members == (IDENT[:8] if row["remote_group"] else None)
     assert (found.protocol is None) is (row["protocol"] is None)
     profile = Profile("p", "", "", KEEP, DROP, allowed)
     assert sum("allow 4f1a2b3c" in text for text in profile_rules.of(profile)) == 1

@@ -103,10 +103,11 @@ def test_members_in_each_backend_and_in_words(file: Path) -> None:
     assert 'ip6 saddr @members6_4f1a2b3c return comment "allow 4f1a2b3c-1"' in rules
     made = [profile_iptables.chains({1: found}, family)[f"ganeti-ext-{OWN}"] for family in (4, 6)]
     lines = [profile_iptables.line("c", each) for some in made for each in some]
+    head = "-A c {}-m set --match-set ganeti-ext-members{}-4f1a2b3c src "
+    comment = '-m comment --comment "allow 4f1a2b3c-{}"'
     assert [line for line in lines if "allow" in line] == [
-        "-A c -p 6 -m set --match-set ganeti-ext-members4-4f1a2b3c src -m multiport --dports 80 "
-        + '-m comment --comment "allow 4f1a2b3c-0" -j RETURN',
-        '-A c -m set --match-set ganeti-ext-members6-4f1a2b3c src -m comment --comment "allow 4f1a2b3c-1" -j RETURN',
+        head.format("-p 6 ", 4) + "-m multiport --dports 80 " + comment.format(0) + " -j RETURN",
+        head.format("", 6) + comment.format(1) + " -j RETURN",
     ]
     words = list(profile_words.rules(found))
     assert "TCP to port 80 may come from the members of security group 4f1a2b3c in IPv4 [allow 4f1a2b3c-0]" in words
