@@ -15,8 +15,9 @@ from tests.lab import guests, views
 
 pytestmark = pytest.mark.long
 
-NAME, GROUP = "grouped", "lab-web"
+NAME, PEER, GROUP = "grouped", "grouped-peer", "lab-web"
 SOON = 1.0  # seconds after the tenant was answered
+MEMBERS = 5.0
 LATER = 30.0
 _TAGS = "ganeti-ext:sg."
 
@@ -122,6 +123,34 @@ def test_groups_add_up(grouped: Grouped, story: Story) -> None:
     grouped.expect(open_=True)
     story.tenant.run("server", "remove", "security", "group", NAME, "ssh")
     grouped.expect(open_=False)
+
+
+def test_members_let_each_other_in(grouped: Grouped, story: Story) -> None:
+    """A rule for the group's own members: another server is let in while it is one, and the router never."""
+    rule = story.tenant.openstack(
+        *("security", "group", "rule", "create", "--ingress", "--protocol", "icmp", "--remote-group", GROUP, GROUP)
+    )["id"]
+    story.ids[PEER] = story.tenant.openstack(*create_words(PEER), "--wait")["id"]
+    (target,) = (address for address in grouped.addresses if ":" not in address)
+    try:
+        with story.console(PEER) as console:
+            console.report()
+
+            def comes() -> bool:
+                said = console.ask(f"ping -c 1 -W 1 {target} > /dev/null && echo rea'ch'es || echo no")
+                return "reaches" in said
+
+            assert not comes()
+            story.tenant.run("server", "add", "security", "group", PEER, GROUP)
+            until("a member comes through", comes, MEMBERS)
+            assert grouped.reached() == {False}
+            story.tenant.run("server", "remove", "security", "group", PEER, GROUP)
+            until("who is no member does not", lambda: not comes(), MEMBERS)
+            for node in story.nodes:
+                assert f"{grouped.group['id'][:8]} {target}" in node.read("/run/ganeti-ext/members/told")
+    finally:
+        story.tenant.run("server", "delete", "--wait", story.ids.pop(PEER))
+        grouped.shut(rule)
 
 
 def test_a_database_that_lost_it_has_it_again(grouped: Grouped, story: Story) -> None:
