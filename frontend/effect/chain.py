@@ -26,6 +26,10 @@ class UnfinishedError(RapiLost):
     """Ganeti went away in the middle of a chain, and has jobs of it: the payer submits the rest when it is back."""
 
 
+class _UnseenError(RapiLost):
+    """Ganeti may have one more, of which nobody knows the number."""
+
+
 def submit(
     rapi: RemoteApi,
     steps: Sequence[Step],
@@ -39,16 +43,19 @@ def submit(
     also when it breaks off.
 
     What comes behind a step that is for a failure alone, waits for the same as that. When one is refused, those before
-    it are taken back, as far as they do not run yet. Where Ganeti is away instead, and cannot take them back either, it
-    is an UnfinishedError, unless the caller clears up himself, who gave `jobs`.
+    it are taken back, as far as they do not run yet. Where Ganeti is away instead, and cannot take them back either, or
+    may have one more, it is an UnfinishedError, unless the caller clears up himself, who gave `jobs`.
     """
+    # One that nobody knows of waits for those that are taken back, and Ganeti leaves it waiting for five minutes
+    # (constants.LUXID_JOBQUEUE_POLL_INTERVAL).
     clears_up, jobs = jobs is not None, [] if jobs is None else jobs
     kept = begun.keep(rapi, steps, purpose, before)
     try:
         go_on(rapi, steps, purpose, before, jobs)
     except ExtError as err:
-        is_away = isinstance(err, RapiUnavailable)
-        if not _are_taken_back(rapi, jobs) and is_away and kept is not None and not clears_up:
+        may_go_on = isinstance(err, RapiUnavailable) and kept is not None and not clears_up and bool(jobs)
+        is_left = (may_go_on and isinstance(err, _UnseenError)) or not _are_taken_back(rapi, jobs)
+        if is_left and may_go_on:
             log.warning("%s: Ganeti has jobs %s, the rest follows: %s", purpose.reason, jobs, err)
             raise UnfinishedError(str(err)) from err
         begun.over(kept)
@@ -89,7 +96,10 @@ def _submitted(rapi: RemoteApi, call: Call) -> int:
     try:
         return rapi.submit(*call)
     except RapiLost as err:
-        job = lostjob.find(rapi, call)
+        try:
+            job = lostjob.find(rapi, call)
+        except ExtError:
+            raise _UnseenError(str(err)) from err
         if job is None:
             raise
         log.info("job %d was found, whose answer was lost: %s", job, err)

@@ -23,11 +23,12 @@ PAUSES = (0.0, 0.3, 1.0)  # seconds before each look: what was cut off may be on
 
 
 def find(rapi: Asked, call: Call) -> int | None:
-    """None: it is not there, or cannot be told from others, or Ganeti does not answer."""
+    """None: it is not there, or cannot be told from others. ExtError when Ganeti answers no question."""
     body = call.body or {}
     made, awaited = body.get("instance_name"), list(body.get("depends") or ())
     if (call.method, call.path) != ("POST", "instances") and not awaited:
         return None
+    unheard: ExtError | None = None
     for pause in PAUSES:
         time.sleep(pause)
         try:
@@ -37,9 +38,13 @@ def find(rapi: Asked, call: Call) -> int | None:
                 found = _behind(rapi, awaited[-1][0], (call.query or {}).get("reason"))
         except ExtError as err:
             log.warning("a job whose answer was lost cannot be looked for now: %s", err)
+            unheard = err
             continue
         if found is not None:
             return found
+        unheard = None
+    if unheard is not None:
+        raise unheard
     return None
 
 

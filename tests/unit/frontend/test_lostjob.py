@@ -128,6 +128,19 @@ def test_a_snapshot_is_made_though_an_answer_is_lost(api: Api, rapi: Lossy, lose
     assert len(rapi.calls) == 3
 
 
+def test_what_may_be_there_is_not_taken_back_and_the_chain_goes_on(api: Api, rapi: Lossy) -> None:
+    """It waits for what would be taken back, and Ganeti looked at it minutes later."""
+    key = volumes.add(api)
+    rapi.loses, rapi.deaf = 2, True
+    answer = api.call("POST", f"{volumes.VOLUMES}/snapshots", json={"snapshot": {"volume_id": key}})
+    assert answer.status_code == 202, answer.text
+    assert rapi.canceled == []
+    assert [each["what"] for each in rows(api, db.owed)] == ["chain"]
+    rapi.deaf = False
+    pay(api, 1000)
+    assert (len(rapi.calls), rows(api, db.owed)) == (3, [])
+
+
 def test_one_that_nothing_tells_from_others_is_not_taken_for_it(rapi: Lossy) -> None:
     """Another chain's job may wait for the same one, and another job of the same kind for another."""
     rapi.calls = [
@@ -139,3 +152,6 @@ def test_one_that_nothing_tells_from_others_is_not_taken_for_it(rapi: Lossy) -> 
     rapi.calls.append(("PUT", "x", call.body, call.query))
     assert lostjob.find(rapi, call) == 103
     assert lostjob.find(rapi, call._replace(body={})) is None
+    rapi.deaf = True
+    with pytest.raises(RapiLost, match="deaf"):
+        lostjob.find(rapi, call)
