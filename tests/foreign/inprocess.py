@@ -1,11 +1,12 @@
 """tempest against the API alone, in this process and before a Ganeti that is pretended: for what needs no guests.
 
-    .venv/bin/python -m tests.foreign.inprocess                       the network part of must and reasonable
+    .venv/bin/python -m tests.foreign.inprocess                       the network and image parts of must and reasonable
     .venv/bin/python -m tests.foreign.inprocess --regex test_ports    words of `tempest run`
     .venv/bin/python -m tests.foreign.inprocess network.sh            a session of tests/foreign/clients
 
 It needs no root; tempest itself is that of `make tempest` (lab/tempest.py), which installs it. What was said is in
-build/tempest/inprocess. That real guests have real networks, is the lab's to show.
+build/tempest/inprocess. Images are kept by the real ganeti-ext-storage in a directory there. That real guests have real
+networks, and disks of these images, is the lab's to show.
 """
 
 from __future__ import annotations
@@ -29,12 +30,15 @@ from werkzeug.serving import make_server
 
 from frontend.app import create_app
 from frontend.database import db
+from frontend.image.settings_images import Images
 from frontend.settings import Front, Settings
 from lab import ROOT, environment, tempest
 from tests.unit.frontend.pretended import Pretended
 
+_PARTS = (r"\.network\.", r"\.api\.image\.")
 _COMPUTE = r"^tempest\.api\.compute\.(test_(quotas|tenant_networks)|servers\.test_attach_interfaces)"
 _FOLDER = tempest.RESULTS / "inprocess"
+_STORAGE = ROOT / "extstorage/ganeti-ext-storage"
 
 
 def main(words: Sequence[str]) -> int:
@@ -43,7 +47,7 @@ def main(words: Sequence[str]) -> int:
     programs = environment.programs(tempest.PACKAGES)
     ganeti = Pretended()
     front = Front(database=f"sqlite:///{_FOLDER}/front.db", secret_file=f"{_FOLDER}/secret", tenant_link="br0")
-    app = create_app(Settings(front=front), ganeti)
+    app = create_app(Settings(front=front, images=_images()), ganeti)
     ganeti.engine = app.extensions["ganeti-ext"].engine
     server = make_server("127.0.0.1", 0, app, threaded=True)
     ganeti.network("public", "192.0.2.0/24", "nfdhcpd", "ganeti-ext:external:1")
@@ -67,6 +71,17 @@ def main(words: Sequence[str]) -> int:
     return code
 
 
+def _images() -> Images:
+    """A store that is a directory, and the program that has it in its hands."""
+    store, program = _FOLDER / "store", _FOLDER / "ganeti-ext-storage"
+    for name in ("images", "volumes", "locks", "staging"):
+        (store / name).mkdir(parents=True)
+    (_FOLDER / "cow.conf").write_text(f"[cow]\ndirectory = {store}\nrun_directory = {store}/run\nnode = node1\n")
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} {_STORAGE} "$@" --config={_FOLDER}\n')
+    program.chmod(0o755)
+    return Images(command=str(program), max_upload=1 << 30, staging=str(store / "staging"))
+
+
 def _session(name: str, places: Mapping[str, str]) -> int:
     """As the first member."""
     programs = environment.programs(ROOT / "tests/foreign/python/clients.txt")
@@ -81,10 +96,10 @@ def _session(name: str, places: Mapping[str, str]) -> int:
 
 
 def _chosen() -> Path:
-    """Of both lists the lines that are about networks, and of Compute what needs no guest that does something."""
+    """Of both lists the lines about networks and images, and of Compute what needs no guest that does something."""
     path = _FOLDER / "chosen.regex"
     lines = [line for name in tempest.LISTS for line in (tempest.HERE / f"{name}.regex").read_text().splitlines()]
-    path.write_text("\n".join([*(line for line in lines if "\\.network\\." in line), _COMPUTE]))
+    path.write_text("\n".join([*(line for line in lines if any(each in line for each in _PARTS)), _COMPUTE]))
     return path
 
 
