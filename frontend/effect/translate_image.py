@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 from frontend.effect.translate import Call, Step
 
-_VOLUME = "saved-"  # as extstorage/image_hook.py calls it
+SAVED = "saved-"
+"""How names of volumes begin that are snapshots which tenants made, as extstorage/found.py calls them."""
 _SAVING, _COPYING, _FORGET = "ganeti-ext:saving", "ganeti-ext:copying", "ganeti-ext:forget"
 
 
@@ -26,12 +27,12 @@ class Shot(NamedTuple):
 
 def origin(image: str) -> str:
     """What the provider is to clone for a disk of this image."""
-    return f"snapshot:{_VOLUME}{image}"
+    return f"snapshot:{SAVED}{image}"
 
 
 def saved(origin_: str | None) -> str | None:
     """The image or snapshot that an origin names; None when it names another thing."""
-    head = f"snapshot:{_VOLUME}"
+    head = f"snapshot:{SAVED}"
     return origin_.removeprefix(head) if origin_ and origin_.startswith(head) else None
 
 

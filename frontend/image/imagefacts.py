@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from frontend.effect.translate_image import SAVED
+
 Facts = Mapping[str, Any]
 
 _VERSION = 1
-_SAVED = "saved-"
 _SNAPSHOT = "snapshot"
 # Columns that stand there as they are.
 _PLAIN = (
@@ -54,7 +55,7 @@ def with_snapshot(
 
 def ident_of(listed: Mapping[str, Any]) -> str:
     """The id of the image or snapshot that the store has something of."""
-    return str(listed["id"]).removeprefix(_SAVED)
+    return str(listed["id"]).removeprefix(SAVED)
 
 
 def image_of(listed: Mapping[str, Any]) -> Facts | None:
@@ -78,7 +79,7 @@ def image_id(listed: Mapping[str, Any], facts: Facts) -> str:
 
 def row_of(listed: Mapping[str, Any], facts: Facts, owner: str | None) -> dict[str, Any]:
     """The row of an image as the store lists it (docs/images.md); without facts it is private, and named by its id."""
-    ident, is_snapshot = image_id(listed, facts), str(listed["id"]).startswith(_SAVED)
+    ident, is_snapshot = image_id(listed, facts), str(listed["id"]).startswith(SAVED)
     known = {name: facts[name] for name in _PLAIN if facts.get(name) is not None}
     # One that is a snapshot of a volume has no size: Nova's has none, either.
     size = known.get("size", 0) if ident != ident_of(listed) else listed.get("size") or known.get("size") or 0

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from frontend.effect.translate_image import SAVED
 from frontend.volume import volumename
 
 IMAGE, SNAPSHOT, VOLUME, SERVER = "image", "snapshot", "volume", "server"
 KINDS = (SERVER, VOLUME, SNAPSHOT, IMAGE)
 NOBODY = ""
-_SAVED = "saved-"
 
 
 class Owners(NamedTuple):
@@ -56,7 +56,7 @@ def whose(row: Mapping[str, Any], owners: Owners) -> tuple[str, str]:
     name = str(row["name"])
     if row["kind"] == IMAGE:
         return IMAGE, owners.images.get(name) or NOBODY
-    ident = name.removeprefix(_SAVED)
+    ident = name.removeprefix(SAVED)
     if ident != name:
         if ident in owners.snapshots:
             return SNAPSHOT, owners.snapshots[ident]
