@@ -75,7 +75,7 @@ class Fleet:
         known: Clusters,
         vault: Vault,
         config: Settings,
-        listener: Callable[[str, str], Listener] | None = None,
+        listener: Callable[[Fleet, str, str], Listener] | None = None,
     ) -> None:
         self._engine, self._known, self._vault, self._config = engine, known, vault, config
         self._listener = listener
@@ -129,7 +129,7 @@ class Fleet:
         try:
             post = Post(self._engine, self._known.plain(row, cluster), self._vault, self._config, row)
             if row is not None and row["broker"] and self._listener is not None:
-                post.listener = self._listener(cluster, self._vault.unlock(row["broker"]))
+                post.listener = self._listener(self, cluster, self._vault.unlock(row["broker"]))
         except (ExtError, ValueError) as err:
             log.error("cluster %s: %s", cluster, err)
             return

@@ -32,7 +32,7 @@ def run(config: settings.Settings) -> None:
     rapi, vault = remote.of(config), Vault(tokens.load_secret(config.front.secret_file))
     telling = Telling(engine, rapi, config.health)
 
-    def listener(cluster: str, url: str) -> Listener:
+    def listener(fleet: Fleet, cluster: str, url: str) -> Listener:
         own = _mirror(config, telling, fleet)
         again = partial(fleet.trigger, "broker", cluster)
         return Listener(cluster, lambda: source(url, again), own, partial(fleet.trigger, "database", cluster))

@@ -7,7 +7,7 @@ import json
 import shutil
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,9 @@ from sqlalchemy import create_engine, update
 from frontend.database import db
 from ganeti_ext import event
 from ganeti_ext.outbox import Outbox
+from tests.contract.consumers import Broker
 from tests.contract.manage_site import Manage, site
+from tests.contract.services import RabbitMq
 from tests.contract.test_consumer import consumer, rows, wait
 from tests.unit.frontend import remote, updates
 from tests.unit.frontend.cluster import CLUSTER, network
@@ -153,12 +155,15 @@ def _server(place: Place) -> dict[str, Any]:
     return found
 
 
-def _told(place: Place, outbox: Outbox, opcode: str, status: str, number: int) -> float:
-    """Seconds until a message of the home cluster is applied."""
-    other = {"instance": f"gx-{_OTHER}", "cluster": "one.lab", "job_fields": updates.create("success")["job_fields"]}
+Tell = Callable[[bytes | str], None]
+
+
+def _told(place: Place, tell: Tell, opcode: str, status: str, number: int, cluster: str = "one.lab") -> float:
+    """Seconds until a message of a cluster is applied, which is told of a server that Ganeti has not."""
+    other = {"instance": f"gx-{_OTHER}", "cluster": cluster, "job_fields": updates.create("success")["job_fields"]}
     message = updates.op(opcode, "success", job=20 + number, at=number, **other)
     began = time.monotonic()
-    outbox.put([("key", event.encode({**message, **updates.read(status == "ACTIVE", at=number)}))])
+    tell(event.encode({**message, **updates.read(status == "ACTIVE", at=number)}))
     wait(lambda: any((row["id"], row["status"]) == (_OTHER, status) for row in rows(place.folder, db.server)))
     return time.monotonic() - began
 
@@ -175,9 +180,26 @@ def test_one_that_hangs_keeps_nobody_waiting_and_its_servers_come_back(place: Pl
             wait(lambda: _server(place)["status"] == "UNKNOWN")
             assert place.listed()[TWO]["answers"] == "no"
             for number, (opcode, status) in enumerate((("CREATE", "ACTIVE"), ("SHUTDOWN", "SHUTOFF"))):
-                assert _told(place, outbox, opcode, status, number) < 1, "a message waited for a cluster that hangs"
+                took = _told(place, lambda body: outbox.put([("key", body)]), opcode, status, number)
+                assert took < 1, "a message waited for a cluster that hangs"
             seen = {row["of_cluster"]: row["time"] for row in rows(place.folder, db.comparison)}[""]
             assert seen > 0
         _point(place, url)
         wait(lambda: _server(place)["status"] == before)
+    outbox.close()
+
+
+def test_a_broker_of_its_own_is_heard_and_keeps_nobody_waiting(place: Place, rabbitmq: RabbitMq) -> None:
+    (place.folder / "broker").write_text(f"{rabbitmq.url}\n")
+    place.add("--broker-file", str(place.folder / "broker"))
+    assert "amqp" not in place.manage.ok("cluster-show", TWO)
+    outbox = Outbox(str(place.folder / "outbox.db"))
+    with contextlib.closing(Broker(rabbitmq.url)) as broker, consumer(place.folder):
+        wait(lambda: any(row["cluster"] == TWO for row in rows(place.folder, db.server)))
+        _told(place, lambda body: broker.publish([body]), "CREATE", "ACTIVE", 0, TWO)
+        assert {row["cluster"] for row in rows(place.folder, db.server)} == {TWO}
+        with rabbitmq.frozen():
+            took = _told(place, lambda body: outbox.put([("key", body)]), "CREATE", "ACTIVE", 1)
+            assert took < 1, "a message waited for a broker that hangs"
+        _told(place, lambda body: broker.publish([body]), "SHUTDOWN", "SHUTOFF", 2, TWO)
     outbox.close()

@@ -51,7 +51,11 @@ def consumer(folder: Path, *options: str) -> Iterator[subprocess.Popen[bytes]]:
             stderr=log,
         )
         try:
-            assert notify.recv(64) == b"READY=1"
+            try:
+                assert notify.recv(64) == b"READY=1"
+            except TimeoutError as err:
+                err.add_note((folder / "log").read_text())
+                raise
             yield process
         finally:
             process.kill()
