@@ -155,7 +155,7 @@ def _server(place: Place) -> dict[str, Any]:
     return found
 
 
-Tell = Callable[[bytes | str], None]
+Tell = Callable[[str], object]
 
 
 def _told(place: Place, tell: Tell, opcode: str, status: str, number: int, cluster: str = "one.lab") -> float:
