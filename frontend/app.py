@@ -16,6 +16,7 @@ from frontend.effect import pressure
 from frontend.effect.clusters import Clusters
 from frontend.effect.remote import RemoteApi
 from frontend.identity import identity, identity_source, tokens
+from frontend.page.served import Served
 from frontend.routes import ACCESS, ADMIN, COMPUTE, MEMBER, OPEN, ROUTES, USER, VOLUME, WRITERS
 from frontend.settings import Settings
 from frontend.web import context, measure, microversion
@@ -52,6 +53,8 @@ def create_app(settings: Settings, rapi: RemoteApi, tally: Tally | None = None) 
     app.after_request(_after)
     app.register_error_handler(Exception, render)
     identity_source.install(app, settings, lambda endpoint: ACCESS[endpoint] == OPEN)
+    if settings.page.serve:
+        app.wsgi_app = Served(app.wsgi_app, settings)  # type: ignore[method-assign]
     return app
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from frontend.identity.settings_identity import Federation, Identity, Keystone
 from frontend.image.settings_images import Images
+from frontend.page.settings_page import Page
 from ganeti_ext import config, consolewire
 from ganeti_ext.errors import ConfigError
 
@@ -336,6 +337,7 @@ class Settings:
     federation: Federation = field(default_factory=Federation)
     keystone: Keystone = field(default_factory=Keystone)
     console: Console = field(default_factory=Console)
+    page: Page = field(default_factory=Page)
 
 
 def read(path: str = PATH) -> Settings:
@@ -356,5 +358,6 @@ def read(path: str = PATH) -> Settings:
         "federation": Federation,
         "keystone": Keystone,
         "console": Console,
+        "page": Page,
     }
     return Settings(**config.load_all(path, kinds))

@@ -39,6 +39,8 @@ HOST = [
     "openssl",
     "make",
     "qemu-utils",
+    "chromium",
+    "fonts-dejavu-core",
 ]
 
 NODE = [
@@ -91,6 +93,8 @@ def setup() -> None:
     installed = run(["dpkg-query", "--show", "--showformat=${db:Status-Abbrev} ${Package}\n"]).splitlines()
     have = {line.split()[-1] for line in installed if line.startswith("ii")}
     missing = [name for name in HOST if name not in have]
+    if not shutil.which("npm"):  # Debian's, unless there is another: they exclude each other
+        missing.append("npm")
     if missing:
         with step(f"Installing on this machine: {' '.join(missing)}"):
             os.environ["DEBIAN_FRONTEND"] = "noninteractive"

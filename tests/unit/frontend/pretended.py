@@ -62,6 +62,8 @@ class Pretended:
         self.instances: dict[str, Instance] = {}
         self.tags: set[str] = set()
         """The cluster's."""
+        self.loose: dict[str, dict[str, Any]] = {}
+        """Disks that no instance has, by their names."""
         self.calls: list[tuple[str, str, Any, Any]] = []
         self.fails: Callable[[str, str], str | None] = lambda _operation, _name: None
         """The words with which a job on an object fails, if it is to."""
@@ -295,6 +297,11 @@ class Pretended:
                 found.disks.insert(where, {"name": params["name"], "size": params["size"], "uuid": str(uuid.uuid4())})
             elif verb == "remove":
                 found.disks.pop(where)
+            elif verb == "detach":
+                self.loose[where] = next(each for each in found.disks if each["name"] == where)
+                found.disks = [each for each in found.disks if each["name"] != where]
+            elif verb == "attach":
+                found.disks.insert(where if where >= 0 else len(found.disks), self.loose.pop(params["name"]))
 
     def _nic(self, wish: Mapping[str, Any], *, check: bool) -> dict[str, Any]:
         name = next((name for name, each in self.networks.items() if wish["network"] in (name, each.uuid)), None)

@@ -1,0 +1,54 @@
+// What the page tells of what was asked: that it goes on, that it is done, or why not and what to do next.
+import { signal } from "./html.js";
+import { t } from "./words.js";
+
+/** {id, kind: "busy" | "good" | "bad", text, next, action} */
+export const notices = signal([]);
+
+let count = 0;
+
+export function tell(kind, text, more = {}) {
+  const id = ++count;
+  notices.value = [...notices.value.slice(-5), { id, kind, text, ...more }];
+  return id;
+}
+
+/** Say something else in its place. */
+export function retell(id, kind, text, more = {}) {
+  if (!notices.value.some((each) => each.id === id)) return tell(kind, text, more);
+  notices.value = notices.value.map((each) => (each.id === id ? { id, kind, text, ...more } : each));
+  return id;
+}
+
+export function dismiss(id) {
+  notices.value = notices.value.filter((each) => each.id !== id);
+}
+
+/** Words of what went wrong: as the API gave them. */
+export const wrong = (err) => err.message || t(err.status === 0 ? "error.unreachable" : "error.none");
+
+/** What to do about it. */
+export function advice(err) {
+  if (err.status === 429 && err.wait) return t("advice.wait", { n: err.wait });
+  const known = [0, 400, 401, 403, 404, 409, 413, 429];
+  const words = t(`advice.${known.includes(err.status) ? err.status : err.status >= 500 ? 500 : 400}`);
+  return err.request ? `${words} ${t("advice.request", { id: err.request })}` : words;
+}
+
+/** Tell of an error, in the place of another notice if there is one. */
+export function fail(err, what, id = 0) {
+  return retell(id, "bad", t("notice.failed", { what, why: wrong(err) }), { next: advice(err) });
+}
+
+/** Do something that the person asked for: acknowledged at once, and followed to its end. True: it went well. */
+export async function doing(what, work) {
+  const id = tell("busy", t("notice.doing", { what }));
+  try {
+    await work((share) => retell(id, "busy", t("notice.share", { what, n: share })));
+    retell(id, "good", t("notice.done", { what }));
+    return true;
+  } catch (err) {
+    fail(err, what, id);
+    return false;
+  }
+}

@@ -1,0 +1,44 @@
+// The drawing: networks as lines across, machines hanging between them. The lists below it say the same in words.
+import { html } from "../html.js";
+import { t } from "../words.js";
+
+const [ROW, COLUMN, LEFT, MOST] = [64, 120, 150, 40];
+const short = (text, most) => ([...text].length > most ? `${[...text].slice(0, most - 1).join("")}…` : text);
+
+export function Topology({ networks, on }) {
+  const columns = [];
+  const places = new Map();
+  for (const network of networks) {
+    for (const { machine } of on.get(network.id) || []) {
+      if (!places.has(machine.id) && columns.length < MOST) {
+        places.set(machine.id, columns.length);
+        columns.push(machine);
+      }
+    }
+  }
+  const lines = networks.map((each, n) => ({ each, y: 34 + n * ROW }));
+  const bottom = 34 + networks.length * ROW;
+  const width = LEFT + Math.max(1, columns.length) * COLUMN;
+  const x = (n) => LEFT + n * COLUMN + COLUMN / 2;
+  return html`<div class="drawing" tabindex="0" role="region" aria-label=${t("topology")}>
+    <svg role="img" aria-label=${t("topology.words", { networks: networks.length, machines: columns.length })} width=${width} height=${bottom + 40} viewBox="0 0 ${width} ${bottom + 40}">
+      ${lines.map(
+        ({ each, y }) => html`<g key=${each.id} class="net">
+          <title>${each.name}</title>
+          <text x="8" y=${y + 5}>${short(each.name, 15)}</text>
+          <line x1=${LEFT - 8} x2=${width - 8} y1=${y} y2=${y} />
+          ${(on.get(each.id) || [])
+            .filter(({ machine }) => places.has(machine.id))
+            .map(({ machine, port }) => html`<line key=${port.id} class="wire" x1=${x(places.get(machine.id))} x2=${x(places.get(machine.id))} y1=${y} y2=${bottom} /><circle cx=${x(places.get(machine.id))} cy=${y} r="6" />`)}
+        </g>`,
+      )}
+      ${columns.map(
+        (machine, n) => html`<g key=${machine.id} class="box ${machine.status === "ACTIVE" ? "on" : ""}">
+          <title>${machine.name}</title>
+          <rect x=${x(n) - COLUMN / 2 + 6} y=${bottom} width=${COLUMN - 12} height="32" rx="6" />
+          <text x=${x(n)} y=${bottom + 21} text-anchor="middle">${short(machine.name, 12)}</text>
+        </g>`,
+      )}
+    </svg>
+  </div>`;
+}

@@ -1,0 +1,141 @@
+"""The page as a tenant uses it, from signing in to signing out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.browser.conftest import PASSWORD, Cloud, Person
+
+
+def test_who_signs_in_wrongly_is_told_what_to_do(person: Person) -> None:
+    person.page.goto(f"{person.cloud.base}/")  # a browser is led to the page
+    person.page.get_by_role("heading", name="Sign in").wait_for()
+    person.looks("signin")
+    person.page.get_by_label("User name").fill("ada")
+    person.page.get_by_label("Password").fill("wrong")
+    person.page.keyboard.press("Enter")
+    person.page.get_by_role("alert").get_by_text("Check the name and the password").wait_for()
+
+
+def test_two_machines_are_created_and_their_password_is_shown_once(ada: Person, cloud: Cloud) -> None:
+    page = ada.page
+    ada.looks("overview")
+    page.get_by_role("link", name="Create a machine").click()
+    page.get_by_role("radio", name="debian-13").check()
+    ada.looks("create-image")
+    ada.press("Next")
+    page.get_by_role("radio", name="small").check()
+    assert page.get_by_role("radio", name="huge").is_disabled()
+    ada.looks("create-flavor")
+    ada.press("Next")
+    page.get_by_role("checkbox", name="public").check()
+    ada.looks("create-network")
+    ada.press("Next")
+    page.get_by_label("Name", exact=True).fill("web")
+    page.get_by_label("Number of machines").fill("2")
+    page.get_by_label("User data").fill("#cloud-config\n# Ωμέγα")
+    ada.looks("create-name")
+    ada.press("Next")
+    page.get_by_text("credits an hour").wait_for()
+    ada.looks("create-confirm")
+    ada.press("Create")
+    password = page.locator("output").inner_text()
+    assert len(password) >= 10
+    ada.looks("create-made")
+    page.locator("main").get_by_role("link", name="Machines", exact=True).click()
+    page.get_by_role("link", name="web-1").wait_for()
+    assert password not in page.content()
+    page.locator("li", has_text="web-2").get_by_text("Running").wait_for()
+    ada.looks("machines")
+
+
+def test_machines_are_acted_upon_together_and_followed(ada: Person, cloud: Cloud) -> None:
+    page = ada.page
+    ada.goes("machines")
+    page.get_by_role("checkbox", name="Choose web-1").check()
+    page.get_by_role("checkbox", name="Choose web-2").check()
+    ada.press("Shut down")
+    question = page.get_by_role("form")
+    assert question.get_by_role("listitem").all_inner_texts() == ["web-2", "web-1"]
+    ada.looks("confirm")
+    page.keyboard.press("Escape")
+    assert question.count() == 0
+    ada.press("Shut down")
+    ada.press("Shut down", within="form")
+    ada.told("Shut down web-2: done")
+    page.locator("li", has_text="web-1").get_by_text("Shut down").wait_for()
+    assert not any(each.runs for each in cloud.ganeti.instances.values())
+    ada.press("Destroy")
+    ada.press("Destroy", within="form")
+    page.get_by_role("button", name="Undo").click()
+    ada.told("nothing was sent")
+    assert len(cloud.ganeti.instances) == 2
+    ada.press("Destroy")
+    ada.press("Destroy", within="form")
+    ada.told("Destroy web-1: done")
+    page.get_by_text("There are no machines yet").wait_for()
+    assert not cloud.ganeti.instances
+
+
+def test_a_machine_is_changed_on_its_own_page(ada: Person, cloud: Cloud) -> None:
+    page, ident = ada.page, cloud.server("solo")
+    ada.goes("machines", ident)
+    page.get_by_role("heading", name="solo").wait_for()
+    ada.press("Add an item")
+    page.get_by_label("Key", exact=True).fill("role")
+    page.get_by_label("Value").fill("<b>database</b>")
+    ada.press("Add an item", within="form")
+    page.get_by_text("<b>database</b>").wait_for()
+    page.get_by_role("radio", name="ssh").check()
+    ada.told("Firewall of solo: done")
+    page.get_by_role("radio", name="ssh", checked=True).wait_for()
+    assert _groups(cloud, ident) == ["ssh"]
+    ada.press("Rename")
+    page.get_by_label("New name").fill("alone")
+    ada.press("Rename", within="form")
+    page.get_by_role("heading", name="alone").wait_for()
+    ada.press("Snapshot")
+    ada.press("Snapshot", within="form")
+    ada.told("Snapshot alone: done")
+    page.get_by_text("Snapshot made").wait_for()
+    ada.looks("machine")
+    ada.context.route("http://console.example/**", lambda route: route.fulfill(body="a screen"))
+    with ada.context.expect_page() as opened:
+        ada.press("Console")
+    opened.value.get_by_text("a screen").wait_for()
+    assert opened.value.evaluate("window.opener") is None
+    cloud.call("DELETE", f"/compute/v2.1/servers/{ident}")
+
+
+def _groups(cloud: Cloud, ident: str) -> Any:
+    return [each["name"] for each in cloud.call("GET", f"/compute/v2.1/servers/{ident}")["server"]["security_groups"]]
+
+
+def test_what_others_do_shows_by_itself(ada: Person, cloud: Cloud) -> None:
+    ada.goes("machines")
+    ident = cloud.server("elsewhere")
+    ada.page.get_by_role("link", name="elsewhere").wait_for(timeout=15_000)
+    cloud.call("DELETE", f"/compute/v2.1/servers/{ident}")
+    ada.page.get_by_role("link", name="elsewhere").wait_for(state="detached", timeout=15_000)
+
+
+def test_projects_are_apart_and_a_reload_forgets_all(ada: Person, cloud: Cloud) -> None:
+    ident = cloud.server("only-here")
+    ada.goes("machines")
+    page = ada.page
+    page.get_by_role("link", name="only-here").wait_for(timeout=15_000)
+    page.get_by_label("Project").select_option("chemistry")
+    page.get_by_text("0 of 3").first.wait_for()
+    ada.goes("machines")
+    page.get_by_text("There are no machines yet").wait_for()
+    with page.expect_request(lambda each: each.method == "DELETE" and "auth/tokens" in each.url) as ended:
+        page.get_by_role("button", name="Sign out").click()
+    assert ended.value.response().status == 204
+    page.get_by_role("heading", name="Sign in").wait_for()
+    ada.sign_in()
+    kept = page.evaluate("JSON.stringify([localStorage, sessionStorage, document.cookie, location.href])")
+    assert PASSWORD not in kept
+    assert set(page.evaluate("Object.keys(localStorage)")) <= {"language", "theme", "look"}
+    page.reload()
+    page.get_by_role("heading", name="Sign in").wait_for()
+    cloud.call("DELETE", f"/compute/v2.1/servers/{ident}")
