@@ -18,7 +18,7 @@ from sqlalchemy.exc import IntegrityError
 from frontend.compute import ingredients, quotas, requests, schema_server, seeding, serverdevices
 from frontend.database import db
 from frontend.effect import owed, payer, submission, translate, translate_create
-from frontend.network import addressquota, portquota, portstore
+from frontend.network import addressquota, portquota, portstore, securitygroups
 from frontend.quota import reserved
 from frontend.web import context, schema, view
 from frontend.web.fault import Forbidden
@@ -68,6 +68,7 @@ def _apart(wanted: schema_server.NewServer, found: ingredients.Ingredients) -> I
     with context.database() as connection:
         count = _allowed(connection, wanted, found, ports, public)
         serverdevices.check(connection, found.devices, count)
+        securitygroups.check_chosen(connection, wanted.security_groups, project, found.facts)
         idents = [str(uuid.uuid4()) for _ in range(count)]
         for ident in idents:
             size = {"vcpus": found.size.vcpus, "ram": found.size.ram}

@@ -57,14 +57,17 @@ def drop(connection: Connection, before: Known, ident: str) -> Done:
 
 
 def tell(changes: Iterable[Done]) -> None:
-    """Submit what was committed. ExtError when no cluster took a change, which then is undone."""
-    for each in changes:
+    """Submit what was committed. ExtError when no cluster took a change, which then is undone, and those behind it."""
+    left = list(changes)
+    for each in [*left]:
         with context.database() as connection:
             told = groupjobs.everywhere(connection)
         failed = [err for cluster in told if (err := _submitted(cluster, each.ident)) is not None]
         if len(failed) == len(told):
-            _undo(each)
+            for untold in left:
+                _undo(untold)
             raise failed[0]
+        left.remove(each)
 
 
 def _submitted(cluster: str, ident: str) -> ExtError | None:

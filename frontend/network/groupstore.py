@@ -12,7 +12,8 @@ from frontend.database import db
 from frontend.network import grouprules, grouptags, groupview, netview
 from frontend.network.netview import DEFAULT_GROUP, NO_GROUP
 from frontend.web import context
-from frontend.web.fault import BadRequest, Conflict
+from frontend.web.fault import BadRequest, Conflict, Forbidden
+from ganeti_ext.tags import PREFIX
 
 Row = Mapping[str, Any]
 
@@ -63,7 +64,8 @@ def names(connection: Connection, project: str | None) -> dict[str, str]:
 def shown(known: Known) -> list[dict[str, Any]]:
     """All groups, as Network v2.0 shows them."""
     default = context.services().settings.firewall.default
-    found = [groupview.group(known.project, name, default) for name in profiles()]
+    names = [name for name in profiles() if netview.group_id(known.project, name) not in known.own]
+    found = [groupview.group(known.project, name, default) for name in names]
     return found + [groupview.own_group(row, known.rules[ident]) for ident, row in known.own.items()]
 
 
@@ -76,16 +78,48 @@ def find(known: Known, wanted: str) -> str | None:
         return wanted
     for name in profiles():
         if wanted in (name, netview.group_id(known.project, name)):
-            return name
+            return real(known, [name])[0]
     found = [ident for ident, row in known.own.items() if row["name"] == wanted]
     if len(found) > 1:
         raise BadRequest(f"Multiple security groups are called {wanted[:80]!r}: say which id: {', '.join(found)}")
     return found[0] if found else None
 
 
+def real(known: Known, groups: Iterable[str]) -> list[str]:
+    """Groups as servers have them, `default` by its id where it is the project's own by now."""
+    ident = netview.default_group_id(known.project)
+    return [ident if group == DEFAULT_GROUP and ident in known.own else group for group in groups]
+
+
+def with_default(connection: Connection, known: Known) -> Known:
+    """As it is when the project's `default` is its own: with the rules that are shown of it, in the tags from then on.
+
+    Forbidden where it is the administrator's to say what `default` means: by a profile of his own, or by networks.
+    """
+    ident, profile = netview.default_group_id(known.project), context.services().settings.firewall.default
+    if ident in known.own:
+        return known
+    if profile not in grouprules.PROFILES:
+        raise Forbidden(
+            f"Security group default is the administrator's firewall profile {profile}: it cannot be changed."
+        )
+    for network in connection.execute(select(db.network.c.name, db.network.c.tags)):
+        if any(tag.startswith(f"{PREFIX}:firewall:") for tag in network.tags):
+            raise Forbidden(
+                f"Security group default is not the same in all networks, as {network.name} has a firewall profile:"
+                " it cannot be changed."
+            )
+    now = time.time()
+    row = {"id": ident, "project_id": known.project, "name": DEFAULT_GROUP, "created": now, "updated": now}
+    rules = [{**each, "created": now} for each in groupview.rows_of(known.project, DEFAULT_GROUP, profile)]
+    own = {ident: {**row, "description": "Default security group"}, **known.own}
+    return known._replace(own=own, rules={**known.rules, ident: rules})
+
+
 def facts(known: Known, groups: Sequence[str]) -> dict[str, str | None]:
     """What the tags of a server in these groups say; Conflict when its node could not keep to what they say."""
-    if list(groups) == [DEFAULT_GROUP]:
+    groups = real(known, groups)
+    if groups == [DEFAULT_GROUP]:
         return {"firewall": None, "groups": None}
     if not groups:
         return {"firewall": NO_GROUP, "groups": None}
@@ -96,7 +130,7 @@ def facts(known: Known, groups: Sequence[str]) -> dict[str, str | None]:
 
 def profile(known: Known, groups: Iterable[str], room: int = _ROOM) -> str:
     """What groups are called in the tag of a server or a NIC, all together (docs/firewall.md); Conflict as `check`."""
-    groups = list(groups)
+    groups = real(known, groups)
     check(known, groups)
     found = JOINT.join(sorted(grouptags.name(group) if group in known.own else group for group in groups))
     if len(found) > room:
@@ -109,7 +143,7 @@ def profile(known: Known, groups: Iterable[str], room: int = _ROOM) -> str:
 def check(known: Known, groups: Sequence[str]) -> None:
     """Conflict when no node could keep to what these groups of one server say."""
     rows: list[Row] = []
-    for group in groups:
+    for group in real(known, groups):
         rows += known.rules[group] if group in known.own else new_rules(group)
     why = grouprules.unfit(rows, known.own) if groups else None
     if why is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from frontend.network import grouprules, netview
+from frontend.network import grouprules, grouptags, netview
 from frontend.network.grouprules import EGRESS, FAMILIES, INGRESS, Rule
 from frontend.network.netview import DEFAULT_GROUP
 from frontend.web.view import stamp
@@ -24,11 +24,17 @@ _ANYWHERE = {"IPv4": "0.0.0.0/0", "IPv6": "::/0"}
 
 def group(project: str, name: str, default: str) -> dict[str, Any]:
     """A group that is a profile, of Network v2.0; `default` is the profile that the group of that name means."""
-    ident, profile = netview.group_id(project, name), default if name == DEFAULT_GROUP else name
+    profile = default if name == DEFAULT_GROUP else name
+    rules = [rule(project, row) for row in rows_of(project, name, profile)]
+    return _group(netview.group_id(project, name), project, name, _description(name, profile), rules)
+
+
+def rows_of(project: str, name: str, profile: str) -> list[dict[str, Any]]:
+    """The rules of a group that is a profile, as rows of the table; of an administrator's own, not what comes."""
+    ident = netview.group_id(project, name)
     come = sorted(grouprules.PROFILES.get(profile, ()), key=str)
-    rules = [_made(project, ident, EGRESS, Rule(family)) for family in FAMILIES]
-    rules += [_made(project, ident, INGRESS, rule) for rule in come]
-    return _group(ident, project, name, _description(name, profile), rules)
+    sent = [_made(ident, EGRESS, Rule(family)) for family in FAMILIES]
+    return sent + [_made(ident, INGRESS, rule) for rule in come]
 
 
 def own_group(row: Mapping[str, Any], rules: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
@@ -73,11 +79,10 @@ def _group(ident: str, project: str, name: str, description: str, rules: list[di
     }
 
 
-def _made(project: str, group_id: str, direction: str, of: Rule) -> dict[str, Any]:
-    words = [direction, *(str(part) for part in of if part is not None)]
+def _made(group_id: str, direction: str, of: Rule) -> dict[str, Any]:
     row = {"direction": direction, "ethertype": of.ethertype, "protocol": of.protocol, "port_min": of.first}
-    more = {"port_max": of.last, "remote_ip": None, "remote_group": None, "description": "", "created": 0.0}
-    return rule(project, {**row, **more, "group_id": group_id, "id": netview.made(" ".join(words), group_id)})
+    row |= {"port_max": of.last, "remote_ip": None, "remote_group": None}
+    return {**row, "id": grouptags.rule_id(group_id, row), "group_id": group_id, "description": "", "created": 0.0}
 
 
 def compute_group(found: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:

@@ -83,12 +83,18 @@ def made(sent: Mapping[str, Any]) -> dict[str, Any]:
 
 def changed(group_id: str, sent: Mapping[str, Any]) -> dict[str, Any]:
     """Another name or description."""
-    with _turn() as (connection, found):
-        row = _own(found, group_id)
-        new, rules = {**row, **_words(sent, None), "updated": time.time()}, found.rules[group_id]
-        done = groupchange.keep(connection, found, group_id, new, rules)
+    with _turn() as (connection, before):
+        is_default = group_id == netview.default_group_id(before.project)
+        if is_default and sent.get("name") not in (None, netview.DEFAULT_GROUP):
+            raise Conflict("Updating default security group not allowed.")
+        found = _with_default(connection, before, is_default)
+        row, words = _own(found, group_id), {**sent, "name": None} if is_default else sent
+        new, rules = {**row, **_words(words, None), "updated": time.time()}, found.rules[group_id]
+        done = groupchange.keep(connection, before, group_id, new, rules)
         connection.commit()
     groupchange.tell([done])
+    if is_default:
+        securitygroups.renew(group_id)
     return groupview.own_group(new, rules)
 
 
@@ -113,26 +119,32 @@ def forget(group_id: str) -> None:
 def made_rules(wanted: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """New rules of one group, as they are shown: in force for its servers within a second."""
     wanted = list(wanted)
-    with _turn({"security_group_rule": len(wanted)}) as (connection, found):
+    with _turn({"security_group_rule": len(wanted)}) as (connection, before):
+        default = netview.default_group_id(before.project)
+        named = (sent.get(key) for sent in wanted for key in ("security_group_id", "remote_group_id"))
+        found = _with_default(connection, before, default in named)
         new = _new_rules(found, wanted)
         group = new[0]["group_id"]
         after = found.with_rules(group, [*found.rules[group], *new])
         securitygroups.check_members(connection, after, group)
-        done = groupchange.keep(connection, found, group, found.own[group], after.rules[group])
+        changed = [group] if group == default or found is before else [default, group]
+        done = [groupchange.keep(connection, before, each, found.own[each], after.rules[each]) for each in changed]
         connection.commit()
-    groupchange.tell([done])
-    securitygroups.renew(group)
+    groupchange.tell(done)
+    for each in changed:
+        securitygroups.renew(each)
     log.info("security group %s: %d rules more", group, len(new))
     return [groupview.rule(found.project, row) for row in new]
 
 
 def forget_rule(rule_id: str) -> None:
     """Delete a rule, for the servers of its group within a second."""
-    with _turn() as (connection, found):
+    with _turn() as (connection, before):
+        found = _with_default(connection, before, _is_of_default(before, rule_id))
         group = _group_of(found, rule_id)
         after = found.with_rules(group, [rule for rule in found.rules[group] if rule["id"] != rule_id])
         securitygroups.check_members(connection, after, group)
-        done = groupchange.keep(connection, found, group, found.own[group], after.rules[group])
+        done = groupchange.keep(connection, before, group, found.own[group], after.rules[group])
         connection.commit()
     groupchange.tell([done])
     securitygroups.renew(group)
@@ -149,6 +161,21 @@ def _turn(more: Mapping[str, int] | None = None) -> Iterator[tuple[Connection, K
         if more:
             networkquota.check(connection, project, more)
         yield connection, found
+
+
+def _with_default(connection: Connection, before: Known, wanted: bool) -> Known:
+    """With the project's own `default`, if that is wanted; Conflict while a server of it is being built."""
+    found = groupstore.with_default(connection, before) if wanted else before
+    if found is not before:
+        securitygroups.check_built(connection, before.project, netview.default_group_id(before.project))
+    return found
+
+
+def _is_of_default(found: Known, rule_id: str) -> bool:
+    """Whether a rule is shown of the project's `default`, which is not its own yet."""
+    default = netview.default_group_id(found.project)
+    shown = next(group for group in groupstore.shown(found) if group["id"] == default)
+    return default not in found.own and rule_id in (rule["id"] for rule in shown["security_group_rules"])
 
 
 def _new_rules(found: Known, wanted: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -17,8 +17,10 @@ from frontend.effect.purpose import Purpose
 from frontend.effect.translate import Step
 from frontend.network import groupstore, netview, portname, portpool, porttag
 from frontend.network.groupstore import Known
+from frontend.network.netview import DEFAULT_GROUP
 from frontend.web import context
 from frontend.web.fault import NotFound
+from ganeti_ext.errors import ExtError
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +74,26 @@ def each_own(server: Row, known: Known, change: Callable[[Sequence[str]], Sequen
             new = {**row["facts"], **facts(known, change(ports[row["id"]]))}
             tell(server, nic, row["facts"], new)
             portpool.say(row, new)
+
+
+def renew(known: Known) -> None:
+    """Ports in `default` have it as the project's own from now on, those of servers and those of none."""
+    with context.database() as connection:
+        ports = {ident: groups for ident, groups in own(connection, known.project).items() if DEFAULT_GROUP in groups}
+        rows = {row["id"]: row for row in db.rows(connection, select(db.port).where(db.port.c.id.in_(list(ports))))}
+        mine = select(db.server).where(db.server.c.project_id == known.project, db.server.c.deleted.is_(None))
+        servers = db.rows(connection, mine) if rows else []
+    nics = {str(portname.ident(nic)): (server, nic) for server in servers for nic in server["nics"]}
+    for ident, row in rows.items():
+        new = {**row["facts"], **facts(known, ports[ident])}
+        if new == row["facts"]:
+            continue
+        try:
+            if ident in nics:
+                tell(*nics[ident], row["facts"], new)
+            portpool.say(row, new)
+        except ExtError as err:
+            log.error("port %s does not have the rules of its project's default: %s", ident, err)
 
 
 def tell(server: Row, nic: Row, was: Row, new: Row) -> None:

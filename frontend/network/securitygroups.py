@@ -14,8 +14,10 @@ from frontend.database import db
 from frontend.effect import facts
 from frontend.network import groupstore, groupview, netview, portgroups
 from frontend.network.groupstore import Known
+from frontend.quota import reserved
 from frontend.web import context, schema
-from frontend.web.fault import BadRequest, NotFound
+from frontend.web.fault import BadRequest, Conflict, NotFound
+from ganeti_ext.errors import ExtError
 
 log = logging.getLogger(__name__)
 
@@ -23,16 +25,25 @@ Row = Mapping[str, Any]
 
 
 def chosen(wanted: Sequence[str], project: str) -> dict[str, str]:
-    """The facts of a new server in these groups (names or ids), for its tags; none in the default one.
+    """The facts of a new server in these groups (names or ids), for its tags; none in `default` as it is of itself.
 
     BadRequest for a group that there is not, Conflict where no node could keep to what they say.
     """
-    if not wanted:
-        return {}
     with context.database() as connection:
-        known = groupstore.read(connection, project)
+        return _chosen(connection, wanted, project)
+
+
+def check_chosen(connection: Connection, wanted: Sequence[str], project: str, facts: Row) -> None:
+    """Conflict when `chosen` would say something else by now; the caller has the project's turn."""
+    now = _chosen(connection, wanted, project)
+    if any(facts.get(fact) != now.get(fact) for fact in ("firewall", "groups")):
+        raise Conflict("The project's security groups have just been changed: try again.")
+
+
+def _chosen(connection: Connection, wanted: Sequence[str], project: str) -> dict[str, str]:
+    known = groupstore.read(connection, project)
     found: list[str] = []
-    for each in wanted:
+    for each in wanted or (netview.DEFAULT_GROUP,):
         group = groupstore.find(known, each)
         if group is None:
             raise BadRequest(f"Security group {each[:80]} not found.")
@@ -70,7 +81,7 @@ def list_of(server: Row) -> Response:
 def using(connection: Connection, project: str, group_id: str) -> list[dict[str, Any]]:
     """The project's servers that are in a group of its own themselves, not by ports of theirs."""
     query = select(db.server).where(db.server.c.project_id == project, db.server.c.deleted.is_(None))
-    return [row for row in db.rows(connection, query) if group_id in netview.groups_of(row)]
+    return [row for row in db.rows(connection, query) if group_id in netview.group_ids(row)]
 
 
 def is_used(connection: Connection, project: str, group_id: str) -> bool:
@@ -83,19 +94,37 @@ def check_members(connection: Connection, after: Known, group_id: str) -> None:
     """Conflict when a server or a port of this group could not have it any more."""
     servers = [netview.groups_of(server) for server in using(connection, after.project, group_id)]
     for groups in (*servers, *portgroups.own(connection, after.project).values()):
-        if group_id in groups:
+        if group_id in groupstore.real(after, groups):
             groupstore.check(after, groups)
 
 
+def check_built(connection: Connection, project: str, group_id: str) -> None:
+    """Conflict while a server of this group is being made, as its tags cannot be changed then."""
+    made = {row["id"] for row in reserved.of(connection, project)}
+    made -= set(connection.execute(select(db.server.c.id).where(db.server.c.id.in_(sorted(made)))).scalars())
+    made |= {server["id"] for server in using(connection, project, group_id) if server["status"] == "BUILD"}
+    if made:
+        words = f"while server {min(made)} is being built it cannot be changed for the first time: try again then."
+        raise Conflict(f"Security group {group_id}: {words}")
+
+
 def renew(group_id: str) -> None:
-    """Servers of a group whose tags name the profile that it once stood for, name the group from now on."""
+    """Servers and ports of a group whose tags name the profile that it once stood for, name the group from now on.
+
+    One that cannot be told keeps what it has until the group's next change.
+    """
     with context.database() as connection:
         known = groupstore.read(connection, context.project_id())
         servers = using(connection, known.project, group_id)
     for server in servers:
         wanted = groupstore.facts(known, netview.groups_of(server))
         if wanted["firewall"] != server["facts"].get("firewall"):
-            facts.change(server, wanted)
+            try:
+                facts.change(server, wanted)
+            except ExtError as err:
+                log.error("security group %s: server %s does not have its rules: %s", group_id, server["id"], err)
+    if group_id == netview.default_group_id(known.project):
+        portgroups.renew(known)
 
 
 def _change(
@@ -112,12 +141,17 @@ def _change(
     with context.database() as connection:
         known = groupstore.read(connection, server["project_id"])
         now = portgroups.of_server(server, portgroups.own(connection, server["project_id"]))
+    now = groupstore.real(known, now)
     group = groupstore.find(known, name)
     if group is None:
         raise NotFound(f"Security group {name} not found.")
     if must_have and group not in now:
         raise NotFound(f"Security group {group} is not associated with the instance {server['id']}")
-    jobs = facts.change(server, lambda row: groupstore.facts(known, change(netview.groups_of(row), group)))
-    portgroups.each_own(server, known, lambda groups: change(groups, group))
+
+    def changed(groups: Sequence[str]) -> Sequence[str]:
+        return change(groupstore.real(known, groups), group)
+
+    jobs = facts.change(server, lambda row: groupstore.facts(known, changed(netview.groups_of(row))))
+    portgroups.each_own(server, known, changed)
     requests.note(context.services().engine, action, server["id"], jobs)
     return "", 202

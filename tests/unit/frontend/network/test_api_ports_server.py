@@ -281,3 +281,22 @@ def test_a_strangers_port_is_none(api: Api, pools: Pools) -> None:
     assert bob.get(PORTS).get_json()["ports"] == []
     assert boot(bob, port["id"]).status_code == 400
     assert attach(bob, api.server(project_id=FOREIGN), port_id=port["id"]).status_code == 404
+
+
+def test_ports_follow_when_default_becomes_the_projects_own(api: Api, pools: Pools, groups: dict[str, str]) -> None:
+    """A server's, and one that waits for a server."""
+    server = api.server()
+    both = [groups["default"], groups["web"]]
+    change(api, PORT, security_groups=both)
+    waiting = make(api, security_groups=both)["id"]
+    api.rapi.tags[server["instance"]] = [f"ganeti-ext:firewall.{PORT}:@{groups['web'][:8]}+default"]
+    rule = {"security_group_id": groups["default"], "direction": "ingress", "protocol": "udp"}
+    assert api.call("POST", "/network/v2.0/security-group-rules", json={"security_group_rule": rule}).status_code == 201
+    wanted = "+".join(sorted(f"@{ident[:8]}" for ident in both))
+    with api.engine.connect() as connection:
+        told = {row["id"]: row["facts"]["profile"] for row in db.rows(connection, db.port.select())}
+    assert told == {PORT: wanted, waiting: wanted}
+    written = [tag for call in api.rapi.calls if call[0] == "PUT" and call[3] for tag in call[3].get("tag", [])]
+    assert f"ganeti-ext:firewall.{PORT}:{wanted}" in written
+    assert show(api, PORT)["security_groups"] == show(api, waiting)["security_groups"] == both
+    assert api.row(server["id"])["facts"]["firewall"] == f"@{groups['default'][:8]}"
