@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, not_, null, or_, select, union_all
+from sqlalchemy import ColumnElement, Connection, Select, func, not_, null, or_, select, union_all
 
 from frontend.database import db
 from frontend.network import netrows, nicrows, pages, portstore, portview
@@ -37,7 +37,7 @@ def shown(project: str, wanted: Wanted, marker: str | None = None, first: int = 
         return _places(connection, project, wanted)
 
     def read(connection: Connection, found: Sequence[Any]) -> list[dict[str, Any]]:
-        return _read(connection, project, found)
+        return _read(connection, project, found, is_filtered=wanted._replace(ids=None) != Wanted())
 
     return pages.walk(places, read, marker, first)
 
@@ -47,9 +47,17 @@ def has(project: str, ident: str) -> bool:
     return any(True for _ in shown(project, Wanted(ids=[ident]), first=1))
 
 
-def _read(connection: Connection, project: str, found: Sequence[Any]) -> list[dict[str, Any]]:
-    """What is shown of these (id, server); not those in networks that the project may not use."""
+def _read(connection: Connection, project: str, found: Sequence[Any], *, is_filtered: bool) -> list[dict[str, Any]]:
+    """What is shown of these (id, server); not those in networks that the project may not use.
+
+    Nor, where others were left out, those whose NIC was: it is not what their row says.
+    """
     places = {row.id: number for number, row in enumerate(found)}
+    free = [row.id for row in found if row.server is None]
+    if is_filtered and free:
+        nic = nicrows.of(connection, db.server.c.project_id == project, nicrows.may_have(free)).c
+        for ident in connection.execute(select(nic.port).where(nic.port.in_(free))).scalars():
+            places.pop(ident, None)
     column = db.server.c
     query = select(column.id, column.cluster, column.project_id, column.nics, column.status, column.facts)
     query = query.add_columns(column.created, column.updated)
@@ -74,15 +82,12 @@ def _places(connection: Connection, project: str, wanted: Wanted) -> Select[Any]
     if wanted.devices is not None:
         each = there.subquery().c
         return select(each.id, each.server).order_by(each.id)
-    seen = [nicrows.may_have(some) for some in (wanted.ids, names) if some is not None]
-    taken = nicrows.of(connection, mine, *seen).c
     port = db.port.c
-    free = select(port.id, null().label("server")).where(
-        *(port.project_id == project, port.network.is_not(None), not_(portstore.is_floating())),
-        *(port.id.not_in(select(taken.port).where(taken.port.is_not(None))), *_of_free(wanted)),
-    )
-    each = union_all(there, free).subquery().c
-    return select(each.id, each.server).order_by(each.id)
+    kept = (port.project_id == project, port.network.is_not(None), not_(portstore.is_floating()))
+    made = select(port.id, null().label("server")).where(*kept, *_of_made(wanted))
+    each = union_all(there, made).subquery().c
+    # Those that a server has come twice, and once without it.
+    return select(each.id, func.max(each.server).label("server")).group_by(each.id).order_by(each.id)
 
 
 def _of_servers(wanted: Wanted, names: Collection[str] | None) -> Iterator[ColumnElement[bool]]:
@@ -107,7 +112,7 @@ def _of_nics(nic: Any, project: str, wanted: Wanted, names: Collection[str] | No
         yield nic.port.in_(select(db.port.c.id).where(db.port.c.project_id == project, said))
 
 
-def _of_free(wanted: Wanted) -> Iterator[ColumnElement[bool]]:
+def _of_made(wanted: Wanted) -> Iterator[ColumnElement[bool]]:
     port = db.port.c
     for column, some in ((port.id, wanted.ids), (port.network, wanted.networks), (port.mac, wanted.macs)):
         if some is not None:

@@ -103,9 +103,9 @@ def say(row: Row, facts: Mapping[str, Any]) -> dict[str, Any]:
     new = {**row, "facts": dict(facts), "updated": time.time()}
     with context.database() as connection:
         nic = nicrows.of(connection, db.server.c.project_id == row["project_id"]).c
-        gone = port.c.id.not_in(select(nic.port).where(nic.port.is_not(None)))
         loose = (port.c.project_id == row["project_id"], port.c.network.is_(None))
-        connection.execute(delete(port).where(*loose, or_(gone, port.c.id == row["id"])))
+        gone = select(port.c.id).where(*loose).except_(select(nic.port)).scalar_subquery()
+        connection.execute(delete(port).where(*loose, or_(port.c.id.in_(gone), port.c.id == row["id"])))
         if row["network"] is None:
             connection.execute(insert(port).values(new))
         else:

@@ -254,6 +254,26 @@ def test_ports_are_listed_found_and_paged(api: Api) -> None:
     assert whole(api, "ports", f"fixed_ips=ip_address%3D{ports[0]['fixed_ips'][0]['ip_address']}") == [ports[0]]
 
 
+def test_a_port_is_where_its_nic_is_whatever_its_row_says(api: Api) -> None:
+    servers, ports, _ = all_of(api)
+    with api.engine.begin() as connection:
+        known = {row["id"]: row for row in netrows.visible(connection, MINE)}
+        server, nic = next(
+            (row, nic)
+            for row in servers
+            if row["deleted"] is None
+            for nic in row["nics"]
+            if ports.get(portname.ident(nic) or "", {}).get("network") in known.keys() - {NET}
+            and not ports[str(portname.ident(nic))]["facts"].get("floating")
+        )
+        moved = [{**each, "network": "net1"} if each == nic else each for each in server["nics"]]
+        connection.execute(db.server.update().where(db.server.c.id == server["id"]).values(nics=moved))
+    made = portname.ident(nic)
+    said = ports[str(made)]["network"]
+    assert made not in {port["id"] for port in whole(api, "ports", f"network_id={said}")}
+    assert made in {port["id"] for port in whole(api, "ports", f"network_id={NET}")}
+
+
 def test_networks_are_listed_found_and_paged(api: Api) -> None:
     networks = whole(api, "networks")
     with api.engine.connect() as connection:
