@@ -5,7 +5,7 @@ LAB = /usr/bin/python3 -m lab
 NODE ?= node1
 LIST ?= must
 
-.PHONY: help demo check check-all check-unit lab-up lab-down lab-shell tempest deb clean root bench-api bench-dhcp bench-events bench-firewall bench-images bench-storage
+.PHONY: help demo check check-all check-unit lab-up lab-down lab-shell tempest deb clean root bench-api bench-dhcp bench-events bench-firewall bench-images bench-networks bench-storage
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -49,6 +49,9 @@ bench-firewall: root  ## measure taps and firewall, with 1,000 taps, 10 minutes;
 
 bench-images: root  ## measure the image store beside qemu-img and full copies; ARGS=--quick for less (root)
 	@/usr/bin/python3 -m bench.images $(ARGS)
+
+bench-networks: root  ## measure networks and ports beside the least they can cost, 5 minutes; ARGS=--quick for 1 (root)
+	@/usr/bin/python3 -m bench.networks $(ARGS)
 
 bench-storage: root  ## measure the providers of disks beside what is below, 15 minutes; ARGS=--quick for 3 (root)
 	@/usr/bin/python3 -m bench.storage $(ARGS)

@@ -68,6 +68,25 @@ def create(
     return time.monotonic() - began, made
 
 
+def send(
+    place: Sequence[Any], headers: Mapping[str, str], wanted: int, calls: Sequence[Sequence[Any]]
+) -> list[tuple[float, Any]]:
+    """[method, path, body] one after the other on a connection: of each the seconds to its answer, and what that says.
+
+    RuntimeError when one is answered with another status than `wanted`.
+    """
+    connection, found = _connect(place), []
+    for method, path, body in calls:
+        start = time.monotonic()
+        status, said = _ask(connection, method, path, {**headers, "Content-Type": "application/json"}, json.dumps(body))
+        took = time.monotonic() - start
+        if status != wanted:
+            raise RuntimeError(f"{method} {path}: status {status}: {said[:300]!r}")
+        found.append((took, json.loads(said)))
+    connection.close()
+    return found
+
+
 def entries(answered: Any) -> int:
     """How many a list has: Compute's is the one value beside its links, the remote API's the answer itself."""
     if isinstance(answered, list):
@@ -118,4 +137,4 @@ def _together(calls: Sequence[Callable[[], None]]) -> None:
 
 
 if __name__ == "__main__":
-    answer(read, create)
+    answer(read, create, send)

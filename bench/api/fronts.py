@@ -12,8 +12,8 @@ from lab.step import step
 
 SQLITE, POSTGRESQL = "SQLite", "PostgreSQL"
 KINDS = (SQLITE, POSTGRESQL)
-_ADDRESS = "127.0.0.1"
-_PORT = 8774  # of the first; the others' follow
+ADDRESS = "127.0.0.1"
+PORT = 8774  # of the first; the others' follow
 # debian/ganeti-ext-frontend.ganeti-ext-api.service
 _START = ("/usr/bin/gunicorn", "--config", "python:frontend.serve", "frontend.wsgi:application")
 _CONF = """\
@@ -21,6 +21,7 @@ _CONF = """\
 database = {database}
 listen = {address}:{port}
 secret_file = {home}/secret
+{more}
 [rapi]
 url = https://127.0.0.1:{rapi}
 user = front
@@ -57,21 +58,32 @@ def fronts(place: Place) -> Iterator[Sequence[Front]]:
         found = []
         for number, (kind, servers) in enumerate(chosen):
             with step(f"Filling {kind} with {servers:,} servers"):
-                found.append(undo.enter_context(_front(place, kind, servers, _PORT + number)))
+                found.append(undo.enter_context(_front(place, kind, servers, PORT + number)))
         yield found
 
 
 @contextlib.contextmanager
 def _front(place: Place, kind: str, servers: int, port: int) -> Iterator[Front]:
-    name = f"{kind.lower()}{servers}"
+    with front(place, kind, f"{kind.lower()}{servers}", port, servers) as (at, conf, _):
+        yield Front(kind, servers, at, conf)
+
+
+@contextlib.contextmanager
+def front(
+    place: Place, kind: str, name: str, port: int, size: object, more: str = ""
+) -> Iterator[tuple[tuple[str, int], str, str]]:
+    """One that is at work, over a database that the worker has filled: where, its configuration, the database's URL.
+
+    `more` are lines of the section [front].
+    """
     home = f"{HOME}/{name}"
-    place.file(f"{home}/frontend.conf")
+    conf = f"{home}/frontend.conf"
+    place.file(conf)
     if kind == POSTGRESQL:
         database(place, name)
     where = url(name) if kind == POSTGRESQL else f"sqlite:///{home}/front.db"
-    values = {"database": where, "address": _ADDRESS, "port": port, "home": home, "name": name}
-    conf = f"{home}/frontend.conf"
+    values = {"database": where, "address": ADDRESS, "port": port, "home": home, "name": name, "more": more}
     place.file(conf).write_text(_CONF.format(**values, rapi=RAPI_PORT, certificate=CERTIFICATE))
-    place.worker.call("fill", conf, servers)
+    place.worker.call("fill", conf, size)
     with place.daemon(name, *_START, env=(("GANETI_EXT_FRONTEND_CONF", conf),)):
-        yield Front(kind, servers, (_ADDRESS, port), conf)
+        yield (ADDRESS, port), conf, where

@@ -14,9 +14,13 @@ import ssl
 import sys
 import threading
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from bench.remote import answer
+
+Said = tuple[int, object] | None
+"""Status and body of an answer; None: it is lost."""
 
 _CREATE_OF = re.compile(r"INSTANCE_CREATE\((.+)\)")
 
@@ -65,6 +69,16 @@ class Queue:
         with self._lock:
             return [instance for _, instance in self._made]
 
+    def answer(self, method: str, path: str, body: Any) -> Said:
+        self.count(f"{method} {path}")
+        if method == "POST":
+            job, lost = self.create(body["instance_name"])
+            return None if lost else (200, job)
+        if (method, path) != ("PUT", "/2/query/job"):
+            return 404, {"code": 404, "explain": "nothing"}
+        rows = [[[0, value] for value in row] for row in self.jobs(body["qfilter"])]
+        return 200, {"fields": [{"name": name} for name in body["fields"]], "data": rows}
+
 
 class Server(http.server.ThreadingHTTPServer):
     """Each connection's handshake is made by its own thread."""
@@ -73,37 +87,30 @@ class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
 
 
-def serve(certificate: str, port: int, queue: Queue) -> Server:
-    """A server on the loopback interface that is at work; 0: any port."""
+def serve(certificate: str, port: int, answered: Callable[[str, str, Any], Said]) -> Server:
+    """A server on the loopback interface that is at work; 0: any port. It answers by method, path and body."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self._come()
-            self._say(404, {"code": 404, "explain": "nothing"})
 
         def do_DELETE(self) -> None:
             self._come()
-            self._say(404, {"code": 404, "explain": "nothing"})
 
         def do_PUT(self) -> None:
-            body = self._come()
-            if self.path != "/2/query/job":
-                self._say(404, {"code": 404, "explain": "nothing"})
-                return
-            rows = [[[0, value] for value in row] for row in queue.jobs(body["qfilter"])]
-            self._say(200, {"fields": [{"name": name} for name in body["fields"]], "data": rows})
+            self._come()
 
         def do_POST(self) -> None:
-            job, lost = queue.create(self._come()["instance_name"])
-            if not lost:
-                self._say(200, job)
+            self._come()
 
-        def _come(self) -> Any:
-            queue.count(f"{self.command} {self.path}")
-            return json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))) or "null")
+        def _come(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            said = answered(self.command, self.path, json.loads(body or "null"))
+            if said is not None:
+                self._say(*said)
 
-        def _say(self, status: int, answered: object) -> None:
-            body = json.dumps(answered).encode()
+        def _say(self, status: int, said: object) -> None:
+            body = json.dumps(said).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -122,7 +129,7 @@ def serve(certificate: str, port: int, queue: Queue) -> Server:
 
 def main() -> None:
     queue = Queue()
-    serve(sys.argv[1], int(sys.argv[2]), queue)
+    serve(sys.argv[1], int(sys.argv[2]), queue.answer)
     answer(queue.calls, queue.lose, queue.made)
 
 

@@ -15,7 +15,7 @@ from frontend import settings
 from frontend.database import db
 from frontend.identity import tokens
 
-_HASH = "pbkdf2:sha256:1$x$0"  # no password's, but a token has a mark of it
+HASH = "pbkdf2:sha256:1$x$0"  # no password's, but a token has a mark of it
 _workers: dict[str, Worker] = {}
 
 
@@ -57,7 +57,7 @@ class Worker(threading.Thread):
 def fill(conf: str, servers: int) -> None:
     """Make the tables, and put in so many servers of all users."""
     engine = db.connect(settings.read(conf).front.database)
-    projects, users, memberships = zip(*population.accounts(_HASH), strict=True)
+    projects, users, memberships = zip(*population.accounts(HASH), strict=True)
     with engine.begin() as connection:
         connection.execute(db.project.insert(), list(projects))
         connection.execute(db.user.insert(), list(users))
@@ -76,7 +76,7 @@ def issue(conf: str, names: Sequence[str]) -> list[str]:
     front = settings.read(conf).front
     signer = tokens.Signer(tokens.load_secret(front.secret_file), front.token_hours)
     ident = population.ident
-    proofs = [tokens.Proof(ident("user", name), signer.mark(_HASH), ("password",)) for name in names]
+    proofs = [tokens.Proof(ident("user", name), signer.mark(HASH), ("password",)) for name in names]
     return [signer.issue(proof, ident("project", name))[0] for proof, name in zip(proofs, names, strict=True)]
 
 

@@ -62,8 +62,11 @@ class Place(Daemons):
 
 
 @contextlib.contextmanager
-def place(size: Size, result: Result, tree: Path = ROOT, nice: int = 0) -> Iterator[Place]:
-    """Make the place, with the front of this tree, and take it away."""
+def place(size: Size, result: Result, tree: Path = ROOT, nice: int = 0, package: str = "bench.api") -> Iterator[Place]:
+    """Make the place, with the front of this tree, and take it away.
+
+    `package` has the modules `inside` and `ganeti` of the workers.
+    """
     below = base.root()
     clear()
     with contextlib.ExitStack() as undo:
@@ -77,12 +80,13 @@ def place(size: Size, result: Result, tree: Path = ROOT, nice: int = 0) -> Itera
         Daemons(root, where).certificate(CERTIFICATE)
 
         def worker(name: str, *arguments: str) -> Remote:
-            argv = enter(NAMESPACE, root, "python3", "-m", f"bench.api.{name}", *arguments)
-            made = Remote(argv, root / f"var/log/bench-{name}.log", nice)
+            argv = enter(NAMESPACE, root, "python3", "-m", name, *arguments)
+            made = Remote(argv, root / f"var/log/{name}.log", nice)
             undo.callback(made.close)
             return made
 
-        rapi = worker("ganeti", CERTIFICATE, str(RAPI_PORT))
-        made = Place(root, where, lowerdir, worker("client"), worker("inside"), rapi, size, result)
+        rapi = worker(f"{package}.ganeti", CERTIFICATE, str(RAPI_PORT))
+        client, inside = worker("bench.api.client"), worker(f"{package}.inside")
+        made = Place(root, where, lowerdir, client, inside, rapi, size, result)
         undo.enter_context(postgresql(made, f"{HOME}/postgresql"))
         yield made

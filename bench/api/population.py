@@ -57,13 +57,18 @@ def ident(kind: str, text: str) -> str:
 def accounts(password_hash: str) -> Iterator[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]]:
     """Rows of a project, its user, and his membership, of everybody."""
     for each in (ADMIN, *map(name, range(USERS)), *map(maker, range(MAKERS))):
-        project, user = ident("project", each), ident("user", each)
-        quota = {f"max_{what}": 1_000_000 for what in ("servers", "cores", "ram")}
-        yield (
-            {"id": project, "name": each, **quota},
-            {"id": user, "name": each, "password_hash": password_hash, "enabled": True},
-            {"user_id": user, "project_id": project, "role": "admin" if each == ADMIN else "member"},
-        )
+        yield account(each, password_hash)
+
+
+def account(each: str, password_hash: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """The same of one user."""
+    project, user = ident("project", each), ident("user", each)
+    quota = {f"max_{what}": 1_000_000 for what in ("servers", "cores", "ram")}
+    return (
+        {"id": project, "name": each, **quota},
+        {"id": user, "name": each, "password_hash": password_hash, "enabled": True},
+        {"user_id": user, "project_id": project, "role": "admin" if each == ADMIN else "member"},
+    )
 
 
 def servers(count: int) -> Iterator[dict[str, Any]]:

@@ -42,6 +42,9 @@ SOLE_USERS = {
 # What runs on a measured node, with the part that is measured or the library that is measured beside it.
 MEASURED = {
     "bench/api/inside.py": {"frontend"},
+    "bench/networks/floor.py": {"flask", "frontend", "sqlalchemy"},
+    "bench/networks/ganeti.py": {"frontend"},
+    "bench/networks/inside.py": {"frontend", "sqlalchemy"},
     "bench/events/amqpqueue.py": {"kombu"},
     "bench/firewall/inside.py": {"kvm_ifup"},
 }

@@ -24,7 +24,7 @@ def rapi(tmp_path: Path, queue: ganeti.Queue) -> Iterator[Rapi]:
     made = certificate(tmp_path)
     both = tmp_path / "both.pem"
     both.write_text(made.read_text() + (tmp_path / "key.pem").read_text())
-    server = ganeti.serve(str(both), 0, queue)
+    server = ganeti.serve(str(both), 0, queue.answer)
     yield Rapi(f"https://127.0.0.1:{server.server_address[1]}", "u", "p", str(made), 5)
     server.server_close()
 
