@@ -10,6 +10,8 @@ from scapy.layers.inet import TCP, UDP
 from scapy.layers.l2 import ARP, Dot1Q
 from scapy.packet import Raw
 
+from ganeti_ext import groups
+from ganeti_ext.groups import Group, Rule
 from lab import layer
 from tests.contract import kvm_ifup_frames as frames
 from tests.contract.explain_node import COMMAND, ENDS, GUEST, MACS, PEER_MAC, PRIVATE, ROUTED, TAPS, UPLINKED, Node
@@ -20,6 +22,7 @@ from tests.contract.profiles_packets import ALWAYS, NEW
 
 pytestmark = [pytest.mark.lab, needs_node]
 
+KEY = "4f1a2b3c"
 PROFILES = ("unprotected", "limited", "ssh", "protected", "own")
 # What conntrack makes of a packet by more than one can say in words.
 STATES = {"tcp without flags": "invalid", "tcp syn and ack of nothing": "invalid"}
@@ -125,6 +128,31 @@ class TestExplain:
         script = f"{COMMAND} explain {GUEST} in tcp dport=23 --json; echo $?"
         told, code = node.run("sh", "-c", script).splitlines()
         assert (json.loads(told)["verdict"], code) == ("drop", "4")
+
+    def test_members_of_a_group(self, node: Node) -> None:
+        """By the sets of both backends; what is not in them any more is missed."""
+        ends, ident = ENDS[GUEST, 4], f"{KEY}-0000-4000-8000-000000000001"
+        rules = (Rule("ingress", 4, "tcp", 22, 22, None, ident),)
+        said = groups.encode(Group(ident, "physics", "web", "", 0, 0, rules), 1)
+        node.write("/var/lib/ganeti/ssconf_cluster_tags", "".join(f"{tag}\n" for tag in said))
+        told = {True: f"{KEY} {ends.peer}", False: f"{KEY} 10.0.0.250"}
+        for comes, line in told.items():
+            node.write("/run/ganeti-ext/members/told", f"1.0\n{line}\n")
+            node.up(GUEST, tags(f"@{KEY}"))
+            (one,) = node.explained([(GUEST, "in", [f"src={ends.peer}", "tcp", "dport=22"])])
+            frame = node.frame(GUEST, ends.to_guest(TCP(sport=3000 + comes, dport=22)))
+            assert (one["verdict"] == "pass", node.arrives(GUEST, frame)) == (comes, comes)
+        assert f"[allow {KEY}-0]" in node.run(COMMAND, "show", GUEST)
+        for tap in TAPS[1:]:
+            node.up(tap)
+        assert [one for one in _check(node) if "members" in one["found"] or "match-set" in one["found"]] == []
+        if node.backend == NFT:
+            node.run("nft", "flush", "set", "inet", "ganeti_ext", f"members4_{KEY}")
+            assert [one["found"] for one in _check(node)] == [
+                f"10.0.0.250 is missing in members4_{KEY} of inet ganeti_ext"
+            ]
+        node.run("rm", "-r", "/run/ganeti-ext/members", "/var/lib/ganeti/ssconf_cluster_tags")
+        node.up(GUEST)
 
 
 class TestCheck:

@@ -7,15 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from ganeti_ext import members
 from ganeti_ext.errors import CommandError
-from kvm_ifup import groupfile, groups, profile_nft
+from kvm_ifup import groupfile, groups, member_sets, memberfile, profile_nft
 from kvm_ifup.apply import Host
 from kvm_ifup.follower import Follower
 from kvm_ifup.numbers import Numbers
 from kvm_ifup.profile import LAST
 from kvm_ifup.settings import Settings
 from kvm_ifup.state import Record, Records
-from tests.unit.kvm_ifup.test_groups import OTHER, OWN, group, rule, write
+from tests.unit.kvm_ifup.test_groups import IDENT, OTHER, OWN, group, rule, write
 
 
 class Node:
@@ -46,6 +47,8 @@ class Node:
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(groupfile, "DIRECTORY", str(tmp_path))
     monkeypatch.setattr(groups, "_read", (None, {}))
+    (tmp_path / "members").mkdir()
+    monkeypatch.setattr(memberfile, "DIRECTORY", str(tmp_path / "members"))
     return tmp_path / groupfile.NAME
 
 
@@ -122,6 +125,65 @@ def test_one_that_cannot_be_costs_no_other_its_own(
     assert len(node.texts) == 1, "only what failed is tried again"
     assert "profile_2" in node.texts[0]
     assert "profile_1" not in node.texts[0]
+
+
+def tell(told: dict[str, list[str]]) -> None:
+    """As group-members leaves it."""
+    Path(memberfile.path()).write_text(f"1.0\n{members.render(told)}")
+
+
+def test_of_members_only_sets_change(node: Node, record: Record, file: Path) -> None:
+    """Those that the rules of taps name, of both families at once; and rules that name others bring theirs along."""
+    write(file, group(rule("tcp", 80, 80, group=IDENT)), group(rule("tcp", 1, 1), ident=f"00000000{IDENT[8:]}"))
+    node.tap(record, "tap0", OWN)
+    node.tap(record, "tap1", OTHER)
+    tell({"4f1a2b3c": ["10.0.0.1"]})
+    node.follower.look()
+    assert "add element inet ganeti_ext members4_4f1a2b3c { 10.0.0.1 }\n" in node.texts[0]
+    node.texts.clear()
+    tell({"4f1a2b3c": ["10.0.0.2", "10.0.0.3", "2001:db8::1"], "9e8d7c6b": ["10.0.0.9"]})
+    node.follower.follow()
+    assert node.texts == [member_sets.text(["4f1a2b3c"], memberfile.read())]
+    assert "{ 10.0.0.2, 10.0.0.3 }" in node.texts[0]
+    assert "{ 2001:db8::1 }" in node.texts[0]
+    assert "chain" not in node.texts[0]
+    tell({"4f1a2b3c": ["10.0.0.2", "10.0.0.3", "2001:db8::1"], "9e8d7c6b": []})
+    node.follower.follow()
+    node.follower.look()
+    assert len(node.texts) == 1, "of others nothing is said"
+    Path(memberfile.path()).unlink()
+    node.follower.follow()
+    assert "flush set inet ganeti_ext members4_4f1a2b3c\n" in node.texts[1]
+    assert "add element" not in node.texts[1]
+
+
+def test_members_that_could_not_be_put_are_tried_again(
+    node: Node, record: Record, file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(file, group(rule("tcp", 80, 80, group=IDENT)))
+    node.tap(record, "tap0", OWN)
+    node.follower.follow()
+    node.bad = True
+    tell({"4f1a2b3c": ["10.0.0.1"]})
+    with caplog.at_level(logging.ERROR):
+        node.follower.follow()
+    assert "members of 4f1a2b3c stay as they were: nft: no" in caplog.text
+    node.bad = False
+    node.texts.clear()
+    node.follower.follow()
+    assert "{ 10.0.0.1 }" in node.texts[0]
+
+
+def test_a_set_that_no_rule_names_goes(node: Node, record: Record, file: Path) -> None:
+    write(file, group(rule("tcp", 80, 80, group=IDENT)))
+    node.tap(record, "tap0", OWN)
+    node.follower.look()
+    write(file, group(rule("tcp", 80, 80)), version=2)
+    node.texts.clear()
+    node.follower.look()
+    assert node.texts[1:] == [member_sets.removal(["4f1a2b3c"])]
+    node.follower.look()
+    assert len(node.texts) == 2
 
 
 def test_a_number_that_no_tap_needs_goes_back(node: Node, record: Record) -> None:
