@@ -52,7 +52,7 @@ class Reaper:
                 self.tally.failures += 1
         self.tally.records, self.tally.taps = len(list(self._records.taps())), there
         self.tally.swept = time.time()
-        for folder in (self._records.directory, self._directory):
+        for folder in (self._records.directory, self._directory, memberfile.DIRECTORY):
             for draft in files.abandoned(folder):
                 if files.remove(draft):
                     log.info("%s: whoever wrote it was killed, removed", draft)
