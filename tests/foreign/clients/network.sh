@@ -6,6 +6,7 @@ set -x
 for ident in $(one floating ip list -c ID); do openstack floating ip delete "$ident"; done
 left "fifty fiftieth waiting early" port
 left "first outermost other" network
+left "tiers" security group
 
 # A network, and what is said of it
 openstack network create --description 'of a day' --tag day first
@@ -67,6 +68,19 @@ mac=$(one port show fiftieth -c mac_address)
 openstack server rebuild --image "$IMAGE" --wait networked
 is "$(one port show fiftieth -c mac_address)" "$mac"
 has "$(one server show networked -c addresses)" 10.77.0.50
+
+# A group whose members let each other in
+openstack security group create tiers
+tiers=$(one security group show tiers -c id)
+openstack security group rule create --remote-group tiers --protocol tcp --dst-port 80 tiers
+openstack security group rule create --remote-group tiers --ethertype IPv6 --protocol ipv6-icmp tiers
+has "$(one security group rule list tiers -c 'Remote Security Group')" "$tiers"
+refused security group rule create --remote-group tiers --protocol tcp --dst-port 80 tiers
+openstack server add security group networked tiers
+has "$(one server show networked -c security_groups)" tiers
+refused security group delete tiers
+openstack server remove security group networked tiers
+openstack security group delete tiers
 
 # An address that goes from server to server
 has "$(one network list --external -c Name)" "$EXTERNAL"
