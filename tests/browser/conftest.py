@@ -75,7 +75,7 @@ class Cloud:
 
     def server(self, name: str, **more: Any) -> str:
         """The id of one that is made."""
-        image = self.call("GET", "/image/v2/images")["images"][0]["id"]
+        image = self.call("GET", "/image/v2/images?visibility=public")["images"][0]["id"]
         flavor = self.call("GET", "/compute/v2.1/flavors")["flavors"][0]["id"]
         wish = {"name": name, "imageRef": image, "flavorRef": flavor, **more}
         return str(self.call("POST", "/compute/v2.1/servers", {"server": wish})["server"]["id"])

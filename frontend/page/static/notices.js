@@ -5,11 +5,16 @@ import { t } from "./words.js";
 /** {id, kind: "busy" | "good" | "bad", text, next, action} */
 export const notices = signal([]);
 
+const READ = 10000; // milliseconds after which good news goes by itself; bad news stays
+
 let count = 0;
+
+const pass = (id, kind) => kind === "good" && setTimeout(() => dismiss(id), READ);
 
 export function tell(kind, text, more = {}) {
   const id = ++count;
-  notices.value = [...notices.value.slice(-5), { id, kind, text, ...more }];
+  notices.value = [...notices.value.slice(-4), { id, kind, text, ...more }];
+  pass(id, kind);
   return id;
 }
 
@@ -17,6 +22,7 @@ export function tell(kind, text, more = {}) {
 export function retell(id, kind, text, more = {}) {
   if (!notices.value.some((each) => each.id === id)) return tell(kind, text, more);
   notices.value = notices.value.map((each) => (each.id === id ? { id, kind, text, ...more } : each));
+  pass(id, kind);
   return id;
 }
 

@@ -27,7 +27,7 @@ function Question({ title, names, note, fields, danger, label, run }) {
     <div class="inside">
       <h2 id="confirm-title">${title}</h2>
       ${names.length > 0 &&
-      html`<ul class="names" aria-label=${t("ask.names")}>
+      html`<ul class="names" tabindex="0" aria-label=${t("ask.names")}>
         ${names.slice(0, SHOWN).map((each) => html`<li><bdi>${each}</bdi></li>`)}
         ${names.length > SHOWN && html`<li class="more">${t("ask.more", { n: names.length - SHOWN })}</li>`}
       </ul>`}

@@ -45,7 +45,7 @@ export function Rules({ of, remove }) {
     ${of.map(
       (rule) => html`<li key=${rule.id}>
         <span>${sentence(rule)}</span>
-        ${remove && html`<button type="button" aria-label=${t("rule.remove", { rule: sentence(rule) })} onClick=${() => remove(rule)}>${t("remove")}</button>`}
+        ${remove && html`<button type="button" aria-label=${t("act.of", { action: t("remove"), name: sentence(rule) })} onClick=${() => remove(rule)}>${t("remove")}</button>`}
       </li>`,
     )}
   </ul>`;

@@ -91,7 +91,7 @@ function Credentials() {
       ${(all || []).map(
         (one) => html`<li key=${one.id}>
           <div><strong><bdi>${one.name}</bdi></strong><br /><code class="faint">${one.id}</code> ${one.expires_at && when(one.expires_at)}</div>
-          <button type="button" class="danger" aria-label=${t("remove.of", { name: one.name })} onClick=${() => remove(one)}>${t("remove")}</button>
+          <button type="button" class="danger" aria-label=${t("act.of", { action: t("remove"), name: one.name })} onClick=${() => remove(one)}>${t("remove")}</button>
         </li>`,
       )}
     </ul>

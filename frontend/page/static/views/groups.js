@@ -32,8 +32,8 @@ function Group({ of }) {
     <${Rules} of=${of.security_group_rules} remove=${own(of) ? removeRule : undefined} />
     ${own(of) &&
     html`<div class="buttons">
-      <button type="button" aria-label=${t("rule.add.to", { name: of.name })} onClick=${() => addRule(of)}>${t("rule.add")}</button>
-      <button type="button" class="danger" aria-label=${t("remove.of", { name: of.name })} onClick=${() => remove(of)}>${t("remove")}</button>
+      <button type="button" aria-label=${t("act.of", { action: t("rule.add"), name: of.name })} onClick=${() => addRule(of)}>${t("rule.add")}</button>
+      <button type="button" class="danger" aria-label=${t("act.of", { action: t("remove"), name: of.name })} onClick=${() => remove(of)}>${t("remove")}</button>
     </div>`}
   </section>`;
 }

@@ -50,9 +50,9 @@ function List({ of }) {
         <span class="faint">${each.size ? mebibytes(each.size / (1 << 20)) : ""} · ${when(each.created_at)}</span>
         ${mine(each) &&
         html`<div class="doing">
-          <button type="button" aria-label=${t("rename.of", { name: each.name })} onClick=${() => rename(each)}>${t("action.rename")}</button>
-          <button type="button" aria-label=${t("image.share.of", { name: each.name })} onClick=${() => share(each)}>${t("image.share")}</button>
-          <button type="button" class="danger" aria-label=${t("remove.of", { name: each.name })} onClick=${() => remove(each)}>${t("remove")}</button>
+          <button type="button" aria-label=${t("act.of", { action: t("action.rename"), name: each.name })} onClick=${() => rename(each)}>${t("action.rename")}</button>
+          <button type="button" aria-label=${t("act.of", { action: t("image.share"), name: each.name })} onClick=${() => share(each)}>${t("image.share")}</button>
+          <button type="button" class="danger" aria-label=${t("act.of", { action: t("remove"), name: each.name })} onClick=${() => remove(each)}>${t("remove")}</button>
         </div>`}
       </li>`,
     )}

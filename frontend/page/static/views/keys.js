@@ -33,7 +33,7 @@ export function Keys() {
               (each) => html`<li key=${each.name}>
                 <div><strong><bdi>${each.name}</bdi></strong></div>
                 <code class="faint">${each.fingerprint}</code>
-                <div class="doing"><button type="button" class="danger" aria-label=${t("remove.of", { name: each.name })} onClick=${() => remove(each)}>${t("remove")}</button></div>
+                <div class="doing"><button type="button" class="danger" aria-label=${t("act.of", { action: t("remove"), name: each.name })} onClick=${() => remove(each)}>${t("remove")}</button></div>
               </li>`,
             )}
           </ul>`}`;

@@ -41,10 +41,10 @@ export function Machine({ id }) {
     <div class="panels">
       <section class="panel"><h2>${t("machine.facts")}</h2><${Facts} of=${machine} /></section>
       <section class="panel"><h2>${t("machine.addresses")}</h2><${Interfaces} of=${machine} /></section>
-      <section class="panel"><h2>${t("machine.firewall")}</h2><${Firewall} of=${machine} /></section>
       <section class="panel"><h2>${t("machine.disks")}</h2><${Disks} of=${machine} /></section>
       <section class="panel"><h2>${t("machine.metadata")}</h2><${Metadata} of=${machine} /></section>
       <section class="panel"><h2>${t("machine.tags")}</h2><${Tags} of=${machine} /></section>
+      <section class="panel"><h2>${t("machine.firewall")}</h2><${Firewall} of=${machine} /></section>
       <section class="panel wide"><h2>${t("machine.events")}</h2><${Events} of=${machine} /></section>
       <section class="panel wide"><h2>${t("machine.log")}</h2><${Log} of=${machine} /></section>
     </div>`;
@@ -101,7 +101,7 @@ function Interfaces({ of }) {
       ${nics.map(
         (nic) => html`<li key=${nic.port_id}>
           <div><strong><bdi>${named(networks, nic.net_id)}</bdi></strong><br /><code>${nic.fixed_ips.map((each) => each.ip_address).join(", ")}</code> <code class="faint">${nic.mac_addr}</code></div>
-          <button type="button" aria-label=${t("disconnect.of", { network: named(networks, nic.net_id) })} onClick=${() => disconnect(nic)}>${t("disconnect")}</button>
+          <button type="button" aria-label=${t("act.of", { action: t("disconnect"), name: named(networks, nic.net_id) })} onClick=${() => disconnect(nic)}>${t("disconnect")}</button>
         </li>`,
       )}
     </ul>
@@ -176,7 +176,7 @@ function Pairs({ of, remove }) {
     ${of.map(
       ([key, value]) => html`<li key=${key}>
         <div><strong><bdi>${key}</bdi></strong>${value !== undefined && html`<br /><bdi>${value}</bdi>`}</div>
-        <button type="button" aria-label=${t("metadata.remove", { key })} onClick=${() => remove(key)}>${t("remove")}</button>
+        <button type="button" aria-label=${t("act.of", { action: t("remove"), name: key })} onClick=${() => remove(key)}>${t("remove")}</button>
       </li>`,
     )}
   </ul>`;

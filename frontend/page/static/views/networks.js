@@ -54,14 +54,14 @@ function One({ of, on }) {
       ${on.slice(0, SHOWN).map(
         ({ machine, port }) => html`<li key=${port.id}>
           <div><a href=${link("machines", machine.id)}><bdi>${machine.name}</bdi></a><br /><code>${port.fixed_ips.map((each) => each.ip_address).join(", ")}</code></div>
-          <button type="button" aria-label=${t("network.disconnect", { name: machine.name, network: of.name })} onClick=${() => disconnect(of, machine, port)}>${t("disconnect")}</button>
+          <button type="button" aria-label=${t("act.of", { action: t("disconnect"), name: `${machine.name}, ${of.name}` })} onClick=${() => disconnect(of, machine, port)}>${t("disconnect")}</button>
         </li>`,
       )}
     </ul>
     ${on.length > SHOWN && html`<p class="hint">${t("ask.more", { n: on.length - SHOWN })}</p>`}
     <div class="buttons">
-      <button type="button" aria-label=${t("network.connect.to", { network: of.name })} onClick=${() => connect(of, on)}>${t("network.connect")}</button>
-      ${!shared && html`<button type="button" class="danger" aria-label=${t("remove.of", { name: of.name })} onClick=${() => remove(of)}>${t("remove")}</button>`}
+      <button type="button" aria-label=${t("act.of", { action: t("network.connect"), name: of.name })} onClick=${() => connect(of, on)}>${t("network.connect")}</button>
+      ${!shared && html`<button type="button" class="danger" aria-label=${t("act.of", { action: t("remove"), name: of.name })} onClick=${() => remove(of)}>${t("remove")}</button>`}
     </div>
   </section>`;
 }

@@ -44,12 +44,12 @@ function Volume({ of }) {
     <${Status} of=${of.status} />
     <span class="faint">${t("volume.size", { n: of.size })} · ${when(of.created_at)}</span>
     <div class="doing">
-      ${!on && html`<button type="button" aria-label=${t("volume.attach.of", { name })} onClick=${() => attach(of)}>${t("attach")}</button>`}
-      ${on && html`<button type="button" aria-label=${t("volume.detach.of", { name })} onClick=${() => detach(of, on)}>${t("detach")}</button>`}
-      <button type="button" aria-label=${t("volume.snapshot.of", { name })} onClick=${() => snapshot(of)}>${t("action.snapshot")}</button>
-      ${!on && html`<button type="button" aria-label=${t("volume.extend.of", { name })} onClick=${() => extend(of)}>${t("volume.extend")}</button>`}
-      <button type="button" aria-label=${t("rename.of", { name })} onClick=${() => rename(of)}>${t("action.rename")}</button>
-      ${!on && html`<button type="button" class="danger" aria-label=${t("remove.of", { name })} onClick=${() => remove(of, "volumes", t("volume.remove"))}>${t("remove")}</button>`}
+      ${!on && html`<button type="button" aria-label=${t("act.of", { action: t("attach"), name })} onClick=${() => attach(of)}>${t("attach")}</button>`}
+      ${on && html`<button type="button" aria-label=${t("act.of", { action: t("detach"), name })} onClick=${() => detach(of, on)}>${t("detach")}</button>`}
+      <button type="button" aria-label=${t("act.of", { action: t("action.snapshot"), name })} onClick=${() => snapshot(of)}>${t("action.snapshot")}</button>
+      ${!on && html`<button type="button" aria-label=${t("act.of", { action: t("volume.extend"), name })} onClick=${() => extend(of)}>${t("volume.extend")}</button>`}
+      <button type="button" aria-label=${t("act.of", { action: t("action.rename"), name })} onClick=${() => rename(of)}>${t("action.rename")}</button>
+      ${!on && html`<button type="button" class="danger" aria-label=${t("act.of", { action: t("remove"), name })} onClick=${() => remove(of, "volumes", t("volume.remove"))}>${t("remove")}</button>`}
     </div>
   </li>`;
 }
@@ -61,8 +61,8 @@ function Snapshot({ of }) {
     <${Status} of=${of.status} />
     <span class="faint">${t("volume.size", { n: of.size })} · ${when(of.created_at)}</span>
     <div class="doing">
-      <button type="button" aria-label=${t("volume.of.snapshot", { name })} onClick=${() => make(of)}>${t("volume.make")}</button>
-      <button type="button" class="danger" aria-label=${t("remove.of", { name })} onClick=${() => remove(of, "snapshots", t("volume.snapshot.remove"))}>${t("remove")}</button>
+      <button type="button" aria-label=${t("act.of", { action: t("volume.make"), name })} onClick=${() => make(of)}>${t("volume.make")}</button>
+      <button type="button" class="danger" aria-label=${t("act.of", { action: t("remove"), name })} onClick=${() => remove(of, "snapshots", t("volume.snapshot.remove"))}>${t("remove")}</button>
     </div>
   </li>`;
 }
