@@ -6,14 +6,14 @@ What is owed to a cluster is left alone: it is about to change there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, delete, insert, select, update
 
 from frontend.database import db, turns
 from frontend.effect import clusters, groupjobs, owed
-from frontend.network import grouptags
+from frontend.network import grouptags, netview
 from frontend.reconcile.difference import Difference
 from frontend.reconcile.snapshot import RemoteApi
 from ganeti_ext import groups
@@ -22,6 +22,7 @@ from ganeti_ext.groups import Said
 Row = dict[str, Any]
 
 MISSING, STALE, DIFFERS, UNREAD, UNTOLD = "group-missing", "group-stale", "group", "group-unread", "group-untold"
+OUTSIDE = "group-outside"
 KINDS = (MISSING, STALE, DIFFERS, UNTOLD)
 
 
@@ -53,6 +54,27 @@ def differences(engine: Engine, rapi: RemoteApi, tags: Sequence[str]) -> Iterato
             yield from _home(key, found, known)
         else:
             yield from _elsewhere(key, found, known)
+
+
+def outside(engine: Engine, servers: Iterable[Row]) -> Iterator[Difference]:
+    """Servers that have no tag for their groups, in projects whose `default` is a group of their own."""
+    column = db.security_group.c
+    with engine.begin() as connection:
+        query = select(column.id, column.project_id).where(column.name == netview.DEFAULT_GROUP)
+        own = {row.project_id: row.id for row in connection.execute(query)}
+    for server in servers:
+        ident = own.get(server["project_id"])
+        if (
+            ident is None
+            or server["deleted"] is not None
+            or server["status"] == "BUILD"
+            or server["facts"].get("firewall")
+        ):
+            continue
+        tags = f"ganeti-ext:firewall:{grouptags.name(ident)} ganeti-ext:groups:{ident}"
+        words = "it does not have the rules of its project's group default, as it has no tag for it"
+        advice = f"gnt-instance add-tags {server['instance']} {tags}"
+        yield Difference(OUTSIDE, "server", server["instance"], None, None, words, advice)
 
 
 def write(engine: Engine, found: Difference, cluster: str) -> bool:

@@ -161,6 +161,12 @@ KINDS = (
         mendable=False,
     ),
     Kind(
+        "group-outside",
+        "A server has no tag for its groups, and its project has made `default` a group of its own: it is not in it.",
+        "give the instance the tags",
+        mendable=False,
+    ),
+    Kind(
         "network-groups",
         "A network is not connected to every node group that has nodes.",
         "connect it, or servers with a NIC in it cannot live there",

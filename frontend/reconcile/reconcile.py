@@ -106,6 +106,7 @@ class Reconciler:
             *difference_tag.differences(self._engine, self._rapi, found.instances, self._pause),
             *difference_connect.connections(found),
             *difference_owngroup.differences(self._engine, self._rapi, found.tags),
+            *difference_owngroup.outside(self._engine, known.servers),
         ]
         return Comparison(differences, [*servers.busy, *volumes.busy], found.cluster, _is_silent(found), found.nodes)
 

@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 
 from frontend.database import db
 from frontend.effect import groupjobs
-from frontend.network import grouptags
+from frontend.network import grouptags, netview
+from frontend.reconcile.difference import Difference
 from ganeti_ext import groups
 from ganeti_ext.groups import Group, Rule
-from tests.unit.frontend.cluster import Both
+from tests.unit.frontend.cluster import Both, running
 from tests.unit.frontend.updates import PROJECT
 
 IDENT = "4f1a2b3c-1111-4222-8333-444455556666"
@@ -124,6 +125,28 @@ def test_tags_that_are_damaged_are_told_of(both: Both) -> None:
     assert bad in found.advice
     assert both.reconciler.mend([found]) == []
     assert len(rows(both, db.security_group)) == 1
+
+
+def test_servers_that_are_not_in_their_projects_default(both: Both) -> None:
+    """An instance that an administrator gave the project; one that has tags is in what they say."""
+    ident = netview.default_group_id(PROJECT)
+    both.add(**running())
+    default = GROUP._replace(ident=ident, name="default")
+
+    def outside() -> list[Difference]:
+        return [each for each in both.found() if each.kind == "group-outside"]
+
+    assert outside() == []
+    add(both, default)
+    both.rapi.tags = groups.encode(default, 3)
+    (found,) = outside()
+    assert both.reconciler.mend([found]) == []
+    tags = f"ganeti-ext:firewall:@{ident[:8]} ganeti-ext:groups:{ident}"
+    assert found.advice == f"gnt-instance add-tags {both.server()['instance']} {tags}"
+    for facts in ({"firewall": f"@{ident[:8]}", "groups": ident}, {"firewall": "protected"}):
+        with both.engine.begin() as connection:
+            connection.execute(update(db.server).values(facts=facts))
+        assert outside() == []
 
 
 def test_another_cluster_is_told(both: Both) -> None:
