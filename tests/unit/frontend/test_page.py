@@ -57,7 +57,7 @@ def test_files_are_kept_by_browsers_as_their_address_names_their_content(nobody:
     "path",
     [
         *("main.js", "0123456789ab/main.js", "{}/", "{}/none.js", "{}/index.html", "{}/../served.py"),
-        *("{}/../../settings.py", "{}/%2e%2e/served.py", "//etc/passwd", "{}//main.js", "{}/lib/.state", "{}/main.js/"),
+        *("{}/../../settings.py", "{}/%2e%2e/served.py", "//etc/passwd", "{}//main.js", "{}/.htaccess", "{}/main.js/"),
     ],
 )
 def test_there_is_nothing_but_the_files(nobody: Api, path: str) -> None:

@@ -25,7 +25,7 @@ export function Topology({ networks, on }) {
       ${lines.map(
         ({ each, y }) => html`<g key=${each.id} class="net">
           <title>${each.name}</title>
-          <text x="8" y=${y + 5}>${short(each.name, 15)}</text>
+          <svg x="0" y=${y - 16} width=${LEFT - 14} height="32"><text x="8" y="21">${short(each.name, 15)}</text></svg>
           <line x1=${LEFT - 8} x2=${width - 8} y1=${y} y2=${y} />
           ${(on.get(each.id) || [])
             .filter(({ machine }) => places.has(machine.id))
@@ -36,7 +36,9 @@ export function Topology({ networks, on }) {
         (machine, n) => html`<g key=${machine.id} class="box ${machine.status === "ACTIVE" ? "on" : ""}">
           <title>${machine.name}</title>
           <rect x=${x(n) - COLUMN / 2 + 6} y=${bottom} width=${COLUMN - 12} height="32" rx="6" />
-          <text x=${x(n)} y=${bottom + 21} text-anchor="middle">${short(machine.name, 12)}</text>
+          <svg x=${x(n) - COLUMN / 2 + 8} y=${bottom} width=${COLUMN - 16} height="32">
+            <text x="50%" y="21" text-anchor="middle">${short(machine.name, 12)}</text>
+          </svg>
         </g>`,
       )}
     </svg>
