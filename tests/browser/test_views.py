@@ -40,6 +40,7 @@ def test_a_private_network_is_made_joined_drawn_and_removed(ada: Person, cloud: 
 
 def test_a_group_of_rules_is_made_and_removed(ada: Person, cloud: Cloud) -> None:
     ada.goes("firewall")
+    ada.page.get_by_text("In: ICMP type 8 from anywhere (IPv4)").wait_for()
     ada.press("Make a group")
     ada.page.get_by_label("Name", exact=True).fill("web")
     ada.press("Make it", within="form")
@@ -120,13 +121,14 @@ def test_an_image_is_shared_and_what_is_refused_is_told(ada: Person, cloud: Clou
     page.get_by_label("File").set_input_files(large)
     ada.press("Send it", within="form")
     ada.told("Image too large failed")
+    assert page.get_by_role("button", name="Accept: mine").count() == 0  # it is offered to others
     ada.looks("images")
     images = cloud.call("GET", "/image/v2/images?visibility=all")["images"]
     assert "too large" not in [each["name"] for each in images]
     page.get_by_label("Project").select_option("chemistry")
     page.get_by_text("0 of 3").first.wait_for()
     ada.goes("images")
-    ada.press("Accept")
+    ada.press("Accept: mine")
     page.locator(".rows li", has_text="mine").wait_for()
 
 

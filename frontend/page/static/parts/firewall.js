@@ -51,11 +51,18 @@ export function Rules({ of, remove }) {
   </ul>`;
 }
 
+/** What a rule is about besides the protocol: of ICMP the type, and no port. */
+function ports(rule, first, last) {
+  if (first === null) return "";
+  if (/icmp/i.test(rule.protocol)) return t("rule.type", { n: first });
+  return first === last ? t("rule.port", { n: first }) : t("rule.ports", { first, last });
+}
+
 /** A rule in plain words. */
 export function sentence(rule) {
   const [first, last] = [rule.port_range_min, rule.port_range_max];
   const what = rule.protocol ? rule.protocol.toUpperCase() : t("rule.any");
-  const where = first === null || first === undefined ? "" : first === last ? t("rule.port", { n: first }) : t("rule.ports", { first, last });
+  const where = ports(rule, first ?? null, last ?? null);
   const source = rule.remote_group_id ? (groups.value.value || []).find((each) => each.id === rule.remote_group_id)?.name || rule.remote_group_id : rule.remote_ip_prefix || t("rule.anywhere");
   return t(`rule.${rule.direction}`, { what, where, source, family: rule.ethertype }).replace(/ +/g, " ");
 }

@@ -29,11 +29,11 @@ export function Images() {
     const timer = setInterval(() => document.hidden || images.load(), MOVING);
     return () => clearInterval(timer);
   }, [moving]);
-  const offered = members.value.value || [];
+  const offered = (members.value.value || []).filter((each) => !mine(each));
   return html`<div class="title"><h1>${t("view.images")}</h1><button type="button" class="main" onClick=${bring}>${t("image.bring")}</button></div>
     ${offered.length > 0 &&
     html`<section class="panel"><h2>${t("image.offered")}</h2>
-      <ul class="lines">${offered.map((each) => html`<li key=${each.id}><div><bdi>${each.name}</bdi></div><div class="buttons">${["accepted", "rejected"].map((how) => html`<button type="button" onClick=${() => answer(each, how)}>${t(`image.${how}`)}</button>`)}</div></li>`)}</ul></section>`}
+      <ul class="lines">${offered.map((each) => html`<li key=${each.id}><div><bdi>${each.name}</bdi></div><div class="buttons">${["accepted", "rejected"].map((how) => html`<button type="button" aria-label=${t("act.of", { action: t(`image.${how}`), name: each.name })} onClick=${() => answer(each, how)}>${t(`image.${how}`)}</button>`)}</div></li>`)}</ul></section>`}
     ${all === null
       ? html`<${Waiting} of=${images} />`
       : html`<h2>${t("create.own")}</h2><${List} of=${all.filter((each) => each.visibility !== "public")} />
@@ -47,7 +47,7 @@ function List({ of }) {
       (each) => html`<li key=${each.id}>
         <div><strong><bdi>${each.name || each.id}</bdi></strong> <span class="faint">${t(each.image_type === "snapshot" ? "image.snapshot" : "image.image")}</span></div>
         <${Status} of=${each.status} />
-        <span class="faint">${each.size ? mebibytes(each.size / (1 << 20)) : ""} · ${when(each.created_at)}</span>
+        <span class="faint">${[each.size && mebibytes(each.size / (1 << 20)), when(each.created_at)].filter(Boolean).join(" · ")}</span>
         ${mine(each) &&
         html`<div class="doing">
           <button type="button" aria-label=${t("act.of", { action: t("action.rename"), name: each.name })} onClick=${() => rename(each)}>${t("action.rename")}</button>
