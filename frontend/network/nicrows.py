@@ -9,11 +9,11 @@ import json
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Subquery, Text, cast, false, func, or_, select, true
+from sqlalchemy import ColumnElement, Connection, Subquery, Text, and_, cast, false, func, or_, select, true
 
 from frontend.database import db
 
-_FEW, _SHORT = 20, 255  # texts to look for in each row, and characters of one: SQLite has limits of both
+_FEW, _SHORT = 3, 255  # texts to look for in each row, and characters of one: SQLite has limits of both
 
 
 def of(connection: Connection, *wanted: ColumnElement[bool]) -> Subquery:
@@ -41,6 +41,15 @@ def of(connection: Connection, *wanted: ColumnElement[bool]) -> Subquery:
 def may_have(texts: Iterable[str]) -> ColumnElement[bool]:
     """Of servers: whether one of these is among what their NICs say, or so it seems. JSON is not looked into for it."""
     return seems_to_have(db.server.c.nics, texts)
+
+
+def have(connection: Connection, project: str, idents: Collection[str]) -> ColumnElement[bool]:
+    """Of servers: that they are the project's, and that one of these ports is theirs, or so it seems."""
+    mine = db.server.c.project_id == project
+    if are_few(idents):
+        return and_(mine, may_have(idents))
+    nic = of(connection, mine).c
+    return db.server.c.id.in_(select(nic.server).where(nic.port.in_(sorted(idents))))
 
 
 def seems_to_have(column: ColumnElement[Any], texts: Iterable[str]) -> ColumnElement[bool]:

@@ -37,7 +37,7 @@ def shown(project: str, wanted: Wanted, marker: str | None = None, first: int = 
         return _places(connection, project, wanted)
 
     def read(connection: Connection, found: Sequence[Any]) -> list[dict[str, Any]]:
-        return _read(connection, project, found, is_filtered=wanted._replace(ids=None) != Wanted())
+        return _read(connection, project, found, is_filtered=any(wanted._replace(ids=None)))
 
     return pages.walk(places, read, marker, first)
 

@@ -67,9 +67,8 @@ def holders(
 ) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
     """The ports that a project's servers have, by id: server and NIC; all, or at least those of some ids."""
     column = db.server.c
-    query = select(db.server).where(column.project_id == project, column.deleted.is_(None))
-    if only is not None:
-        query = query.where(nicrows.may_have(only))
+    mine = column.project_id == project if only is None else nicrows.have(connection, project, only)
+    query = select(db.server).where(mine, column.deleted.is_(None))
     return {
         str(portname.ident(nic)): (server, nic)
         for server in db.rows(connection, query)
