@@ -15,15 +15,17 @@ from kvm_ifup import member_sets, xtables
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 _HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port
 _ATTRIBUTE = struct.Struct("=HH")
-_NETFILTER, _ERROR = 12, 2
+_NETFILTER, _ERROR, _DONE = 12, 2, 3
+_DUMP = 0x301  # NLM_F_REQUEST with NLM_F_DUMP
 _TELL = 0x5  # NLM_F_REQUEST with NLM_F_ACK; without NLM_F_EXCL what is there already is no error
 _SUBSYSTEM = 6 << 8  # NFNL_SUBSYS_IPSET
-_CREATE, _DESTROY, _FLUSH, _SWAP, _ADD = 2, 3, 4, 6, 9  # IPSET_CMD_*
-_PROTOCOL, _NAME, _TYPE, _REVISION, _FAMILY, _DATA, _MANY, _LINE, _MOST = 1, 2, 3, 4, 5, 7, 8, 9, 19  # IPSET_ATTR_*
+_CREATE, _DESTROY, _FLUSH, _SWAP, _LIST, _ADD = 2, 3, 4, 6, 7, 9  # IPSET_CMD_*
+_PROTOCOL, _NAME, _TYPE, _REVISION, _FAMILY, _FLAGS, _DATA, _MANY, _LINE, _MOST = 1, 2, 3, 4, 5, 6, 7, 8, 9, 19
+_NAMES_ALONE = 2  # IPSET_FLAG_LIST_SETNAME
 _OTHER_NAME = 3  # of two that are swapped
 _IP = 1
 _NESTED, _NETWORK_ORDER = 0x8000, 0x4000
@@ -50,6 +52,19 @@ def remove(keys: Iterable[str]) -> None:
                 kernel.destroy(member_sets.legacy(key, family))
 
 
+def names() -> list[str]:
+    """Those of ours that are there."""
+    with _Kernel() as kernel:
+        return sorted(name for name in kernel.names() if name.startswith(member_sets.LEGACY))
+
+
+def remove_all() -> None:
+    """Take all of ours away; CommandError while a rule has one."""
+    with xtables.locked(), _Kernel() as kernel:
+        for name in names():
+            kernel.destroy(name)
+
+
 class _Kernel:
     def __init__(self) -> None:
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETFILTER)
@@ -74,6 +89,21 @@ class _Kernel:
     def destroy(self, name: str) -> None:
         self._tell(_DESTROY, name, fine=_GONE)
 
+    def names(self) -> list[str]:
+        """The sets of all."""
+        flags = _attribute(_FLAGS | _NETWORK_ORDER, struct.pack("!I", _NAMES_ALONE))
+        body = bytes(4) + _attribute(_PROTOCOL, b"\6") + flags
+        self._socket.send(_HEADER.pack(_HEADER.size + len(body), _SUBSYSTEM | _LIST, _DUMP, 1, 0) + body)
+        found: list[str] = []
+        while True:
+            data, at = self._socket.recv(_ROOM), 0
+            while at < len(data):
+                length, kind, *_ = _HEADER.unpack_from(data, at)
+                if kind in (_ERROR, _DONE):
+                    return found
+                found += _named(data[at + _HEADER.size + 4 : at + length])
+                at += (length + 3) & ~3
+
     def _tell(self, command: int, name: str, more: bytes = b"", fine: int = 0) -> None:
         body = bytes(4) + _attribute(_PROTOCOL, b"\6") + _attribute(_NAME, f"{name}\0".encode()) + more
         self._socket.send(_HEADER.pack(_HEADER.size + len(body), _SUBSYSTEM | command, _TELL, 1, 0) + body)
@@ -83,6 +113,16 @@ class _Kernel:
         if code not in (0, fine):
             words = os.strerror(code) if code < 4096 else f"error {code} (IPSET_ERR_*)"
             raise CommandError(f"ipset {name}: {words}")
+
+
+def _named(attributes: bytes) -> Iterator[str]:
+    """The name of a set that is told of."""
+    at = 0
+    while at < len(attributes):
+        length, kind = _ATTRIBUTE.unpack_from(attributes, at)
+        if kind == _NAME:
+            yield attributes[at + 4 : at + length].rstrip(b"\0").decode()
+        at += (length + 3) & ~3
 
 
 def _kind(family: int) -> bytes:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 FAMILIES = (4, 6)
 _TABLE = "inet ganeti_ext"
 _HEAD = "members"
+LEGACY = f"ganeti-ext-{_HEAD}"
+"""How those of ipset are called."""
 _KINDS = {4: "ipv4_addr", 6: "ipv6_addr"}
 
 
@@ -22,7 +24,7 @@ def name(key: str, family: int) -> str:
 
 def legacy(key: str, family: int) -> str:
     """That of ipset; a name has 31 characters at most."""
-    return f"ganeti-ext-{_HEAD}{family}-{key}"
+    return f"{LEGACY}{family}-{key}"
 
 
 def is_one(set_name: str) -> bool:

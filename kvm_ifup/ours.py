@@ -30,4 +30,7 @@ def remove(run: Callable[..., str] = command.run) -> None:
     """Take all of them away, those of nftables in one transaction. Taps are judged no more; records stay."""
     # A table is added first, as one that is not there cannot be deleted.
     run(["nft", "-f", "-"], stdin="".join(f"add table {table}\ndelete table {table}\n" for table in _TABLES))
-    iptables.remove()
+    if iptables.remove():
+        from kvm_ifup import ipset  # noqa: PLC0415 (to ask for sets loads a module of the kernel)
+
+        ipset.remove_all()

@@ -34,6 +34,7 @@ from kvm_ifup import firewall, settings
 keys, backend = json.load(sys.stdin)
 print(firewall.member_rules(keys, settings.Settings(firewall=backend)))
 """
+_SETS = f"import sys; sys.path.insert(0, {layer.HERE!r}); from kvm_ifup import ipset, ours; {{}}"
 _TEXT = Raw(b"what nobody asked for")
 PACKETS: dict[str, tuple[int, Packet]] = {
     "tcp 22": (4, TCP(sport=2001, dport=22)),
@@ -122,6 +123,16 @@ def test_members_come_and_go_and_no_rule_changes(node: Node) -> None:
         node.forget()
         assert arrived(node) == expected
         assert standing(node) == before
+
+
+def test_sets_go_with_all_that_is_ours(node: Node) -> None:
+    if node.backend != IPTABLES:
+        pytest.skip("those of nftables go with their table")
+    comes(node, NAME, {IDENT: (Rule("ingress", 4, None, None, None, None, OTHER),)}, {"9e8d7c6b": ["10.0.1.9"]})
+    there = node.run("/usr/bin/python3", "-c", _SETS.format("print(ipset.names())"))
+    assert "'ganeti-ext-members4-9e8d7c6b'" in there
+    node.run("/usr/bin/python3", "-c", _SETS.format("ours.remove()"))
+    assert node.run("/usr/bin/python3", "-c", _SETS.format("print(ipset.names())")) == "[]\n"
 
 
 def standing(node: Node) -> str:
