@@ -9,7 +9,7 @@ import pytest
 
 from ganeti_ext import members
 from ganeti_ext.errors import CommandError
-from kvm_ifup import groupfile, groups, member_sets, memberfile, profile_nft
+from kvm_ifup import firewall, groupfile, groups, ipset, member_sets, memberfile, profile_nft
 from kvm_ifup.apply import Host
 from kvm_ifup.follower import Follower
 from kvm_ifup.numbers import Numbers
@@ -155,6 +155,27 @@ def test_of_members_only_sets_change(node: Node, record: Record, file: Path) -> 
     node.follower.follow()
     assert "flush set inet ganeti_ext members4_4f1a2b3c\n" in node.texts[1]
     assert "add element" not in node.texts[1]
+
+
+def test_with_iptables_its_sets_change(
+    records: Records, record: Record, settings: Settings, tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put: list[tuple[str, object]] = []
+    monkeypatch.setattr(ipset, "put", lambda keys, known: put.append(("put", {key: known.get(key) for key in keys})))
+    monkeypatch.setattr(ipset, "remove", lambda keys: put.append(("remove", set(keys))))
+    monkeypatch.setattr(firewall, "_put", lambda *_: None)
+    node = Node(records, settings._replace(firewall="iptables"), tmp_path)
+    write(file, group(rule("tcp", 80, 80, group=IDENT)))
+    node.tap(record, "tap0", OWN)
+    node.follower.look()
+    tell({"4f1a2b3c": ["10.0.0.1"]})
+    node.texts.clear()
+    node.follower.follow()
+    write(file, group(rule("tcp", 80, 80)), version=2)
+    node.follower.look()
+    known = ("10.0.0.1",)
+    assert put == [("put", {"4f1a2b3c": None}), ("put", {"4f1a2b3c": known}), ("remove", {"4f1a2b3c"})]
+    assert "members" not in "".join(node.texts)
 
 
 def test_members_that_could_not_be_put_are_tried_again(
