@@ -1,6 +1,6 @@
 // A machine's firewall: one of the modes, with what each lets in.
 import { call } from "../api.js";
-import { html } from "../html.js";
+import { html, useEffect, useState } from "../html.js";
 import { soon } from "../live.js";
 import { doing } from "../notices.js";
 import { groups } from "../stores.js";
@@ -8,10 +8,17 @@ import { t } from "../words.js";
 import { Waiting } from "./waiting.js";
 
 export function Firewall({ of }) {
+  const [wish, set] = useState(null); // what was just chosen: shown at once, until the machine says what it has
+  const now = (of.security_groups || []).map((each) => each.name);
+  useEffect(() => set(null), [now.join()]);
   groups.want();
   const all = groups.value.value;
   if (!all) return html`<${Waiting} of=${groups} />`;
-  const now = (of.security_groups || []).map((each) => each.name);
+  const shown = wish ?? (now.length > 1 ? null : now[0] || "");
+  const pick = async (name) => {
+    set(name);
+    if (!(await choose(of, now, name))) set(null);
+  };
   const closed = [["", t("firewall.closed"), t("firewall.closed.rules"), []]];
   const modes = all.map((each) => [each.name, each.name, each.description, each.security_group_rules]);
   return html`<fieldset class="modes">
@@ -19,7 +26,7 @@ export function Firewall({ of }) {
     ${[...modes, ...closed].map(
       ([name, title, words, rules]) => html`<div key=${name} class="mode">
         <label class="choice"
-          ><input type="radio" name="firewall" value=${name} checked=${name ? now.length === 1 && now[0] === name : now.length === 0} onChange=${() => choose(of, now, name)} />
+          ><input type="radio" name="firewall" value=${name} checked=${name === shown} onChange=${() => pick(name)} />
           <strong><bdi>${title}</bdi></strong></label
         >
         <p class="hint">${words}</p>
@@ -30,14 +37,15 @@ export function Firewall({ of }) {
   </fieldset>`;
 }
 
-/** The new one first, so that at no time more comes in than by either. */
+/** The new one first: in between both let in what they let in, and nothing that may go on is cut off. */
 async function choose(machine, now, name) {
   const act = (verb, group) => call("compute", "POST", `/servers/${machine.id}/action`, { [verb]: { name: group } });
-  await doing(t("firewall.doing", { name: machine.name }), async () => {
+  const went = await doing(t("firewall.doing", { name: machine.name }), async () => {
     if (name && !now.includes(name)) await act("addSecurityGroup", name);
     for (const each of now) if (each !== name) await act("removeSecurityGroup", each);
   });
   soon();
+  return went;
 }
 
 export function Rules({ of, remove }) {

@@ -30,6 +30,9 @@ function useRead(path, of) {
 
 export function Machine({ id }) {
   const all = machines.value;
+  useEffect(() => {
+    if (all && !all.has(id)) soon(); // it may be newer than what was read
+  }, [id]);
   if (all === null) return html`<${Waiting} of=${{ fault, load: soon }} />`;
   const machine = all.get(id);
   if (!machine) return html`<h1>${t("machine.gone")}</h1><p><a href=${link("machines")}>${t("machine.back")}</a></p>`;
