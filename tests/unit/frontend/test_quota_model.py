@@ -144,7 +144,7 @@ class Site(RuleBasedStateMachine):
             answer = self.api.call(method, path, json=sent)
             assert answer.status_code < 500 or answer.status_code == 503, answer.text
         except Killed:
-            pass
+            self.engine.dispose()  # its connections are gone with it; one that died in a commit would keep its lock
         finally:
             self.left, self.dead, self.rapi.fate, self.rapi.deaf = None, False, None, False
 
