@@ -132,7 +132,8 @@ def _begin(image_id: str, status: str) -> tuple[dict[str, Any], int]:
             raise Conflict(f"Image {image_id} has a file already, or is getting one (status {image['status']}).")
         connection.commit()
     with contextlib.suppress(AttributeError):  # before Flask 3.1 max_body holds for files, too
-        request.max_content_length = most
+        # One more: of what announces no size, werkzeug refuses the end behind as much as it may have (LimitedStream).
+        request.max_content_length = most + 1
     return image, most
 
 

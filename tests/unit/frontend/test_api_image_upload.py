@@ -60,6 +60,15 @@ def test_an_image_is_brought(site: Site) -> None:
     assert (api.get(f"{IMAGES}/{ident}").status_code, site.stored(), site.row(ident)) == (404, [], None)
 
 
+@pytest.mark.parametrize(("size", "code"), [(MOST, 204), (MOST + 1, 413)])
+def test_what_comes_in_pieces_may_be_as_much_as_what_announces_its_size(site: Site, size: int, code: int) -> None:
+    ident = make(site.alice)
+    pieces = {"input_stream": io.BytesIO(bytes(size)), "environ_overrides": {"wsgi.input_terminated": True}}
+    kind = {"Content-Type": "application/octet-stream", "Transfer-Encoding": "chunked"}
+    assert site.alice.call("PUT", f"{IMAGES}/{ident}/file", headers=kind, **pieces).status_code == code
+    assert shown(site.alice, ident)["status"] == ("active" if code == 204 else "queued")
+
+
 def test_other_formats_become_raw(site: Site) -> None:
     ident = make(site.alice, disk_format="qcow2")
     assert shown(site.alice, ident)["disk_format"] == "qcow2"
