@@ -58,9 +58,13 @@ def _status(story: Story, name: str) -> str:
     return str(story.tenant.show(name)["status"])
 
 
+def _zones(story: Story) -> set[str]:
+    return {each["Zone Name"] for each in story.tenant.openstack("availability", "zone", "list", "--compute")}
+
+
 def test_servers_live_on_both(story: Story, beside: Node) -> None:
-    zones = {each["Zone Name"] for each in story.tenant.openstack("availability", "zone", "list", "--compute")}
-    assert {"cluster.lab", second.NAME, f"{second.NAME}/default"} <= zones
+    wanted = {"cluster.lab", second.NAME, f"{second.NAME}/default"}  # its node groups, once it has been compared with
+    until(f"there are the zones {wanted}", lambda: wanted <= _zones(story), 40)
     here = _create(story, HERE, "cluster.lab", NETWORK)
     there = _create(story, THERE, second.NAME, second.NETWORK)
     assert PREFIX + here in story.gnt("instance", "list", "--no-headers", "-o", "name")
