@@ -129,7 +129,10 @@ def test_all_is_whole_or_gone(site: Site, case: Case) -> None:
 # How each is made, as NAME in the folder, and what its tenant is told.
 HOSTILE = {
     "backing-file": ("qemu-img create -q -f qcow2 -b /etc/passwd -F raw NAME 1M", "has a backing file"),
-    "data-file": ("qemu-img create -q -f qcow2 -o data_file=/etc/shadow NAME 1M", "keeps its data in another file"),
+    "data-file": (  # made with a file of its own, which qemu-img empties
+        "qemu-img create -q -f qcow2 -o data_file=/tmp/shadow NAME 1M; sed -i s,/tmp/shadow,/etc/shadow, NAME",
+        "keeps its data in another file",
+    ),
     "sixteen-eib": (
         "qemu-img create -q -f qcow2 NAME 1M; printf '" + r"\377" * 6 + r"\376\0' > size;"
         " dd if=size of=NAME bs=1 seek=24 conv=notrunc status=none; truncate -s 1M NAME",
