@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ganeti_ext.command import run
 from ganeti_ext.errors import CommandError
-from lab import ganeti, guest, screens, services, wires
+from lab import ganeti, guest, master, screens, services, wires
 from lab.console import Console
 from lab.ganeti import NETWORK
 from lab.node import SHARED, Node
@@ -31,12 +31,16 @@ class Story:
 
     def __init__(self, nodes: list[Node]) -> None:
         self.nodes = nodes
-        self.master = nodes[0]
         self.tenant = Tenant(nodes[1])
         self.ids: dict[str, str] = {}
         self.free = 0
         self.servers: list[Server] = []
         self.known: dict[str, object] = {}
+
+    @property
+    def master(self) -> Node:
+        """Whichever it is now."""
+        return master.current(self.nodes)
 
     def node_of(self, server: str) -> Node:
         """The node that Ganeti says runs a server."""
