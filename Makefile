@@ -60,7 +60,7 @@ deb:  ## build the packages into build/deb
 	@debian/build
 
 clean:  ## remove what was built
-	rm -rf build .venv bench/out
+	rm -rf build .venv bench/out frontend/page/static/lib
 
 root:
 	@[ "$$(id -u)" = 0 ] || { echo "this needs root: sudo make $(MAKECMDGOALS)" >&2; exit 1; }
