@@ -61,6 +61,7 @@ def consistent(one: Server) -> None:
     assert [row for node in one.story.nodes for row in server.findings(node)] == []
 
 
+@pytest.mark.long
 def test_to_ceph_and_back_while_the_guest_writes(story: Story, moving: Server) -> None:
     rows = migrate(moving, *TO_CEPH)
     assert [(row["was"]["provider"], row["is"]["provider"]) for row in rows] == [("cow", "rbd")] * 2

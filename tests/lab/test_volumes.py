@@ -68,6 +68,7 @@ def test_a_volume_is_carried_from_one_running_server_to_another(story: Story, ki
     _volume(story, DATA, "available")  # it stays, and its server is gone
 
 
+@pytest.mark.long
 def test_a_server_of_a_snapshot_of_the_volume_that_another_boots_from(story: Story) -> None:
     tenant = story.tenant
     tenant.run("volume", "create", f"--image={services.IMAGE}", "--size=1", ROOT)
