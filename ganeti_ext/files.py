@@ -52,6 +52,15 @@ def remove(path: str) -> bool:
     return True
 
 
+def stamp(path: str) -> object:
+    """Which file it is now: another one, if anything of it has changed. None without one."""
+    try:
+        seen = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return (seen.st_ino, seen.st_mtime_ns, seen.st_size)
+
+
 def taken(file: int) -> bool:
     """Take an exclusive flock on an open file without waiting; False when another has it."""
     try:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from ganeti_ext import files
+
 DIRECTORY = "/var/lib/ganeti"
 NAME = "ssconf_cluster_tags"
 
@@ -13,9 +15,5 @@ def path() -> str:
 
 
 def stamp() -> object:
-    """Which file it is now: another one, if anything of it has changed. None without one."""
-    try:
-        seen = os.stat(path())
-    except FileNotFoundError:
-        return None
-    return (seen.st_ino, seen.st_mtime_ns, seen.st_size)
+    """Which file it is now (files.stamp)."""
+    return files.stamp(path())

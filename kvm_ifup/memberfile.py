@@ -40,12 +40,8 @@ def path() -> str:
 
 
 def stamp() -> object:
-    """Which file it is now, as groupfile.stamp."""
-    try:
-        seen = os.stat(path())
-    except FileNotFoundError:
-        return None
-    return (seen.st_ino, seen.st_mtime_ns, seen.st_size)
+    """Which file it is now (files.stamp)."""
+    return files.stamp(path())
 
 
 def read() -> dict[str, tuple[str, ...]]:
