@@ -11,6 +11,9 @@ FEW, MANY = 10, 1000  # servers of the tenant whose list is measured, and of the
 TENANT, BIG, ADMIN = "tenant", "big", "admin"
 MAKERS = 50  # users that make servers, and have none before
 FLAVOR, IMAGE = "1c0ffee0-0000-4000-8000-000000000001", "1c0ffee0-0000-4000-8000-000000000002"
+RUNNING = {"flavor_id": FLAVOR, "image_id": IMAGE, "vcpus": 1, "ram": 512, "disk": 5, "status": "ACTIVE",
+           "power": "ACTIVE"}  # fmt: skip
+"""Columns of a server that runs."""
 NETWORK = "6d0e3f70-3a4c-4d1f-8a5e-000000000001"
 NODES = 20
 _BEGAN = 1_750_000_000.0  # when the oldest server was made
@@ -83,13 +86,7 @@ def servers(count: int) -> Iterator[dict[str, Any]]:
             "project_id": ident("project", name(user)),
             "user_id": ident("user", name(user)),
             "name": f"server-{number}",
-            "flavor_id": FLAVOR,
-            "image_id": IMAGE,
-            "vcpus": 1,
-            "ram": 512,
-            "disk": 5,
-            "status": "ACTIVE",
-            "power": "ACTIVE",
+            **RUNNING,
             "host": f"node{number % NODES}.example.org",
             "nics": [{**nic, "mac": f"aa:00:00:{low}", "uuid": ident("nic", str(number))}],
             "created": _BEGAN + number * 60,

@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from bench.api.population import FLAVOR, IMAGE, ident
+from bench.api.population import RUNNING, ident
 
 BIG, SMALL = "big", "small"  # the tenant that has nearly all of it, and one that has little beside him
 PROJECTS = (BIG, SMALL)
@@ -78,14 +78,8 @@ def servers(found: list[Net], ports: int) -> Iterator[dict[str, Any]]:
                 "project_id": net.project,
                 "user_id": ident("user", BIG),
                 "name": f"server-{number}",
-                "flavor_id": FLAVOR,
-                "image_id": IMAGE,
-                "vcpus": 1,
-                "ram": 512,
-                "disk": 5,
+                **RUNNING,
                 "job": number + 1,
-                "status": "ACTIVE",
-                "power": "ACTIVE",
                 "host": "node1.example.org",
                 "nics": [{**nic, "uuid": port_id(number), "port": None}],
                 "created": _BEGAN + number,
