@@ -130,7 +130,7 @@ class Asker:
         """What Ganeti says, and when it was asked for, by kind of object."""
         answers: Answers = {}
         for kind, ask in (("instance", self._source.instances), ("network", self._source.networks)):
-            names = {enrich.subject(item.message) for item in items if enrich.wants(item) == kind}
+            names = set().union(*(enrich.names(item) for item in items if enrich.wants(item) == kind))
             if names:
                 asked = self._clock()
                 answers[kind] = ask(names), asked

@@ -54,9 +54,18 @@ def wants(item: News) -> str:
 def subject(message: Mapping[str, Any]) -> str:
     """The name that the object of a final message has now."""
     name: str = message.get("instance") or message["network"]
-    if message["status"] == "success" and message["operation"] in ("OP_INSTANCE_RENAME", "OP_NETWORK_RENAME"):
+    if _is_renamed(message):
         return message["result"] if isinstance(message["result"], str) else name
     return name
+
+
+def _is_renamed(message: Mapping[str, Any]) -> bool:
+    return message["status"] == "success" and message["operation"] in ("OP_INSTANCE_RENAME", "OP_NETWORK_RENAME")
+
+
+def names(item: News) -> set[str]:
+    """By what to ask for the object of a message: its name, and its UUID, as it may have been renamed since."""
+    return {subject(item.message)} | ({item.uuid} if item.uuid and not _is_renamed(item.message) else set())
 
 
 def key(item: News) -> str:
@@ -66,12 +75,26 @@ def key(item: News) -> str:
 
 
 def _full(item: News, rows: Rows) -> str:
-    """The name by which Ganeti's answer has the object; an opcode may have an instance's short one."""
+    """The name by which Ganeti's answer has the object; an opcode may have an instance's short one, or a former one.
+
+    A job looks its instance up before it waits for its locks, and works on what has that UUID (cmdlib/base.py): what it
+    did to an instance that was renamed meanwhile is said of a name that nobody has.
+    """
     name = subject(item.message)
-    if name in rows or item.message["type"] != OP_STATUS:
+    if item.message["type"] != OP_STATUS:
+        return name
+    if item.uuid in names(item) and _uuid(rows.get(name)) != item.uuid:
+        renamed = next((full for full, row in rows.items() if _uuid(row) == item.uuid), None)
+        if renamed is not None:
+            return renamed
+    if name in rows:
         return name
     found = [full for full in rows if full.startswith(f"{name}.")]
     return found[0] if len(found) == 1 else name
+
+
+def _uuid(row: Mapping[str, Any] | None) -> object:
+    return row["instance_state"].get("uuid") if row else None
 
 
 def is_behind(item: News, rows: Rows, asked: float) -> bool:
@@ -110,7 +133,7 @@ def add(item: News, rows: Rows, asked: float) -> None:
     """Complete a message in place.
 
     `read_at` is when we asked, not when the answer came: what ends in between must count as newer. Alone it
-    says that Ganeti knows no such object. A short name becomes the full one.
+    says that Ganeti knows no such object. A short or former name becomes the one it has.
     """
     full = _full(item, rows)
     row = rows.get(full, {})

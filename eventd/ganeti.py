@@ -70,9 +70,9 @@ class Ganeti:
     def instances(self, names: Iterable[str]) -> dict[str, dict[str, Any]] | None:
         """Configured state by name, of those that exist: the keys of the message (event.py) and `mtime`.
 
-        There is no oper_state: the nodes are not asked. None when Ganeti does not answer; so below.
+        They may be asked for by their UUIDs, too. There is no oper_state: the nodes are not asked. None when Ganeti does not answer; so below.
         """
-        rows = self._query("instance", _INSTANCE_FIELDS, names)
+        rows = self._query("instance", _INSTANCE_FIELDS, names, ("name", "uuid"))
         return None if rows is None else {row["name"]: _instance(row) for row in rows}
 
     def running(self, names: Iterable[str]) -> dict[str, bool | None] | None:
@@ -85,9 +85,11 @@ class Ganeti:
         rows = self._query("network", _NETWORK_FIELDS, names)
         return None if rows is None else {row["name"]: _network(row) for row in rows}
 
-    def _query(self, what: str, fields: list[str], names: Iterable[str]) -> list[dict[str, Any]] | None:
+    def _query(
+        self, what: str, fields: list[str], names: Iterable[str], keys: tuple[str, ...] = ("name",)
+    ) -> list[dict[str, Any]] | None:
         try:
-            found = luxi.query(self._socket, what, fields, sorted(names), self._timeout)
+            found = luxi.query(self._socket, what, fields, sorted(names), self._timeout, keys)
         except luxi.LuxiError as err:
             if str(err) != self._trouble:
                 log.warning("events go without data of instances and networks: %s", err)

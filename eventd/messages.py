@@ -37,7 +37,8 @@ class News(NamedTuple):
     """One status of one opcode.
 
     `cursor` is the name under which the outbox keeps what was told of it. `began` is when the opcode began its
-    work and `time` when it reached the status, both in seconds by the master's clock.
+    work and `time` when it reached the status, both in seconds by the master's clock. `uuid` is Ganeti's own id of
+    the instance, "" when the opcode has none.
     """
 
     cursor: str
@@ -45,6 +46,7 @@ class News(NamedTuple):
     message: dict[str, Any]
     began: float
     time: float
+    uuid: str = ""
 
     @property
     def is_final(self) -> bool:
@@ -65,7 +67,7 @@ def news(job: Job, told: Mapping[str, str], cluster: str) -> list[News]:
         if subject and RANKS[op.status] > before:
             message = _message(job, op, subject, cluster)
             began, time = (stamp[0] + stamp[1] / 1e6 for stamp in (op.exec or op.start or (0, 0), job.time(op)))
-            found.append(News(name, op.status, message, began, time))
+            found.append(News(name, op.status, message, began, time, _uuid(op)))
     return found
 
 
@@ -97,6 +99,11 @@ def _tagged(op: Op) -> dict[str, str] | None:
         return None
     kind, key = _TAGGED[tagged]
     return _named(kind, key, op.input.get("name"))
+
+
+def _uuid(op: Op) -> str:
+    uuid = op.input.get("instance_uuid")
+    return uuid if isinstance(uuid, str) else ""
 
 
 def _probe(op: Op) -> str | None:

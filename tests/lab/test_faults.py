@@ -97,6 +97,36 @@ def test_what_happened_while_eventd_was_down_arrives(story: Story, server: str) 
     story.status(server, "ACTIVE")
 
 
+# They look their instance up by its name, all three, before the first has done its work and left them its lock.
+_SHUT_DOWN_RENAME_REBOOT = """
+import sys
+sys.path.insert(0, "/usr/share/ganeti/default")
+from ganeti import cli, opcodes
+old, new = sys.argv[1:]
+jobs = [
+    opcodes.OpInstanceShutdown(instance_name=old, timeout=5),
+    opcodes.OpInstanceRename(instance_name=old, new_name=new, name_check=False, ip_check=False),
+    opcodes.OpInstanceReboot(instance_name=old, reboot_type="hard"),
+]
+print(cli.GetClient().SubmitManyJobs([[job] for job in jobs]))
+"""
+
+
+def test_what_a_job_did_to_an_instance_that_was_renamed_while_it_waited_is_told(story: Story, server: str) -> None:
+    name = story.instance(server)
+    other = "renamed.lab"
+    story.master.run("python3", "-c", _SHUT_DOWN_RENAME_REBOOT, name, other)
+    try:
+        until("it runs by its new name", lambda: f"{other} running" in _statuses(story), 60)
+        assert f"INSTANCE_REBOOT({name})" in story.gnt("job", "list")
+        story.status(server, "ACTIVE")
+    finally:
+        story.gnt("instance", "shutdown", "--timeout=2", other)
+        story.gnt("instance", "rename", other, name)
+        story.gnt("instance", "start", name)
+    story.status(server, "ACTIVE")
+
+
 def test_garbage_in_the_job_queue_stops_nothing(story: Story, server: str) -> None:
     for name, text in (("job-999999", '{"ops": [{"in'), ("job-garbage", "nothing")):
         story.master.write(f"/var/lib/ganeti/queue/{name}", text, "600")
@@ -165,6 +195,10 @@ def test_no_secret_shows(story: Story) -> None:
 
 def _listed(story: Story) -> list[str]:
     return [each["ID"] for each in story.tenant.openstack("server", "list")]
+
+
+def _statuses(story: Story) -> str:
+    return story.gnt("instance", "list", "--no-headers", "--separator= ", "-o", "name,status")
 
 
 def _renew(story: Story, server: str) -> None:

@@ -159,6 +159,27 @@ def test_an_object_that_ganeti_does_not_know_is_the_moment_alone(found: Found) -
     assert "instance_state" not in item.message
 
 
+def test_an_instance_that_was_renamed_while_its_job_waited_is_found_by_its_uuid(as_if: Callable[..., News]) -> None:
+    def named(uuid: str) -> dict[str, Any]:
+        return {**row(), "instance_state": {"admin_state": "down", "pnode": uuid, "uuid": uuid}}
+
+    item = as_if("OP_INSTANCE_REBOOT", instance_name="web1", instance_uuid="u-1")
+    assert enrich.names(item) == {"web1", "u-1"}
+    rows = {"web2": named("u-1"), "web3": named("u-3")}
+    assert enrich.node(item, rows) == "u-1"
+    # Another one may have the name by now.
+    enrich.add(item, {**rows, "web1": named("u-2")}, T0 + 50.0)
+    assert item.message["instance"] == "web2"
+    assert item.message["instance_state"]["uuid"] == "u-1"
+    # Of a rename the new name counts: who has the UUID may have been renamed once more, which another job tells.
+    item = as_if("OP_INSTANCE_RENAME", result="web2", instance_name="web1", instance_uuid="u-1")
+    assert enrich.names(item) == {"web2"}
+    enrich.add(item, {"web3": named("u-1")}, T0 + 50.0)
+    assert "instance_state" not in item.message
+    # One that failed has changed no name.
+    assert enrich.names(as_if("OP_INSTANCE_RENAME", "error", instance_uuid="u-1")) == {SERVER, "u-1"}
+
+
 def test_a_short_name_is_found_and_becomes_the_full_one(as_if: Callable[..., News]) -> None:
     def tagged() -> News:
         return as_if("OP_INSTANCE_SET_PARAMS", instance_name="web1")
