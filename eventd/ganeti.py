@@ -70,7 +70,8 @@ class Ganeti:
     def instances(self, names: Iterable[str]) -> dict[str, dict[str, Any]] | None:
         """Configured state by name, of those that exist: the keys of the message (event.py) and `mtime`.
 
-        They may be asked for by their UUIDs, too. There is no oper_state: the nodes are not asked. None when Ganeti does not answer; so below.
+        They may be asked for by their UUIDs, too. There is no oper_state: the nodes are not asked. None when Ganeti
+        does not answer; so below.
         """
         rows = self._query("instance", _INSTANCE_FIELDS, names, ("name", "uuid"))
         return None if rows is None else {row["name"]: _instance(row) for row in rows}

@@ -40,7 +40,8 @@ def create(folder: int, name: str) -> None:
 def snapshot(source: int, folder: int, name: str) -> None:
     """Make the subvolume `name` with all that the opened one has at this moment.
 
-    What was written with direct I/O is of one moment; what is in the page cache is not (measured).
+    What was written with direct I/O is of one moment; what is in the page cache is not (measured). FileNotFoundError
+    when that one has been deleted since it was opened.
     """
     ioctl(folder, SNAP_CREATE_V2, bytearray(VOL_ARGS_V2.pack(source, 0, 0, name.encode())))
 

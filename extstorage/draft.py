@@ -123,7 +123,7 @@ def opened(source: str, size: int | None) -> int:
     try:
         fd = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
-        raise ExtError(f"origin {source} has just been removed") from None
+        raise _removed(source) from None
     length = os.fstat(fd).st_size
     if size is not None and length > size:
         os.close(fd)
@@ -209,9 +209,11 @@ def _snapshot(folder: int, name: str, source: str, size: int | None) -> bool:
     try:
         origin = os.open(subvolume(source), FOLDER)
     except FileNotFoundError:
-        raise ExtError(f"origin {source} has just been removed") from None
+        raise _removed(source) from None
     try:
         btrfs.snapshot(origin, folder, name)
+    except FileNotFoundError:
+        raise _removed(source) from None
     except OSError as err:
         if err.errno not in (errno.EXDEV, errno.EINVAL, errno.ENOTTY):
             raise
@@ -223,11 +225,15 @@ def _snapshot(folder: int, name: str, source: str, size: int | None) -> bool:
 
 def _checksummed(source: str) -> bool:
     """Whether the origin is a file of btrfs with checksums, as most images: its clones must have them too."""
-    fd = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
+    fd = opened(source, None)
     try:
         return btrfs.here(fd) and not btrfs.is_nocow(fd)
     finally:
         os.close(fd)
+
+
+def _removed(source: str) -> ExtError:
+    return ExtError(f"origin {source} has just been removed")
 
 
 def _complete(fd: int, size: int | None, source: str | None, texts: Mapping[str, str], told: Told | None) -> bool:

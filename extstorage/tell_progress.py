@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 FIRST = 1.0  # seconds: what is done sooner is not told
 ON_TERMINAL, IN_LOG = 1.0, 10.0
+LITTLE = 1 << 20  # bytes: less is a note that was written, and says nothing of how far the work has come
 
 
 def line(what: str, count: int, total: int | None, seconds: float) -> str:
@@ -47,8 +48,8 @@ class Progress:
     ) -> None:
         self._what, self._total = what, total
         self._out = out or sys.stderr
-        before = 0 if count else written()
-        self._count = count or (lambda: written() - before)
+        self._before = 0 if count else written()
+        self._count = count or self._since
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._tell, daemon=True)
 
@@ -62,6 +63,10 @@ class Progress:
     ) -> None:
         self._end.set()
         self._thread.join()
+
+    def _since(self) -> int:
+        count = written() - self._before
+        return count if count >= LITTLE else 0
 
     def _tell(self) -> None:
         terminal = self._out.isatty()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -106,6 +107,11 @@ def loops(share: Path) -> list[tuple[str, bytes]]:
 
 def sh(*argv: object) -> str:
     return subprocess.run([str(arg) for arg in argv], check=True, capture_output=True, text=True).stdout
+
+
+def complaints(stderr: str) -> list[str]:
+    """What a command complained of; how far it has come is told, too, of what takes a second (a busy machine)."""
+    return [line for line in stderr.splitlines() if not re.search(r": \d+ s$|/s(, \d+ s to go)?$", line)]
 
 
 def eventually(true: Callable[[], bool]) -> bool:

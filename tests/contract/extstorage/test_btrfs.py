@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from extstorage import btrfs as ioctls
-from extstorage import reflink
+from extstorage import draft, reflink
+from ganeti_ext.errors import ExtError
 from tests.contract.extstorage.harness import MIB, Node, add_node, image, mounted, sh
 
 pytestmark = [
@@ -104,6 +105,21 @@ def test_on_xfs_it_takes_longer_and_a_warning_says_so(scratch: Node) -> None:
     assert count > 30_000
     _, told = timed(xfs, "many")
     assert f"v.raw is in {count} pieces: its reflink takes about" in told
+
+
+def test_an_origin_that_is_removed_after_it_was_opened_is_named(btrfs: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    btrfs.ok("create", VOL_SIZE="1")
+    snapshot = ioctls.snapshot
+
+    def after_a_removal(source: int, folder: int, name: str) -> None:
+        btrfs.ok("remove")
+        snapshot(source, folder, name)
+
+    monkeypatch.setattr(ioctls, "snapshot", after_a_removal)
+    target = str(btrfs.share / "volumes/w.raw")
+    with pytest.raises(ExtError, match=r"origin \S+/v\.vol/disk has just been removed"):
+        draft.make(target, None, btrfs.file(), {})
+    assert os.listdir(btrfs.share / "volumes") == []
 
 
 def test_a_name_that_is_taken_is_not_replaced(btrfs: Node) -> None:

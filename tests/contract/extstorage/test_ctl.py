@@ -16,7 +16,7 @@ from ganeti_ext import qemusocket
 from ganeti_ext.errors import ExtError
 from lab import BASES, base, layer
 from lab.step import until
-from tests.contract.extstorage.harness import MIB, ROOT, Node, add_node, empty, image, loops, sh
+from tests.contract.extstorage.harness import MIB, ROOT, Node, add_node, complaints, empty, image, loops, sh
 
 COMMAND = ROOT / "extstorage/ganeti-ext-storage"
 pytestmark = [
@@ -48,7 +48,7 @@ class Admin:
 
     def ok(self, *argv: str) -> list[dict[str, Any]]:
         done = self.call(*argv, "--json")
-        assert (done.returncode, done.stderr) == (0, "")
+        assert (done.returncode, complaints(done.stderr)) == (0, [])
         return [json.loads(line) for line in done.stdout.splitlines()]
 
     def fails(self, *argv: str) -> str:

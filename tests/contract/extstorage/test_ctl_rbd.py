@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from lab import layer
+from tests.contract.extstorage.harness import complaints
 from tests.contract.extstorage.rbd_node import MIB, NEEDS, Node, guest, node, nodes, quick_to_forget, steps, write
 
 pytestmark = NEEDS
@@ -65,7 +66,7 @@ def call(node: Node, *argv: str) -> subprocess.CompletedProcess[str]:
 
 def ok(node: Node, *argv: str) -> list[dict[str, Any]]:
     done = call(node, *argv, "--json")
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, complaints(done.stderr)) == (0, [])
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 

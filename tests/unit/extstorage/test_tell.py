@@ -82,6 +82,15 @@ def test_long_work_is_told(monkeypatch: pytest.MonkeyPatch, terminal: bool) -> N
     assert out.getvalue().endswith("\r\x1b[K" if terminal else "to go\n")
 
 
+def test_notes_that_are_written_are_not_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tell_progress, "FIRST", 0.01)
+    out = Terminal(False)
+    with Progress("clone", out=out), open("/dev/null", "wb", buffering=0) as file:
+        file.write(bytes(200))
+        assert out.told.wait(10)
+    assert out.getvalue() == "clone: 0 s\n"
+
+
 def test_short_work_is_not() -> None:
     out = Terminal(True)
     with Progress("copy", out=out):
