@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import json
 import os
 import subprocess
@@ -14,7 +12,6 @@ import urllib.request
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,22 +23,18 @@ from frontend.app import create_app
 from frontend.database import db
 from frontend.image.settings_images import Images
 from frontend.settings import Console, Credits, Front, Quota, Settings
+from tests.browser.person import ROOT, Account, Person, chromium, there
 from tests.unit.frontend.pretended import Pretended
 
-ROOT = Path(__file__).parents[2]
-SCREENSHOTS = ROOT / "build/screenshots"
-CHROMIUM = Path("/usr/bin/chromium")
-AXE = ROOT / "build/page/node_modules/axe-core/axe.min.js"
 PASSWORD = "correct horse"
+SERVERS = 600  # that physics may have
 REQUIRED = bool(os.environ.get("CI") or os.environ.get("CHECK"))
-WIDTHS = {"360": (360, 740), "1920": (1920, 1080)}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Without a browser they are skipped, unless CI or CHECK says that all must be there."""
-    there = CHROMIUM.exists() and importlib.util.find_spec("playwright") is not None
     for item in items:
-        if not REQUIRED and not there and ROOT / "tests/browser" in item.path.parents:
+        if not REQUIRED and not there() and ROOT / "tests/browser" in item.path.parents:
             item.add_marker(pytest.mark.skip(reason="there is no chromium, or no playwright"))
 
 
@@ -115,7 +108,7 @@ def _fill(cloud: Cloud) -> None:
         ada = str(uuid.uuid4())
         hashed = generate_password_hash(PASSWORD, "pbkdf2:sha256:1")
         connection.execute(insert(db.user).values(id=ada, name="ada", password_hash=hashed, enabled=True))
-        for name, servers in (("physics", 600), ("chemistry", 3)):
+        for name, servers in (("physics", SERVERS), ("chemistry", 3)):
             ident = cloud.projects[name] = str(uuid.uuid4())
             most = {"max_servers": servers, "max_cores": 2 * servers, "max_ram": 2048 * servers}
             connection.execute(insert(db.project).values(id=ident, name=name, **most))
@@ -133,89 +126,13 @@ def _fill(cloud: Cloud) -> None:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
-    with importlib.import_module("playwright.sync_api").sync_playwright() as made:
-        chromium = made.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"])
-        yield chromium
-        chromium.close()
-
-
-class Person:
-    """Somebody who looks at the page; what went wrong meanwhile is found at the end."""
-
-    def __init__(self, browser: Any, cloud: Cloud) -> None:
-        self.cloud = cloud
-        self.context = browser.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
-        self.context.set_default_timeout(10_000)
-        self.context.grant_permissions(["clipboard-read", "clipboard-write"])
-        self.wrong: list[str] = []
-        self._looking = False
-        self.context.add_init_script(
-            "addEventListener('securitypolicyviolation', (event) =>"
-            " console.error('forbidden by policy: ' + event.violatedDirective + ' ' + event.blockedURI))"
-        )
-        self.page = self.context.new_page()
-        self.page.on("pageerror", lambda error: self.wrong.append(f"error: {error}"))
-        self.page.on("dialog", self._asked)
-        self.page.on("console", self._heard)
-
-    def _asked(self, dialog: Any) -> None:
-        self.wrong.append(f"dialog: {dialog.message}")
-        dialog.dismiss()
-
-    def _heard(self, message: Any) -> None:
-        # That a call of the API was refused is no error of the page: tests ask for it.
-        # Nor that screenshots and axe would like to write styles into it, which the policy does not let them, either.
-        ours = not (self._looking and ("inline style" in message.text or "style-src-elem" in message.text))
-        if message.type == "error" and "Failed to load resource" not in message.text and ours:
-            self.wrong.append(f"console: {message.text}")
-
-    def sign_in(self, password: str = PASSWORD) -> None:
-        self.page.goto(f"{self.cloud.base}/page/")
-        self.page.get_by_label("User name").fill("ada")
-        self.page.get_by_label("Password").fill(password)
-        self.page.get_by_role("button", name="Sign in", exact=True).click()
-        self.page.get_by_role("heading", name="Overview").wait_for()
-        self.page.get_by_label("Project").select_option("physics")
-        self.page.get_by_text("of 600").first.wait_for()
-
-    def goes(self, *words: str) -> None:
-        self.page.evaluate("where => { location.hash = where }", "#/" + "/".join(words))
-
-    def press(self, name: str, *, within: str = "main") -> None:
-        self.page.locator(within).get_by_role("button", name=name, exact=True).first.click()
-
-    def told(self, text: str) -> None:
-        """Waits until a notice says so."""
-        self.page.locator(".notice", has_text=text).first.wait_for()
-
-    def looks(self, name: str) -> None:
-        """Screenshots of the view, in light and dark, narrow and wide, in each of which axe finds nothing."""
-        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-        found, self._looking = [], True
-        for width, size in WIDTHS.items():
-            self.page.set_viewport_size({"width": size[0], "height": size[1]})
-            for theme in ("light", "dark"):
-                self.page.evaluate("theme => { document.documentElement.dataset.theme = theme }", theme)
-                self.page.screenshot(path=SCREENSHOTS / f"{name}-{theme}-{width}.png", full_page=True)
-                found += [f"{name} {theme} {width}: {each}" for each in self._axe()]
-                wide = self.page.evaluate("document.documentElement.scrollWidth - innerWidth")
-                if wide > 0:
-                    found.append(f"{name} {width}: {wide} pixels wider than the screen")
-        self.page.evaluate("delete document.documentElement.dataset.theme")
-        self.page.set_viewport_size({"width": 1280, "height": 900})
-        self._looking = False
-        assert not found, "\n".join(found)
-
-    def _axe(self) -> list[str]:
-        if not self.page.evaluate("'axe' in window"):
-            self.page.evaluate(AXE.read_text())
-        rows = self.page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
-        return [f"{row['id']}: {node['html'][:200]} {node['failureSummary']}" for row in rows for node in row["nodes"]]
+    with chromium() as made:
+        yield made
 
 
 @pytest.fixture
 def person(browser: Any, cloud: Cloud) -> Iterator[Person]:
-    one = Person(browser, cloud)
+    one = Person(browser, Account(cloud.base, "ada", PASSWORD, "physics", SERVERS))
     yield one
     one.context.close()
     assert not one.wrong, "\n".join(one.wrong)

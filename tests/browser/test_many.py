@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.browser.conftest import SCREENSHOTS, Cloud, Person
+from tests.browser.conftest import Cloud
+from tests.browser.person import SCREENSHOTS, Person
 
 
 def test_five_hundred_machines_are_searched_and_chosen(ada: Person, cloud: Cloud) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.browser.conftest import PASSWORD, Cloud, Person
+from tests.browser.conftest import PASSWORD, Cloud
+from tests.browser.person import Person
 
 
 def test_who_signs_in_wrongly_is_told_what_to_do(person: Person) -> None:
-    person.page.goto(f"{person.cloud.base}/")  # a browser is led to the page
+    person.page.goto(f"{person.account.base}/")  # a browser is led to the page
     person.page.get_by_role("heading", name="Sign in").wait_for()
     person.looks("signin")
     person.page.get_by_label("User name").fill("ada")

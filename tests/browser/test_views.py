@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.conftest import Cloud, Person
+from tests.browser.conftest import Cloud
+from tests.browser.person import Person
 
 HOSTILE = '"><img src=x onerror="window.harmed=1"><script>window.harmed=1</script>\'${window.harmed=1}&lt;'
 LONG = "w" * 255

@@ -11,13 +11,19 @@ export function save(name, text) {
   setTimeout(() => URL.revokeObjectURL(link.href));
 }
 
-export function Secret({ words, text, file }) {
+/** Browsers have no clipboard for a page that came without TLS: there it is marked by hand. */
+export function Copy({ text }) {
   const [copied, copy] = useState(false);
+  if (!navigator.clipboard) return null;
+  return html`<button type="button" onClick=${() => navigator.clipboard.writeText(text).then(() => copy(true))}>${t(copied ? "copied" : "copy")}</button>`;
+}
+
+export function Secret({ words, text, file }) {
   return html`<div class="secret">
     <p>${words}</p>
     <pre tabindex="0" role="region" aria-label=${words}>${text}</pre>
     <div class="buttons">
-      <button type="button" onClick=${() => navigator.clipboard.writeText(text).then(() => copy(true))}>${t(copied ? "copied" : "copy")}</button>
+      <${Copy} text=${text} />
       <button type="button" onClick=${() => save(file, text)}>${t("save", { file })}</button>
     </div>
   </div>`;

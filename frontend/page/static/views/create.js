@@ -4,6 +4,7 @@ import { html, useEffect, useRef, useState } from "../html.js";
 import { soon } from "../live.js";
 import { advice, wrong } from "../notices.js";
 import { Field } from "../parts/field.js";
+import { Copy } from "../parts/secret.js";
 import { Waiting } from "../parts/waiting.js";
 import { link } from "../route.js";
 import { credits, flavors, groups, images, keys, limits, named, networks } from "../stores.js";
@@ -147,14 +148,13 @@ const PAGES = { image: ImageStep, flavor: FlavorStep, network: NetworkStep, name
 
 /** The password is shown here, and never again. */
 function Made({ of, wish }) {
-  const [copied, copy] = useState(false);
   return html`<h1>${t("made.title")}</h1>
     <p role="status">${t("made.words", { name: wish.name })}</p>
     ${of.adminPass &&
     html`<div class="secret">
       <p>${t("made.password")}</p>
       <output>${of.adminPass}</output>
-      <button type="button" onClick=${() => navigator.clipboard.writeText(of.adminPass).then(() => copy(true))}>${t(copied ? "copied" : "copy")}</button>
+      <${Copy} text=${of.adminPass} />
     </div>`}
     <p class="buttons"><a class="button main" href=${link("machines", of.id)}>${t("made.show")}</a> <a class="button" href=${link("machines")}>${t("view.machines")}</a></p>`;
 }

@@ -33,6 +33,9 @@ export function hanging() {
 
 export function Networks() {
   useEffect(again, []);
+  useEffect(() => {
+    ports.load(); // who is where may be told later than the call is answered
+  }, [machines.value]);
   const all = networks.value.value;
   const on = hanging();
   return html`<div class="title"><h1>${t("view.networks")}</h1><button type="button" class="main" onClick=${make}>${t("network.make")}</button></div>
