@@ -87,10 +87,11 @@ def test_a_machine_is_changed_on_its_own_page(ada: Person, cloud: Cloud) -> None
     page.get_by_label("Value").fill("<b>database</b>")
     ada.press("Add an item", within="form")
     page.get_by_text("<b>database</b>").wait_for()
-    page.get_by_role("radio", name="ssh").check()
+    page.get_by_role("radio", name="ssh").first.check()
     ada.told("Firewall of solo: done")
-    page.get_by_role("radio", name="ssh", checked=True).wait_for()
+    page.get_by_role("radio", name="ssh", checked=True).first.wait_for()
     assert _groups(cloud, ident) == ["ssh"]
+    _a_connection_has_a_mode_of_its_own(ada, cloud, ident)
     ada.press("Rename")
     page.get_by_label("New name").fill("alone")
     ada.press("Rename", within="form")
@@ -106,6 +107,29 @@ def test_a_machine_is_changed_on_its_own_page(ada: Person, cloud: Cloud) -> None
     opened.value.get_by_text("a screen").wait_for()
     assert opened.value.evaluate("window.opener") is None
     cloud.call("DELETE", f"/compute/v2.1/servers/{ident}")
+
+
+def _a_connection_has_a_mode_of_its_own(ada: Person, cloud: Cloud, ident: str) -> None:
+    (nic,) = cloud.call("GET", f"/network/v2.0/ports?device_id={ident}")["ports"]
+    where = f"public, {nic['fixed_ips'][0]['ip_address']}"
+    ada.page.locator("summary", has_text=where).click()
+    modes = ada.page.get_by_role("group", name=f"What may come in by {where}")
+    modes.locator(".mode", has_text="limited").locator("summary").click()
+    modes.get_by_text("In: TCP port 3389 from anywhere (IPv4)").wait_for()
+    ada.looks("machine-port")
+    modes.get_by_role("radio", name="Closed").check()
+    ada.told(f"Firewall of {where}: done")
+    ada.page.locator("summary", has_text=f"{where}: Closed").wait_for()
+    assert cloud.call("GET", f"/network/v2.0/ports/{nic['id']}")["port"]["security_groups"] == []
+    modes.get_by_role("radio", name="ssh").check()
+    ada.page.locator("summary", has_text=f"{where}: ssh").wait_for()
+    ids = cloud.call("GET", f"/network/v2.0/ports/{nic['id']}")["port"]["security_groups"]
+    assert ids == [_group(cloud, "ssh")]
+
+
+def _group(cloud: Cloud, name: str) -> Any:
+    (found,) = cloud.call("GET", f"/network/v2.0/security-groups?name={name}")["security_groups"]
+    return found["id"]
 
 
 def _groups(cloud: Cloud, ident: str) -> Any:

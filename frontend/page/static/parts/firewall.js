@@ -1,9 +1,9 @@
-// A machine's firewall: one of the modes, with what each lets in.
+// A machine's firewall: one of the modes, with what each lets in; and likewise that of each of its connections.
 import { call } from "../api.js";
 import { html, useEffect, useState } from "../html.js";
 import { soon } from "../live.js";
 import { doing } from "../notices.js";
-import { groups } from "../stores.js";
+import { groups, named, networks, ports } from "../stores.js";
 import { t } from "../words.js";
 import { Waiting } from "./waiting.js";
 
@@ -19,22 +19,63 @@ export function Firewall({ of }) {
     set(name);
     if (!(await choose(of, now, name))) set(null);
   };
+  return html`<${Modes} name="firewall" legend=${t("firewall.mode")} all=${all} shown=${shown} pick=${pick} />
+    ${now.length > 1 && html`<p class="hint">${t("firewall.several", { names: now.join(", ") })}</p>`}`;
+}
+
+/** The modes of each of a machine's connections. */
+export function Connections({ of }) {
+  groups.want();
+  useEffect(() => {
+    ports.load();
+  }, [of]);
+  const [all, lines] = [groups.value.value, (ports.value.value || []).filter((each) => each.device_id === of.id)];
+  if (!all) return html`<${Waiting} of=${groups} />`;
+  if (!ports.value.value) return html`<${Waiting} of=${ports} />`;
+  if (!lines.length) return html`<p class="empty">${t("machine.nonics")}</p>`;
+  return html`<p class="hint">${t("firewall.ports.words")}</p>
+    ${lines.map((each) => html`<${Port} key=${each.id} of=${each} all=${all} />`)}`;
+}
+
+/** All modes, one of which is chosen, with what each lets in. `shown`: the name of that which is; null: none of them alone. */
+function Modes({ name, legend, all, shown, pick }) {
   const closed = [["", t("firewall.closed"), t("firewall.closed.rules"), []]];
   const modes = all.map((each) => [each.name, each.name, each.description, each.security_group_rules]);
   return html`<fieldset class="modes">
-    <legend>${t("firewall.mode")}</legend>
+    <legend>${legend}</legend>
     ${[...modes, ...closed].map(
-      ([name, title, words, rules]) => html`<div key=${name} class="mode">
+      ([key, title, words, rules]) => html`<div key=${key} class="mode">
         <label class="choice"
-          ><input type="radio" name="firewall" value=${name} checked=${name === shown} onChange=${() => pick(name)} />
+          ><input type="radio" name=${name} value=${key} checked=${key === shown} onChange=${() => pick(key)} />
           <strong><bdi>${title}</bdi></strong></label
         >
         <p class="hint">${words}</p>
         ${rules.length > 0 && html`<details><summary>${t("firewall.rules")}</summary><${Rules} of=${rules} /></details>`}
       </div>`,
     )}
-    ${now.length > 1 && html`<p class="hint">${t("firewall.several", { names: now.join(", ") })}</p>`}
   </fieldset>`;
+}
+
+/** One connection of the machine's, which may have a mode of its own. */
+function Port({ of, all }) {
+  const [wish, set] = useState(null);
+  const has = of.security_groups.map((id) => all.find((each) => each.id === id)?.name || id);
+  useEffect(() => set(null), [has.join()]);
+  const where = t("firewall.port", { network: named(networks, of.network_id), address: of.fixed_ips[0]?.ip_address || of.mac_address });
+  if (!of.port_security_enabled) return html`<p><strong><bdi>${where}</bdi></strong></p><p class="hint">${t("firewall.unjudged")}</p>`;
+  const pick = async (name) => {
+    set(name);
+    const groups = name ? [all.find((each) => each.name === name).id] : [];
+    const went = await doing(t("firewall.doing", { name: where }), () => call("network", "PUT", `/ports/${of.id}`, { port: { security_groups: groups } }));
+    await ports.load();
+    soon();
+    if (!went) set(null);
+  };
+  const shown = wish ?? (has.length > 1 ? null : has[0] || "");
+  return html`<details class="port">
+    <summary><bdi>${where}</bdi>: <strong><bdi>${has.join(", ") || t("firewall.closed")}</bdi></strong></summary>
+    <${Modes} name=${`firewall-${of.id}`} legend=${t("firewall.port.mode", { where })} all=${all} shown=${shown} pick=${pick} />
+  </details>`;
 }
 
 /** The new one first: in between both let in what they let in, and nothing that may go on is cut off. */
@@ -45,6 +86,7 @@ async function choose(machine, now, name) {
     for (const each of now) if (each !== name) await act("removeSecurityGroup", each);
   });
   soon();
+  ports.load();
   return went;
 }
 
@@ -60,7 +102,7 @@ export function Rules({ of, remove }) {
 }
 
 /** What a rule is about besides the protocol: of ICMP the type, and no port. */
-function ports(rule, first, last) {
+function about(rule, first, last) {
   if (first === null) return "";
   if (/icmp/i.test(rule.protocol)) return t("rule.type", { n: first });
   return first === last ? t("rule.port", { n: first }) : t("rule.ports", { first, last });
@@ -70,7 +112,7 @@ function ports(rule, first, last) {
 export function sentence(rule) {
   const [first, last] = [rule.port_range_min, rule.port_range_max];
   const what = rule.protocol ? rule.protocol.toUpperCase() : t("rule.any");
-  const where = ports(rule, first ?? null, last ?? null);
+  const where = about(rule, first ?? null, last ?? null);
   const source = rule.remote_group_id ? (groups.value.value || []).find((each) => each.id === rule.remote_group_id)?.name || rule.remote_group_id : rule.remote_ip_prefix || t("rule.anywhere");
   return t(`rule.${rule.direction}`, { what, where, source, family: rule.ethertype }).replace(/ +/g, " ");
 }

@@ -4,7 +4,7 @@ import { call, get } from "../api.js";
 import { html, useEffect, useState } from "../html.js";
 import { awaited, fault, machines, soon } from "../live.js";
 import { doing } from "../notices.js";
-import { Firewall } from "../parts/firewall.js";
+import { Connections, Firewall } from "../parts/firewall.js";
 import { Status } from "../parts/status.js";
 import { Waiting } from "../parts/waiting.js";
 import { link } from "../route.js";
@@ -48,6 +48,7 @@ export function Machine({ id }) {
       <section class="panel"><h2>${t("machine.metadata")}</h2><${Metadata} of=${machine} /></section>
       <section class="panel"><h2>${t("machine.tags")}</h2><${Tags} of=${machine} /></section>
       <section class="panel"><h2>${t("machine.firewall")}</h2><${Firewall} of=${machine} /></section>
+      <section class="panel"><h2>${t("firewall.ports")}</h2><${Connections} of=${machine} /></section>
       <section class="panel wide"><h2>${t("machine.events")}</h2><${Events} of=${machine} /></section>
       <section class="panel wide"><h2>${t("machine.log")}</h2><${Log} of=${machine} /></section>
     </div>`;
