@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
+from sqlalchemy import insert
+
+from frontend.database import db
 from tests.browser.conftest import PASSWORD, Cloud
 from tests.browser.person import Person
 
@@ -48,6 +53,39 @@ def test_two_machines_are_created_and_their_password_is_shown_once(ada: Person, 
     assert password not in page.content()
     page.locator("li", has_text="web-2").get_by_text("Running").wait_for()
     ada.looks("machines")
+
+
+def test_what_was_used_is_drawn_by_day(ada: Person, cloud: Cloud) -> None:
+    page, start = ada.page, datetime.combine(datetime.now(UTC).date() - timedelta(days=9), datetime.min.time(), UTC)
+    _used(cloud, start.timestamp(), hours=72, vcpus=4)
+    page.reload()
+    ada.sign_in()
+    section = page.locator("section", has_text="Use by day")
+    drawn = section.get_by_role("img")
+    assert f"288 in all, most on {start:%b} {start.day} (96)" in str(drawn.get_attribute("aria-label"))
+    heights = [round(float(str(each.get_attribute("height")))) for each in drawn.locator("rect").all()]
+    assert heights[:4] == [0, 0, 0, 0]
+    assert heights[4:7] == [heights[4]] * 3, heights
+    assert heights[4] > 100
+    ada.looks("overview-used")
+    page.get_by_label("Show").select_option(label="Machine hours")
+    section.get_by_text("The same as a table").click()
+    row = section.get_by_role("row", name=f"{start:%b} {start.day}")
+    assert row.get_by_role("cell").inner_text() == "24"
+    page.get_by_label("Language").select_option(label="Ελληνικά")
+    page.get_by_role("row", name="24").first.wait_for()
+    ada.looks("overview-used-el")
+    page.get_by_label("Γλώσσα").select_option(label="English")
+
+
+def _used(cloud: Cloud, began: float, hours: int, vcpus: int) -> None:
+    """By a server of ada's that there is no more."""
+    size = {"flavor_id": "", "vcpus": vcpus, "ram": 2048, "gib": 10.0}
+    what = {"kind": "server", "thing": str(uuid4()), "job": 1, "op_index": 0, "said": {}, "alive": True}
+    times = {"began": began, "until": began + hours * 3600}
+    assert cloud.ganeti.engine is not None
+    with cloud.ganeti.engine.begin() as connection:
+        connection.execute(insert(db.usage_span).values(project_id=cloud.projects["physics"], **size, **what, **times))
 
 
 def test_machines_are_acted_upon_together_and_followed(ada: Person, cloud: Cloud) -> None:

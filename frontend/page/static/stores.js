@@ -7,12 +7,13 @@ const all = [];
 function store(read) {
   const value = signal(null); // null: not yet
   const fault = signal(null);
-  let turn = 0;
+  let [turn, wanted] = [0, false];
   const made = {
     value,
     fault,
     async load() {
       const mine = ++turn;
+      wanted = true;
       try {
         const found = await read();
         if (mine === turn) [value.value, fault.value] = [found, null];
@@ -22,10 +23,11 @@ function store(read) {
     },
     /** Load it unless it is there. */
     want() {
-      if (value.value === null && turn === 0) made.load();
+      if (!wanted) made.load();
     },
     forget() {
-      turn = 0;
+      turn += 1; // what is on its way is of what was left
+      wanted = false;
       [value.value, fault.value] = [null, null];
     },
   };
@@ -57,13 +59,38 @@ export const volumeSnapshots = store(() => list("volumev3", "/snapshots/detail",
 export const limits = store(async () => (await get("compute", "/limits")).limits.absolute);
 export const volumeLimits = store(async () => (await get("volumev3", "/limits")).limits.absolute);
 export const networkQuota = store(async () => (await get("network", `/quotas/${tenant()}/details`)).quota);
-export const usage = store(async () => {
+const iso = (time) => new Date(time).toISOString().slice(0, 19);
+const used = async (start, end) => (await get("compute", `/os-simple-tenant-usage/${tenant()}?start=${iso(start)}&end=${iso(end)}`)).tenant_usage;
+
+export const usage = store(() => {
   const now = new Date();
-  const start = new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth(), 1));
-  const iso = (time) => time.toISOString().slice(0, 19);
-  const path = `/os-simple-tenant-usage/${tenant()}?start=${iso(start)}&end=${iso(now)}`;
-  return (await get("compute", path)).tenant_usage;
+  const start = Date.UTC(now.getUTCFullYear(), now.getUTCMonth(), 1);
+  return used(start, Math.max(now.getTime(), start + 1000));
 });
+
+const [DAY, DAYS, AT_ONCE] = [86400000, 14, 4]; // milliseconds, days, requests
+/** What was used on each of the last days: [{day, machines, cores, ram, disk}], in hours, and hours times how much. */
+export const daily = store(async () => {
+  const [now, known] = [Date.now(), daily.value.value || []];
+  const today = Math.floor(now / DAY) * DAY;
+  const found = Array.from({ length: DAYS }, (_, n) => ({ day: today - (DAYS - 1 - n) * DAY }));
+  const waiting = [...found];
+  const read = async () => {
+    for (let one = waiting.shift(); one; one = waiting.shift()) {
+      const before = known.find((each) => each.day === one.day && each.whole);
+      Object.assign(one, before || (await day(one.day, Math.min(one.day + DAY, Math.max(now, today + 1000)))));
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, read));
+  return found;
+});
+
+async function day(start, end) {
+  const sums = await used(start, end);
+  const [ram, disk] = [(sums.total_memory_mb_usage || 0) / 1024, sums.total_local_gb_usage || 0];
+  return { machines: sums.total_hours || 0, cores: sums.total_vcpus_usage || 0, ram, disk, whole: end === start + DAY };
+}
+
 /** Null where the service has no credits: it is not OpenStack's own. */
 export const credits = store(async () => {
   try {

@@ -1,19 +1,22 @@
 // What the project has, may have and has used.
-import { html, useEffect } from "../html.js";
+import { html, useEffect, useState } from "../html.js";
 import { machines } from "../live.js";
 import { Bar } from "../parts/bar.js";
+import { Field } from "../parts/field.js";
+import { Plot } from "../parts/plot.js";
 import { Status } from "../parts/status.js";
 import { Waiting } from "../parts/waiting.js";
 import { link } from "../route.js";
-import { credits, limits, networkQuota, usage, volumeLimits } from "../stores.js";
+import { credits, daily, limits, networkQuota, usage, volumeLimits } from "../stores.js";
 import { mebibytes, number, t, when } from "../words.js";
 
+const MEASURES = { cores: "usage.cores", machines: "usage.hours", ram: "usage.ram", disk: "usage.disk" };
 const NETWORK = ["network", "port", "floatingip", "security_group"];
 
 export function Overview() {
   const count = machines.value?.size;
   useEffect(() => {
-    for (const each of [limits, volumeLimits, networkQuota, usage, credits]) each.load();
+    for (const each of [limits, volumeLimits, networkQuota, usage, credits, daily]) each.load();
   }, [count]);
   return html`<h1>${t("view.overview")}</h1>
     <div class="panels">
@@ -22,6 +25,7 @@ export function Overview() {
       <section class="panel"><h2>${t("overview.storage")}</h2><${Storage} /></section>
       <section class="panel"><h2>${t("overview.network")}</h2><${Network} /></section>
       <section class="panel"><h2>${t("overview.usage")}</h2><${Used} /></section>
+      <section class="panel wide"><h2>${t("overview.daily")}</h2><${Daily} /></section>
     </div>`;
 }
 
@@ -72,4 +76,12 @@ function Used() {
       <dt>${t("usage.cores")}</dt><dd>${number(sums.total_vcpus_usage || 0, 1)}</dd>
       <dt>${t("usage.ram")}</dt><dd>${number((sums.total_memory_mb_usage || 0) / 1024, 1)}</dd>
     </dl>`;
+}
+
+function Daily() {
+  const [shown, show] = useState("cores");
+  const days = daily.value.value;
+  if (!days) return html`<${Waiting} of=${daily} />`;
+  return html`<${Field} name="measure" type="select" label=${t("plot.measure")} value=${shown} onInput=${show} options=${Object.entries(MEASURES).map(([key, words]) => [key, t(words)])} />
+    <${Plot} what=${t(MEASURES[shown])} days=${days.map((each) => ({ day: each.day, value: each[shown] }))} />`;
 }
