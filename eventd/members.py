@@ -50,7 +50,7 @@ def addresses_of(instances: Iterable[Row], networks: Mapping[str, Row], wanted: 
 def _groups(nic: Nic) -> set[str]:
     """Keys; none where its tags say nothing, or contradict each other: no node would let it have a profile."""
     try:
-        chosen = selection.choose(nic, "").profile
+        chosen = selection.choose(nic, selection.DEFAULT).profile  # each node has its own, which is no group
     except ContractError:
         return set()
     names = chosen.split(selection.JOINT)

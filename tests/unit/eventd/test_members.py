@@ -34,6 +34,7 @@ def found(row: dict[str, Any], networks: dict[str, dict[str, Any]] | None = None
     [
         ((f"ganeti-ext:firewall:@{WEB}",), {WEB}),
         ((f"ganeti-ext:firewall:ssh+@{DB}+@{WEB}",), {WEB, DB}),
+        ((f"ganeti-ext:firewall:default+@{WEB}",), {WEB}),
         ((f"ganeti-ext:firewall.0:@{DB}", f"ganeti-ext:firewall:@{WEB}"), {DB}),
         (("ganeti-ext:firewall.u0:ssh", f"ganeti-ext:firewall:@{WEB}"), set()),
         ((f"ganeti-ext:firewall.1:@{DB}", f"ganeti-ext:firewall:@{WEB}"), {WEB}),
