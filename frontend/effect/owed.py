@@ -24,7 +24,7 @@ import time
 import uuid
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, exists, insert, select, update
 
 from frontend.database import db
 from frontend.effect.clusters import HOME
@@ -180,6 +180,16 @@ def told_group(connection: Connection, found: Row, cleared: int, job: int, due: 
     version, _, _ = found["body"].partition(" ")
     mine = (db.owed.c.id == found["id"], db.owed.c.body == found["body"])
     connection.execute(update(db.owed).where(*mine).values(body=f"{version} {cleared}", job=job, due=due))
+
+
+def ended_group(connection: Connection, cluster: str, job: int, now: float) -> None:
+    """The last job of a group that is there is over: it is looked at now, so that what comes later is somebody else's.
+
+    Not of one that is gone: that has to stay owed for a while (groupjobs.py).
+    """
+    there = exists().where(db.security_group.c.id == db.owed.c.server_id)
+    mine = (db.owed.c.what == GROUP, db.owed.c.cluster == cluster, db.owed.c.job == job, there)
+    connection.execute(update(db.owed).where(*mine).values(due=now))
 
 
 def settle_group(connection: Connection, found: Row) -> None:

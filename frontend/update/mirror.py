@@ -11,7 +11,7 @@ from sqlalchemy import Engine, update
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from frontend.database import db
-from frontend.effect import purpose
+from frontend.effect import owed, purpose
 from frontend.image import savedimage
 from frontend.update import actions, blame, incoming, letters, mirror_network, mirror_server, recalled, state
 from frontend.update.recalled import StaleError
@@ -194,10 +194,12 @@ class Mirror:
         return False
 
     def _of_cluster(self, rows: Rows, message: state.Message) -> bool:
-        """Tags that tell of tenants' groups, and that are not of the front's own jobs."""
+        """Tags that tell of tenants' groups: the end of a job of the front's own, or an administrator's change."""
         told = any(str(tag).startswith(groups.HEAD) for tag in message["job_fields"].get("tags") or ())
         own = any(str(text).startswith(purpose.GROUP) for _, text in message.get("reason") or ())
-        if told and not own and message["status"] == "success":
+        if told and own and message["status"] == "success":
+            owed.ended_group(rows.connection, message[OF], message["jobId"], rows.now)
+        elif told and message["status"] == "success":
             rows.after.append(lambda: self._compare("groups", message[OF]))
         return False
 

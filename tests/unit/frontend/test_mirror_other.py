@@ -233,3 +233,23 @@ def test_tags_of_groups_that_an_administrator_changes(
     said = {**op("OP_TAGS_SET", status, job_fields={"tags": [tag]}), "type": event.CLUSTER_STATUS, "reason": reason}
     tell(mirror, {key: value for key, value in said.items() if key != "instance"})
     assert compared == expected
+
+
+@pytest.mark.parametrize(
+    ("status", "there", "due"), [("success", True, True), ("error", True, False), ("success", False, False)]
+)
+def test_a_group_is_looked_at_once_its_last_job_is_over(
+    mirror: Mirror, engine: Engine, compared: list[str], status: str, there: bool, due: bool
+) -> None:
+    """So that what an administrator changes after that is not taken for a job that failed."""
+    ident = "4f1a2b3c-0000-4000-8000-000000000001"
+    if there:
+        group = {"id": ident, "project_id": "p", "name": "web", "description": "", "version": 2}
+        add(engine, db.security_group, **group, created=NOW, updated=NOW)
+    for name, job in (("its", 10), ("another's", 11)):
+        add(engine, db.owed, id=name, server_id=ident, what="group", body="2 1", job=job, tries=0, due=NOW + 999)
+    said = op("OP_TAGS_DEL", status, job_fields={"tags": ["ganeti-ext:sg.4f1a2b3c.1.0-1:x"]})
+    said |= {"type": event.CLUSTER_STATUS, "reason": [["gnt:user", "ganeti-ext:group:4f1a"]]}
+    tell(mirror, {key: value for key, value in said.items() if key != "instance"})
+    assert compared == []
+    assert {one["id"]: one["due"] < NOW + 999 for one in rows(engine, db.owed)} == {"its": due, "another's": False}
