@@ -208,6 +208,7 @@ def _check_what_it_was_told(console: Console, ident: str, password: str) -> None
     assert console.ask("blkid --label CIDATA").strip() == "/dev/vdb"
 
 
+@pytest.mark.long
 def test_cloud_init_brings_a_debian_up(story: Story, debian: Told) -> None:
     ip4, ip6 = story.tenant.addresses(debian.name, NETWORK)
     with story.console(debian.name) as console:
