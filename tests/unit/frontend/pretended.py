@@ -171,6 +171,10 @@ class Pretended:
             message["network_data"] = self._data(now)
         elif name in self.instances:
             message |= self._reading(self.instances[name])
+        self.say(message)
+
+    def say(self, message: dict[str, Any]) -> None:
+        """To the front."""
         assert self.engine is not None
         Mirror(self.engine, "gx-").take(event.encode(message))
 
