@@ -10,9 +10,10 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import insert
@@ -21,13 +22,18 @@ from werkzeug.serving import make_server
 
 from frontend.app import create_app
 from frontend.database import db
+from frontend.identity.settings_identity import Federation
 from frontend.image.settings_images import Images
 from frontend.settings import Console, Credits, Front, Quota, Settings
 from tests.browser.person import ROOT, Account, Person, chromium, there
 from tests.unit.frontend.pretended import Pretended
 
 PASSWORD = "correct horse"
+TRUSTED, GRACE = "s" * 40, "grace@uni.example"
 SERVERS = 600  # that physics may have
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
 REQUIRED = bool(os.environ.get("CI") or os.environ.get("CHECK"))
 
 
@@ -78,20 +84,12 @@ class Cloud:
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """One for the tests of a file."""
     subprocess.run([ROOT / "debian/page-libraries"], check=True, stdin=subprocess.DEVNULL)
-    folder = tmp_path_factory.mktemp("front")
-    ganeti = Pretended()
-    front = Front(database=f"sqlite:///{folder}/front.db", secret_file=f"{folder}/secret", tenant_link="br0")
-    settings = Settings(
-        front=front,
-        console=Console(url="http://console.example/"),
-        credits=Credits(vcpu=0.5),
-        quota=Quota(ports=-1),
-        images=Images(max_upload=1 << 20),
-    )
-    app = create_app(settings, ganeti)
-    engine = ganeti.engine = app.extensions["ganeti-ext"].engine
-    server = make_server("127.0.0.1", 0, app, threaded=True)
+    folder, ganeti = tmp_path_factory.mktemp("front"), Pretended()
+    server = make_server("127.0.0.1", 0, _unready, threaded=True)
     made = Cloud(f"http://127.0.0.1:{server.server_port}", ganeti)
+    app = create_app(_settings(folder, made.base), ganeti)
+    server.app = _web_server(app.wsgi_app)
+    engine = ganeti.engine = app.extensions["ganeti-ext"].engine
     ganeti.network("public", "10.64.0.0/20", "nfdhcpd", "ganeti-ext:external:1")
     _fill(made)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -99,6 +97,37 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     yield made
     server.shutdown()
     engine.dispose()
+
+
+def _settings(folder: Path, base: str) -> Settings:
+    (folder / "federation").write_text(TRUSTED)
+    (folder / "map").write_text("group:(\\w+) \\1 member\n")
+    front = Front(database=f"sqlite:///{folder}/front.db", secret_file=f"{folder}/secret", tenant_link="br0")
+    origins = (f"{base}/page/",)
+    return Settings(
+        front=front,
+        console=Console(url="http://console.example/"),
+        credits=Credits(vcpu=0.5),
+        quota=Quota(ports=-1),
+        images=Images(max_upload=1 << 20),
+        federation=Federation(secret_file=f"{folder}/federation", map_file=f"{folder}/map", origins=origins),
+    )
+
+
+def _unready(_environ: WSGIEnvironment, _start: StartResponse) -> list[bytes]:
+    raise AssertionError("asked before the front is made")
+
+
+def _web_server(front: WSGIApplication) -> WSGIApplication:
+    """What is before a front with a federation (docs/federation.md): it has logged grace in."""
+
+    def passed(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+        if "/OS-FEDERATION/" in environ["PATH_INFO"]:
+            told = {"FEDERATION_SECRET": TRUSTED, "REMOTE_USER": GRACE, "ENTITLEMENT": "group:physics;group:chemistry"}
+            environ.update({f"HTTP_X_{key}": value for key, value in told.items()})
+        return front(environ, start)
+
+    return passed
 
 
 def _fill(cloud: Cloud) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import unquote
 from uuid import uuid4
 
 from sqlalchemy import insert
 
 from frontend.database import db
-from tests.browser.conftest import PASSWORD, Cloud
+from tests.browser.conftest import GRACE, PASSWORD, Cloud
 from tests.browser.person import Person
 
 
@@ -21,6 +22,25 @@ def test_who_signs_in_wrongly_is_told_what_to_do(person: Person) -> None:
     person.page.get_by_label("Password").fill("wrong")
     person.page.keyboard.press("Enter")
     person.page.get_by_role("alert").get_by_text("Check the name and the password").wait_for()
+
+
+def test_who_is_of_the_federation_signs_in_without_a_token_in_any_address(person: Person) -> None:
+    page, sent = person.page, []
+    page.on("request", lambda each: sent.append((each.method, each.url, each.post_data or "")))
+    page.goto(f"{person.account.base}/page/")
+    page.get_by_role("link", name="Sign in by the federation").click()
+    page.get_by_role("heading", name="Overview").wait_for()
+    page.get_by_text(GRACE).wait_for()
+    page.get_by_label("Project").select_option(label="physics")
+    page.get_by_text("of 600").first.wait_for()
+    (token,) = [unquote(body).removeprefix("token=") for method, _, body in sent if body.startswith("token=")]
+    assert len(token) > 100
+    assert not [url for _, url, _ in sent if token in unquote(url)]
+    assert token not in page.content() + page.evaluate("JSON.stringify([localStorage, document.cookie, location.href])")
+    sent.clear()
+    page.reload()  # which posts nothing again, and asks who one is
+    page.get_by_role("heading", name="Sign in").wait_for()
+    assert [method for method, url, _ in sent if url.endswith("/page/")] == ["GET"]
 
 
 def test_two_machines_are_created_and_their_password_is_shown_once(ada: Person, cloud: Cloud) -> None:

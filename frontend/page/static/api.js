@@ -24,6 +24,11 @@ function said(name) {
 }
 
 export const identity = () => new URL(said("identity"), document.baseURI).href.replace(/\/$/, "");
+/** Where the federation signs people in and comes back with a token; "": not to this address of the page. */
+export function singleSignOn() {
+  const url = said("websso") && new URL(said("websso"), document.baseURI);
+  return url && url.searchParams.get("origin") === new URL(".", document.baseURI).href ? url.href : "";
+}
 export const federation = () => (said("federation") ? new URL(said("federation"), document.baseURI).href : "");
 
 async function send(method, url, { body, headers = {}, auth = token } = {}) {
@@ -87,6 +92,24 @@ function open(got, told, projects) {
 export async function signIn(name, password, wished = "") {
   const user = { name, password, domain: { name: "Default" } };
   const [got] = await authenticate({ identity: { methods: ["password"], password: { user } }, scope: "unscoped" });
+  await begin(got, wished);
+}
+
+/** The token that the single sign-on has posted to the page, once: "" from then on, and where there was none. */
+export function posted() {
+  const found = said("token");
+  document.querySelector("meta[name=token]")?.remove();
+  if (found) history.replaceState(null, "", location.href); // a reload posts nothing again
+  return found;
+}
+
+/** Sign in with a token for no project. */
+export async function signInByToken(got) {
+  given.push(got);
+  await begin(got);
+}
+
+async function begin(got, wished = "") {
   first = got;
   const { body } = await send("GET", `${identity()}/auth/projects`, { auth: first });
   const projects = body.projects.sort((a, b) => a.name.localeCompare(b.name));

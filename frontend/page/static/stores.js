@@ -69,7 +69,7 @@ export const usage = store(() => {
 });
 
 const [DAY, DAYS, AT_ONCE] = [86400000, 14, 4]; // milliseconds, days, requests
-/** What was used on each of the last days: [{day, machines, cores, ram, disk}], in hours, and hours times how much. */
+/** What was used on each of the last days: [{day, hours, cores, ram, disk}], in hours, and hours times how much. */
 export const daily = store(async () => {
   const [now, known] = [Date.now(), daily.value.value || []];
   const today = Math.floor(now / DAY) * DAY;
@@ -88,7 +88,7 @@ export const daily = store(async () => {
 async function day(start, end) {
   const sums = await used(start, end);
   const [ram, disk] = [(sums.total_memory_mb_usage || 0) / 1024, sums.total_local_gb_usage || 0];
-  return { machines: sums.total_hours || 0, cores: sums.total_vcpus_usage || 0, ram, disk, whole: end === start + DAY };
+  return { hours: sums.total_hours || 0, cores: sums.total_vcpus_usage || 0, ram, disk, whole: end === start + DAY };
 }
 
 /** Null where the service has no credits: it is not OpenStack's own. */

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from urllib.parse import quote
 
 import pytest
 from werkzeug.test import Client, TestResponse
@@ -104,6 +105,47 @@ def test_keystone_and_a_public_address_may_be_asked_too() -> None:
     assert '<meta name="federation" content="">' in text
     told = replace(settings, keystone=replace(keystone, public_url='https://k.example/v3"><script>'))
     assert "<script>" not in _of(told).text
+
+
+PAGE = "https://cloud.example/page/"
+SIGNED_ON = Settings(federation=Federation(secret_file="/etc/secret", origins=("http://localhost:9990/", PAGE)))
+SAME = {"Sec-Fetch-Site": "same-origin"}
+
+
+def _posted(headers: dict[str, str], settings: Settings = SIGNED_ON, **form: str) -> TestResponse:
+    return Client(Served(lambda _environ, _start: [], settings)).post("/page/", data=form, headers=headers)
+
+
+def test_the_single_sign_on_posts_its_token_into_the_page_alone() -> None:
+    assert f"websso/openid?origin={quote(PAGE, safe='')}" in _of(SIGNED_ON).text
+    assert '<meta name="token" content="">' in _of(SIGNED_ON).text
+    answer = _posted(SAME, token="gAAAA-b_c.d=")
+    assert answer.status_code == 200
+    assert '<meta name="token" content="gAAAA-b_c.d=">' in answer.text
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.headers["Content-Security-Policy"] == policy(SIGNED_ON)
+    assert "gAAAA" not in str(answer.headers)
+    assert "gAAAA" not in _of(SIGNED_ON).text
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site", "none", None])
+def test_no_other_site_signs_anybody_in(site: str | None) -> None:
+    answer = _posted({"Sec-Fetch-Site": site} if site else {}, token="gAAAA")
+    assert answer.status_code == 403
+    assert "gAAAA" not in answer.text
+
+
+@pytest.mark.parametrize(("token", "status"), [("", 400), ('"><script>', 400), ("a" * 20000, 413)])
+def test_what_is_no_token_is_not_put_into_the_page(token: str, status: int) -> None:
+    answer = _posted(SAME, token=token)
+    assert answer.status_code == status
+    assert "<script>" not in answer.text
+
+
+def test_without_its_address_among_the_origins_nothing_is_posted_to_the_page() -> None:
+    for settings in (Settings(), Settings(federation=Federation(secret_file="/etc/secret"))):
+        assert '<meta name="websso" content="">' in _of(settings).text
+        assert _posted(SAME, settings, token="gAAAA").status_code == 405
 
 
 def test_the_page_of_a_federation_is_named() -> None:

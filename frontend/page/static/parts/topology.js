@@ -1,11 +1,14 @@
-// The drawing: networks as lines across, machines hanging between them. The lists below it say the same in words.
-import { html } from "../html.js";
+// The drawing: networks as lines across, machines hanging between them, to be dragged onto others. The lists below it
+// say the same in words, and their buttons do the same.
+import { html, useState } from "../html.js";
 import { t } from "../words.js";
 
 const [ROW, COLUMN, LEFT, MOST] = [64, 120, 150, 40];
 const short = (text, most) => ([...text].length > most ? `${[...text].slice(0, most - 1).join("")}…` : text);
 
-export function Topology({ networks, on }) {
+/** `all`: the machines; `may(machine, network)`: whether it can be connected; `connect(machine, network)`: it was dropped there. */
+export function Topology({ networks, on, all, may, connect }) {
+  const [drag, move] = useState(null); // {id, from, by, over}: pixels
   const columns = [];
   const places = new Map();
   for (const network of networks) {
@@ -16,14 +19,40 @@ export function Topology({ networks, on }) {
       }
     }
   }
+  for (const machine of all) {
+    if (places.has(machine.id) || columns.length >= MOST) continue;
+    places.set(machine.id, columns.length);
+    columns.push(machine);
+  }
   const lines = networks.map((each, n) => ({ each, y: 34 + n * ROW }));
   const bottom = 34 + networks.length * ROW;
   const width = LEFT + Math.max(1, columns.length) * COLUMN;
   const x = (n) => LEFT + n * COLUMN + COLUMN / 2;
-  return html`<div class="drawing" tabindex="0" role="region" aria-label=${t("topology")}>
+  const taken = (machine) => ({
+    onPointerDown: (event) => {
+      if (event.button !== 0) return;
+      event.currentTarget.setPointerCapture(event.pointerId);
+      move({ id: machine.id, from: [event.clientX, event.clientY], by: [0, 0], over: null });
+    },
+    onPointerMove: (event) => {
+      if (drag?.id !== machine.id) return;
+      const y = event.clientY - event.currentTarget.ownerSVGElement.getBoundingClientRect().top;
+      const over = lines.find((one) => Math.abs(one.y - y) < ROW / 2 && may(machine, one.each));
+      move({ ...drag, by: [event.clientX - drag.from[0], event.clientY - drag.from[1]], over: over?.each.id || null });
+    },
+    onPointerUp: () => {
+      const onto = drag?.id === machine.id && networks.find((each) => each.id === drag.over);
+      move(null);
+      if (onto) connect(machine, onto);
+    },
+    onPointerCancel: () => move(null),
+  });
+  const by = (machine) => (drag?.id === machine.id ? `translate(${drag.by.join(" ")})` : undefined);
+  return html`<p class="hint">${t("topology.drag")}</p>
+    <div class="drawing" tabindex="0" role="region" aria-label=${t("topology")}>
     <svg role="img" aria-label=${t("topology.words", { networks: networks.length, machines: columns.length })} width=${width} height=${bottom + 40} viewBox="0 0 ${width} ${bottom + 40}">
       ${lines.map(
-        ({ each, y }) => html`<g key=${each.id} class="net">
+        ({ each, y }) => html`<g key=${each.id} class="net ${drag?.over === each.id ? "over" : ""}">
           <title>${each.name}</title>
           <svg x="0" y=${y - 16} width=${LEFT - 14} height="32"><text x="8" y="21">${short(each.name, 15)}</text></svg>
           <line x1=${LEFT - 8} x2=${width - 8} y1=${y} y2=${y} />
@@ -33,7 +62,7 @@ export function Topology({ networks, on }) {
         </g>`,
       )}
       ${columns.map(
-        (machine, n) => html`<g key=${machine.id} class="box ${machine.status === "ACTIVE" ? "on" : ""}">
+        (machine, n) => html`<g key=${machine.id} class="box ${machine.status === "ACTIVE" ? "on" : ""}" transform=${by(machine)} ...${taken(machine)}>
           <title>${machine.name}</title>
           <rect x=${x(n) - COLUMN / 2 + 6} y=${bottom} width=${COLUMN - 12} height="32" rx="6" />
           <svg x=${x(n) - COLUMN / 2 + 8} y=${bottom} width=${COLUMN - 16} height="32">

@@ -41,7 +41,7 @@ export function Networks() {
   return html`<div class="title"><h1>${t("view.networks")}</h1><button type="button" class="main" onClick=${make}>${t("network.make")}</button></div>
     ${all === null
       ? html`<${Waiting} of=${networks} />`
-      : html`${all.length > 0 && html`<section class="panel"><h2>${t("topology")}</h2><${Topology} networks=${all} on=${on} /></section>`}
+      : html`${all.length > 0 && html`<section class="panel"><h2>${t("topology")}</h2><${Topology} networks=${all} on=${on} all=${[...(machines.value?.values() || [])]} may=${may} connect=${dropped} /></section>`}
           ${all.length === 0 && html`<p class="empty">${t("network.empty")}</p>`}
           <div class="panels">${all.map((each) => html`<${One} key=${each.id} of=${each} on=${on.get(each.id) || []} />`)}</div>`}`;
 }
@@ -63,24 +63,41 @@ function One({ of, on }) {
     </ul>
     ${on.length > SHOWN && html`<p class="hint">${t("ask.more", { n: on.length - SHOWN })}</p>`}
     <div class="buttons">
-      <button type="button" aria-label=${t("act.of", { action: t("network.connect"), name: of.name })} onClick=${() => connect(of, on)}>${t("network.connect")}</button>
+      <button type="button" aria-label=${t("act.of", { action: t("network.connect"), name: of.name })} onClick=${() => connect(of)}>${t("network.connect")}</button>
       ${!shared && html`<button type="button" class="danger" aria-label=${t("act.of", { action: t("remove"), name: of.name })} onClick=${() => remove(of)}>${t("remove")}</button>`}
     </div>
   </section>`;
 }
 
-function connect(network, on) {
-  const there = new Set(on.map((each) => each.machine.id));
-  const free = [...(machines.value?.values() || [])].filter((each) => !there.has(each.id) && ["ACTIVE", "SHUTOFF"].includes(each.status));
+/** Whether a machine can be connected to a network on which it is not yet. */
+function may(machine, network) {
+  const there = (hanging().get(network.id) || []).some((each) => each.machine.id === machine.id);
+  return !there && ["ACTIVE", "SHUTOFF"].includes(machine.status);
+}
+
+const send = (machine, network) =>
+  change(t("network.connect.to", { network: network.name }), () =>
+    call("compute", "POST", `/servers/${machine}/os-interface`, { interfaceAttachment: { net_id: network.id } }),
+  );
+
+/** One that was dragged there: asked for as anything is. */
+function dropped(machine, network) {
+  ask({
+    title: t("network.connect.title", { network: network.name }),
+    names: [machine.name],
+    label: t("network.connect"),
+    run: () => send(machine.id, network),
+  });
+}
+
+function connect(network) {
+  const free = [...(machines.value?.values() || [])].filter((each) => may(each, network));
   ask({
     title: t("network.connect.title", { network: network.name }),
     note: free.length ? "" : t("network.connect.none"),
     label: t("network.connect"),
     fields: [{ name: "machine", type: "select", required: true, label: t("machine"), options: free.map((each) => [each.id, each.name]) }],
-    run: ({ machine }) =>
-      change(t("network.connect.to", { network: network.name }), () =>
-        call("compute", "POST", `/servers/${machine}/os-interface`, { interfaceAttachment: { net_id: network.id } }),
-      ),
+    run: ({ machine }) => send(machine, network),
   });
 }
 

@@ -10,7 +10,7 @@ import { link } from "../route.js";
 import { credits, daily, limits, networkQuota, usage, volumeLimits } from "../stores.js";
 import { mebibytes, number, t, when } from "../words.js";
 
-const MEASURES = { cores: "usage.cores", machines: "usage.hours", ram: "usage.ram", disk: "usage.disk" };
+const MEASURES = ["cores", "hours", "ram", "disk"];
 const NETWORK = ["network", "port", "floatingip", "security_group"];
 
 export function Overview() {
@@ -82,6 +82,6 @@ function Daily() {
   const [shown, show] = useState("cores");
   const days = daily.value.value;
   if (!days) return html`<${Waiting} of=${daily} />`;
-  return html`<${Field} name="measure" type="select" label=${t("plot.measure")} value=${shown} onInput=${show} options=${Object.entries(MEASURES).map(([key, words]) => [key, t(words)])} />
-    <${Plot} what=${t(MEASURES[shown])} days=${days.map((each) => ({ day: each.day, value: each[shown] }))} />`;
+  return html`<${Field} name="measure" type="select" label=${t("plot.measure")} value=${shown} onInput=${show} options=${MEASURES.map((each) => [each, t(`usage.${each}`)])} />
+    <${Plot} what=${t(`usage.${shown}`)} days=${days.map((each) => ({ day: each.day, value: each[shown] }))} />`;
 }

@@ -1,5 +1,5 @@
 // Who are you? By password or, where a federation or a program's credential is all there is, by that.
-import { ended, federation, signIn, signInByCredential } from "../api.js";
+import { ended, federation, posted, signIn, signInByCredential, signInByToken, singleSignOn } from "../api.js";
 import { html, useEffect, useRef, useState } from "../html.js";
 import { advice, wrong } from "../notices.js";
 import { answers, Field } from "../parts/field.js";
@@ -12,14 +12,20 @@ export function SignIn() {
   const [busy, working] = useState(false);
   const form = useRef();
   useEffect(() => form.current.querySelector("input").focus(), [way]);
-  const submit = async (event) => {
+  useEffect(() => {
+    const token = posted();
+    if (token) work(() => signInByToken(token));
+  }, []);
+  const submit = (event) => {
     event.preventDefault();
-    if (busy) return;
     const { name, password } = answers(form.current);
+    if (!busy) work(() => (way === "password" ? signIn(name, password) : signInByCredential(name, password)));
+  };
+  const work = async (signed) => {
     working(true);
     failed(null);
     try {
-      await (way === "password" ? signIn(name, password) : signInByCredential(name, password));
+      await signed();
       ended.value = false;
     } catch (err) {
       working(false);
@@ -38,6 +44,7 @@ export function SignIn() {
     <p>
       <button type="button" class="link" onClick=${() => choose(way === "password" ? "credential" : "password")}>${t(`signin.${way}.other`)}</button>
     </p>
+    ${singleSignOn() && html`<p><a class="button" href=${singleSignOn()} rel="noopener">${t("signin.sso")}</a></p>`}
     ${federation() && html`<p><a href=${federation()} rel="noopener">${t("signin.federation")}</a></p>`}
     <${Looks} />
   </main>`;
