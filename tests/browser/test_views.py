@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,6 +38,50 @@ def test_a_private_network_is_made_joined_drawn_and_removed(ada: Person, cloud: 
     ada.told("Remove lab: done")
     page.get_by_role("heading", name="lab").wait_for(state="detached")
     cloud.call("DELETE", f"/compute/v2.1/servers/{ident}")
+
+
+def test_a_machine_is_dragged_onto_a_network(ada: Person, cloud: Cloud) -> None:
+    page, ident = ada.page, cloud.server("wanderer")
+    network = cloud.call("POST", "/network/v2.0/networks", {"network": {"name": "shore"}})["network"]["id"]
+    subnet = {"network_id": network, "ip_version": 4, "cidr": "10.8.0.0/24"}
+    cloud.call("POST", "/network/v2.0/subnets", {"subnet": subnet})
+    ada.goes("networks")
+    box, shore = page.locator(".box", has_text="wanderer"), page.locator(".net", has_text="shore")
+    _drag(box, shore.locator("line").first)
+    question = page.get_by_role("form", name="Connect a machine to shore")
+    assert question.get_by_role("listitem").all_inner_texts() == ["wanderer"]
+    page.keyboard.press("Escape")
+    assert list(_addresses(cloud, ident)) == ["public"]
+    _drag(box, shore.locator("line").first, drop=False)
+    ada.shows("networks-drag")
+    page.mouse.up()
+    ada.press("Connect a machine", within="form")
+    ada.told("Connect a machine to shore: done")
+    page.get_by_role("button", name="Disconnect: wanderer, shore").wait_for()
+    assert set(_addresses(cloud, ident)) == {"public", "shore"}
+    _drag(box, shore.locator("line").first)  # where it is already
+    assert page.get_by_role("form").count() == 0
+    cloud.call("DELETE", f"/compute/v2.1/servers/{ident}")
+    cloud.call("DELETE", f"/network/v2.0/networks/{network}")
+
+
+def _addresses(cloud: Cloud, ident: str) -> Any:
+    return cloud.call("GET", f"/compute/v2.1/servers/{ident}")["server"]["addresses"]
+
+
+def _drag(what: Any, onto: Any, *, drop: bool = True) -> None:
+    """With the mouse, from one's middle to the other's."""
+    (x, y), (to_x, to_y) = (_middle(each.bounding_box()) for each in (what, onto))
+    mouse = what.page.mouse
+    mouse.move(x, y)
+    mouse.down()
+    mouse.move(to_x, to_y, steps=5)
+    if drop:
+        mouse.up()
+
+
+def _middle(box: Any) -> tuple[float, float]:
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
 
 def test_a_group_of_rules_is_made_and_removed(ada: Person, cloud: Cloud) -> None:
