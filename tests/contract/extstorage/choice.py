@@ -10,6 +10,13 @@ T = TypeVar("T")
 ALL = os.environ.get("EXTSTORAGE_ALL", "") not in ("", "0")
 STRIDE = 1 if ALL else 5  # of a verb's lines, each of which is a place
 
+KINDS = ("xfs", "btrfs", "ext4", "tmpfs")
+
+
+def on(*kinds: str, of: Sequence[str] = KINDS) -> list[str]:
+    """The file systems for a test of what is the same on all: these. The next test has others, and ALL is all."""
+    return list(of if ALL else kinds)
+
 
 def times(many: int, few: int) -> range:
     """How often to try what is random."""

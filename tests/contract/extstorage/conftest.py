@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract.extstorage import rbd_node
-from tests.contract.extstorage.choice import ALL
+from tests.contract.extstorage.choice import on
 from tests.contract.extstorage.harness import Node, add_node, empty, mounted
 
 
@@ -18,7 +18,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[rbd_node
         yield both
 
 
-@pytest.fixture(scope="session", params=["xfs", "btrfs", *(["ext4"] if ALL else []), "tmpfs"])
+@pytest.fixture(scope="session", params=on("xfs", "btrfs", "tmpfs"))
 def any_share(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with mounted(request.param, tmp_path_factory.mktemp(request.param)) as point:
         yield point

@@ -16,6 +16,8 @@ import pytest
 from ganeti_ext.command import run
 from lab import BASES, ceph, layer
 from lab.ceph import Ceph
+from tests.contract.extstorage.choice import ALL
+from tests.contract.extstorage.forks import Forks
 from tests.contract.extstorage.rbd_eye import Eye
 
 NEEDS = [
@@ -36,10 +38,22 @@ class Node(NamedTuple):
     ceph: Ceph
     name: str
     eye: Eye
+    forks: Forks | None = None
+
+    @property
+    def programs(self) -> Node:
+        """The same, its verbs called by their executables, as all are with EXTSTORAGE_ALL=1."""
+        return self._replace(forks=None)
 
     @property
     def etc(self) -> str:
         return f"/etc/ganeti-ext-{self.name}"
+
+    def forking(self) -> Node:
+        """The same, its verbs called as forks.py does."""
+        forks = Forks(self.ceph.enter("/usr/bin/python3", "-SEI", f"{layer.HERE}/tests/contract/extstorage/forks.py"))
+        self.eye.spared.add(forks.pid)
+        return self._replace(forks=forks)
 
     def configure(self, **more: object) -> None:
         """Write its rbd.conf, with more keys or other values, and Ganeti's word that both nodes are well."""
@@ -69,6 +83,8 @@ class Node(NamedTuple):
         return {"GANETI_EXT_CONFIG_DIR": self.etc, "VOL_NAME": name, "EXTP_ACCESS": "userspace", **env}
 
     def call(self, verb: str, name: str = "v", **env: str) -> subprocess.CompletedProcess[str]:
+        if self.forks:
+            return self.forks.call(verb, self.env(name, **env))
         return subprocess.run(
             self.ceph.enter(f"{VERBS}/{verb}", env=self.env(name, **env)),
             stdin=subprocess.DEVNULL,
@@ -135,7 +151,13 @@ def started(place: Path) -> Iterator[tuple[Node, Node]]:
         one.run("ceph", "tell", "osd.0", "config", "set", "osd_mon_report_interval", "1")  # of a full disk; else 5 s
         eye = Eye(one)
         undo.callback(eye.close)
-        yield Node(one, "a", eye), Node(Ceph(place, address=HERE, namespace=far), "b", eye)
+        both = Node(one, "a", eye), Node(Ceph(place, address=HERE, namespace=far), "b", eye)
+        if not ALL:
+            both = both[0].forking(), both[1].forking()
+        for node in both:
+            if node.forks:
+                undo.callback(node.forks.close)
+        yield both
 
 
 @pytest.fixture
@@ -157,7 +179,7 @@ def node(nodes: tuple[Node, Node]) -> Node:
 
 def empty(node: Node) -> None:
     """End the clients that a test left, and take everything out of the pool."""
-    for pid in set(node.ceph.pids()) - set(node.ceph.pids("mon") + node.ceph.pids("osd")) - {node.eye.pid}:
+    for pid in set(node.ceph.pids()) - set(node.ceph.pids("mon") + node.ceph.pids("osd")) - node.eye.spared:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     node.eye.ask("wipe()")

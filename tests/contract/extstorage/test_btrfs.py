@@ -118,7 +118,7 @@ def test_an_origin_that_is_removed_after_it_was_opened_is_named(btrfs: Node, mon
     monkeypatch.setattr(ioctls, "snapshot", after_a_removal)
     target = str(btrfs.share / "volumes/w.raw")
     with pytest.raises(ExtError, match=r"origin \S+/v\.vol/disk has just been removed"):
-        draft.make(target, None, btrfs.file(), {})
+        draft.make(target, None, str(btrfs.file()), {})
     assert os.listdir(btrfs.share / "volumes") == []
 
 

@@ -16,8 +16,10 @@ from ganeti_ext import qemusocket
 from ganeti_ext.errors import ExtError
 from lab import BASES, base, layer
 from lab.step import until
+from tests.contract.extstorage.choice import on
 from tests.contract.extstorage.harness import MIB, ROOT, Node, add_node, complaints, empty, image, loops, sh
 
+SHARING = ("xfs", "btrfs")  # what has reflinks, each in a way of its own
 COMMAND = ROOT / "extstorage/ganeti-ext-storage"
 pytestmark = [
     pytest.mark.lab,
@@ -71,7 +73,7 @@ class Admin:
         (self.data / "config.data").write_text(json.dumps(config))
 
 
-@pytest.fixture(params=["xfs", "btrfs"])
+@pytest.fixture(params=SHARING)
 def admin(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Admin]:
     share = request.getfixturevalue(f"{request.param}_share")
     yield Admin(add_node(share, tmp_path / "one"))
@@ -86,6 +88,7 @@ def fill(node: Node, name: str, byte: int, size: int = 4 * MIB) -> None:
     node.ok("detach", name)
 
 
+@pytest.mark.parametrize("admin", on("btrfs", of=SHARING), indirect=True)
 def test_from_an_image_to_a_server_and_back(admin: Admin) -> None:
     node = admin.node
     image(node)
@@ -115,6 +118,7 @@ def test_from_an_image_to_a_server_and_back(admin: Admin) -> None:
     assert (node.volumes(), loops(node.share)) == ([], [])
 
 
+@pytest.mark.parametrize("admin", on("xfs", of=SHARING), indirect=True)
 def test_what_a_running_server_has_open_stays(admin: Admin) -> None:
     node = admin.node
     admin.ok("create", "v", "8M")
@@ -159,6 +163,7 @@ def test_what_is_found_is_mended(admin: Admin, tmp_path: Path) -> None:
     assert node.file("w").stat().st_size == 8 * MIB
 
 
+@pytest.mark.parametrize("admin", on("btrfs", of=SHARING), indirect=True)
 def test_a_share_that_is_gone(admin: Admin) -> None:
     volumes = admin.node.share / "volumes"
     volumes.rename(admin.node.share / "elsewhere")
@@ -232,6 +237,7 @@ def test_snapshots_of_a_running_instance(machine: tuple[Admin, Machine]) -> None
     assert "volume 'p.disk0' exists already" in admin.fails("snapshot-instance", "web", "p")
 
 
+@pytest.mark.parametrize("admin", on("xfs", of=SHARING), indirect=True)
 def test_the_guest_goes_on_after_a_snapshot_that_fails(machine: tuple[Admin, Machine]) -> None:
     admin, qemu = machine
     other = Admin(admin.node)
@@ -252,6 +258,7 @@ def test_the_guest_goes_on_after_a_snapshot_that_fails(machine: tuple[Admin, Mac
     assert {row["name"] for row in admin.ok("list")} == {"v", "w"}
 
 
+@pytest.mark.parametrize("admin", on("xfs", of=SHARING), indirect=True)
 def test_an_instance_whose_qemu_has_crashed_is_stopped(machine: tuple[Admin, Machine]) -> None:
     admin, qemu = machine
     qemu.close()

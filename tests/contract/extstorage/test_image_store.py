@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from lab import BASES
+from tests.contract.extstorage.choice import ALL, on
 from tests.contract.extstorage.harness import MIB, empty, eventually, sh
 from tests.contract.extstorage.image_site import FILES, Site, disk, rooted, shared
 
@@ -23,6 +24,11 @@ pytestmark = [
     pytest.mark.skipif(not BASES.exists(), reason="the nodes' Debian 13 is made by: make lab-up"),
 ]
 PHASES = ("receive", "check", "convert", "digest", "dedup")
+# What becomes of a draft is another matter on each file system, where in a phase it was left is not.
+KILLS = [
+    *(("xfs", phase) for phase in PHASES if ALL or phase != "check"),
+    *(("btrfs", phase) for phase in PHASES if ALL or phase in ("check", "dedup")),
+]
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +76,7 @@ def sums(content: bytes) -> dict[str, str]:
     return {name: hashlib.new(name, content).hexdigest() for name in ("md5", "sha256", "sha512")}
 
 
+@pytest.mark.parametrize("any_share", on("btrfs"), indirect=True)
 def test_an_image_of_each_format_is_the_disk_it_was_made_of(any_site: Site) -> None:
     content = disk()
     raw = any_site.brought("disk", content)
@@ -90,6 +97,7 @@ def test_an_image_of_each_format_is_the_disk_it_was_made_of(any_site: Site) -> N
     assert any_site.names() == []
 
 
+@pytest.mark.parametrize("any_share", on("tmpfs"), indirect=True)
 def test_what_comes_on_stdin_is_checked_against_what_was_told(any_site: Site) -> None:
     content = disk(3 * MIB + 512)
     told = [f"--{name}={value}" for name, value in sums(content).items()]
@@ -148,6 +156,7 @@ def test_where_no_blocks_can_be_shared_an_import_says_so_and_goes_well(root: Pat
         sh("umount", tmp_path / "mnt")
 
 
+@pytest.mark.parametrize("any_share", on("xfs"), indirect=True)
 def test_an_image_that_an_administrator_puts_there_is_one(any_site: Site) -> None:
     (any_site.images / "his.raw").write_bytes(disk())
     (row,) = any_site.ok("list")
@@ -206,6 +215,7 @@ def test_the_fronts_user_and_root_make_and_remove_each_others_images(site: Site)
         site.images.chmod(0o755)
 
 
+@pytest.mark.parametrize("any_share", on("xfs", "btrfs"), indirect=True)
 def test_the_fronts_user_reads_snapshots_that_are_images_and_no_guests_disk(any_site: Site) -> None:
     (any_site.share / "volumes").mkdir(exist_ok=True)
     os.chown(any_site.images, 0, 4711)
@@ -222,7 +232,7 @@ def test_the_fronts_user_reads_snapshots_that_are_images_and_no_guests_disk(any_
         os.chown(any_site.images, 0, 0)
 
 
-@pytest.mark.parametrize("phase", PHASES)
+@pytest.mark.parametrize(("site", "phase"), KILLS, indirect=["site"])
 def test_killed_in_any_phase_an_image_is_whole_or_not_there_and_the_next_call_clears_up(site: Site, phase: str) -> None:
     path = site.converted(site.brought("disk", disk()), "qcow2")
     with started(site, path) as process:

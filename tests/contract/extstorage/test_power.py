@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import filecmp
+import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,9 +44,30 @@ def copy(disk: Path, target: Path) -> None:
     """The disk as it was at one moment: the kernel goes on to write what the journal has, and a copy takes a while."""
     for _ in range(20):
         sh("cp", "--sparse=always", disk, target)
-        if filecmp.cmp(disk, target, shallow=False):
+        if same(disk, target):
             return
     raise AssertionError(f"{disk} was never left alone for as long as a copy takes")
+
+
+def same(one: Path, other: Path) -> bool:
+    """Whether two files of one length have the same content; most of them is holes, which need not be read."""
+    with one.open("rb") as first, other.open("rb") as second:
+        fds = (first.fileno(), second.fileno())
+        spans = itertools.chain(*map(data, fds))
+        return all(os.pread(fds[0], size, start) == os.pread(fds[1], size, start) for start, size in spans)
+
+
+def data(fd: int) -> Iterator[tuple[int, int]]:
+    """Offset and length of what a file has besides holes, in parts that fit into memory."""
+    start = 0
+    while True:
+        try:
+            start = os.lseek(fd, start, os.SEEK_DATA)
+        except OSError:  # ENXIO: there is no more
+            return
+        size = min(os.lseek(fd, start, os.SEEK_HOLE) - start, MIB)
+        yield start, size
+        start += size
 
 
 @pytest.mark.parametrize("kind", ["xfs", "btrfs", "ext4"])

@@ -1,4 +1,4 @@
-"""The provider's real executables, called as Ganeti calls them, on a real Ceph."""
+"""The provider's verbs, called as Ganeti calls them, on a real Ceph."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ __all__ = ["node", "nodes"]
 
 
 def test_the_life_of_a_volume_each_verb_twice(node: Node) -> None:
+    node = node.programs
     node.image("debian")
     before = node.left()
     node.ok("create", VOL_SIZE="8", EXTP_ORIGIN="debian", VOL_CNAME="c", VOL_UUID="u")

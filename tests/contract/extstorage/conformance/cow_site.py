@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from extstorage import cow, cow_admin
+from extstorage import cow, cow_admin, provider
 from tests.contract.extstorage import harness
 from tests.contract.extstorage.conformance.site import ROOT, Caller
 
@@ -32,6 +32,9 @@ class CowSite:
         self._nodes = [harness.add_node(share, folder / name) for name in ("a", "b")]
         verbs = ROOT / "extstorage/cow"
         self.a, self.b = (Caller(verbs, {"GANETI_EXT_CONFIG_DIR": str(node.etc)}) for node in self._nodes)
+
+    def direct(self, verb: str, name: str = "v", **more: str) -> str:
+        return provider.main(cow)(verb, {**self.a.environment, "VOL_NAME": name, **more}) or ""
 
     def image(self, name: str, content: bytes) -> None:
         (self._share / f"images/{name}.raw").write_bytes(content)

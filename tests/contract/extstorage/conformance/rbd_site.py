@@ -31,7 +31,10 @@ class RbdSite:
         self._node = nodes[0]
         self._eye = nodes[0].eye
         self._configure()
-        self.a, self.b = (Caller(_verbs(node, folder / node.name), node.env("")) for node in nodes)
+        self.a, self.b = (Caller(_verbs(node, folder / node.name), node.env(""), node.forks) for node in nodes)
+
+    def direct(self, verb: str, name: str = "v", **more: str) -> str:
+        return self._node.ok(verb, name, **more)
 
     def image(self, name: str, content: bytes) -> None:
         self._eye.ask(f"put('image.{name}', {content!r})")

@@ -8,6 +8,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from tests.contract.extstorage.forks import Forks
+
 ROOT = Path(os.environ.get("GANETI_EXT_ROOT", Path(__file__).parents[4]))
 MIB = 1 << 20
 
@@ -17,6 +19,12 @@ class Caller(NamedTuple):
 
     verbs: Path
     environment: dict[str, str]
+    forks: Forks | None = None
+
+    @property
+    def programs(self) -> Caller:
+        """The same, its verbs called by their executables whatever they cost."""
+        return self._replace(forks=None)
 
     def env(self, name: str, more: dict[str, str]) -> dict[str, str]:
         return {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", **self.environment, "VOL_NAME": name, **more}
@@ -32,6 +40,8 @@ class Caller(NamedTuple):
         )
 
     def call(self, verb: str, name: str = "v", **more: str) -> subprocess.CompletedProcess[str]:
+        if self.forks:
+            return self.forks.call(verb, self.env(name, more))
         process = self.start(verb, name, **more)
         out, err = process.communicate(timeout=120)
         return subprocess.CompletedProcess([verb, name], process.returncode, out, err)
@@ -57,6 +67,9 @@ class Site(Protocol):
     changes: str
     # What strace shall follow: the options for it.
     follow: tuple[str, ...]
+
+    def direct(self, verb: str, name: str = "v", **more: str) -> str:
+        """A verb of node a, and what it says, as cheaply as can be: for what a test prepares and clears away."""
 
     def image(self, name: str, content: bytes) -> None:
         """Put an image into the store."""

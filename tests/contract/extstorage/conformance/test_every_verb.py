@@ -13,32 +13,33 @@ CONTENT = b"".join(b"%-4096d" % number for number in range(256))  # 1 MiB
 
 
 def test_the_life_of_a_volume_each_verb_twice(site: Site) -> None:
+    node = site.a.programs
     site.image("i", CONTENT)
-    site.a.ok("create", VOL_SIZE="2", EXTP_ORIGIN="image:i")
-    assert "volume 'v' exists already" in site.a.fails("create", VOL_SIZE="2", EXTP_ORIGIN="image:i")
-    device = site.a.ok("attach")
-    assert site.a.ok("attach") == device
+    node.ok("create", VOL_SIZE="2", EXTP_ORIGIN="image:i")
+    assert "volume 'v' exists already" in node.fails("create", VOL_SIZE="2", EXTP_ORIGIN="image:i")
+    device = node.ok("attach")
+    assert node.ok("attach") == device
     assert len(site.devices()) <= 1
     for _ in range(2):
-        assert site.a.ok("open", VOL_OPEN_EXCLUSIVE="True") == ""
+        assert node.ok("open", VOL_OPEN_EXCLUSIVE="True") == ""
         assert site.holders("v") == ["a exclusive"]
     for _ in range(2):
-        assert site.a.ok("setinfo", VOL_METADATA="originstname_gx-1") == ""
-        assert site.a.ok("grow", VOL_SIZE="2", VOL_NEW_SIZE="3") == ""
+        assert node.ok("setinfo", VOL_METADATA="originstname_gx-1") == ""
+        assert node.ok("grow", VOL_SIZE="2", VOL_NEW_SIZE="3") == ""
         assert site.size("v") == 3 * MIB
     assert site.read("v") == CONTENT + bytes(2 * MIB)
-    site.a.ok("snapshot", VOL_SNAPSHOT_NAME="s", VOL_SNAPSHOT_SIZE="3")
-    assert "exists already" in site.a.fails("snapshot", VOL_SNAPSHOT_NAME="s")
+    node.ok("snapshot", VOL_SNAPSHOT_NAME="s", VOL_SNAPSHOT_SIZE="3")
+    assert "exists already" in node.fails("snapshot", VOL_SNAPSHOT_NAME="s")
     for _ in range(2):
-        assert site.a.ok("close") == ""
+        assert node.ok("close") == ""
         assert site.holders("v") == []
     for verb in ("detach", "detach", "remove", "remove"):
-        assert site.a.ok(verb) == ""
+        assert node.ok(verb) == ""
     assert eventually(lambda: site.devices() == [])
     assert site.volumes() == ["s"]
     assert site.read("s") == CONTENT + bytes(2 * MIB)
     for _ in range(2):
-        site.a.ok("remove", "s")
+        node.ok("remove", "s")
     assert site.volumes() == []
 
 
