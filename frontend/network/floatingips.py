@@ -121,8 +121,7 @@ def delete(floatingip_id: str) -> tuple[str, int]:
     row, server = _need(floatingip_id)
     if server is not None:
         _unplug(row, server)
-    portpool.release(row)
-    portstore.drop(row["id"])
+    portpool.give_back(row)
     return "", 204
 
 

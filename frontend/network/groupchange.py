@@ -15,7 +15,7 @@ from sqlalchemy import Connection, delete, insert, update
 from frontend.database import db, turns
 from frontend.effect import groupjobs, owed
 from frontend.effect.clusters import HOME
-from frontend.network import grouptags
+from frontend.network import grouptags, networkquota
 from frontend.network.groupstore import Known
 from frontend.web import context
 from ganeti_ext.errors import ExtError, RapiLost
@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 Row = Mapping[str, Any]
 group, rule = db.security_group, db.security_group_rule
+_COUNTED = ("security_group", "security_group_rule")
 
 
 class Done(NamedTuple):
@@ -64,8 +65,7 @@ def tell(changes: Iterable[Done]) -> None:
             told = groupjobs.everywhere(connection)
         failed = [err for cluster in told if (err := _submitted(cluster, each.ident)) is not None]
         if len(failed) == len(told):
-            for untold in left:
-                _undo(untold)
+            _undo(left)
             raise failed[0]
         left.remove(each)
 
@@ -83,20 +83,35 @@ def _submitted(cluster: str, ident: str) -> ExtError | None:
     return None
 
 
-def _undo(done: Done) -> None:
+def _undo(changes: Sequence[Done]) -> None:
+    """All of one project's, or none: what was given up has no way back when others have taken its place meanwhile.
+
+    Then it stays as the rows say, which is owed.
+    """
+    project = changes[0].project
     with context.database() as connection:
-        turns.take(connection, done.project)
-        known = owed.of_group(connection, done.ident, HOME)
-        if known is None or not known["body"].startswith(f"{done.version} "):
-            return  # somebody changed it since, and has told of this, too
-        if done.row is None:
-            connection.execute(delete(rule).where(rule.c.group_id == done.ident))
-            connection.execute(delete(group).where(group.c.id == done.ident))
-        else:
-            row = {**done.row, "version": done.version}
-            there = connection.execute(update(group).where(group.c.id == done.ident).values(row)).rowcount > 0
-            _write(connection, done.ident, row, done.rules, there=there)
+        turns.take(connection, project)
+        there = networkquota.used(connection, project, _COUNTED)
+        for done in changes:
+            known = owed.of_group(connection, done.ident, HOME)
+            if known is not None and known["body"].startswith(f"{done.version} "):
+                _undo_one(connection, done)
+            # else somebody changed it since, and has told of this, too
+        if networkquota.is_over(connection, project, there):
+            connection.rollback()
+            log.warning("security group %s: is not as it was before, as there is no room for that", changes[0].ident)
+            return
         connection.commit()
+
+
+def _undo_one(connection: Connection, done: Done) -> None:
+    if done.row is None:
+        connection.execute(delete(rule).where(rule.c.group_id == done.ident))
+        connection.execute(delete(group).where(group.c.id == done.ident))
+        return
+    row = {**done.row, "version": done.version}
+    there = connection.execute(update(group).where(group.c.id == done.ident).values(row)).rowcount > 0
+    _write(connection, done.ident, row, done.rules, there=there)
 
 
 def _write(connection: Connection, ident: str, row: Row, rules: Sequence[Row], *, there: bool) -> None:

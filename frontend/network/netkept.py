@@ -16,8 +16,11 @@ def read(connection: Connection, ident: str) -> dict[str, str]:
     return dict(found or {})
 
 
-def write(connection: Connection, ident: str, facts: Mapping[str, str], **columns: Any) -> None:
-    """Change some facts, in the turn of the network's project (turns.py); an empty one is no more."""
+def write(connection: Connection, ident: str, facts: Mapping[str, str], **columns: Any) -> bool:
+    """Change some facts, in the turn of the network's project (turns.py); an empty one is no more.
+
+    False: the network has no row.
+    """
     kept = {key: text for key, text in {**read(connection, ident), **facts}.items() if text}
     change = update(db.tenant_network).where(db.tenant_network.c.id == ident)
-    connection.execute(change.values(facts=kept, **columns))
+    return connection.execute(change.values(facts=kept, **columns)).rowcount > 0

@@ -13,7 +13,7 @@ from frontend.database import db, turns
 from frontend.network import addressquota, netkept, netrows, portquota, tenantnet
 from frontend.quota import limits
 from frontend.web import context, schema
-from frontend.web.fault import BadRequest, Conflict, Forbidden
+from frontend.web.fault import BadRequest, Conflict, Forbidden, NotFound
 
 ASKED = 120.0
 """Seconds for which a subnet that was asked for counts, though Ganeti has not told of it."""
@@ -108,6 +108,12 @@ def check(connection: Connection, project: str, more: Mapping[str, int], public:
         raise OverQuota(f"Quota exceeded for resources: {over}. {words}.")
 
 
+def is_over(connection: Connection, project: str, before: Mapping[str, int]) -> bool:
+    """Whether a project has more than it may of what it has more of than `before`, which is by Neutron's names."""
+    allowed, now = of(connection, project), used(connection, project, before)
+    return any(limits.is_over(allowed[what], there, now[what] - there) for what, there in before.items())
+
+
 def _check_public(connection: Connection, project: str, more: int) -> None:
     try:
         addressquota.check(connection, project, more)
@@ -115,12 +121,23 @@ def _check_public(connection: Connection, project: str, more: int) -> None:
         raise OverQuota(str(err)) from err
 
 
-def ask(connection: Connection, subnets: Iterable[tuple[str, int]]) -> None:
-    """Keep that subnets were asked for: the network's id, and the version. Conflict when somebody else just did so."""
-    for ident, version in subnets:
+def ask(connection: Connection, subnets: Iterable[tuple[Mapping[str, Any], int]]) -> None:
+    """Keep that subnets were asked for: the network's row, and the version.
+
+    Conflict when somebody else just did so, NotFound when somebody has deleted the network.
+    """
+    for row, version in subnets:
+        ident = row["id"]
         if _is_asked(netkept.read(connection, ident), version):
             raise Conflict(f"Network {ident} is just getting a subnet of IPv{version}.")
-        netkept.write(connection, ident, {f"asked{version}": str(time.time())})
+        if not netkept.write(connection, ident, {f"asked{version}": str(time.time())}) and not row["uuid"]:
+            raise NotFound(f"Network {ident} could not be found.")
+
+
+def is_asked(connection: Connection, row: Mapping[str, Any]) -> bool:
+    """Whether a network, as `row` has it, is just getting a subnet."""
+    facts = netkept.read(connection, row["id"])
+    return any(_is_asked(facts, version) for version, key in _CIDR.items() if not row[key])
 
 
 def settle(connection: Connection, subnets: Iterable[tuple[str, int]]) -> None:

@@ -23,7 +23,7 @@ from frontend.network import (
     tenantnet,
 )
 from frontend.web import context
-from frontend.web.fault import BadRequest, Conflict, Forbidden
+from frontend.web.fault import BadRequest, Conflict, Forbidden, NotFound
 from ganeti_ext.errors import ExtError, RapiLost
 
 log = logging.getLogger(__name__)
@@ -74,7 +74,11 @@ def say(row: Row, facts: Mapping[str, Any]) -> dict[str, Any]:
             name = network["known_as"]
             has = portkept.of_port(context.rapi(network).get(f"networks/{name}/tags"), row["id"])
             netjobs.carry_out(tenantnet.retag(name, has, portkept.kept(after)), network)
-    return portstore.say(row, facts)
+    said = portstore.say(row, facts)
+    if said is None:
+        _unsay(row)
+        raise NotFound(f"Port {row['id']} could not be found.")
+    return said
 
 
 def release(row: Row) -> None:
@@ -91,6 +95,29 @@ def release(row: Row) -> None:
     if row["address"] and row["address"] not in apart(network):
         steps.append(Step(tenantnet.modify(name, remove_reserved_ips=[row["address"]])))
     netjobs.carry_out(steps, network, goes=True)
+
+
+def give_back(row: Row) -> None:
+    """There is no such port any more."""
+    release(row)
+    portstore.drop(row["id"])
+    _unsay(row)
+
+
+def _unsay(row: Row) -> None:
+    """What somebody said of a port while it was given back is not kept in Ganeti, or it would be made anew of that.
+
+    Whoever gives it back looks behind that, and whoever says something: one of them comes second.
+    """
+    network = _network(row)
+    if network is None or network["uuid"] is None:
+        return
+    name = network["known_as"]
+    try:
+        has = portkept.of_port(context.rapi(network).get(f"networks/{name}/tags"), row["id"])
+        netjobs.carry_out(tenantnet.retag(name, has, []), network, goes=True)
+    except ExtError as err:
+        log.warning("port %s: is given back, and whether Ganeti keeps words of it nobody knows: %s", row["id"], err)
 
 
 def take_back(row: Row) -> None:

@@ -88,8 +88,7 @@ def delete(port_id: str) -> tuple[str, int]:
             if portstore.is_claimed(connection, row):
                 raise Conflict(f"Port {port_id} is in use: server {row['server_id']} is about to get it.")
     if row["network"]:
-        portpool.release(row)
-        portstore.drop(port_id)
+        portpool.give_back(row)
     return "", 204
 
 

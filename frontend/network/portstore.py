@@ -97,8 +97,11 @@ def drop(ident: str) -> None:
         connection.commit()
 
 
-def say(row: Row, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Keep these facts of a port; the row that it has then. Those of NICs that are gone go with it."""
+def say(row: Row, facts: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Keep these facts of a port; the row that it has then. Those of NICs that are gone go with it.
+
+    None: it was made beforehand, and has just been given back.
+    """
     new = {**row, "facts": dict(facts), "updated": time.time()}
     with context.database() as connection:
         nic = nicrows.of(connection, db.server.c.project_id == row["project_id"]).c
@@ -109,7 +112,8 @@ def say(row: Row, facts: Mapping[str, Any]) -> dict[str, Any]:
             connection.execute(insert(port).values(new))
         else:
             values = {"facts": new["facts"], "updated": new["updated"]}
-            connection.execute(update(port).where(port.c.id == row["id"]).values(values))
+            if not connection.execute(update(port).where(port.c.id == row["id"]).values(values)).rowcount:
+                return None
         connection.commit()
     return new
 

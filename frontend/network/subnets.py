@@ -187,7 +187,7 @@ def _reserved(project: str, planned: Sequence[Planned]) -> Iterator[None]:
     """Their places in the project's quota, until Ganeti has them or will not: nobody else takes these meanwhile."""
     with context.database() as connection:
         networkquota.check(connection, project, {"subnet": len(planned)})
-        networkquota.ask(connection, [(each.row["id"], each.version) for each in planned])
+        networkquota.ask(connection, [(each.row, each.version) for each in planned])
         connection.commit()
     try:
         yield

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from flask import Response, jsonify
-from sqlalchemy import delete, insert, select
+from sqlalchemy import Connection, delete, insert, select
 
 from frontend.database import db, turns
 from frontend.effect.translate import Step
@@ -57,14 +57,23 @@ def delete_network(network_id: str) -> tuple[str, int]:
     """DELETE /networks/ID, with its subnets."""
     row = own(network_id)
     with context.database() as connection:
+        turns.take(connection, row["project_id"])
         if portstore.is_used(connection, network_id):
             raise Conflict(f"Network {network_id} is in use: there are ports in it.")
-    if row["uuid"]:
-        take_away(row)
+        if networkquota.is_asked(connection, row):  # then Ganeti is about to have it, whatever is done here
+            raise Conflict(f"Network {network_id} is in use: it is just getting a subnet.")
+        if not row["uuid"]:
+            _forget(connection, network_id)
+            return "", 204
+    take_away(row)
     with context.database() as connection:
-        connection.execute(delete(db.tenant_network).where(db.tenant_network.c.id == network_id))
-        connection.commit()
+        _forget(connection, network_id)
     return "", 204
+
+
+def _forget(connection: Connection, ident: str) -> None:
+    connection.execute(delete(db.tenant_network).where(db.tenant_network.c.id == ident))
+    connection.commit()
 
 
 def say(row: Row, facts: Mapping[str, str], name: str | None = None) -> Row:

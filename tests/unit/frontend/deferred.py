@@ -105,7 +105,7 @@ class Deferred(Pretended):
     def query(self, what: str, fields: Sequence[str], wanted: Sequence[Any] | None = None) -> list[dict[str, Any]]:
         if self.deaf:
             raise RapiUnavailable("RAPI: connection refused")
-        jobs = [{"id": job, "ops": [op]} for job, op in self.known.items()]
+        jobs: list[dict[str, Any]] = [{"id": job, "ops": [op]} for job, op in self.known.items()]
         if what == "job" and wanted and wanted[0] == ">":
             return [job for job in jobs if job["id"] > wanted[2]]
         if what == "job" and wanted and wanted[0] == "&":
@@ -144,9 +144,17 @@ class Deferred(Pretended):
         }
         disks = {f"disk.{key}s": [disk[key] for disk in found.disks] for key in ("name", "uuid", "size")}
         return {
-            "name": name, "uuid": name[-36:], "ctime": 1.0, "pnode": "node1", "tags": sorted(found.tags),
-            "admin_state": "up" if found.runs else "down", "oper_state": found.runs,
-            "status": "running" if found.runs else "ADMIN_down", "beparams": found.size, **nics, **disks,
+            "name": name,
+            "uuid": name[-36:],
+            "ctime": 1.0,
+            "pnode": "node1",
+            "tags": sorted(found.tags),
+            "admin_state": "up" if found.runs else "down",
+            "oper_state": found.runs,
+            "status": "running" if found.runs else "ADMIN_down",
+            "beparams": found.size,
+            **nics,
+            **disks,
         }
 
     # What it does.
@@ -157,9 +165,9 @@ class Deferred(Pretended):
         last = self._job
         for place, (job, kind, operation, name, said) in enumerate(waiting, 1):
             self._job = job
-            self.fails = lambda _operation, _name, fails=place in (failing or ()): "broke" if fails else None
+            self.fails = _breaks if place in (failing or ()) else _works
             self._one(kind, operation, name, said)
-        self._job, self.fails = last, lambda _operation, _name: None
+        self._job, self.fails = last, _works
         told, self.told = self.told, []
         if shuffled is not None:
             told += shuffled.sample(told, len(told) // 3)
@@ -200,6 +208,18 @@ class Deferred(Pretended):
         kept = ("networks", "instances", "tags", "loose", "_ended", "told", "waiting")
         for name in kept:
             setattr(other, name, copy.deepcopy(getattr(self, name)))
-        other._take = lambda _message: None  # type: ignore[method-assign]
+        other._take = _nobody  # type: ignore[method-assign, assignment]
         other.run()
         return other
+
+
+def _nobody(_message: dict[str, Any]) -> None:
+    """Is told."""
+
+
+def _works(_operation: str, _name: str) -> str | None:
+    return None
+
+
+def _breaks(_operation: str, _name: str) -> str | None:
+    return "broke"
