@@ -26,6 +26,7 @@ from frontend.identity.settings_identity import Federation
 from frontend.image.settings_images import Images
 from frontend.settings import Console, Credits, Front, Quota, Settings
 from tests.browser.person import ROOT, Account, Person, chromium, there
+from tests.contract.manage_site import Manage, site
 from tests.unit.frontend.pretended import Pretended
 
 PASSWORD = "correct horse"
@@ -50,6 +51,8 @@ class Cloud:
 
     base: str
     ganeti: Pretended
+    store: Manage
+    """The real one, of images."""
     projects: dict[str, str] = field(default_factory=dict)
     tokens: dict[str, str] = field(default_factory=dict)
 
@@ -63,6 +66,10 @@ class Cloud:
             self.tokens[project] = answer.headers["X-Subject-Token"]
         text = self._send(method, path, body, self.tokens[project]).read()
         return json.loads(text) if text else None
+
+    def content(self, path: str) -> bytes:
+        """What a GET answers, as it is."""
+        return bytes(self._send("GET", path, None, self.tokens["physics"]).read())
 
     def _send(self, method: str, path: str, body: object, token: str) -> Any:
         headers = {"X-Auth-Token": token, "Content-Type": "application/json", "OpenStack-API-Version": "compute 2.26"}
@@ -81,13 +88,18 @@ class Cloud:
 
 
 @pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+def cloud() -> Iterator[Cloud]:
     """One for the tests of a file."""
     subprocess.run([ROOT / "debian/page-libraries"], check=True, stdin=subprocess.DEVNULL)
-    folder, ganeti = tmp_path_factory.mktemp("front"), Pretended()
+    with site() as store:
+        yield from _cloud(store)
+
+
+def _cloud(store: Manage) -> Iterator[Cloud]:
+    ganeti = Pretended()
     server = make_server("127.0.0.1", 0, _unready, threaded=True)
-    made = Cloud(f"http://127.0.0.1:{server.server_port}", ganeti)
-    app = create_app(_settings(folder, made.base), ganeti)
+    made = Cloud(f"http://127.0.0.1:{server.server_port}", ganeti, store)
+    app = create_app(_settings(store.folder, made.base), ganeti)
     server.app = _web_server(app.wsgi_app)
     engine = ganeti.engine = app.extensions["ganeti-ext"].engine
     ganeti.network("public", "10.64.0.0/20", "nfdhcpd", "ganeti-ext:external:1")
@@ -109,7 +121,7 @@ def _settings(folder: Path, base: str) -> Settings:
         console=Console(url="http://console.example/"),
         credits=Credits(vcpu=0.5),
         quota=Quota(ports=-1),
-        images=Images(max_upload=1 << 20),
+        images=Images(f"{folder}/image-command", max_upload=1 << 20, staging=f"{folder}/staging"),
         federation=Federation(secret_file=f"{folder}/federation", map_file=f"{folder}/map", origins=origins),
     )
 

@@ -102,7 +102,7 @@ def test_two_servers_are_made_in_the_wizard_and_seen_to_run(visit: Visit) -> Non
     with visit.person.seeing("lab-machines"):
         visit.person.goes("machines")
         for name in NAMES:
-            page.locator(".machines li", has_text=name).get_by_text("Running", exact=True).wait_for()
+            page.locator(".machines li", has_text=name).get_by_text("Running").wait_for()
     for name in NAMES:
         found = visit.shown(name)
         assert found["status"] == "ACTIVE", found
@@ -197,7 +197,7 @@ def test_a_snapshot_is_an_image(there: Visit) -> None:
     with there.person.seeing("lab-images"):
         there.person.goes("images")
         row = there.page.locator(".rows li", has_text=PICTURE)
-        row.get_by_text("Ready", exact=True).wait_for()
+        row.get_by_text("Ready").wait_for()
         images = {each["Name"]: each["Status"] for each in tenant.openstack("image", "list", "--private")}
         assert images.get(PICTURE) == "active", images
         row.get_by_role("button", name="Remove").click()

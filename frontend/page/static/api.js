@@ -205,20 +205,20 @@ function following(link, path) {
   return query ? `${path.split("?")[0]}?${query}` : null;
 }
 
-/** Send a file, and be told how far it is; returns [promise, stop]. */
-export function upload(kind, path, file, told) {
+/** Send a file, and be told how far it is, and how to stop it; what the promise is rejected with then, says `stopped`. */
+export function upload(kind, path, file, told, stopped) {
   const request = new XMLHttpRequest();
-  const done = new Promise((resolve, reject) => {
+  return new Promise((resolve, reject) => {
     request.open("PUT", address(kind) + path);
     request.setRequestHeader("X-Auth-Token", token);
     request.setRequestHeader("Content-Type", "application/octet-stream");
-    request.upload.onprogress = (event) => told(event.loaded, event.total);
+    request.upload.onprogress = (event) => told(event.loaded, event.total, () => request.abort());
     request.onload = () => {
       if (request.status < 300) resolve();
       else reject(new ApiError(request.status, reason(parse(request.responseText))));
     };
-    request.onerror = request.onabort = () => reject(new ApiError(0, ""));
+    request.onerror = () => reject(new ApiError(0, ""));
+    request.onabort = () => reject(stopped());
+    request.send(file);
   });
-  request.send(file);
-  return [done, () => request.abort()];
 }

@@ -46,15 +46,23 @@ export function fail(err, what, id = 0) {
   return retell(id, "bad", t("notice.failed", { what, why: wrong(err) }), { next: advice(err) });
 }
 
-/** Do something that the person asked for: acknowledged at once, and followed to its end. True: it went well. */
+/** That the person has stopped it. */
+export class Stopped extends Error {}
+
+/**
+ * Do something that the person asked for: acknowledged at once, and followed to its end. True: it went well.
+ * work: may tell how far it is, in percent, and how it is stopped.
+ */
 export async function doing(what, work) {
-  const id = tell("busy", t("notice.doing", { what }));
+  const text = t("notice.doing", { what });
+  const id = tell("busy", text);
   try {
-    await work((share) => retell(id, "busy", t("notice.share", { what, n: share })));
+    await work((share, stop) => retell(id, "busy", text, { share, action: { label: t("notice.stop"), run: stop } }));
     retell(id, "good", t("notice.done", { what }));
     return true;
   } catch (err) {
-    fail(err, what, id);
+    if (err instanceof Stopped) retell(id, "good", t("notice.stopped", { what }));
+    else fail(err, what, id);
     return false;
   }
 }

@@ -9,10 +9,11 @@ export function Notices() {
   </section>`;
 }
 
-function Notice({ id, kind, text, next, action }) {
+function Notice({ id, kind, text, next, action, share }) {
   return html`<div class="notice ${kind}">
     <div>
       <p>${kind === "busy" && html`<span class="spin" aria-hidden="true"></span>`}${text}</p>
+      ${share !== undefined && html`<p class="share" aria-live="off"><progress aria-label=${text} max="100" value=${share}></progress><span aria-hidden="true">${t("notice.share", { n: share })}</span></p>`}
       ${next && html`<p class="next">${next}</p>`}
     </div>
     ${action && html`<button type="button" onClick=${action.run}>${action.label}</button>`}

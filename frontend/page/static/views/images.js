@@ -2,7 +2,7 @@
 import { ask } from "../asked.js";
 import { call, session, upload } from "../api.js";
 import { html, useEffect } from "../html.js";
-import { doing } from "../notices.js";
+import { doing, Stopped } from "../notices.js";
 import { Status } from "../parts/status.js";
 import { Waiting } from "../parts/waiting.js";
 import { images, members } from "../stores.js";
@@ -76,9 +76,9 @@ async function send(name, file, format, share) {
   const wish = { name, disk_format: format, container_format: "bare", visibility: "private" };
   const { body } = await call("image", "POST", "/images", wish);
   images.load();
-  const [done] = upload("image", `/images/${body.id}/file`, file, (sent, all) => share(Math.floor((100 * sent) / all)));
+  const told = (sent, all, stop) => share(Math.floor((100 * sent) / all), stop);
   try {
-    await done;
+    await upload("image", `/images/${body.id}/file`, file, told, () => new Stopped());
   } catch (err) {
     await call("image", "DELETE", `/images/${body.id}`);
     throw err;
