@@ -46,6 +46,8 @@ class Post:
             self._capacity = Capacity(engine, rapi, *times, returned=lambda: self.schedule.trigger("cluster"))
         self.listener: Listener | None = None
         self.state = row["state"] if row is not None else None
+        self.soon = 0
+        """In so many turns the payer looks whether something is due, though it is not his time yet."""
 
     def tick(self, second: int, *, idle: bool) -> None:
         """Once a second. Of one that is offline nothing is asked; its servers are looked at all the same."""
@@ -54,7 +56,8 @@ class Post:
         if self.state == OFFLINE:
             return
         self.schedule.tick(idle if self.listener is None else self.listener.idle)
-        if second % int(Payer.PERIOD) == 0:
+        if second % int(Payer.PERIOD) == 0 or self.soon:
+            self.soon = max(0, self.soon - 1)
             self._payer.tick()
 
     @property
@@ -87,6 +90,11 @@ class Fleet:
         """Compare with one cluster as soon as possible."""
         if cluster in self._posts:
             self._posts[cluster][1].schedule.trigger(reason)
+
+    def pay(self, cluster: str) -> None:
+        """Something that is owed to a cluster is due within a second."""
+        if cluster in self._posts:
+            self._posts[cluster][1].soon = 2  # turns, one of which is behind that
 
     def trigger_all(self, reason: str) -> None:
         for cluster in list(self._posts):

@@ -39,6 +39,7 @@ GROUP, CONNECT = "group", "connect"
 _KEPT = 86_400.0
 _GRACE = 20.0
 _SURELY = 60.0
+_READ = 0.5  # seconds: luxid knows a job's end, and what it changed, a moment after eventd
 
 
 def keep_create(connection: Connection, server_id: str, body: str, cluster: str = HOME) -> None:
@@ -183,13 +184,13 @@ def told_group(connection: Connection, found: Row, cleared: int, job: int, due: 
 
 
 def ended_group(connection: Connection, cluster: str, job: int, now: float) -> None:
-    """The last job of a group that is there is over: it is looked at now, so that what comes later is somebody else's.
+    """The last job of a group that is there has succeeded: that is looked at soon, and what comes later is another's.
 
-    Not of one that is gone: that has to stay owed for a while (groupjobs.py).
+    Soon, as luxid may not have read it yet. Not of a group that is gone: that stays owed for a while (groupjobs.py).
     """
     there = exists().where(db.security_group.c.id == db.owed.c.server_id)
     mine = (db.owed.c.what == GROUP, db.owed.c.cluster == cluster, db.owed.c.job == job, there)
-    connection.execute(update(db.owed).where(*mine).values(due=now))
+    connection.execute(update(db.owed).where(*mine).values(job=None, due=now + _READ))
 
 
 def settle_group(connection: Connection, found: Row) -> None:

@@ -54,7 +54,7 @@ def run(config: settings.Settings) -> None:
 def _mirror(config: settings.Settings, telling: Telling, fleet: Fleet) -> Mirror:
     # A message that comes alone would wait for the ping longer than for anything else but the disk.
     writer = db.open_writer(config.front.database, pre_ping=False)
-    return Mirror(writer, config.front.instance_prefix, seen=telling.seen, compare=fleet.trigger)
+    return Mirror(writer, config.front.instance_prefix, seen=telling.seen, compare=fleet.trigger, pay=fleet.pay)
 
 
 def source(url: str, returned: Callable[[], None] = lambda: None) -> Source:

@@ -36,7 +36,8 @@ class Mirror:
 
     `seen` is called for each message that was taken, once that is in the database, with the message ({} of a dead
     letter) and what became of it: applied, skipped, dead. `compare` is called with the reason, and the id of the
-    cluster, when a message tells that only a comparison with Ganeti shows how things are.
+    cluster, when a message tells that only a comparison with Ganeti shows how things are; `pay` with that id when
+    something that is owed there (owed.py) is due within a second.
     """
 
     def __init__(
@@ -46,9 +47,10 @@ class Mirror:
         clock: Callable[[], float] = time.time,
         seen: Callable[[Mapping[str, Any], str], None] = lambda *_: None,
         compare: Callable[[str, str], None] = lambda *_: None,
+        pay: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._engine, self._prefix, self._clock = engine, prefix, clock
-        self._seen, self._compare = seen, compare
+        self._seen, self._compare, self._pay = seen, compare, pay
         self._terms: dict[str, int] = {}
         self._memory, self._whose = Memory(), Whose(engine)
         self._handlers: Mapping[str, Handler] = {
@@ -199,6 +201,7 @@ class Mirror:
         own = any(str(text).startswith(purpose.GROUP) for _, text in message.get("reason") or ())
         if told and own and message["status"] == "success":
             owed.ended_group(rows.connection, message[OF], message["jobId"], rows.now)
+            rows.after.append(lambda: self._pay(message[OF]))
         elif told and message["status"] == "success":
             rows.after.append(lambda: self._compare("groups", message[OF]))
         return False

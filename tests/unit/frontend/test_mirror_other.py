@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import Engine, insert, select
 
 from frontend.database import db
+from frontend.effect.clusters import HOME
 from frontend.update.mirror import Mirror
 from ganeti_ext import event, tags
 from tests.unit.frontend import updates
@@ -239,9 +240,11 @@ def test_tags_of_groups_that_an_administrator_changes(
     ("status", "there", "due"), [("success", True, True), ("error", True, False), ("success", False, False)]
 )
 def test_a_group_is_looked_at_once_its_last_job_is_over(
-    mirror: Mirror, engine: Engine, compared: list[str], status: str, there: bool, due: bool
+    engine: Engine, compared: list[str], status: str, there: bool, due: bool
 ) -> None:
     """So that what an administrator changes after that is not taken for a job that failed."""
+    paid: list[str] = []
+    mirror = Mirror(engine, "gx-", clock=lambda: NOW, compare=lambda why, _: compared.append(why), pay=paid.append)
     ident = "4f1a2b3c-0000-4000-8000-000000000001"
     if there:
         group = {"id": ident, "project_id": "p", "name": "web", "description": "", "version": 2}
@@ -251,5 +254,6 @@ def test_a_group_is_looked_at_once_its_last_job_is_over(
     said = op("OP_TAGS_DEL", status, job_fields={"tags": ["ganeti-ext:sg.4f1a2b3c.1.0-1:x"]})
     said |= {"type": event.CLUSTER_STATUS, "reason": [["gnt:user", "ganeti-ext:group:4f1a"]]}
     tell(mirror, {key: value for key, value in said.items() if key != "instance"})
-    assert compared == []
-    assert {one["id"]: one["due"] < NOW + 999 for one in rows(engine, db.owed)} == {"its": due, "another's": False}
+    assert (compared, paid) == ([], [HOME] if status == "success" else [])
+    found = {one["id"]: (one["due"] < NOW + 2, one["job"]) for one in rows(engine, db.owed)}
+    assert found == {"its": (due, None if due else 10), "another's": (False, 11)}
