@@ -6,12 +6,26 @@ from typing import TYPE_CHECKING
 
 from ganeti_ext import binding
 from ganeti_ext.errors import ConfigError, ExtError
-from kvm_ifup import check_host, check_rules, facts, iptables, iptables_rule, memberfile, profiles, required
+from kvm_ifup import (
+    check_host,
+    check_members,
+    check_rules,
+    facts,
+    groups,
+    ipset,
+    iptables,
+    iptables_rule,
+    member_sets,
+    memberfile,
+    profiles,
+    required,
+)
 from kvm_ifup.check_rules import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 
+    from kvm_ifup.listing import Listing
     from kvm_ifup.profile import Profile
     from kvm_ifup.settings import Settings
     from kvm_ifup.standing import Node
@@ -109,8 +123,8 @@ class Check:
     def _rules(self, used: Mapping[str, Profile]) -> Iterator[Finding]:
         taps = yield from self._apart()
         numbered = required.numbered(taps, used)
-        there = self._node.rules()
-        wanted = self._node.would_be(required.text(taps, numbered, self._settings, memberfile.read()))
+        there, known = self._node.rules(), memberfile.read()
+        wanted = self._node.would_be(required.text(taps, numbered, self._settings, known))
         if taps:
             ports = {f"port_{record.ifindex}": tap for tap, record in self.taps.items()}
             yield from check_rules.rules(wanted, there, ports)
@@ -118,6 +132,31 @@ class Check:
         if self._settings.firewall == "iptables" and numbered:
             lines = iptables_rule.lines(required.legacy(numbered, self._settings))
             yield from check_rules.legacy(lines, iptables.found())
+        yield from self._members(used, known, wanted, there)
+
+    def _members(
+        self, used: Mapping[str, Profile], known: Mapping[str, Iterable[str]], wanted: Listing, there: Listing
+    ) -> Iterator[Finding]:
+        """What the sets of groups hold by which taps let members come."""
+        taps: dict[str, list[str]] = {}
+        for tap, record in self.taps.items():
+            profile = used.get(record.firewall.profile) if record.firewall else None
+            for key in profile.groups if profile else ():
+                taps.setdefault(key, []).append(tap)
+        named_by = {key: check_members.Group(_called(key), tuple(of)) for key, of in sorted(taps.items())}
+        if self._settings.firewall == "nftables" and "inet" in there.tables:  # else that is said already
+            named = {
+                member_sets.name(key, family): named_by[key] for key in named_by for family in member_sets.FAMILIES
+            }
+            must, does = (check_members.of_nftables(each) for each in (wanted, there))
+            yield from check_members.members(must, does, named)
+        elif self._settings.firewall == "iptables" and named_by:
+            each = [
+                (member_sets.legacy(key, family), key, family) for key in named_by for family in member_sets.FAMILIES
+            ]
+            must = {name: member_sets.of(key, family, known) for name, key, family in each}
+            named = {name: named_by[key] for name, key, _ in each}
+            yield from check_members.members(must, ipset.held(must), named)
 
     def _apart(self) -> Generator[Finding, None, list[Record]]:
         """The records, what two of them share in the first alone: there can be one of it."""
@@ -144,3 +183,9 @@ class Check:
             if record.firewall and bridge and record.firewall.profile in used:
                 shown = self._node.shown(bridge)
                 yield from check_host.judged(record, used[record.firewall.profile], shown)
+
+
+def _called(key: str) -> str:
+    """A group, by the name that its tenant gave it, where that is known."""
+    found = groups.said(key).group
+    return f"security group {key}" + (f" ({found.name!r:.60} of project {found.project:.40})" if found else "")

@@ -39,7 +39,7 @@ def rules(wanted: Listing, there: Listing, ports: Mapping[str, str]) -> Iterator
         if place[0] in there.tables:
             yield from _chain(place, hook, wanted, there, ports.get(place[1]))
     for place, elements in wanted.elements.items():
-        if place[0] in there.tables:
+        if place[0] in there.tables and not member_sets.is_one(place[1]):
             yield from _missing(place, elements, there)
 
 
@@ -49,8 +49,8 @@ def more(wanted: Listing, there: Listing, gone: Container[str]) -> Iterator[Find
     `gone` are taps, and names of their own chains, that will be undone from their records.
     """
     for (family, name), elements in there.elements.items():
-        if member_sets.is_one(name) and (family, name) not in wanted.elements:
-            continue  # of a group that no tap's rules name any more
+        if member_sets.is_one(name):
+            continue  # check_members.py
         known = Counter(wanted.elements.get((family, name), ()))
         for element in elements:
             if name not in _SHARED and element not in known and listing.tap(element) not in gone:

@@ -58,6 +58,12 @@ def names() -> list[str]:
         return sorted(name for name in kernel.names() if name.startswith(member_sets.LEGACY))
 
 
+def held(wanted: Iterable[str]) -> dict[str, list[str]]:
+    """What sets hold, by their names; of one that is not there, nothing. CommandError when that cannot be asked."""
+    with _Kernel() as kernel:
+        return {name: kernel.addresses(name) for name in wanted}
+
+
 def remove_all() -> None:
     """Take all of ours away; CommandError while a rule has one."""
     with xtables.locked(), _Kernel() as kernel:
@@ -92,16 +98,33 @@ class _Kernel:
     def names(self) -> list[str]:
         """The sets of all."""
         flags = _attribute(_FLAGS | _NETWORK_ORDER, struct.pack("!I", _NAMES_ALONE))
-        body = bytes(4) + _attribute(_PROTOCOL, b"\6") + flags
+        return [name.rstrip(b"\0").decode() for told in self._listed(flags) for name in _values(told, _NAME)]
+
+    def addresses(self, name: str) -> list[str]:
+        """What a set of addresses holds."""
+        return sorted(
+            str(ip_address(packed))
+            for told in self._listed(_attribute(_NAME, f"{name}\0".encode()), name)
+            for several in _values(told, _MANY)
+            for element in _values(several, _DATA)
+            for address in _values(element, _IP)
+            for kind in (_FAMILIES[4][1], _FAMILIES[6][1])
+            for packed in _values(address, kind)
+        )
+
+    def _listed(self, wanted: bytes, name: str = "") -> Iterator[bytes]:
+        """The attributes of each message about sets; none of a set that is not there."""
+        body = bytes(4) + _attribute(_PROTOCOL, b"\6") + wanted
         self._socket.send(_HEADER.pack(_HEADER.size + len(body), _SUBSYSTEM | _LIST, _DUMP, 1, 0) + body)
-        found: list[str] = []
         while True:
             data, at = self._socket.recv(_ROOM), 0
             while at < len(data):
                 length, kind, *_ = _HEADER.unpack_from(data, at)
                 if kind in (_ERROR, _DONE):
-                    return found
-                found += _named(data[at + _HEADER.size + 4 : at + length])
+                    code = -struct.unpack_from("=i", data, at + _HEADER.size)[0] if length > _HEADER.size else 0
+                    _check(name, code, _GONE)
+                    return
+                yield data[at + _HEADER.size + 4 : at + length]
                 at += (length + 3) & ~3
 
     def _tell(self, command: int, name: str, more: bytes = b"", fine: int = 0) -> None:
@@ -110,18 +133,22 @@ class _Kernel:
         answer = self._socket.recv(_ROOM)
         kind = _HEADER.unpack_from(answer)[1]
         code = -struct.unpack_from("=i", answer, _HEADER.size)[0] if kind == _ERROR else 0
-        if code not in (0, fine):
-            words = os.strerror(code) if code < 4096 else f"error {code} (IPSET_ERR_*)"
-            raise CommandError(f"ipset {name}: {words}")
+        _check(name, code, fine)
 
 
-def _named(attributes: bytes) -> Iterator[str]:
-    """The name of a set that is told of."""
+def _check(name: str, code: int, fine: int) -> None:
+    if code not in (0, fine):
+        words = os.strerror(code) if code < 4096 else f"error {code} (IPSET_ERR_*)"
+        raise CommandError(f"ipset {name}: {words}")
+
+
+def _values(attributes: bytes, wanted: int) -> Iterator[bytes]:
+    """The values of one kind of attribute."""
     at = 0
     while at < len(attributes):
         length, kind = _ATTRIBUTE.unpack_from(attributes, at)
-        if kind == _NAME:
-            yield attributes[at + 4 : at + length].rstrip(b"\0").decode()
+        if kind & ~(_NESTED | _NETWORK_ORDER) == wanted:
+            yield attributes[at + 4 : at + length]
         at += (length + 3) & ~3
 
 

@@ -130,7 +130,7 @@ class TestExplain:
         assert (json.loads(told)["verdict"], code) == ("drop", "4")
 
     def test_members_of_a_group(self, node: Node) -> None:
-        """By the sets of both backends; what is not in them any more is missed."""
+        """By the sets of both backends; who is not in them any more is missed, and so is who is no member."""
         ends, ident = ENDS[GUEST, 4], f"{KEY}-0000-4000-8000-000000000001"
         rules = (Rule("ingress", 4, "tcp", 22, 22, None, ident),)
         said = groups.encode(Group(ident, "physics", "web", "", 0, 0, rules), 1)
@@ -146,11 +146,26 @@ class TestExplain:
         for tap in TAPS[1:]:
             node.up(tap)
         assert [one for one in _check(node) if "members" in one["found"] or "match-set" in one["found"]] == []
+        before = _check(node)
+        names = {family: _SETS[node.backend].format(family, KEY) for family in (4, 6)}
         if node.backend == NFT:
-            node.run("nft", "flush", "set", "inet", "ganeti_ext", f"members4_{KEY}")
-            assert [one["found"] for one in _check(node)] == [
-                f"10.0.0.250 is missing in members4_{KEY} of inet ganeti_ext"
-            ]
+            set4, set6 = (f"inet ganeti_ext {names[family]}" for family in (4, 6))
+            text = f"flush set {set4}\nadd element {set4} {{ 10.0.0.66 }}\nadd element {set6} {{ 2001:db8::66 }}\n"
+            node.run("nft", "-f", "-", stdin=text)
+        else:
+            node.run("/usr/bin/python3", "-c", _PUT.format({KEY: ["10.0.0.66", "2001:db8::66"]}))
+        found = [one for one in _check(node) if one not in before]
+        assert [(one["tap"], one["found"]) for one in found] == [
+            (GUEST, f"security group {KEY} ('web' of project physics): {words}, by which they come to {GUEST}")
+            for words in (
+                f"10.0.0.250 is a member, and is missing in {names[4]}",
+                f"10.0.0.66 is no member, and is in {names[4]}",
+                f"2001:db8::66 is no member, and is in {names[6]}",
+            )
+        ]
+        assert node.run("sh", "-c", f"{COMMAND} check > /dev/null; echo $?") == "1\n"
+        _mend(node, found)
+        assert _check(node) == before
         node.run("rm", "-r", "/run/ganeti-ext/members", "/var/lib/ganeti/ssconf_cluster_tags")
         node.up(GUEST)
 
@@ -388,6 +403,8 @@ def _mend(node: Node, findings: list[dict[str, str]]) -> None:
                 node.run("sh", "-c", step)
 
 
+_SETS = {NFT: "members{}_{}", IPTABLES: "ganeti-ext-members{}-{}"}
+_PUT = f"import sys; sys.path.insert(0, {layer.HERE!r}); from kvm_ifup import ipset; ipset.put(['{KEY}'], {{}})"
 _RESTORE = f"""
 import sys; sys.path.insert(0, {layer.HERE!r})
 from kvm_ifup import settings
