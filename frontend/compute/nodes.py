@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 
 _ASKED = {"cpus": "ctotal", "memory": "mtotal", "memory_free": "mfree", "disk": "dtotal", "disk_free": "dfree"}
 
+_UNTOLD = frozenset(("cluster", "name", "updated", "memory_free", "disk_free"))
+
 
 def all_rows(connection: Connection) -> list[dict[str, Any]]:
     """The nodes of all clusters, by name."""
@@ -50,7 +52,7 @@ def keep(engine: Engine, found: Sequence[Entry], now: float, cluster: str = HOME
         return
     try:
         with engine.begin() as connection:
-            _write(connection, known.keys(), ({**row, "updated": now} for row in changed))
+            _write(connection, known, ({**row, "updated": now} for row in changed))
             if gone:
                 connection.execute(
                     delete(db.node).where(db.node.c.cluster == cluster, db.node.c.name.in_(sorted(gone)))
@@ -59,18 +61,18 @@ def keep(engine: Engine, found: Sequence[Entry], now: float, cluster: str = HOME
         log.debug("the nodes were kept by another process")
 
 
-def _write(connection: Connection, known: Iterable[str], changed: Iterable[Mapping[str, Any]]) -> None:
-    there = set(known)
+def _write(
+    connection: Connection, known: Mapping[str, Mapping[str, Any]], changed: Iterable[Mapping[str, Any]]
+) -> None:
     for row in changed:
-        name = row["name"]
+        name, before = row["name"], known.get(row["name"], {})
         same = (db.node.c.cluster == row["cluster"], db.node.c.name == name)
-        write = update(db.node).where(*same) if name in there else insert(db.node)
+        write = update(db.node).where(*same) if before else insert(db.node)
         connection.execute(write.values(row))
-        log.info(
-            "node %s: %s",
-            name,
-            ", ".join(f"{key} {row[key]}" for key in row if key not in ("cluster", "name", "updated")),
-        )
+        # What is free is another at each look.
+        words = [f"{key} {row[key]}" for key in row if key not in _UNTOLD and (not before or before[key] != row[key])]
+        if words:
+            log.info("node %s: %s", called(row["cluster"], name), ", ".join(words))
 
 
 def _columns(entry: Entry, known: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,18 @@ def test_what_a_node_does_not_tell_stays(both: Both) -> None:
     both.rapi.nodes = [listed("n1", drained=True, ctotal=None, mtotal=None)]
     both.reconciler.run("timer")
     assert (known(both)["n1"]["drained"], known(both)["n1"]["cpus"], known(both)["n1"]["memory"]) == (True, 8, 16000)
+
+
+def test_the_log_has_what_changed_but_not_what_is_free(both: Both, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "frontend.compute.nodes")
+    told = []
+    for more in ({"mfree": 9000}, {"mfree": 8000}, {"mfree": 8000, "drained": True}):
+        nodes.keep(both.engine, [listed("n1", **more)], both.now)
+        told.append([record.getMessage() for record in caplog.records])
+        caplog.clear()
+    whole = "node n1: zone default, offline False, drained False, vm_capable True, cpus 8, memory 16000, disk None"
+    assert told == [[whole], [], ["node n1: drained True"]]
+    assert known(both)["n1"]["memory_free"] == 8000
 
 
 def test_nobody_is_asked_while_a_node_is_silent(both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
