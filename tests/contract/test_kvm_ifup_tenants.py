@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from subprocess import CompletedProcess
 
@@ -54,51 +55,67 @@ def either(request: pytest.FixtureRequest, street: Street) -> Street:
     return street
 
 
+@pytest.fixture(scope="class")
+def quiet() -> Iterator[Street]:
+    """One for tests that set nothing up: to make a node takes longer than most of them."""
+    made = Node()
+    yield Street(made)
+    made.close()
+
+
+@pytest.fixture(params=[False, True], ids=["bridge alone", "br_netfilter"])
+def both(request: pytest.FixtureRequest, quiet: Street) -> Street:
+    """As `either`; the bridge has learned nothing."""
+    quiet.filter(request.param)
+    quiet.forget()
+    return quiet
+
+
 class TestTenants:
     """Frames of two networks on one bridge."""
 
     @pytest.mark.parametrize("who", HERE, ids=lambda who: who.name)
-    def test_what_is_flooded_comes_to_its_own(self, either: Street, who: Who) -> None:
-        found = {name: either.seen(who.name, frame) for name, frame in flooded(who).items()}
+    def test_what_is_flooded_comes_to_its_own(self, both: Street, who: Who) -> None:
+        found = {name: both.seen(who.name, frame) for name, frame in flooded(who).items()}
         assert found == {name: {*PEERS[who], "wire"} for name in found}
 
     @pytest.mark.parametrize("who", AWAY, ids=lambda who: who.name)
-    def test_and_so_does_what_comes_from_another_node(self, either: Street, who: Who) -> None:
-        found = {name: either.seen("wire", frame) for name, frame in flooded(who).items()}
+    def test_and_so_does_what_comes_from_another_node(self, both: Street, who: Who) -> None:
+        found = {name: both.seen("wire", frame) for name, frame in flooded(who).items()}
         assert found == dict.fromkeys(found, PEERS[who])
 
-    def test_a_station_of_neither_reaches_nobody(self, either: Street) -> None:
+    def test_a_station_of_nboth_reaches_nobody(self, both: Street) -> None:
         stranger = A3._replace(mac="aa:bb:e3:00:00:03")
-        found = {name: either.seen("wire", frame) for name, frame in flooded(stranger).items()}
+        found = {name: both.seen("wire", frame) for name, frame in flooded(stranger).items()}
         assert found == dict.fromkeys(found, NOBODY)
 
-    def test_a_known_peer_alone_gets_what_is_for_it(self, either: Street) -> None:
-        either.introduce(*HERE, *AWAY)
+    def test_a_known_peer_alone_gets_what_is_for_it(self, both: Street) -> None:
+        both.introduce(*HERE, *AWAY)
         for who, to in ((A1, A2), (B2, B1), (A3, A1)):
             port = who.name if who in HERE else "wire"
-            found = {name: either.seen(port, frame) for name, frame in unicast(who, to).items()}
+            found = {name: both.seen(port, frame) for name, frame in unicast(who, to).items()}
             assert found == {name: {to.name} for name in found}
-        found = {name: either.seen("a1", frame) for name, frame in unicast(A1, A3).items()}
+        found = {name: both.seen("a1", frame) for name, frame in unicast(A1, A3).items()}
         assert found == {name: {"wire"} for name in found}
 
-    def test_a_guest_of_the_other_cannot_be_addressed(self, either: Street) -> None:
+    def test_a_guest_of_the_other_cannot_be_addressed(self, both: Street) -> None:
         for known in (False, True):
             for who, to in ((A1, B1), (A1, B2), (B1, A1), (B3, A2)):
-                either.forget()
+                both.forget()
                 if known:
-                    either.introduce(*HERE, *AWAY)
+                    both.introduce(*HERE, *AWAY)
                 port = who.name if who in HERE else "wire"
                 # One for the other's MAC is flooded where that is unknown: to peers and wires.
-                found = either.seen(port, unicast(who, to)["ipv4"]) - {"wire"}
+                found = both.seen(port, unicast(who, to)["ipv4"]) - {"wire"}
                 assert found == (NOBODY if known else PEERS[who])
 
-    def test_a_forged_mac_goes_nowhere(self, either: Street) -> None:
-        either.introduce(A1, A2, B1)
+    def test_a_forged_mac_goes_nowhere(self, both: Street) -> None:
+        both.introduce(A1, A2, B1)
         for forged in (A2, B1, B2, B3):
-            found = {name: either.seen("a1", frame) for name, frame in flooded(forged).items()}
+            found = {name: both.seen("a1", frame) for name, frame in flooded(forged).items()}
             assert found == dict.fromkeys(found, NOBODY)
-        assert either.learned() == {A1.mac, A2.mac, B1.mac}
-        assert either.seen("a2", unicast(A2, A1)["ipv4"]) == {"a1"}
+        assert both.learned() == {A1.mac, A2.mac, B1.mac}
+        assert both.seen("a2", unicast(A2, A1)["ipv4"]) == {"a1"}
 
     def test_who_may_spoof_still_hears_its_own_alone(self, either: Street) -> None:
         either.up(A1, TAGS="ganeti-ext:spoof-allowed")
@@ -221,11 +238,33 @@ FILTERED = {**BRIDGED, "NETWORK_TAGS": "nfdhcpd private-filtered"}
 MODES = {"bridged": BRIDGED, "private-filtered": FILTERED, "routed": PLAIN}
 
 
-@pytest.fixture(params=list(MODES.values()), ids=list(MODES))
-def speaker(request: pytest.FixtureRequest, node: Node) -> Iterator[Speaker]:
+@contextlib.contextmanager
+def speaking(node: Node, env: dict[str, str]) -> Iterator[Speaker]:
     tap = node.tap("tap0")
     with watched(node, "tap0") as watcher:
-        yield Speaker(node, request.param, tap, watcher)
+        yield Speaker(node, env, tap, watcher)
+
+
+@pytest.fixture(params=list(MODES.values()), ids=list(MODES))
+def speaker(request: pytest.FixtureRequest, node: Node) -> Iterator[Speaker]:
+    with speaking(node, request.param) as made:
+        yield made
+
+
+@pytest.fixture(scope="class", params=list(MODES.values()), ids=list(MODES))
+def silent(request: pytest.FixtureRequest) -> Iterator[Speaker]:
+    """One for tests in which it is never set up."""
+    node = Node()
+    with speaking(node, request.param) as made:
+        yield made
+    node.close()
+
+
+@pytest.fixture(scope="class")
+def plain(silent: Speaker) -> Speaker:
+    """One for tests of what is so without any tags."""
+    silent.up()
+    return silent
 
 
 ALL4, ALL6 = set(of_ip4(IP)), set(of_ip6(IP6))
@@ -266,8 +305,8 @@ class TestMayToo:
         assert speaker.may(of_ip4("10.0.0.77")) == (ALL4 if holds else set())
 
     @pytest.mark.parametrize("address", ["10.0.0.5/24", "10.0.0.256", "fe80::1/33", "", "all"])
-    def test_a_slip_stops_the_start(self, speaker: Speaker, address: str) -> None:
-        done = speaker.tried(TAGS=f"ganeti-ext:allow-address:{address}")
+    def test_a_slip_stops_the_start(self, silent: Speaker, address: str) -> None:
+        done = silent.tried(TAGS=f"ganeti-ext:allow-address:{address}")
         assert done.returncode == 2
         assert f"tag ganeti-ext:allow-address:{address}: " in done.stderr
 
@@ -284,23 +323,21 @@ class TestMayToo:
 class TestNeverMay:
     """What no guest may say that is not allowed all."""
 
-    def test_foreign_ethertypes(self, speaker: Speaker) -> None:
+    def test_foreign_ethertypes(self, plain: Speaker) -> None:
         """With a VLAN's number, or what looks like it, and a packet of the guest behind each."""
-        speaker.up()
         frame = PASS["ipv4 icmp"]
-        assert speaker.passes(frame)
+        assert plain.passes(frame)
         passed = []
         for kind in range(1 << 16):
-            passed += speaker.passes(frame[:12] + kind.to_bytes(2, "big") + b"\0\7" + frame[12:])
+            passed += plain.passes(frame[:12] + kind.to_bytes(2, "big") + b"\0\7" + frame[12:])
         assert passed == []
 
     @pytest.mark.parametrize(
         "tags", ["8100 0000", "8100 0001", "8100 e007", "88a8 0007", "9100 0007", "88a8 0007 8100 0007"]
     )
-    def test_a_tagged_frame_on_an_access_port(self, speaker: Speaker, tags: str) -> None:
-        speaker.up()
+    def test_a_tagged_frame_on_an_access_port(self, plain: Speaker, tags: str) -> None:
         tagged = [frame[:12] + bytes.fromhex(tags) + frame[12:] for frame in PASS.values()]
-        assert speaker.passes(*tagged) == []
+        assert plain.passes(*tagged) == []
 
     def test_in_fragments(self, speaker: Speaker) -> None:
         speaker.up()
