@@ -42,7 +42,7 @@ def up(nodes: Sequence[Node]) -> Node:
         one.start(layer.lower("node", (*pool.CLIENT, *screens.PACKAGES)), _hosts(one))
     ganeti.up([one], guest.image(base.root()), ganeti.Site(NAME, NETWORK, _SUBNET, _GATEWAY, _SUBNET6))
     # hail finds no place where nothing could be started again elsewhere (docs/operations.md, "Groups").
-    one.run("gnt-cluster", "modify", "--default-iallocator-params=no-capacity-checks=")
+    one.run("gnt-cluster", "modify", "--default-iallocator-params=-no-capacity-checks")
     with step(f"Installing our packages on {one.name}"):
         cluster.install_on(one)
         services.daemons(one, services.broker(nodes[_FRONT_NODE - 1]))
