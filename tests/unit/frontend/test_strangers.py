@@ -63,6 +63,12 @@ def callers(world: Api) -> Callers:
     return {None: world, "unscoped": world.become("alice", None), "bob": world.become("bob", "foreign"), **named}
 
 
+@pytest.fixture(scope="module")
+def before(world: Api, callers: Callers) -> str:
+    """What stays as it is, whoever asks."""
+    return theirs(world)
+
+
 def asked(url: str, kind: str) -> str:
     return NAMES.sub(lambda match: strangers.ids(kind)[match[1]], url)
 
@@ -118,8 +124,8 @@ def test_every_route_that_takes_a_body_is_sent_one() -> None:
 
 
 @pytest.mark.parametrize("key", KEYS)
-def test_what_is_anothers_is_as_unknown_as_what_never_was(world: Api, callers: Callers, key: str) -> None:
-    alice, before = callers["alice"], theirs(world)
+def test_what_is_anothers_is_as_unknown_as_what_never_was(world: Api, callers: Callers, before: str, key: str) -> None:
+    alice = callers["alice"]
     for body, version in itertools.product(bodies(key), VERSIONS):
         answers = [call(alice, key, kind, body, version) for kind in ("foreign", "never")]
         plain = [
@@ -168,8 +174,8 @@ def test_nobody_without_a_token_gets_in(world: Api, callers: Callers, key: str) 
 
 
 @pytest.mark.parametrize("key", KEYS)
-def test_a_token_for_no_project_shows_no_projects_things(world: Api, callers: Callers, key: str) -> None:
-    alice, before = callers["unscoped"], theirs(world)
+def test_a_token_for_no_project_shows_no_projects_things(world: Api, callers: Callers, before: str, key: str) -> None:
+    alice = callers["unscoped"]
     for body in bodies(key):
         answer = call(alice, key, "foreign", body)
         if routes.ACCESS[key] not in (OPEN, USER):
@@ -180,11 +186,11 @@ def test_a_token_for_no_project_shows_no_projects_things(world: Api, callers: Ca
 
 
 @pytest.mark.parametrize(("key", "who"), [(key, who) for key in KEYS for who in ("rita", "alice")])
-def test_a_role_may_do_no_more_than_its_own(world: Api, callers: Callers, key: str, who: str) -> None:
+def test_a_role_may_do_no_more_than_its_own(world: Api, callers: Callers, before: str, key: str, who: str) -> None:
     barred = {"rita": (MEMBER, ADMIN), "alice": (ADMIN,)}[who]
     if routes.ACCESS[key] not in barred:
         return
-    caller, before = callers[who], theirs(world)
+    caller = callers[who]
     for kind in ("foreign", "never"):
         for body in bodies(key):
             answer = call(caller, key, kind, body)
@@ -194,8 +200,10 @@ def test_a_role_may_do_no_more_than_its_own(world: Api, callers: Callers, key: s
 
 
 @pytest.mark.parametrize("body", strangers.OWN_ACTIONS)
-def test_an_own_server_becomes_nothing_that_is_anothers(world: Api, callers: Callers, body: strangers.Body) -> None:
-    own, before = strangers.OWN, theirs(world)
+def test_an_own_server_becomes_nothing_that_is_anothers(
+    world: Api, callers: Callers, before: str, body: strangers.Body
+) -> None:
+    own = strangers.OWN
     alice = callers["alice"]
     answers = [
         alice.call("POST", f"{routes.COMPUTE}/servers/{own}/action", json=body(strangers.ids(kind)))
