@@ -14,7 +14,7 @@ SCREENSHOTS = ROOT / "build/screenshots"
 CHROMIUM = Path("/usr/bin/chromium")
 AXE = ROOT / "build/page/node_modules/axe-core/axe.min.js"
 WIDTHS = {"360": (360, 740), "1920": (1920, 1080)}
-PATIENCE = 10_000  # milliseconds
+PATIENCE = 30_000  # milliseconds: others may want the processors, too
 # What the browser tells as an error and is none of the page: that a call of the API was refused, which tests ask for;
 # and that a front without TLS cannot have a window of its own, which one of the lab is.
 _OTHERS = ("Failed to load resource", "Cross-Origin-Opener-Policy header has been ignored")

@@ -202,6 +202,28 @@ def test_what_others_do_shows_by_itself(ada: Person, cloud: Cloud) -> None:
     ada.page.get_by_role("link", name="elsewhere").wait_for(state="detached", timeout=15_000)
 
 
+def test_what_was_asked_in_another_project_is_not_shown_in_this_one(person: Person) -> None:
+    page, held, tokens = person.page, [], []
+
+    def hold(route: Any) -> None:
+        tokens.append(route.request.headers["x-auth-token"])
+        if tokens[-1] == tokens[0]:
+            held.append(route)
+        else:
+            route.continue_()
+
+    person.context.route("**/compute/v2.1/limits", hold)
+    person.sign_in()
+    assert held
+    for route in held:
+        with page.expect_response("**/compute/v2.1/limits"):
+            route.continue_()
+    page.wait_for_timeout(500)  # what is not to happen, tells of nothing
+    assert page.get_by_text("0 of 3", exact=True).count() == 0
+    page.get_by_text("of 600").first.wait_for()
+    person.context.unroute_all()
+
+
 def test_projects_are_apart_and_a_reload_forgets_all(ada: Person, cloud: Cloud) -> None:
     ident = cloud.server("only-here")
     ada.goes("machines")
