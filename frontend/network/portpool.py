@@ -85,13 +85,16 @@ def release(row: Row) -> None:
     """Give the address back to Ganeti's pool, if it is of one; that the network is gone is as good.
 
     The tags go first: what is left without them by whoever dies in between is found (reconcile/difference_port.py).
+    Those that it should have and has not may be on their way, by jobs that nobody waited for to the end: they are made,
+    whether they come before or not, so that they can be taken away.
     """
     network = _network(row)
     if network is None or network["uuid"] is None:
         return
     name = network["known_as"]
     has = portkept.of_port(context.rapi(network).get(f"networks/{name}/tags"), row["id"])
-    steps = tenantnet.retag(name, has, [])
+    late = set(portkept.kept(row)) - set(has)
+    steps = [*tenantnet.retag(name, [], sorted(late)), *tenantnet.retag(name, [*has, *late], [])]
     if row["address"] and row["address"] not in apart(network):
         steps.append(Step(tenantnet.modify(name, remove_reserved_ips=[row["address"]])))
     netjobs.carry_out(steps, network, goes=True)

@@ -33,6 +33,8 @@ class Deferred(Pretended):
         self.at_once = False
         """Whether jobs wait for nobody."""
         self.canceled: set[int] = set()
+        self.kept_back: set[str] = set()
+        """Addresses that were to be given back by jobs that failed: they stay reserved, of no project."""
         self.fate: Fate = None
         self.deaf = False
         self.step: Callable[[], None] = lambda: None
@@ -163,11 +165,15 @@ class Deferred(Pretended):
         """All that waits, and tell of it: in order or shuffled, with some told twice. `failing`: by place, from 1."""
         waiting, self.waiting = self.waiting, []
         last = self._job
+        changes = [(job, said) for job, _, operation, _, said in waiting if operation == "OP_NETWORK_SET_PARAMS"]
         for place, (job, kind, operation, name, said) in enumerate(waiting, 1):
             self._job = job
             self.fails = _breaks if place in (failing or ()) else _works
             self._one(kind, operation, name, said)
         self._job, self.fails = last, _works
+        for job, said in changes:
+            less = set(said.get("remove_reserved_ips", ()))
+            self.kept_back = self.kept_back - less if self._ended[job] == "success" else self.kept_back | less
         told, self.told = self.told, []
         if shuffled is not None:
             told += shuffled.sample(told, len(told) // 3)

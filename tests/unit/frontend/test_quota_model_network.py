@@ -117,6 +117,16 @@ def test_a_network_whose_subnet_is_just_being_made_stays() -> None:
         assert len(model.shown("network")) == 1
 
 
+@pytest.mark.parametrize("kind", ["port", "floatingip"])
+def test_an_address_of_which_ganeti_has_not_heard_yet_is_given_back(kind: str) -> None:
+    """Ganeti takes longer for its making than who asked for it waits."""
+    with site(AddressQuotas) as model:
+        model.ask(None, None, *model.wanted(kind, 0))
+        model.ask(None, None, *model.gone(kind, 0))
+        model.settle()
+        assert model.shown(kind) == []
+
+
 @pytest.mark.parametrize("at", [1, 2])
 def test_what_is_said_of_an_address_that_is_given_back_is_not_kept(at: int) -> None:
     """Or Ganeti would tell of it for ever, and a comparison make it anew, without its address being set apart."""
