@@ -81,19 +81,19 @@ def say(row: Row, facts: Mapping[str, Any]) -> dict[str, Any]:
     return said
 
 
-def release(row: Row) -> None:
+def release(row: Row, *, all_ended: bool = False) -> None:
     """Give the address back to Ganeti's pool, if it is of one; that the network is gone is as good.
 
     The tags go first: what is left without them by whoever dies in between is found (reconcile/difference_port.py).
     Those that it should have and has not may be on their way, by jobs that nobody waited for to the end: they are made,
-    whether they come before or not, so that they can be taken away.
+    whether they come before or not, so that they can be taken away. `all_ended`: there are no such jobs.
     """
     network = _network(row)
     if network is None or network["uuid"] is None:
         return
     name = network["known_as"]
     has = portkept.of_port(context.rapi(network).get(f"networks/{name}/tags"), row["id"])
-    late = set(portkept.kept(row)) - set(has)
+    late = set() if all_ended else set(portkept.kept(row)) - set(has)
     steps = [*tenantnet.retag(name, [], sorted(late)), *tenantnet.retag(name, [*has, *late], [])]
     if row["address"] and row["address"] not in apart(network):
         steps.append(Step(tenantnet.modify(name, remove_reserved_ips=[row["address"]])))
@@ -123,10 +123,10 @@ def _unsay(row: Row) -> None:
         log.warning("port %s: is given back, and whether Ganeti keeps words of it nobody knows: %s", row["id"], err)
 
 
-def take_back(row: Row) -> None:
+def take_back(row: Row, *, all_ended: bool = False) -> None:
     """Of a request that failed: nothing of it is left, or the log says what."""
     try:
-        release(row)
+        release(row, all_ended=all_ended)
         portstore.drop(row["id"])
     except ExtError as err:
         log.error("port %s: stays, of a request that made none: %s", row["id"], err)
@@ -152,7 +152,7 @@ def _keep(network: Row, row: Row) -> None:
         raise  # it may be reserved: whoever asked finds the port in the list, and may delete it
     except ExtError as err:
         if isinstance(err, netjobs.Failed) and err.done:
-            take_back(row)
+            take_back(row, all_ended=True)
         else:
             portstore.drop(row["id"])
         raise
