@@ -18,8 +18,8 @@ def test_the_payer_has_his_time_and_comes_at_once_when_he_is_called(
 ) -> None:
     paid: list[int] = []
     both = Both(tmp_path)
-    post = Post(both.engine, both.rapi, Vault("secret"), Settings(), None)
-    monkeypatch.setattr(post.schedule, "tick", lambda idle: None)
+    post = Post(both.engine, both.rapi, Vault("secret"), Settings(), None)  # type: ignore[arg-type]
+    monkeypatch.setattr(post.schedule, "tick", lambda _: None)
     turns = range(1, int(3 * Payer.PERIOD))
     for second in turns:
         monkeypatch.setattr(Payer, "tick", lambda _, second=second: paid.append(second))
