@@ -14,6 +14,7 @@ from ganeti_ext import groups
 from ganeti_ext.groups import Group, Rule
 from lab import layer
 from tests.contract import kvm_ifup_frames as frames
+from tests.contract.explain_check import check, mend
 from tests.contract.explain_node import COMMAND, ENDS, GUEST, MACS, PEER_MAC, PRIVATE, ROUTED, TAPS, UPLINKED, Node
 from tests.contract.kvm_ifup_node import needs_node
 from tests.contract.kvm_ifup_words import words
@@ -145,8 +146,8 @@ class TestExplain:
         assert f"[allow {KEY}-0]" in node.run(COMMAND, "show", GUEST)
         for tap in TAPS[1:]:
             node.up(tap)
-        assert [one for one in _check(node) if "members" in one["found"] or "match-set" in one["found"]] == []
-        before = _check(node)
+        assert [one for one in check(node) if "members" in one["found"] or "match-set" in one["found"]] == []
+        before = check(node)
         names = {family: _SETS[node.backend].format(family, KEY) for family in (4, 6)}
         if node.backend == NFT:
             set4, set6 = (f"inet ganeti_ext {names[family]}" for family in (4, 6))
@@ -154,7 +155,7 @@ class TestExplain:
             node.run("nft", "-f", "-", stdin=text)
         else:
             node.run("/usr/bin/python3", "-c", _PUT.format({KEY: ["10.0.0.66", "2001:db8::66"]}))
-        found = [one for one in _check(node) if one not in before]
+        found = [one for one in check(node) if one not in before]
         assert [(one["tap"], one["found"]) for one in found] == [
             (GUEST, f"security group {KEY} ('web' of project physics): {words}, by which they come to {GUEST}")
             for words in (
@@ -163,9 +164,8 @@ class TestExplain:
                 f"2001:db8::66 is no member, and is in {names[6]}",
             )
         ]
-        assert node.run("sh", "-c", f"{COMMAND} check > /dev/null; echo $?") == "1\n"
-        _mend(node, found)
-        assert _check(node) == before
+        mend(node, found)
+        assert check(node) == before
         node.run("rm", "-r", "/run/ganeti-ext/members", "/var/lib/ganeti/ssconf_cluster_tags")
         node.up(GUEST)
 
@@ -182,7 +182,7 @@ class TestCheck:
         if not node.healed:
             for tap in TAPS:
                 node.up(tap, tags("limited"))
-            assert _check(node) == []
+            assert check(node) == []
         node.healed = False
         yield
 
@@ -230,10 +230,10 @@ class TestCheck:
     )
     def test_it_is_found_and_mended(self, node: Node, broken: str, tap: str, found: str) -> None:
         node.run("sh", "-c", broken)
-        findings = _check(node)
+        findings = check(node)
         assert any(found in one["found"] and (one["tap"] or "") == tap for one in findings), findings
-        _mend(node, findings)
-        assert _check(node) == []
+        mend(node, findings)
+        assert check(node) == []
         node.healed = True
 
     @pytest.mark.parametrize(
@@ -252,7 +252,7 @@ class TestCheck:
     def test_what_routing_lacks(self, node: Node, broken: str, found: str) -> None:
         node.run("sh", "-c", broken)
         broken_tap = UPLINKED if UPLINKED in broken else ROUTED
-        (one,) = _check(node)
+        (one,) = check(node)
         assert (one["tap"], one["todo"]) == (broken_tap, "restart the instance, or migrate it away and back")
         assert found in one["found"]
 
@@ -261,30 +261,30 @@ class TestCheck:
             pytest.skip("the other backend")
         node.run("iptables-legacy", "-D", "FORWARD", "1")
         node.run("ip6tables-legacy", "-F", "ganeti-ext-limited")
-        findings = _check(node)
+        findings = check(node)
         assert any("there is no rule iptables -A FORWARD" in one["found"] for one in findings)
         assert any("there is no rule ip6tables -A ganeti-ext-limited" in one["found"] for one in findings)
-        _mend(node, findings)
-        assert _check(node) == []
+        mend(node, findings)
+        assert check(node) == []
 
     def test_a_binding_that_is_gone_or_of_another(self, node: Node) -> None:
         path = node.path(f"/var/lib/nfdhcpd/{GUEST}")
         text = path.read_text()
         path.unlink()
-        (one,) = _check(node)
+        (one,) = check(node)
         assert (one["tap"], "No such file" in one["found"]) == (GUEST, True)
         path.write_text(text.replace("52:54:00:00:00:01", "52:54:00:00:00:66"))
-        (one,) = _check(node)
+        (one,) = check(node)
         assert "is of another guest: 52:54:00:00:00:66" in one["found"]
 
     def test_what_a_tap_that_is_gone_has_left_is_reaped(self, node: Node) -> None:
         node.run("ip", "link", "del", PRIVATE)
-        (one,) = _check(node)
+        (one,) = check(node)
         assert (one["tap"], one["todo"]) == (PRIVATE, "ganeti-ext-net reap")
         said = node.run(COMMAND, "reap")
         assert said.startswith(f"{PRIVATE} of gx-{PRIVATE}: undone:\n")
         assert PRIVATE not in node.run(COMMAND, "list")
-        assert _check(node) == []
+        assert check(node) == []
         assert node.run(COMMAND, "reap") == ""
         with node.network():
             node.taps[PRIVATE] = type(node.taps[PRIVATE])(PRIVATE)
@@ -292,15 +292,15 @@ class TestCheck:
     def test_a_tap_that_stands_is_reaped_by_force_alone(self, node: Node) -> None:
         done = node.run("sh", "-c", f"{COMMAND} reap {PRIVATE} 2>&1; echo $?")
         assert done.endswith("until the instance is restarted or migrated\n1\n")
-        assert _check(node) == []
+        assert check(node) == []
         (account,) = map(json.loads, node.run(COMMAND, "reap", PRIVATE, "--force", "--json").splitlines())
         assert account["undone"][:2] == [f"ip link set dev {PRIVATE} down", f"ip link set dev {PRIVATE} nomaster"]
         assert PRIVATE not in node.run("nft", "list", "ruleset")
-        assert _check(node) == []
+        assert check(node) == []
 
     def test_a_tap_of_ganetis_that_nobody_set_up(self, node: Node) -> None:
         node.write("/run/ganeti/kvm-hypervisor/nic/gx-9.example.org/0", "watcher")
-        (one,) = _check(node)
+        (one,) = check(node)
         assert (one["tap"], "Ganeti made it for gx-9.example.org" in one["found"]) == ("watcher", True)
         node.run("rm", "-r", "/run/ganeti/kvm-hypervisor")
 
@@ -310,10 +310,10 @@ class TestCheck:
         text = path.read_text()
         path.unlink()
         try:
-            assert any("there is no firewall profile 'own'" in one["found"] for one in _check(node))
+            assert any("there is no firewall profile 'own'" in one["found"] for one in check(node))
         finally:
             path.write_text(text)
-        assert _check(node) == []
+        assert check(node) == []
 
     def test_a_configuration_that_cannot_be_read(self, node: Node) -> None:
         node.write("/etc/other.conf", "[network]\nfirewalls = nftables\n")
@@ -386,31 +386,5 @@ def _verdict(passes: bool) -> str:
     return "pass" if passes else "drop"
 
 
-def _check(node: Node) -> list[dict[str, str]]:
-    said = node.run("sh", "-c", f"{COMMAND} check --json; echo $?").splitlines()
-    found = [json.loads(line) for line in said[:-1]]
-    assert said[-1] == ("1" if found else "0")
-    return found
-
-
-def _mend(node: Node, findings: list[dict[str, str]]) -> None:
-    """Do what is said, once each. To reload the reaper is to let it look over all."""
-    for todo in dict.fromkeys(one["todo"] for one in findings):
-        for step in todo.split("; "):
-            if step == "systemctl reload ganeti-ext-reaper":
-                node.run("/usr/bin/python3", "-c", _RESTORE)
-            elif not step.startswith("modprobe"):
-                node.run("sh", "-c", step)
-
-
 _SETS = {NFT: "members{}_{}", IPTABLES: "ganeti-ext-members{}-{}"}
 _PUT = f"import sys; sys.path.insert(0, {layer.HERE!r}); from kvm_ifup import ipset; ipset.put(['{KEY}'], {{}})"
-_RESTORE = f"""
-import sys; sys.path.insert(0, {layer.HERE!r})
-from kvm_ifup import settings
-from kvm_ifup.apply import Host
-from kvm_ifup.reaper import Reaper
-from kvm_ifup.state import Records
-records = Records()
-Reaper(records, Host(records), settings.load()).restore()
-"""
