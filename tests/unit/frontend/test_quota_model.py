@@ -17,7 +17,7 @@ from unittest import mock
 
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from sqlalchemy import event, insert, select, update
 
 from frontend.compute import quotas
@@ -33,7 +33,7 @@ from tests.unit.frontend.modelled import Ganeti, Instance
 from tests.unit.frontend.test_begun import Asked, Killed
 from tests.unit.frontend.volumes import VOLUMES
 
-MOST, CORES, VOLUMES_MOST, GIGABYTES = 4, 6, 3, 8
+MOST, CORES, VOLUMES_MOST, GIGABYTES, SNAPSHOTS_MOST = 4, 6, 3, 8, 1
 SERVERS = "/compute/v2.1/servers"
 Fate = tuple[str, int] | None
 Works = tuple[int, set[int]] | None
@@ -263,6 +263,38 @@ class VolumeQuotas(Site):
         self.work(works)
 
 
+class SnapshotQuotas(VolumeQuotas):
+    """Snapshots count with their gigabytes from the request on, whatever becomes of their jobs."""
+
+    @initialize()
+    def one_volume(self) -> None:
+        self.create_volume(1, None, (0, set()))
+
+    @precondition(lambda self: self.alive(db.volume, "available"))
+    @rule(which=st.integers(0, 9), fate=FATES, works=WORKS)
+    def snapshot(self, which: int, fate: Fate, works: Works) -> None:
+        wanted = {"volume_id": self.one(which, db.volume, "available")}
+        self.ask(fate, "POST", f"{VOLUMES}/snapshots", {"snapshot": wanted})
+        self.work(works)
+
+    @precondition(lambda self: self.rows(db.volume_snapshot))
+    @rule(which=st.integers(0, 9), fate=FATES, works=WORKS)
+    def delete_snapshot(self, which: int, fate: Fate, works: Works) -> None:
+        found = self.rows(db.volume_snapshot)
+        self.ask(fate, "DELETE", f"{VOLUMES}/snapshots/{found[which % len(found)]['id']}")
+        self.work(works)
+
+    @invariant()
+    def no_more_counts_than_is_allowed(self) -> None:
+        with self.engine.connect() as connection:
+            used = volumequota.used(connection, MINE)
+        shown = self.api.get(f"{VOLUMES}/snapshots/detail").get_json()["snapshots"]
+        volumes = self.alive(db.volume)
+        assert used["snapshots"] == len(shown) <= SNAPSHOTS_MOST
+        assert used["volumes"] == len(volumes) <= VOLUMES_MOST
+        assert used["gigabytes"] <= GIGABYTES
+
+
 def _check_limits(instances: Mapping[str, Instance]) -> None:
     servers = {name: each for name, each in instances.items() if not name.startswith("gx-vol-")}
     assert len(servers) <= MOST
@@ -279,7 +311,7 @@ def _seeded() -> tempfile.TemporaryDirectory[str]:
     engine = db.connect(f"sqlite:///{folder.name}/front.db")
     seed(engine)
     most = {"max_servers": MOST, "max_cores": CORES, "max_ram": -1}
-    most |= {"max_volumes": VOLUMES_MOST, "max_gigabytes": GIGABYTES}
+    most |= {"max_volumes": VOLUMES_MOST, "max_gigabytes": GIGABYTES, "max_snapshots": SNAPSHOTS_MOST}
     with engine.begin() as connection:
         connection.execute(update(db.project).where(db.project.c.id == MINE).values(most))
         for ident in FLAVORS[1:]:
@@ -304,6 +336,10 @@ def test_what_was_asked_for_counts_before_it_is_told_of() -> None:
 
 
 TestServers, TestVolumes = ServerQuotas.TestCase, VolumeQuotas.TestCase
+TestSnapshots = SnapshotQuotas.TestCase
+TestSnapshots.settings = settings(
+    max_examples=8, stateful_step_count=12, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate)
+)
 TestServers.settings = TestVolumes.settings = settings(
     max_examples=25, stateful_step_count=16, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate)
 )
