@@ -60,7 +60,8 @@ def test_what_a_node_does_not_tell_stays(both: Both) -> None:
 def test_the_log_has_what_changed_but_not_what_is_free(both: Both, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "frontend.compute.nodes")
     told = []
-    for more in ({"mfree": 9000}, {"mfree": 8000}, {"mfree": 8000, "drained": True}):
+    changes: tuple[dict[str, Any], ...] = ({"mfree": 9000}, {"mfree": 8000}, {"mfree": 8000, "drained": True})
+    for more in changes:
         nodes.keep(both.engine, [listed("n1", **more)], both.now)
         told.append([record.getMessage() for record in caplog.records])
         caplog.clear()
