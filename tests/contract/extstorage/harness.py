@@ -122,6 +122,17 @@ def eventually(true: Callable[[], bool]) -> bool:
     return true()
 
 
+def unmount(point: Path) -> None:
+    """Also where something that was killed is not quite gone."""
+
+    def gone() -> bool:
+        subprocess.run(["umount", point], stderr=subprocess.DEVNULL, check=False)
+        return not os.path.ismount(point)
+
+    if not eventually(gone):
+        sh("umount", point)
+
+
 @contextlib.contextmanager
 def mounted(kind: str, folder: Path, sector: int = 512) -> Iterator[Path]:
     point, disk = folder / "mnt", folder / "disk"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lab import ceph, layer
-from tests.contract.extstorage.harness import MIB, sh
+from tests.contract.extstorage.harness import MIB, sh, unmount
 
 COMMAND = f"{layer.HERE}/extstorage/ganeti-ext-storage"
 SHARE, FILES = "/srv/images-test", "/srv/brought"
@@ -115,7 +115,7 @@ def shared(root: Path, share: Path) -> Iterator[Site]:
     try:
         yield Site(root, share)
     finally:
-        sh("umount", root / SHARE[1:])
+        unmount(root / SHARE[1:])
 
 
 def disk(size: int = 4 * MIB, seed: int = 1) -> bytes:

@@ -15,7 +15,7 @@ import pytest
 
 from lab import BASES
 from tests.contract.extstorage.choice import ALL, on
-from tests.contract.extstorage.harness import MIB, empty, eventually, sh
+from tests.contract.extstorage.harness import MIB, empty, eventually, sh, unmount
 from tests.contract.extstorage.image_site import FILES, Site, disk, rooted, shared
 
 pytestmark = [
@@ -41,7 +41,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def cleared(root: Path, share: Path) -> Iterator[Site]:
     with shared(root, share) as site:
         yield site
-        sh("umount", site.root / "srv/images-test")
+        unmount(site.root / "srv/images-test")
         empty(share)
         for path in share.glob("images/.*"):
             sh("rm", "-r", path)
