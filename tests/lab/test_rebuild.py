@@ -17,6 +17,7 @@ from lab.node import Node
 from lab.step import until
 from lab.story import Story
 from tests.lab import views
+from tests.lab.promise import WITHIN
 
 # All that have the database open; the package leaves none of them stopped.
 _SERVICES = ("ganeti-ext-consumer", "ganeti-ext-api", "ganeti-ext-consoleproxy", "ganeti-ext-importer")
@@ -24,7 +25,6 @@ _SERVICES = ("ganeti-ext-consumer", "ganeti-ext-api", "ganeti-ext-consoleproxy",
 _KEPT = ("project", "user_account", "membership", "flavor", "image")
 _COLUMNS = "select json_agg(to_jsonb(server)) from server where deleted is null"
 _DUMP = "/root/kept.sql"
-WITHIN = 5.0
 ADDED = "made-by-hand.lab"
 METADATA = {"role": "web", "who": "Zoë & co"}
 
