@@ -54,6 +54,19 @@ def test_a_message_that_says_nothing_new_writes_nothing() -> None:
         assert actions.told(row, message, "its-id") == actions.Told(None, False)
 
 
+def test_what_a_job_says_of_its_end_stands_where_it_was_taken_for_lost() -> None:
+    """A master that comes back has it still; what hangs on the end was done when it was taken for lost."""
+    queued, lost = HISTORY[0], op("STARTUP", "error", at=5, result="job 10 is not known to Ganeti any more")
+    end = op("STARTUP", "success", at=9, seq=[3, 1])
+    row, ends = apply(None, queued, lost)
+    assert row is not None
+    assert (row["status"], ends) == ("error", 1)
+    for messages in ((queued, lost, end), (queued, end, lost), (queued, lost, end, lost, queued)):
+        row, ends = apply(None, *messages)
+        assert row is not None
+        assert (row["status"], row["message"], row["ended"], ends) == ("success", None, BEGIN + 9, 1)
+
+
 def test_success_keeps_no_text() -> None:
     row, _ = apply(None, op("STARTUP", "success", logmsg="all is well"))
     assert row is not None
