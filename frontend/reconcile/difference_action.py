@@ -22,7 +22,7 @@ def unended(known: Known, found: Snapshot) -> Iterator[Difference]:
         if job is None:
             continue
         if job.status is None:
-            words = f"job {row['job']} is not known to Ganeti any more"
+            words = actions.lost(row["job"])
             ended = Ended("error", None, words, None)
         elif row["op_index"] < len(job.ops) and job.ops[row["op_index"]].status in event.FINAL:
             ended = job.ops[row["op_index"]]

@@ -17,6 +17,7 @@ from frontend.effect.purpose import Purpose
 from frontend.reconcile import difference
 from frontend.reconcile.difference import Difference, Row
 from frontend.reconcile.snapshot import RemoteApi
+from frontend.update import actions
 from ganeti_ext import event
 
 KIND = "saved"
@@ -110,6 +111,6 @@ def _why(job: Mapping[str, Any]) -> str | None:
     if job["status"] == "success":
         return None
     if job["status"] is None:
-        return f"job {job['id']} is not known to Ganeti any more"
+        return actions.lost(job["id"])
     said = difference.said(job.get("opresult") or ())
     return f"job {job['id']} has ended as {job['status']}" + (f": {said}" if said else "")

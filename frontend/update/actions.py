@@ -1,7 +1,7 @@
 """What jobs did: one row of the table `action` for each opcode of each job, whatever its messages' order.
 
 A row's last status is written once, and with it, in the same transaction, whatever else has to be done once. Only where
-a comparison with Ganeti has made it up, what Ganeti's own job says of its end stands there afterwards.
+a comparison with Ganeti took the job for lost, what the job says of its end after all stands there afterwards.
 """
 
 from __future__ import annotations
@@ -55,17 +55,19 @@ def told(known: Columns | None, message: state.Message, server_id: str | None, h
     row["server_id"] = known["server_id"] or server_id
     ended = known["ended"] is None and new["ended"] is not None
     is_later = known["ended"] is None and (new["rank"], new["updated"]) > (known["rank"], known["updated"])
-    if is_later or (new["ended"] is not None and _is_made_up(known) and not _is_made_up(new)):
+    if is_later or (new["ended"] is not None and _is_lost(known) and not _is_lost(new)):
         row.update({name: new[name] for name in _LATEST})
     return Told(row if row != known else None, ended)
 
 
-def _is_made_up(row: Columns) -> bool:
-    """Whether only a comparison told how a job ended: as lost, where the next master did not know it.
+def lost(job: int) -> str:
+    """The message of a job that a comparison with Ganeti did not find, and that counts as failed."""
+    return f"job {job} is not known to Ganeti any more"
 
-    Should the one before be master again, he has it still, and runs it.
-    """
-    return row["ended"] is not None and row["seq"] is None
+
+def _is_lost(row: Columns) -> bool:
+    """Should the master before be one again, he has the job still, and runs it."""
+    return row["seq"] is None and row["message"] == lost(row["job"])
 
 
 def _row(message: state.Message, server_id: str | None, host: str | None) -> Columns:
