@@ -170,7 +170,14 @@ def _allow(story: Story, hypervisors: str, templates: str) -> None:
 def _clear(story: Story) -> None:
     """Instances and networks of the load go, and for the tenant what never came to be."""
     for name in story.gnt("instance", "list", "--no-headers", "-o", "name").split():
-        story.gnt("instance", "remove", "--force", "--ignore-failures", "--shutdown-timeout=1", name)
+        words = ("remove", "--force", "--ignore-failures", "--shutdown-timeout=1", name)
+        try:
+            story.gnt("instance", *words)
+        except CommandError as err:
+            if "is not used by an instance" not in str(err):
+                raise
+            master.forget_addresses(story.master, name)
+            story.gnt("instance", *words)
     for name in set(story.gnt("network", "list", "--no-headers", "-o", "name").split()) - {ganeti.NETWORK}:
         with suppress(CommandError):  # it was never connected
             story.gnt("network", "disconnect", name)
