@@ -65,7 +65,12 @@ def _is_renamed(message: Mapping[str, Any]) -> bool:
 
 def names(item: News) -> set[str]:
     """By what to ask for the object of a message: its name, and its UUID, as it may have been renamed since."""
-    return {subject(item.message)} | ({item.uuid} if item.uuid and not _is_renamed(item.message) else set())
+    return {subject(item.message), _lasting(item)} - {""}
+
+
+def _lasting(item: News) -> str:
+    """The UUID of what a message is about; "" where its name alone counts: a rename tells of the name it gave."""
+    return "" if _is_renamed(item.message) else item.uuid
 
 
 def key(item: News) -> str:
@@ -80,11 +85,11 @@ def _full(item: News, rows: Rows) -> str:
     A job looks its instance up before it waits for its locks, and works on what has that UUID (cmdlib/base.py): what it
     did to an instance that was renamed meanwhile is said of a name that nobody has.
     """
-    name = subject(item.message)
+    name, uuid = subject(item.message), _lasting(item)
     if item.message["type"] != OP_STATUS:
         return name
-    if item.uuid in names(item) and _uuid(rows.get(name)) != item.uuid:
-        renamed = next((full for full, row in rows.items() if _uuid(row) == item.uuid), None)
+    if uuid and _uuid(rows.get(name)) != uuid:
+        renamed = next((full for full, row in rows.items() if _uuid(row) == uuid), None)
         if renamed is not None:
             return renamed
     if name in rows:
