@@ -143,20 +143,17 @@ class Check:
             profile = used.get(record.firewall.profile) if record.firewall else None
             for key in profile.groups if profile else ():
                 taps.setdefault(key, []).append(tap)
-        named_by = {key: check_members.Group(_called(key), tuple(of)) for key, of in sorted(taps.items())}
-        if self._settings.firewall == "nftables" and "inet" in there.tables:  # else that is said already
-            named = {
-                member_sets.name(key, family): named_by[key] for key in named_by for family in member_sets.FAMILIES
-            }
+        is_nftables = self._settings.firewall == "nftables"
+        called = member_sets.name if is_nftables else member_sets.legacy
+        sets = {called(key, family): (key, family) for key in sorted(taps) for family in member_sets.FAMILIES}
+        groups_of = {key: check_members.Group(_called(key), tuple(of)) for key, of in taps.items()}
+        named = {name: groups_of[key] for name, (key, _) in sets.items()}
+        if is_nftables and "inet" in there.tables:  # else that is said already
             must, does = (check_members.of_nftables(each) for each in (wanted, there))
             yield from check_members.members(must, does, named)
-        elif self._settings.firewall == "iptables" and named_by:
-            each = [
-                (member_sets.legacy(key, family), key, family) for key in named_by for family in member_sets.FAMILIES
-            ]
-            must = {name: member_sets.of(key, family, known) for name, key, family in each}
-            named = {name: named_by[key] for name, key, _ in each}
-            yield from check_members.members(must, ipset.held(must), named)
+        elif self._settings.firewall == "iptables" and sets:
+            listed = {name: member_sets.of(*of, known) for name, of in sets.items()}
+            yield from check_members.members(listed, ipset.held(listed), named)
 
     def _apart(self) -> Generator[Finding, None, list[Record]]:
         """The records, what two of them share in the first alone: there can be one of it."""
