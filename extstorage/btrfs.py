@@ -60,10 +60,10 @@ def is_nocow(fd: int) -> bool:
     return bool(FLAGS.unpack(ioctl(fd, GETFLAGS, bytes(FLAGS.size)))[0] & NOCOW)
 
 
-def set_nocow(fd: int) -> None:
+def set_nocow(fd: int, *, wanted: bool = True) -> None:
     """Let an empty file be written in place but where a snapshot shares its blocks: no checksums, little scatter."""
     (flags,) = FLAGS.unpack(ioctl(fd, GETFLAGS, bytes(FLAGS.size)))
-    ioctl(fd, SETFLAGS, FLAGS.pack(flags | NOCOW))
+    ioctl(fd, SETFLAGS, FLAGS.pack(flags | NOCOW if wanted else flags & ~NOCOW))
 
 
 def is_subvolume(path: str) -> bool:

@@ -156,6 +156,10 @@ def _dedup(arguments: Namespace, choice: Choice) -> int:
             did = f"image {ident} in {store} {tell.shared(examined, shared, merges=place.MERGES)}"
             row = {"did": did, "id": ident, **_where(store), "examined": examined, "deduplicated": shared}
             _print(arguments, row)
+    for store in choice.stores() if arguments.again and not arguments.ids else ():
+        report = Report(f"dedup {store}", sys.stdout, sys.stderr, program=False)
+        _place(store).settle(report)
+        report.end()
     return 0
 
 

@@ -137,6 +137,10 @@ class Cow:
         path = self.path(ident)
         return image_dedup.again(self.folder, ident, path, told, all_=again) if path else None
 
+    def settle(self, told: Report) -> None:
+        if os.path.isdir(self.folder):
+            image_dedup.settle(self.folder, told)
+
     def _names(self) -> list[str]:
         entries = os.listdir(self.folder) if os.path.isdir(self.folder) else []
         return sorted({name[:-4] for name in entries if name.endswith((FILE, SUBVOLUME)) and not name.startswith(".")})

@@ -7,34 +7,22 @@ would scatter the files, and with them each clone; larger ones find whole copies
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
-from fcntl import ioctl
-from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from extstorage import image_content, image_index
+from extstorage import btrfs_remains, btrfs_sharers, image_content, image_index, reflink
 from extstorage.image_digest import BLOCK, Blocks, Digests
 from extstorage.layout import DISK, FILE, SUBVOLUME
 from extstorage.warning import warn
+from ganeti_ext.errors import ExtError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from extstorage.image_index import Index
     from extstorage.image_report import Report
 
-FIDEDUPERANGE = 0xC0189436  # linux/fs.h
-_RANGE = Struct("=QQHHI qQQiI")  # struct file_dedupe_range with one info
-_DIFFERS = 1  # FILE_DEDUPE_RANGE_DIFFERS
 _LONGEST = (16 << 20) // BLOCK  # blocks in one call: btrfs and XFS do no more
-_UNABLE = (errno.EOPNOTSUPP, errno.ENOTTY, errno.ENOSYS)
-_UNLIKE = (
-    errno.EINVAL,
-    errno.EPERM,
-    errno.EXDEV,
-    errno.ETXTBSY,
-)  # of this pair of files alone: with checksums and without
 _PART = 4096  # blocks that are looked for at once
 
 
@@ -47,28 +35,33 @@ class Run(NamedTuple):
     length: int
 
 
-class Unable(Exception):
-    """The file system shares no blocks."""
-
-
 def published(folder: str, ident: str, fd: int, blocks: Blocks, told: Report) -> int:
     """Let a new image share what others have; octets. Its blocks are noted for those to come."""
     with image_index.opened(folder) as index:
         if index is None:
             return 0
+        known = btrfs_remains.extents(fd)
         try:
             shared = _share(index, folder, ident, fd, blocks, told)
-        except Unable as err:
+        except reflink.Unable as err:
             warn("cow", f"{folder}: {err}: images that are alike are stored as often as they are there")
             return 0
-        index.note(ident, _state(fd), blocks)
+        index.note(ident, "", blocks)
+        if _freed(folder, ident, fd, known, told):
+            index.mark(ident, _state(fd))  # not before: what ended here is done when it is asked for again
         return shared
     return 0
 
 
 def again(folder: str, ident: str, path: str, told: Report, *, all_: bool) -> tuple[int, int] | None:
-    """The same for an image that is there: octets that were looked at, and shared; None if it was looked at before."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    """The same for an image that is there: octets that were looked at, and shared; None if it was looked at before.
+
+    Or if somebody has just removed it.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
     try:
         with image_index.opened(folder) as index:
             if index is None or (index.state(ident) == _state(fd) and not all_):
@@ -81,6 +74,14 @@ def again(folder: str, ident: str, path: str, told: Report, *, all_: bool) -> tu
         return len(blocks) * BLOCK, published(folder, ident, fd, blocks, told.begin("dedup", size))
     finally:
         os.close(fd)
+
+
+def settle(folder: str, told: Report) -> None:
+    """Free what is left of extents that several images have parts of, where that can be."""
+    try:
+        btrfs_sharers.rewrite(folder, told)
+    except (ExtError, OSError, reflink.Unable) as err:
+        warn("cow", f"{folder}: {err}: what images share keeps its room until: ganeti-ext-storage image dedup --again")
 
 
 def forget(folder: str, ident: str) -> None:
@@ -132,6 +133,17 @@ def _share(index: Index, folder: str, ident: str, fd: int, blocks: Blocks, told:
     return shared
 
 
+def _freed(folder: str, ident: str, fd: int, known: Sequence[tuple[int, int]], told: Report) -> bool:
+    """Whether the room of what is shared now is free, as far as it can be."""
+    try:
+        btrfs_remains.rewrite(folder, ident, fd, known, told)
+    except (ExtError, OSError, reflink.Unable) as err:
+        text = f"{folder}: {err}: what {ident} shares now keeps its room until: ganeti-ext-storage image dedup {ident}"
+        warn("cow", text)
+        return False
+    return True
+
+
 def _opened(folder: str, ident: str, files: contextlib.ExitStack) -> int | None:
     for ending in (FILE, f"{SUBVOLUME}/{DISK}"):
         with contextlib.suppress(OSError):
@@ -143,41 +155,14 @@ def _opened(folder: str, ident: str, files: contextlib.ExitStack) -> int | None:
 
 def _merge(source: int, target: int, run: Run) -> int:
     """Octets of a run that are shared now; block by block where they are not what the index says."""
-    shared = _dedupe(source, target, run)
+    there, here = run.there * BLOCK, run.here * BLOCK
+    shared = reflink.dedupe(source, target, there, here, run.length * BLOCK)
     if shared < 0:
         if run.length == 1:
             return 0
-        ones = (Run(run.image, run.there + number, run.here + number, 1) for number in range(run.length))
-        return sum(max(0, _dedupe(source, target, one)) for one in ones)
+        places = (number * BLOCK for number in range(run.length))
+        return sum(max(0, reflink.dedupe(source, target, there + at, here + at, BLOCK)) for at in places)
     return shared
-
-
-def _dedupe(source: int, target: int, run: Run) -> int:
-    """Octets, or -1 when they differ; Unable where the file system has no such thing."""
-    done, length = 0, run.length * BLOCK
-    while done < length:
-        request = bytearray(
-            _RANGE.pack(run.there * BLOCK + done, length - done, 1, 0, 0, target, run.here * BLOCK + done, 0, 0, 0)
-        )
-        try:
-            ioctl(source, FIDEDUPERANGE, request)
-        except OSError as err:
-            raise _unable(err.errno or 0) from None
-        _, _, _, _, _, _, _, count, status, _ = _RANGE.unpack(request)
-        if status == _DIFFERS or -status in _UNLIKE:
-            return -1
-        if status < 0:
-            raise _unable(-status)
-        if not count:
-            break
-        done += count
-    return done
-
-
-def _unable(number: int) -> Exception:
-    if number in (*_UNABLE, errno.EINVAL):
-        return Unable(os.strerror(number))
-    return OSError(number, os.strerror(number))
 
 
 def _state(fd: int) -> str:

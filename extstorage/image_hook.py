@@ -75,16 +75,13 @@ def main(_verb: str, env: Mapping[str, str]) -> None:
         return
     for one in unwanted:
         place.forget(one.provider, one.pool, SAVED + one.ident)
-    instance, sources = hook.instance or "", []
-    for one in wanted:
-        disk = _disk(env, one, instance)
-        if disk.provider != one.provider:
-            raise ExtError(
-                f"disk {disk.number} of {instance} is in {disk.provider}, and images are to be in {one.provider}"
-            )
-        sources.append(image_snapshot.Source(one.provider, one.pool, disk.volume, SAVED + one.ident))
-    if sources:
-        place.save(sources, instance)
+    instance = hook.instance or ""
+    # But what a chain has asked for that broke off before it took its tag away.
+    gone = {(one.store, one.ident) for one in unwanted}
+    kept = [(one, _saved(env, one, instance)) for one in wanted if (one.store, one.ident) not in gone]
+    if kept:
+        sources = (image_snapshot.Source(one.provider, one.pool, disk.volume, SAVED + one.ident) for one, disk in kept)
+        place.save(list(sources), instance)
     for one in copied:
         disk = _disk(env, one, instance)
         if env.get("GANETI_INSTANCE_STATUS") == "up":  # this node may open a disk twice, and its guest writes
@@ -103,6 +100,16 @@ def asked(tags: Iterable[str], prefix: str) -> Iterator[Asked]:
             if not is_known or bool(colon) != bool(disk) or not _DISKS[prefix][0] <= len(disk) <= _DISKS[prefix][1]:
                 raise ContractError(f"tag {tag!r}: expected {prefix}PROVIDER[/POOL]:ID{_DISKS[prefix][2]}")
             yield Asked(tag, provider, pool, ident, disk)
+
+
+def _saved(env: Mapping[str, str], one: Asked, instance: str) -> Disk:
+    """The disk that is to be an image of the same provider."""
+    disk = _disk(env, one, instance)
+    if disk.provider != one.provider:
+        raise ExtError(
+            f"disk {disk.number} of {instance} is in {disk.provider}, and images are to be in {one.provider}"
+        )
+    return disk
 
 
 def _disk(env: Mapping[str, str], one: Asked, instance: str) -> Disk:

@@ -62,6 +62,11 @@ class Index:
             )
             self._connection.executemany("INSERT OR IGNORE INTO block VALUES (?, ?, ?)", rows)
 
+    def mark(self, ident: str, state: str) -> None:
+        """What the file of an image is whose blocks are noted."""
+        with self._connection:
+            self._connection.execute("UPDATE image SET state = ? WHERE id = ?", (state, ident))
+
     def forget(self, ident: str) -> None:
         with self._connection:
             self._forget(ident)

@@ -112,3 +112,6 @@ class Place(Protocol):
 
         None when it was looked at before and has not changed, unless that is to be done `again`.
         """
+
+    def settle(self, told: Report) -> None:
+        """Free the room that what several images share keeps beyond what it needs."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import tempfile
 from typing import TYPE_CHECKING
 
@@ -84,10 +85,13 @@ class Ceph:
         """Clones keep the data: it is moved to the trash of RBD, from where it goes with the last of them."""
         name = rbd_settings.image_name(ident)
         with Pool(self._settings) as pool:
-            if not pool.has(name):
+            try:
+                with Image(pool, name, write=False) as image:
+                    clones = tuple(_shown(one) for one in rbd_lineage.children(image))
+            except CephError as err:
+                if err.number != errno.ENOENT:
+                    raise
                 return None
-            with Image(pool, name, write=False) as image:
-                clones = tuple(_shown(one) for one in rbd_lineage.children(image))
             rbd_removal.remove(pool, name)
         return Removed(clones)
 
@@ -122,19 +126,17 @@ class Ceph:
 
     def share(self, ident: str, told: Report, *, again: bool) -> tuple[int, int] | None:
         """Its checksum is computed where none is kept: what is imported later and is the same will be a clone of it."""
+        name = _name(ident)
         with Pool(self._settings) as pool:
-            with Image(pool, _name(ident), write=False) as image:
-                if rbd_meta.get(image, DIGEST) and not again:
-                    return None
-            with Image(pool, _name(ident)) as image:
-                image.take(rbd_origin.STANDING)
-            with Image(pool, _name(ident), write=False) as image:
-                image.show(rbd_origin.STANDING)
-                disk = Rbd(image)
-                digest = image_content.sha256(disk, told.begin("digest", disk.size))
-            with Image(pool, _name(ident)) as image:
-                rbd_meta.put(image, DIGEST, digest)
-        return disk.size, 0
+            try:
+                return _digested(pool, name, told, again=again)
+            except CephError as err:
+                if err.number != errno.ENOENT or pool.has(name):
+                    raise
+                return None  # it was removed meanwhile
+
+    def settle(self, _told: Report) -> None:
+        """An object that nobody has any more is no part of another."""
 
 
 class Making:
@@ -156,9 +158,7 @@ class Making:
 
         def fill() -> rbd_record.Record:
             nonlocal shared
-            twin = _twin(pool, offer)
-            if twin:
-                rbd_image.clone(pool, twin, rbd_origin.STANDING, draft)
+            if _cloned(pool, _twin(pool, offer), draft):
                 shared = offer.size
             else:
                 self._store(pool, draft, offer, told.begin("store", offer.size))
@@ -210,6 +210,34 @@ def _twin(pool: Pool, offer: Offer) -> str:
                 if err.number in rbd_volume.SILENT:
                     raise
     return ""
+
+
+def _cloned(pool: Pool, twin: str, draft: str) -> bool:
+    """Whether the draft is a clone now; not of an image that was removed since it was found."""
+    try:
+        if twin:
+            rbd_image.clone(pool, twin, rbd_origin.STANDING, draft)
+    except CephError as err:
+        if err.number != errno.ENOENT:
+            raise
+        return False
+    return bool(twin)
+
+
+def _digested(pool: Pool, name: str, told: Report, *, again: bool) -> tuple[int, int] | None:
+    """Keep an image's checksum with it; its octets, or None where it is kept already."""
+    with Image(pool, name, write=False) as image:
+        if rbd_meta.get(image, DIGEST) and not again:
+            return None
+    with Image(pool, name) as image:
+        image.take(rbd_origin.STANDING)
+    with Image(pool, name, write=False) as image:
+        image.show(rbd_origin.STANDING)
+        disk = Rbd(image)
+        digest = image_content.sha256(disk, told.begin("digest", disk.size))
+    with Image(pool, name) as image:
+        rbd_meta.put(image, DIGEST, digest)
+    return disk.size, 0
 
 
 def _entry(pool: Pool, name: str) -> Entry | None:

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 _OFTEN = 0.1  # seconds between two words to a program
 # Where on the way from 0 to 100 a phase begins and ends: what is raw already needs no conversion.
-PLAIN = {"receive": (0, 70), "digest": (40, 70), "store": (70, 90), "dedup": (90, 99)}
+PLAIN = {"receive": (0, 70), "digest": (40, 70), "store": (70, 90), "dedup": (90, 95), "rewrite": (95, 99)}
 CONVERTED = {"receive": (0, 30), "check": (30, 32), "convert": (32, 60), "digest": (60, 80), "store": (80, 92)}
-CONVERTED["dedup"] = (92, 99)
+CONVERTED.update({"dedup": (92, 96), "rewrite": (96, 99)})
 
 
 class Report:

@@ -32,6 +32,9 @@ def take(pool: Pool, name: str, *, exclusive: bool) -> None:
 
     rbd_volume.required(pool, name)
     taken = rbd_volume.change(pool, name, decide)
+    if not pool.has(name):  # removed between the two, by who saw no part of ours
+        give_up(pool, name)
+        rbd_volume.required(pool, name)
     if fencing or exclusive:
         rbd_fence.fence(pool, name, others=fencing and not _elsewhere(taken, node.name))
     if taken.doing:

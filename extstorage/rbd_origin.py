@@ -33,10 +33,12 @@ def resolve(pool: Pool, origin: Origin) -> tuple[str, bool]:
         if origin.kind:
             raise ExtError(f"origin {str(origin)!r} does not exist: there is no RBD image {pool.name}/{name}")
     name = volume_name(origin.name)
+    found = rbd_volume.record(pool, name)  # asked for before the image: what is removed loses the image first
     if not pool.has(name):
         missing = f"{image_name(origin.name)} or {name}" if not origin.kind else name
         raise ExtError(f"origin {str(origin)!r} does not exist: there is no RBD image {missing} in pool {pool.name}")
-    if origin.kind == SNAPSHOT and rbd_volume.record(pool, name).kind != SNAPSHOT:
+    if origin.kind == SNAPSHOT and found.kind != SNAPSHOT:
+        rbd_volume.whole(pool, name, found)  # of one in the making no kind is known yet
         raise ExtError(f"origin {str(origin)!r} is a volume, no snapshot; say volume:{origin.name}")
     return name, False
 

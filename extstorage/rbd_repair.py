@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 from extstorage import (
@@ -83,8 +84,13 @@ def mend(settings: Settings, wanted: Callable[[Leak], bool] = lambda _: True) ->
 
 def _measure(pool: Pool, name: str) -> None:
     """Warn of a long chain; a record has it for too long when an origin was flattened."""
-    with Image(pool, name, write=False) as image:
-        depth = rbd_lineage.depth(pool, image)
+    try:
+        with Image(pool, name, write=False) as image:
+            depth = rbd_lineage.depth(pool, image)
+    except CephError as err:
+        if err.number != errno.ENOENT:
+            raise
+        return  # it was removed meanwhile, or one above it, with the last of its clones
     rbd_volume.change(pool, name, lambda found: found if found.doing else found._replace(depth=depth))
     if depth > pool.settings.depth:
         warn("rbd", rbd_origin.deep(name, depth))

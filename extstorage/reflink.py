@@ -1,4 +1,4 @@
-"""Copy a file so that both share their blocks, or else block by block, keeping the holes."""
+"""Copy a file so that both share their blocks, or else block by block, keeping the holes. Share what is equal."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from extstorage.copying import Told
 
 FICLONE = 0x40049409  # linux/fs.h
+FIDEDUPERANGE = 0xC0189436
 FIEMAP = 0xC020660B  # linux/fiemap.h
 FIEMAP_HEAD = Struct("=2Q4I")  # start length flags mapped count reserved
 CHUNK = 1 << 20
@@ -19,6 +20,15 @@ PIECE = 32 << 20  # bytes to copy between two words about it
 
 # man ioctl_ficlone: no file system support (EOPNOTSUPP, EINVAL, on old or foreign ones ENOTTY), or two of them (EXDEV).
 UNABLE = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOTTY, errno.ENOSYS, errno.EXDEV)
+
+_RANGE = Struct("=QQHHI qQQiI")  # struct file_dedupe_range with one info
+_DIFFERS = 1  # FILE_DEDUPE_RANGE_DIFFERS
+# Of this pair of files alone: with checksums and without.
+_UNLIKE = (errno.EINVAL, errno.EPERM, errno.EXDEV, errno.ETXTBSY)
+
+
+class Unable(Exception):
+    """The file system shares no blocks."""
 
 
 def clone(source: int, target: int) -> str:
@@ -34,6 +44,30 @@ def clone(source: int, target: int) -> str:
             raise
         return os.strerror(err.errno)
     return ""
+
+
+def dedupe(source: int, target: int, there: int, here: int, length: int) -> int:
+    """Let a range of the target share the blocks of one of the source, if they are equal: no content changes by it.
+
+    Offsets are of whole blocks, and so is the length, unless it ends where both files do. Returns the octets that are
+    shared now, or -1 when the ranges differ or these two files can share none; Unable where none can.
+    """
+    done = 0
+    while done < length:
+        request = bytearray(_RANGE.pack(there + done, length - done, 1, 0, 0, target, here + done, 0, 0, 0))
+        try:
+            ioctl(source, FIDEDUPERANGE, request)
+        except OSError as err:
+            raise _unable(err.errno or 0) from None
+        _, _, _, _, _, _, _, count, status, _ = _RANGE.unpack(request)
+        if status == _DIFFERS or -status in _UNLIKE:
+            return -1
+        if status < 0:
+            raise _unable(-status)
+        if not count:
+            break
+        done += count
+    return done
 
 
 def pieces(fd: int) -> int:
@@ -93,3 +127,9 @@ def _copy_range(source: int, target: int, start: int, stop: int) -> int:
             break
         offset += count
     return offset - start
+
+
+def _unable(number: int) -> Exception:
+    if number in UNABLE and number != errno.EXDEV:
+        return Unable(os.strerror(number))
+    return OSError(number, os.strerror(number))

@@ -12,6 +12,7 @@ from ganeti_ext.named import NamedTuple
 
 EXTENT = Struct("=3Q16xI12x")  # struct fiemap_extent: logical physical length, flags
 ROOM = 2000  # extents in one call
+END = (1 << 64) - 1
 LAST = 1
 DELALLOC = 4
 SHARED = 0x2000
@@ -48,17 +49,23 @@ def of(path: str) -> Usage:
 
 def extents(fd: int) -> list[tuple[int, int]]:
     """Length and flags of each extent of a file."""
-    found: list[tuple[int, int]] = []
-    start, last = 0, False
-    while not last:
-        buffer = bytearray(FIEMAP_HEAD.size + ROOM * EXTENT.size)
-        FIEMAP_HEAD.pack_into(buffer, 0, start, (1 << 64) - 1 - start, 0, 0, ROOM, 0)
+    return [(length, flags) for _, _, length, flags in mapped(fd)]
+
+
+def mapped(fd: int, start: int = 0, stop: int = END, room: int = ROOM) -> list[tuple[int, int, int, int]]:
+    """Offset in the file, place on the disk, length and flags of each extent that has something of this range.
+
+    Those that are neighbours in both are told as one, but for what the kernel was asked for in another call: with
+    `room` for one, and a range of one octet, it tells of what is stored as one.
+    """
+    found: list[tuple[int, int, int, int]] = []
+    while start < stop:
+        buffer = bytearray(FIEMAP_HEAD.size + room * EXTENT.size)
+        FIEMAP_HEAD.pack_into(buffer, 0, start, stop - start, 0, 0, room, 0)
         ioctl(fd, FIEMAP, buffer)
         count = FIEMAP_HEAD.unpack_from(buffer)[3]
-        if not count:
+        found += (EXTENT.unpack_from(buffer, FIEMAP_HEAD.size + index * EXTENT.size) for index in range(count))
+        if not count or found[-1][3] & LAST:
             break
-        for index in range(count):
-            logical, _, length, flags = EXTENT.unpack_from(buffer, FIEMAP_HEAD.size + index * EXTENT.size)
-            found.append((length, flags))
-            start, last = logical + length, bool(flags & LAST)
+        start = found[-1][0] + found[-1][2]
     return found

@@ -32,8 +32,10 @@ def origin(settings: Settings, wanted: Origin) -> tuple[str, str]:
         for path in (image, in_subvolume(image)):
             if os.path.isfile(path):
                 return path, f"image:{wanted.name}"
-    if wanted.kind != "image" and len(wanted.name) <= NAME_MAX and existing(settings, wanted.name):
-        return settled(settings, wanted.name), f"volume:{wanted.name}"
+    found = existing(settings, wanted.name) if wanted.kind != "image" and len(wanted.name) <= NAME_MAX else None
+    if found:  # which another node may remove from here on: who opens it says so
+        _settle(settings, wanted.name)
+        return found, f"volume:{wanted.name}"
     if wanted.kind == "":
         raise ExtError(f"origin {wanted.name!r} does not exist: there is no {image}, and no volume of that name")
     lacks = image or f"volume of that name in {settings.directory}/volumes"
@@ -153,10 +155,7 @@ def sweep(settings: Settings, path: str) -> None:
 def settled(settings: Settings, name: str) -> str:
     """The volume's file, with all in it that was written to its device on this node."""
     path = required(settings, name)
-    if name.startswith(SAVED) and name not in hint.names(settings.run_directory):
-        return path  # an image, without a device: who reads it need not be root
-    with settings.hint(name) as held:
-        flush(held)
+    _settle(settings, name)
     return path
 
 
@@ -164,6 +163,13 @@ def names(settings: Settings) -> list[str]:
     """All volumes."""
     found = [entry for entry in os.listdir(volumes(settings)) if not entry.startswith(".")]
     return sorted(entry[:-4] for entry in found if entry.endswith((FILE, SUBVOLUME)))
+
+
+def _settle(settings: Settings, name: str) -> None:
+    if name.startswith(SAVED) and name not in hint.names(settings.run_directory):
+        return  # an image, without a device: who reads it need not be root
+    with settings.hint(name) as held:
+        flush(held)
 
 
 def _tidy(settings: Settings, name: str) -> None:

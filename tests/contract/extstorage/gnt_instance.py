@@ -1,57 +1,64 @@
 """gnt-instance as far as moves of disks need it: Ganeti 3.1's config.data, and the verbs that its jobs call.
 
-python3 -m tests.contract.extstorage.gnt_instance DIRECTORY modify|activate-disks ...
+    python3 -SEI gnt_instance.py DIRECTORY modify|activate-disks ...
+
+A move has a dozen jobs, each a start of this: it loads no more than a verb's executable does, and JSON.
 """
 
 from __future__ import annotations
 
-import contextlib
+import importlib
 import json
 import os
 import sys
-import uuid
-from pathlib import Path
-from typing import Any
+
+if __name__ == "__main__":
+    sys.path.insert(0, os.path.realpath(f"{__file__}/../../../.."))
 
 from extstorage import provider
-from extstorage.inventory import PROVIDERS
 from ganeti_ext.errors import ExtError
-from ganeti_ext.files import replace
+from ganeti_ext.files import remove, replace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any
 
 
 class Job:
     """One call. DIRECTORY has `etc`, `data` and, below `run`, what Ganeti has below /run/ganeti."""
 
-    def __init__(self, place: Path) -> None:
-        self.place = place
-        self.path = place / "data/config.data"
-        self.config: dict[str, Any] = json.loads(self.path.read_text())
+    def __init__(self, place: Path | str) -> None:
+        self.place = str(place)
+        self.path = f"{place}/data/config.data"
+        self.config: dict[str, Any] = json.loads(_text(self.path))
         (self.owner,) = self.config["instances"].values()
         self.disks: list[str] = self.owner["disks"]
 
     def save(self) -> None:
-        replace(str(self.path), json.dumps(self.config))
+        replace(self.path, json.dumps(self.config))
 
     def verb(self, disk: str, verb: str, **env: str) -> str:
         facts = self.config["disks"][disk]
         name, volume = facts["logical_id"]
         params = {f"EXTP_{key.upper()}": value for key, value in facts["params"].items()}
-        words = {"GANETI_EXT_CONFIG_DIR": str(self.place / "etc"), "VOL_NAME": volume, "VOL_SIZE": str(facts["size"])}
-        return provider.main(PROVIDERS[name].verbs)(verb, {**words, **params, **env}) or ""
+        words = {"GANETI_EXT_CONFIG_DIR": f"{self.place}/etc", "VOL_NAME": volume, "VOL_SIZE": str(facts["size"])}
+        verbs = importlib.import_module(f"extstorage.{name}")
+        return provider.main(verbs)(verb, {**words, **params, **env}) or ""
 
     def assemble(self, disk: str, number: int) -> None:
         """BlockdevAssemble on the primary node."""
         device = self.verb(disk, "attach").split("\n")[0]
         self.verb(disk, "open", VOL_OPEN_EXCLUSIVE="True")
         if device:
-            link = self.place / f"run/instance-disks/web:{number}"
-            link.unlink(missing_ok=True)
-            link.symlink_to(device)
+            link = f"{self.place}/run/instance-disks/web:{number}"
+            remove(link)
+            os.symlink(device, link)
 
     def add(self, number: int, params: dict[str, str]) -> None:
         name, size = params.pop("name", None), int(params.pop("size").removesuffix("m"))
-        new, owner, mode = str(uuid.uuid4()), params.pop("provider"), params.pop("mode")
-        facts = {"dev_type": "ext", "logical_id": [owner, f"{uuid.uuid4()}.ext.disk{number}"], "size": size}
+        new, owner, mode = _uuid(), params.pop("provider"), params.pop("mode")
+        facts = {"dev_type": "ext", "logical_id": [owner, f"{_uuid()}.ext.disk{number}"], "size": size}
         self.config["disks"][new] = {"uuid": new, "name": name, "params": params, "mode": mode, **facts}
         self.verb(new, "create")
         self.verb(new, "open", VOL_OPEN_EXCLUSIVE="True")
@@ -77,12 +84,14 @@ class Job:
         up = self.owner["admin_state"] == "up"
         if up and not (hotplug and self.runs()):
             raise ExtError("can't remove volume from a running instance without using hotplug")
-        runtime = self.place / "run/kvm/conf/web.runtime"
-        if up and any(one["uuid"] == disk for one, *_ in json.loads(runtime.read_text())[3]):
+        runtime = f"{self.place}/run/kvm/conf/web.runtime"
+        if up and any(one["uuid"] == disk for one, *_ in json.loads(_text(runtime))[3]):
             raise ExtError("this would take a disk out of the guest")
-        with contextlib.suppress(ExtError):  # RemoveDisks only warns
+        try:
             self.verb(disk, "detach")
             self.verb(disk, "remove")
+        except ExtError:
+            pass  # RemoveDisks only warns
         self.disks.remove(disk)
         del self.config["disks"][disk]
 
@@ -99,12 +108,21 @@ class Job:
         self.owner["disks_active"] = True
 
     def runs(self) -> bool:
-        return (self.place / "run/kvm/ctrl/web.pid").exists()
+        return os.path.exists(f"{self.place}/run/kvm/ctrl/web.pid")
 
 
-def main(place: Path, what: str, *words: str) -> None:
+def _text(path: str) -> str:
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
+def _uuid() -> str:
+    return _text("/proc/sys/kernel/random/uuid").strip()
+
+
+def main(place: str, what: str, *words: str) -> None:
     job = Job(place)
-    with (place / "jobs").open("a") as file:
+    with open(f"{place}/jobs", "a", encoding="utf-8") as file:
         file.write(f"{' '.join([what, *words])}\n")
     options = [word for word in words if word.startswith("--")]
     if what == "activate-disks":
@@ -123,7 +141,7 @@ def main(place: Path, what: str, *words: str) -> None:
 if __name__ == "__main__":
     os.umask(0o022)
     try:
-        main(Path(sys.argv[1]), *sys.argv[2:])
+        main(*sys.argv[1:])
     except ExtError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(1)

@@ -10,18 +10,27 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lab import ceph, layer
+from tests.contract.extstorage.choice import ALL
+from tests.contract.extstorage.forks import FORKS, PYTHON, Forks
 from tests.contract.extstorage.harness import MIB, sh, unmount
 
 COMMAND = f"{layer.HERE}/extstorage/ganeti-ext-storage"
 SHARE, FILES = "/srv/images-test", "/srv/brought"
+ROOT = "0:0"
+ENV = ("env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin")
+_forks: dict[Path, Forks] = {}  # of the roots that there are
 
 
 class Site(NamedTuple):
-    """`root` is the node's, `share` its directory as this process sees it; `user`: who gives the commands there."""
+    """`root` is the node's, `share` its directory as this process sees it; `user`: who gives the commands there.
+
+    `forks`: what calls them for root, who need not be started for each.
+    """
 
     root: Path
     share: Path
-    user: str = "0:0"
+    user: str = ROOT
+    forks: Forks | None = None
 
     @property
     def images(self) -> Path:
@@ -37,10 +46,11 @@ class Site(NamedTuple):
 
     def storage(self, *words: str) -> list[str]:
         """The command with these words, as its user gives it."""
-        env = ("env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin")
-        return ["chroot", f"--userspec={self.user}", str(self.root), *env, COMMAND, *words, "--config=/etc/it"]
+        return ["chroot", f"--userspec={self.user}", str(self.root), *ENV, COMMAND, *words, "--config=/etc/it"]
 
     def call(self, *words: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+        if self.forks and self.user == ROOT:
+            return self.forks.raw(Path(COMMAND).name, {}, "image", *words, "--config=/etc/it", stdin=stdin)
         return subprocess.run(self.argv(*words), input=stdin, capture_output=True, timeout=120, check=False)
 
     def ok(self, *words: str, stdin: bytes = b"") -> list[dict[str, Any]]:
@@ -105,7 +115,13 @@ def rooted(place: Path) -> Iterator[Path]:
         for path in (SHARE, FILES, "/etc/it"):
             (root / path[1:]).mkdir(parents=True)
         (root / "etc/it/cow.conf").write_text(f"[cow]\ndirectory = {SHARE}\nrun_directory = /run/it\nnode = n\n")
-        yield root
+        if not ALL:
+            _forks[root] = Forks(["chroot", str(root), *ENV, *PYTHON, FORKS])
+        try:
+            yield root
+        finally:
+            if root in _forks:
+                _forks.pop(root).close()
 
 
 @contextlib.contextmanager
@@ -113,7 +129,7 @@ def shared(root: Path, share: Path) -> Iterator[Site]:
     """A file system as that node's directory."""
     sh("mount", "--bind", share, root / SHARE[1:])
     try:
-        yield Site(root, share)
+        yield Site(root, share, forks=_forks.get(root))
     finally:
         unmount(root / SHARE[1:])
 

@@ -2,19 +2,40 @@
 
 from __future__ import annotations
 
-import ast
+import pickle
 import subprocess
 from typing import Any
 
 from lab.ceph import POOL, Ceph
 
 SOURCE = """
-import json, rados, rbd, sys, traceback
+import json, pickle, rados, rbd, sys, traceback
 sys.path.insert(0, "/usr/share/ganeti-ext")
-from extstorage import rbd_admin as a, origin
+from extstorage import origin, provider, rbd as verbs, rbd_admin as a, rbd_pool, rbd_verbs
+from ganeti_ext.volenv import Volume
 cluster = rados.Rados(conffile="/etc/ceph/ceph.conf", rados_id="admin")
 cluster.connect()
 io = cluster.open_ioctx(sys.argv[1])
+
+class Kept(rbd_pool.Pool):
+    # One connection for all calls with the same settings: to connect is most of what a verb costs.
+    made = {}
+
+    def __init__(self, settings):
+        if settings not in self.made:
+            super().__init__(settings)
+            self.made[settings] = dict(self.__dict__)
+        self.__dict__.update(self.made[settings])
+
+    def _disconnect(self):
+        pass
+
+rbd_pool.LastPool = rbd_verbs.LastPool = Kept
+
+def verb(word, env):
+    volume = Volume.from_env(env)
+    known = verbs.load(provider.config_path("rbd", env), volume.params)
+    return getattr(verbs if word == "attach" else rbd_verbs, provider.VERBS[word])(known, volume) or ""
 
 def settings(etc):
     return a.stores(f"{etc}/rbd.conf")[0][1]
@@ -22,9 +43,9 @@ def settings(etc):
 def names():
     return sorted(rbd.RBD().list(io))
 
-def read(name):
+def read(name, offset=0, length=None):
     with rbd.Image(io, name, read_only=True) as image:
-        return image.read(0, image.size())
+        return image.read(offset, image.size() - offset if length is None else length)
 
 def size(name):
     with rbd.Image(io, name, read_only=True) as image:
@@ -67,19 +88,23 @@ def wipe():
 def health():
     return cluster.mon_command(json.dumps({"prefix": "health", "detail": "detail"}), b"")[1].decode()
 
-def forget(seconds):
-    # After which the OSD lets the locks of a client go that says nothing.
-    asked = {"prefix": "config set", "var": "osd_client_watch_timeout", "val": [str(seconds)]}
-    code, _, told = cluster.osd_command(0, json.dumps(asked), b"")
+def osd(**words):
+    # A hundred times quicker than `ceph tell`.
+    code, _, told = cluster.osd_command(0, json.dumps(words), b"")
     if code:
         raise OSError(code, told)
 
-for line in sys.stdin:
+def tell(option, value):
+    osd(prefix="config set", var=option, val=[str(value)])
+
+while True:
+    expression, values = pickle.load(sys.stdin.buffer)
     try:
-        answer = True, eval(line, globals())
+        answer = True, eval(expression, {**globals(), **values})
     except Exception as err:
         answer = False, "".join(traceback.format_exception_only(err))
-    print(repr(answer), flush=True)
+    pickle.dump(answer, sys.stdout.buffer)
+    sys.stdout.flush()
 """
 
 
@@ -90,15 +115,15 @@ class Eye:
         self.before: set[str] = set()  # objects that a test did not make
         self.spared: set[int] = set()  # processes that no test made
         command = ceph.enter("/usr/bin/python3", "-u", "-c", SOURCE, POOL)
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.spared.add(self._process.pid)
 
-    def ask(self, expression: str) -> Any:
-        """The value, which Python can write down; an AssertionError with the words of what was raised."""
+    def ask(self, expression: str, **values: object) -> Any:
+        """The value, with these values by their names; an AssertionError with the words of what was raised."""
         assert self._process.stdin and self._process.stdout
-        self._process.stdin.write(expression + "\n")
+        pickle.dump((expression, values), self._process.stdin)
         self._process.stdin.flush()
-        well, answer = ast.literal_eval(self._process.stdout.readline())
+        well, answer = pickle.load(self._process.stdout)
         assert well, answer
         return answer
 

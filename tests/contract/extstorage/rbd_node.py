@@ -7,7 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,8 +16,9 @@ import pytest
 from ganeti_ext.command import run
 from lab import BASES, ceph, layer
 from lab.ceph import Ceph
+from lab.step import until
 from tests.contract.extstorage.choice import ALL
-from tests.contract.extstorage.forks import Forks
+from tests.contract.extstorage.forks import FORKS, PYTHON, Forks
 from tests.contract.extstorage.rbd_eye import Eye
 
 NEEDS = [
@@ -26,6 +27,8 @@ NEEDS = [
     pytest.mark.skipif(not BASES.exists(), reason="the nodes' Debian 13 is made by: make lab-up"),
 ]
 VERBS = f"{layer.HERE}/extstorage/rbd"
+COMMAND = f"{layer.HERE}/extstorage/ganeti-ext-storage"
+STEPS = f"{layer.HERE}/tests/contract/extstorage/rbd_steps.py"
 MIB = 1 << 20
 HERE, FAR = "10.93.0.1", "10.93.0.2"
 # What is in a pool that nobody uses.
@@ -42,17 +45,18 @@ class Node(NamedTuple):
 
     @property
     def programs(self) -> Node:
-        """The same, its verbs called by their executables, as all are with EXTSTORAGE_ALL=1."""
+        """The same, its programs called by their executables, as all are with EXTSTORAGE_ALL=1."""
         return self._replace(forks=None)
 
     @property
     def etc(self) -> str:
         return f"/etc/ganeti-ext-{self.name}"
 
-    def forking(self) -> Node:
-        """The same, its verbs called as forks.py does."""
-        forks = Forks(self.ceph.enter("/usr/bin/python3", "-SEI", f"{layer.HERE}/tests/contract/extstorage/forks.py"))
-        self.eye.spared.add(forks.pid)
+    def forking(self, *, twin: bool = False) -> Node:
+        """The same, its programs called as forks.py does; with a twin two at once."""
+        command = self.ceph.enter(*PYTHON, FORKS)
+        forks = Forks(command, twin=Forks(command) if twin else None)
+        self.eye.spared |= forks.pids
         return self._replace(forks=forks)
 
     def configure(self, **more: object) -> None:
@@ -83,14 +87,19 @@ class Node(NamedTuple):
         return {"GANETI_EXT_CONFIG_DIR": self.etc, "VOL_NAME": name, "EXTP_ACCESS": "userspace", **env}
 
     def call(self, verb: str, name: str = "v", **env: str) -> subprocess.CompletedProcess[str]:
+        return self.program(f"{VERBS}/{verb}", env=self.env(name, **env))
+
+    def program(self, path: str, *words: str, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+        """Call one that forks.py has."""
         if self.forks:
-            return self.forks.call(verb, self.env(name, **env))
+            return self.forks.call(Path(path).name, env, *words)
+        python = ["/usr/bin/python3"] if path.endswith(".py") else []
         return subprocess.run(
-            self.ceph.enter(f"{VERBS}/{verb}", env=self.env(name, **env)),
+            self.ceph.enter(*python, path, *words, env=env),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
             check=False,
         )
 
@@ -98,6 +107,12 @@ class Node(NamedTuple):
         done = self.call(verb, name, **env)
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+    def direct(self, verb: str, name: str = "v", **env: str) -> str:
+        """The same, without a process and a connection of its own: for what a test prepares and clears away."""
+        if self.forks:
+            return str(self.eye.ask("verb(word, env)", word=verb, env=self.env(name, **env)))
+        return self.ok(verb, name, **env)
 
     def fails(self, verb: str, name: str = "v", **env: str) -> str:
         done = self.call(verb, name, **env)
@@ -148,12 +163,12 @@ def started(place: Path) -> Iterator[tuple[Node, Node]]:
         one = Ceph(place, address=HERE, namespace=here, store="memstore")
         undo.callback(one.down)
         one.up()
-        one.run("ceph", "tell", "osd.0", "config", "set", "osd_mon_report_interval", "1")  # of a full disk; else 5 s
         eye = Eye(one)
         undo.callback(eye.close)
+        eye.ask("tell('osd_mon_report_interval', 1)")  # of a full disk; else 5 s
         both = Node(one, "a", eye), Node(Ceph(place, address=HERE, namespace=far), "b", eye)
         if not ALL:
-            both = both[0].forking(), both[1].forking()
+            both = both[0].forking(twin=True), both[1].forking()
         for node in both:
             if node.forks:
                 undo.callback(node.forks.close)
@@ -192,6 +207,14 @@ def found(node: Node) -> list[tuple[str, str, str]]:
     return [tuple(leak) for leak in node.admin("[tuple(leak) for leak in a.leaks(s)]")]
 
 
+def full(node: Node, *, is_so: bool) -> None:
+    """Let the OSD say that it has no room, or that it has; returns when the monitor has heard."""
+    node.eye.ask(
+        "osd(prefix='injectfull', type='full', count=100000)" if is_so else "osd(prefix='injectfull', type='none')"
+    )
+    until(f"the monitor knows of a full OSD: {is_so}", lambda: ("full" in node.eye.ask("health()")) == is_so, 20)
+
+
 @contextlib.contextmanager
 def guest(node: Node, name: str = "v") -> Iterator[subprocess.Popen[str]]:
     """QEMU's driver with a volume open, that has written and can write more."""
@@ -219,20 +242,11 @@ def write(qemu: subprocess.Popen[str], byte: int) -> str:
 def quick_to_forget(node: Node) -> Iterator[None]:
     """Ceph and the node wait a second for the locks of a call that was killed."""
     node.configure(patience=1)
-    node.eye.ask("forget(1)")
+    node.eye.ask("tell('osd_client_watch_timeout', 1)")  # after which it lets the locks of a client go
     yield
-    node.eye.ask("forget(30)")
+    node.eye.ask("tell('osd_client_watch_timeout', 30)")
 
 
 def steps(node: Node, when: str, number: int, verb: str, *pids: int, **env: str) -> subprocess.CompletedProcess[str]:
     """Run a verb as rbd_steps.py can."""
-    (node.ceph.root / "tmp/steps.py").write_text((Path(__file__).parent / "rbd_steps.py").read_text())
-    words = ("/usr/bin/python3", "/tmp/steps.py", when, str(number), verb, *map(str, pids))
-    return subprocess.run(
-        node.ceph.enter(*words, env=node.env("v", **env)),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    return node.program(STEPS, when, str(number), verb, *map(str, pids), env=node.env("v", **env))

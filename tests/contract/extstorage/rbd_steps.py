@@ -14,7 +14,8 @@ import signal
 import sys
 from typing import Any
 
-sys.path.insert(0, "/usr/share/ganeti-ext")
+if __name__ == "__main__":
+    sys.path.insert(0, "/usr/share/ganeti-ext")
 
 from extstorage import provider, rbd, rbd_admin, rbd_library, rbd_verbs
 from ganeti_ext.errors import ExtError
@@ -72,8 +73,9 @@ def call(verb: str) -> None:
         provider.main(rbd)(verb, os.environ)
 
 
-def main(when: str, number: int, verb: str, pids: list[int]) -> None:
+def main() -> int:
     assert rbd_verbs  # loaded by now
+    when, number, verb, pids = sys.argv[1], int(sys.argv[2]), sys.argv[3], [int(word) for word in sys.argv[4:]]
     modules = [module for name, module in sys.modules.items() if name.startswith("extstorage.rbd")]
     for name in ("rados", "rbd"):
         library = Counting(getattr(rbd_library, name)(), when, number, pids)
@@ -84,11 +86,12 @@ def main(when: str, number: int, verb: str, pids: list[int]) -> None:
         call(verb)
     except ExtError as err:
         sys.stderr.write(f"{verb}: {err}\n")
-        sys.stderr.flush()
-        os._exit(err.exit_code)
+        return int(err.exit_code)
     sys.stdout.write(f"{Counting.changed} {Counting.done}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    code = main()
     sys.stdout.flush()
-    os._exit(0)
-
-
-main(sys.argv[1], int(sys.argv[2]), sys.argv[3], [int(word) for word in sys.argv[4:]])
+    os._exit(code)

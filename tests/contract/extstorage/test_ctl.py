@@ -17,6 +17,7 @@ from ganeti_ext.errors import ExtError
 from lab import BASES, base, layer
 from lab.step import until
 from tests.contract.extstorage.choice import on
+from tests.contract.extstorage.forks import here
 from tests.contract.extstorage.harness import MIB, ROOT, Node, add_node, complaints, empty, image, loops, sh
 
 SHARING = ("xfs", "btrfs")  # what has reflinks, each in a way of its own
@@ -38,6 +39,9 @@ class Admin:
 
     def call(self, *argv: str) -> subprocess.CompletedProcess[str]:
         where = [f"--config={self.node.etc}", f"--ganeti-data={self.data}", f"--ganeti-run={self._run}"]
+        forks = here()
+        if forks:
+            return forks.call(COMMAND.name, {}, *argv, *where)
         return subprocess.run(
             [COMMAND, *argv, *where],
             env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},

@@ -12,12 +12,22 @@ import pytest
 
 from lab import layer
 from tests.contract.extstorage.harness import complaints
-from tests.contract.extstorage.rbd_node import MIB, NEEDS, Node, guest, node, nodes, quick_to_forget, steps, write
+from tests.contract.extstorage.rbd_node import (
+    COMMAND,
+    MIB,
+    NEEDS,
+    Node,
+    guest,
+    node,
+    nodes,
+    quick_to_forget,
+    steps,
+    write,
+)
 
 pytestmark = NEEDS
 __all__ = ["node", "nodes", "quick_to_forget"]
 
-COMMAND = f"{layer.HERE}/extstorage/ganeti-ext-storage"
 SHARE = "/srv/moved"
 # What `gnt-instance modify` does to disks of an instance, and its configuration; volumes by the providers' own verbs.
 GANETI = f"""#!/usr/bin/python3
@@ -54,14 +64,7 @@ os.rename(path + ".new", path)
 
 def call(node: Node, *argv: str) -> subprocess.CompletedProcess[str]:
     where = [f"--config={node.etc}", f"--ganeti-data={data(node)}", "--ganeti-run=/run/none"]
-    return subprocess.run(
-        node.ceph.enter(COMMAND, *argv, *where),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return node.program(COMMAND, *argv, *where, env={})
 
 
 def ok(node: Node, *argv: str) -> list[dict[str, Any]]:
@@ -143,7 +146,7 @@ def test_a_move_that_fails_is_undone(ganeti: Node) -> None:
 
 def test_volumes_of_ceph(node: Node) -> None:
     node.image("debian")
-    ok(node, "clone", "image:debian", "v", "--size=8M")
+    ok(node.programs, "clone", "image:debian", "v", "--size=8M")
     ok(node, "snapshot", "v", "s")
     ok(node, "clone", "snapshot:s", "w")
     shown = [(row["depth"], row["kind"], row["name"]) for row in ok(node, "tree")]

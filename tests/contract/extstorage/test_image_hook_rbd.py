@@ -8,11 +8,11 @@ from collections.abc import Iterator
 import pytest
 
 from lab import layer
-from tests.contract.extstorage.rbd_node import MIB, NEEDS, Node, guest, node, nodes
+from tests.contract.extstorage.rbd_node import MIB, NEEDS, Node, guest, node, nodes, quick_to_forget
 from tests.contract.extstorage.test_ctl_rbd import SHARE, call, data, ok
 
 pytestmark = NEEDS
-__all__ = ["node", "nodes"]
+__all__ = ["node", "nodes", "quick_to_forget"]
 
 HOOK = f"{layer.HERE}/extstorage/instance-image"
 ONE, TWO, THREE = (letter * 8 + "-0000-4000-8000-000000000000" for letter in "abc")
@@ -50,14 +50,7 @@ def hook(node: Node, *tags: str) -> subprocess.CompletedProcess[str]:
     for number, (provider, name) in enumerate((("rbd", "r"), ("cow", "c"))):
         known = {"NAME": f"vol-{name}", "UUID": f"u-{name}", "PROVIDER": provider, "ID": name}
         env |= {f"GANETI_INSTANCE_DISK{number}_{key}": value for key, value in known.items()}
-    return subprocess.run(
-        node.ceph.enter(HOOK, env=env),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    return node.program(HOOK, env=env)
 
 
 def well(node: Node, *tags: str) -> None:
@@ -71,6 +64,7 @@ def saved(node: Node) -> set[str]:
     return {f"{row['store']}:{row['name']}" for row in ok(node, "list") if row["name"] not in ("r", "c")}
 
 
+@pytest.mark.usefixtures("quick_to_forget")
 def test_disks_of_both_stores_at_once(both: Node) -> None:
     tags = (f"ganeti-ext:saving:rbd:{ONE}:vol-r", f"ganeti-ext:saving:cow:{TWO}:vol-c")
     with guest(both, "r"):  # a volume that is open is not in its way

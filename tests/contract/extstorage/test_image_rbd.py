@@ -6,18 +6,16 @@ import hashlib
 import json
 import signal
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lab import layer
 from tests.contract.extstorage.image_site import disk
-from tests.contract.extstorage.rbd_node import BARE, MIB, NEEDS, Node, node, nodes, quick_to_forget
+from tests.contract.extstorage.rbd_node import BARE, COMMAND, MIB, NEEDS, Node, node, nodes, quick_to_forget
 
 pytestmark = NEEDS
 __all__ = ["node", "nodes", "quick_to_forget"]
-
-COMMAND = f"{layer.HERE}/extstorage/ganeti-ext-storage"
 
 
 def argv(node: Node, *words: str) -> list[str]:
@@ -25,6 +23,9 @@ def argv(node: Node, *words: str) -> list[str]:
 
 
 def call(node: Node, *words: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    if node.forks:
+        name, where = Path(COMMAND).name, ("--provider=rbd", f"--config={node.etc}")
+        return node.forks.raw(name, {}, "image", *words, *where, stdin=stdin)
     return subprocess.run(argv(node, *words), input=stdin, capture_output=True, timeout=120, check=False)
 
 

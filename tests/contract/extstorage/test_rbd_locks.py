@@ -58,7 +58,7 @@ def test_what_was_taken_from_a_node_it_can_no_longer_write(nodes: tuple[Node, No
         assert "the client 10.93.0.2:0/" in done.stderr
         start = time.monotonic()
         assert "wrote" in a.io("v", "write -P 2 0 64k")
-        assert time.monotonic() - start < 5  # RBD alone lets it wait for half a minute
+        assert time.monotonic() - start < 15  # RBD alone lets it wait for half a minute
         assert "failed" in write(lost, 3)
     assert a.has("v", 2)
 
@@ -90,7 +90,7 @@ def test_a_guest_that_was_killed_is_not_waited_for(node: Node, verb: str) -> Non
     node.ok(verb, **ALONE)
     if verb == "open":
         assert "wrote" in node.io("v", "write -P 3 0 64k")
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 20
 
 
 def test_what_a_frozen_node_sent_last_does_not_arrive(nodes: tuple[Node, Node], quick_to_forget: None) -> None:

@@ -69,6 +69,14 @@ def test_made_once_and_removed_once(place: Path) -> None:
     assert volumes(place) == {DISK}
 
 
+def test_what_nobody_wants_any_more_is_not_made_again(place: Path) -> None:
+    """The tag that asked for it was left over."""
+    image_hook.main("instance-image", env(place, SAVING))
+    for _ in range(2):
+        image_hook.main("instance-image", env(place, SAVING, FORGET))
+        assert volumes(place) == {DISK}
+
+
 def test_servers_are_made_of_it(place: Path) -> None:
     image_hook.main("instance-image", env(place, SAVING))
     assert ctl.main(["clone", "--config", str(place), f"snapshot:saved-{IDENT}", "copy"]) == 0

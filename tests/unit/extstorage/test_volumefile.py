@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from extstorage import draft, reflink, volumefile
+from extstorage import draft, layout, reflink, volumefile
 from extstorage.layout import Settings
 from extstorage.origin import parse
 from extstorage.size import MIB
@@ -68,6 +68,23 @@ def test_an_origin_that_vanishes_meanwhile_leaves_nothing(share: Settings) -> No
     source = image(share, "i", b"x")
     os.unlink(source[0])
     with pytest.raises(ExtError, match=r"origin .*i\.raw has just been removed"):
+        volumefile.create(share, "v", MIB, source)
+    assert os.listdir(f"{share.directory}/volumes") == []
+
+
+def test_an_origin_that_vanishes_while_it_is_looked_at_is_said_to_be_removed(
+    share: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    volumefile.create(share, "o", MIB, None)
+
+    def existing(settings: Settings, name: str) -> str | None:
+        path = layout.existing(settings, name)
+        Path(share.volume("o")).unlink(missing_ok=True)
+        return path
+
+    monkeypatch.setattr(volumefile, "existing", existing)
+    source = volumefile.origin(share, parse("volume:o"))
+    with pytest.raises(ExtError, match=r"origin .*o\.raw has just been removed"):
         volumefile.create(share, "v", MIB, source)
     assert os.listdir(f"{share.directory}/volumes") == []
 

@@ -12,7 +12,7 @@ import pytest
 
 from extstorage import cow, cow_admin, provider
 from tests.contract.extstorage import harness
-from tests.contract.extstorage.conformance.site import ROOT, Caller
+from tests.contract.extstorage.conformance.site import ROOT, Caller, Point
 
 # What changes something: not reads, not what is written to stdout and stderr, not questions to a terminal.
 CHANGES = (
@@ -25,7 +25,7 @@ class CowSite:
     """A mounted directory and two nodes."""
 
     changes = CHANGES
-    follow: tuple[str, ...] = ()
+    points: tuple[Point, ...] = ()
 
     def __init__(self, share: Path, folder: Path) -> None:
         self._share = share

@@ -8,20 +8,11 @@ import subprocess
 from collections import Counter
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
 
-from tests.contract.extstorage.conformance.site import ROOT, Caller
+from tests.contract.extstorage.conformance.site import ROOT, Caller, Point
 
 CALL = re.compile(r"(?:\d+ +)?(\w+)\(")
 AVAILABLE = shutil.which("strace") is not None
-
-
-class Point(NamedTuple):
-    """The n-th call of a system call, counted in one run of a verb; `line` is what it was then."""
-
-    call: str
-    number: int
-    line: str
 
 
 def points(node: Caller, verb: str, name: str, env: dict[str, str], changes: str, log: Path) -> list[Point]:

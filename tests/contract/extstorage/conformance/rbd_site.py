@@ -10,21 +10,20 @@ from pathlib import Path
 import pytest
 
 from extstorage.provider import VERBS
-from lab.step import until
-from tests.contract.extstorage.conformance.site import Caller
+from tests.contract.extstorage.conformance.site import Caller, Point
 from tests.contract.extstorage.rbd_node import VERBS as PLACE
-from tests.contract.extstorage.rbd_node import Node, empty
+from tests.contract.extstorage.rbd_node import Node, empty, full
 
 # The steps of a verb are messages that threads of librados send, and no two runs send the same; test_rbd_kills.py
 # kills at each step. Here: when all is done, and nobody was told.
-CHANGES = r"^exit_group\("
+END = Point("exit_group", 1, "exit_group(0)")
 
 
 class RbdSite:
     """A pool and two nodes, of which one is across a wire."""
 
-    changes = CHANGES
-    follow: tuple[str, ...] = ()
+    changes = ""
+    points: tuple[Point, ...] = (END,)
 
     def __init__(self, nodes: tuple[Node, Node], folder: Path) -> None:
         self._nodes = nodes
@@ -34,10 +33,10 @@ class RbdSite:
         self.a, self.b = (Caller(_verbs(node, folder / node.name), node.env(""), node.forks) for node in nodes)
 
     def direct(self, verb: str, name: str = "v", **more: str) -> str:
-        return self._node.ok(verb, name, **more)
+        return self._node.direct(verb, name, **more)
 
     def image(self, name: str, content: bytes) -> None:
-        self._eye.ask(f"put('image.{name}', {content!r})")
+        self._eye.ask(f"put('image.{name}', content)", content=content)
 
     def drop_image(self, name: str) -> None:
         self._eye.ask(f"drop('image.{name}')")
@@ -49,7 +48,7 @@ class RbdSite:
         return bytes(self._eye.ask(f"read({name!r})"))
 
     def write(self, name: str, offset: int, content: bytes) -> None:
-        self._eye.ask(f"write({name!r}, {offset}, {content!r})")
+        self._eye.ask(f"write({name!r}, {offset}, content)", content=content)
 
     def size(self, name: str) -> int:
         return int(self._eye.ask(f"size({name!r})"))
@@ -72,10 +71,10 @@ class RbdSite:
     @contextlib.contextmanager
     def full(self) -> Iterator[None]:
         try:
-            self._full("full", "100000", full=True)
+            full(self._node, is_so=True)
             yield
         finally:
-            self._full("none", full=False)
+            full(self._node, is_so=False)
 
     @contextlib.contextmanager
     def away(self) -> Iterator[None]:
@@ -93,10 +92,6 @@ class RbdSite:
     def _configure(self, **more: object) -> None:
         for node in self._nodes:
             node.configure(**more)
-
-    def _full(self, *words: str, full: bool) -> None:
-        self._node.ceph.run("ceph", "tell", "osd.0", "injectfull", *words)
-        until(f"the monitor knows of a full OSD: {full}", lambda: ("full" in self._eye.ask("health()")) == full, 20)
 
 
 def _verbs(node: Node, folder: Path) -> Path:

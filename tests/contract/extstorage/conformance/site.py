@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from tests.contract.extstorage.forks import Forks
+from tests.contract.extstorage.forks import Call, Forks
 
 ROOT = Path(os.environ.get("GANETI_EXT_ROOT", Path(__file__).parents[4]))
 MIB = 1 << 20
@@ -29,7 +29,9 @@ class Caller(NamedTuple):
     def env(self, name: str, more: dict[str, str]) -> dict[str, str]:
         return {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", **self.environment, "VOL_NAME": name, **more}
 
-    def start(self, verb: str, name: str = "v", **more: str) -> subprocess.Popen[str]:
+    def start(self, verb: str, name: str = "v", **more: str) -> subprocess.Popen[str] | Call:
+        if self.forks:
+            return self.forks.start(verb, self.env(name, more))
         return subprocess.Popen(
             [self.verbs / verb],
             env=self.env(name, more),
@@ -40,8 +42,6 @@ class Caller(NamedTuple):
         )
 
     def call(self, verb: str, name: str = "v", **more: str) -> subprocess.CompletedProcess[str]:
-        if self.forks:
-            return self.forks.call(verb, self.env(name, more))
         process = self.start(verb, name, **more)
         out, err = process.communicate(timeout=120)
         return subprocess.CompletedProcess([verb, name], process.returncode, out, err)
@@ -58,6 +58,14 @@ class Caller(NamedTuple):
         return done.stderr
 
 
+class Point(NamedTuple):
+    """The n-th call of a system call, counted in one run of a verb; `line` is what it was then."""
+
+    call: str
+    number: int
+    line: str
+
+
 class Site(Protocol):
     """A store of a provider, with two nodes that use it."""
 
@@ -65,8 +73,8 @@ class Site(Protocol):
     b: Caller
     # A regular expression for lines of strace: the system calls of a verb that change something.
     changes: str
-    # What strace shall follow: the options for it.
-    follow: tuple[str, ...]
+    # Where each verb can be killed, if that is known without a look; else it is told by `changes`.
+    points: tuple[Point, ...]
 
     def direct(self, verb: str, name: str = "v", **more: str) -> str:
         """A verb of node a, and what it says, as cheaply as can be: for what a test prepares and clears away."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.contract.extstorage.choice import ALL
+from tests.contract.extstorage.choice import ALL, CHAIN
 from tests.contract.extstorage.conformance.site import MIB, Site
 from tests.contract.extstorage.harness import eventually
 
@@ -58,14 +58,14 @@ def test_a_snapshot_keeps_its_moment_and_both_go_their_ways(site: Site) -> None:
     assert site.read("w")[:4] == b"when"
 
 
-def test_a_chain_of_ten_has_all_of_its_past(site: Site) -> None:
+def test_a_chain_has_all_of_its_past(site: Site) -> None:
     site.a.ok("create", "v0", VOL_SIZE="1")
-    for number in range(10):
+    for number in range(CHAIN):
         site.write(f"v{number}", number * 4096, b"%d" % number)
         site.a.ok("snapshot", f"v{number}", VOL_SNAPSHOT_NAME=f"s{number}")
         site.a.ok("create", f"v{number + 1}", VOL_SIZE="1", EXTP_ORIGIN=f"s{number}")
-    content = site.read("v10")
-    assert [content[number * 4096 : number * 4096 + 1] for number in range(10)] == [b"%d" % n for n in range(10)]
+    content = site.read(f"v{CHAIN}")
+    assert [content[n * 4096 : n * 4096 + 1] for n in range(CHAIN)] == [b"%d" % n for n in range(CHAIN)]
 
 
 def test_what_does_not_exist_detaches_and_removes_but_does_not_open(site: Site) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.contract.extstorage.choice import some, times
-from tests.contract.extstorage.conformance.kill import AVAILABLE, Point, killed, points
-from tests.contract.extstorage.conformance.site import MIB, Site
+from tests.contract.extstorage.conformance.kill import AVAILABLE, killed, points
+from tests.contract.extstorage.conformance.site import MIB, Point, Site
 from tests.contract.extstorage.harness import eventually
 
 pytestmark = pytest.mark.lab
@@ -43,7 +43,8 @@ def prepare(site: Site, verb: str) -> None:
 
 
 def clear(site: Site) -> None:
-    for name in ("v", "s"):
+    also = [] if all(name.strip(".").startswith("v") for name in site.volumes()) else ["s"]
+    for name in ("v", *also):
         site.direct("detach", name)
         site.direct("remove", name)
     assert eventually(lambda: site.devices() == [])
@@ -77,6 +78,8 @@ WAYS: dict[tuple[Site, str], list[Point]] = {}
 
 def ways(site: Site, verb: str, folder: Path) -> list[Point]:
     """Where a verb can be killed, told by its second run: the first may make what is made once per node."""
+    if site.points:
+        return list(site.points)
     if (site, verb) not in WAYS:
         prepare(site, verb)
         site.a.ok(verb, **ENV)
