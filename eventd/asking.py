@@ -105,7 +105,7 @@ class Asker:
             pass
         waiting, self._waiting = self._waiting, []
         if self._owed and time.monotonic() >= self._owed_due:
-            waiting += self._owed.values()
+            waiting = [*self._owed.values(), *waiting]  # as they came: what is owed next is the newest
         due = [item for item in waiting if enrich.key(item) not in self._with_nodes]
         self._waiting += [item for item in waiting if enrich.key(item) in self._with_nodes and not self._is_owed(item)]
         self._settle(due, self._ask(due))

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ganeti_ext import event
+
 # Upper bounds in seconds: a put is safe within milliseconds, an outage of the broker lasts minutes.
 BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0, 600.0)
 
@@ -49,7 +51,7 @@ class Counts:
     published: int = 0  # messages that a broker confirmed
     publish_failures: int = 0  # connections to brokers that failed or broke
     broker: str = ""  # to whom the publisher is connected now, without the password; "" for none
-    last_event: float = 0.0  # when the last message was put into the spool
+    last_event: float = 0.0  # when the last message was put into the spool, but for samples
     last_published: float = 0.0  # when the broker last confirmed one
     publish: Durations = field(default_factory=Durations)  # from the put to the broker's confirm
     # Each is called in the loop's thread with each message once it is in the spool.
@@ -59,7 +61,8 @@ class Counts:
         """These are in the spool."""
         for message in messages:
             self.told[message["type"]] = self.told.get(message["type"], 0) + 1
-            self.last_event = time.time()
+            if message["type"] != event.SAMPLES:
+                self.last_event = time.time()
             for watcher in tuple(self.watchers):
                 watcher(message)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from eventd.messages import News
+from eventd.messages import News, full_name
 from ganeti_ext.event import NETWORK_STATUS, OP_STATUS
 
 # These change the configuration of their object, hence its mtime; but not when all is as it was (wconfd's isIdentical).
@@ -92,10 +92,7 @@ def _full(item: News, rows: Rows) -> str:
         renamed = next((full for full, row in rows.items() if _uuid(row) == uuid), None)
         if renamed is not None:
             return renamed
-    if name in rows:
-        return name
-    found = [full for full in rows if full.startswith(f"{name}.")]
-    return found[0] if len(found) == 1 else name
+    return full_name(name, rows) or name
 
 
 def _uuid(row: Mapping[str, Any] | None) -> object:

@@ -103,11 +103,11 @@ def _op(index: int, raw: object) -> Op:
 
 
 def _number(value: object, name: str) -> int:
+    if type(value) is int:  # and not a bool
+        return value
     # Ganeti has written job ids as text in the past and still accepts them so.
     if isinstance(value, str) and value.isdecimal() and len(value) < 20:
         return int(value)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
     raise ValueError(f"{name} is no number")
 
 

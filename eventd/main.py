@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import os
 import sqlite3
@@ -20,10 +21,12 @@ from eventd.inventory import Inventory
 from eventd.jobqueue import JobQueue
 from eventd.membership import Membership
 from eventd.notes import Notes
+from eventd.sampler import Files, Sampler
 from eventd.settings import Settings, load
 from eventd.spool import Spool
 from eventd.telling import Teller
-from eventd.watch import Watch
+from eventd.watch import MADE, RENAMED, Watch
+from ganeti_ext import event
 from ganeti_ext.control import Control
 from ganeti_ext.errors import ExtError
 from ganeti_ext.outbox import Outbox
@@ -61,11 +64,14 @@ class Daemon:
         self._follower = Follower(queue, self.spool, self._asker, self.counts, recent=recent, see=see, owe=owe)
         if self._membership:
             self._follower.stir = self._membership.see
+        files = Files(settings.kvm_directory)
+        self._sampler = Sampler(settings.sample_seconds, files) if settings.sample_seconds else None
         self._notes = Notes(settings.spool, self.spool, own_name, self.counts)
         self._watch = Watch()
         self._loop = Loop()
         self._is_master: bool | None = None
         self._is_behind = False
+        self._owes_word = False  # that this node is the master, to the outbox
 
     def run(self) -> None:
         """Until SIGTERM; READY is sent when all that happened before was read."""
@@ -73,8 +79,9 @@ class Daemon:
         # Watched first, read then: what comes in between is seen twice rather than never.
         self._watch.add(settings.data_directory, self._ssconf_written, self._check_role)
         # Ganeti renames each job's draft to its file, in Python and in Haskell: that the draft is closed is no news.
-        self._watch.add(settings.job_queue, self._jobs_written, self._read_all, in_place=False)
+        self._watch.add(settings.job_queue, self._jobs_written, self._read_all, RENAMED)
         self._watch.add(settings.spool, self._notes_written, self._read_all)
+        self._watch.add(os.path.dirname(settings.query_socket), self._sockets_made, self._luxid_started, MADE)
         self._loop.add(self._watch, self._watch.ready)
         self._loop.every(_RETRY, self._retry)
         self._loop.every(_AGAIN, self._read_all)
@@ -82,12 +89,12 @@ class Daemon:
         self._loop.add(self._asker.ended, _thread_died)
         self._asker.start()
         stop, close = self._publish(), self._listen()
-        if self._teller:
-            self._loop.add(self._teller.ended, _thread_died)
-            self._teller.start()
-        if self._membership:
-            self._loop.add(self._membership.ended, _thread_died)
-            self._membership.start()
+        if sampler := self._sampler:
+            self._loop.add(sampler.ready, lambda: self._sampled(sampler))
+        workers = [one for one in (self._teller, self._membership, self._sampler) if one]
+        for worker in workers:
+            self._loop.add(worker.ended, _thread_died)
+            worker.start()
         try:
             self._check_role()
             self._safely(self._notes.scan)
@@ -97,10 +104,8 @@ class Daemon:
             self._safely(lambda: self._follower.finish(_LAST_ANSWERS))
             stop()
             self._asker.stop()
-            if self._teller:
-                self._teller.stop()
-            if self._membership:
-                self._membership.stop()
+            for worker in workers:
+                worker.stop()
             self._watch.close()
             self._outbox.close()
 
@@ -142,15 +147,37 @@ class Daemon:
         if self._is_master:
             self._follower.cluster = self._ganeti.cluster()
             self._follower.enter(self._ganeti.term())
-            self._safely(self._follower.scan)
+            self._owes_word = True
+            self._read_jobs()
             if self._membership:
                 self._membership.look()
         else:
             self._safely(self._follower.leave)
 
+    def _sockets_made(self, names: list[str]) -> None:
+        if os.path.basename(self._settings.query_socket) in names:
+            self._luxid_started()
+
+    def _luxid_started(self) -> None:
+        """Its configuration may be one of before: a backup's, or that of a master whom the one before had not told."""
+        if self._is_master:
+            log.info("Ganeti was started anew")
+            self._owes_word = True
+            self._read_jobs()
+
+    def _read_jobs(self) -> None:
+        """Of the master that this node is."""
+        self._safely(self._follower.scan)
+        if self._owes_word:
+            self._safely(self._tell_master)
+
+    def _tell_master(self) -> None:
+        self.spool.put([self.spool.own(event.MASTER)])
+        self._owes_word = False
+
     def _read_all(self) -> None:
         if self._is_master:
-            self._safely(self._follower.scan)
+            self._read_jobs()
         self._safely(self._notes.scan)
 
     def _ssconf_written(self, names: list[str]) -> None:
@@ -165,6 +192,11 @@ class Daemon:
 
     def _notes_written(self, names: list[str]) -> None:
         self._safely(lambda: self._notes.written(names))
+
+    def _sampled(self, sampler: Sampler) -> None:
+        if message := sampler.take(self._ganeti.cluster(), self._ganeti.own_name):
+            with contextlib.suppress(sqlite3.OperationalError):  # counted; nobody needs it so much that it were kept
+                self.spool.put([message], lasting=False)
 
     def _collect(self) -> None:
         self._safely(self._follower.collect)

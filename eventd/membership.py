@@ -7,9 +7,6 @@ that did not answer, or has booted, is told of all at the next look.
 from __future__ import annotations
 
 import logging
-import os
-import queue
-import select
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -20,6 +17,7 @@ from eventd import hook_env, members
 from eventd.hooks_runner import HooksRunnerError, Script
 from eventd.inventory import Nodes, Rows
 from eventd.messages import News
+from eventd.worker import Worker
 from ganeti_ext import groups
 from ganeti_ext import members as grammar
 
@@ -55,15 +53,10 @@ class Told(NamedTuple):
     until: float
 
 
-class Membership:
-    """`ended` becomes readable if the thread dies of a bug."""
-
+class Membership(Worker):
     def __init__(self, inventory: Knows, runner: Runs, is_master: Callable[[], bool]) -> None:
-        self.ended = os.eventfd(0, os.EFD_CLOEXEC)
-        self._stop = os.eventfd(0, os.EFD_CLOEXEC)
-        self._wake = os.eventfd(0, os.EFD_CLOEXEC)
+        super().__init__("membership")
         self._inventory, self._runner, self._is_master = inventory, runner, is_master
-        self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._due, self._surely, self._looked = 0.0, 0.0, float("-inf")
         self._text: str | None = None  # what all are to be told
         self._read_at = 0
@@ -74,14 +67,6 @@ class Membership:
         self._silent: set[str] = set()
         self._come: set[str] = set()
         self._less: list[str] = []
-        self._thread = threading.Thread(target=self._run, name="membership", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self, timeout: float = 10) -> None:
-        os.eventfd_write(self._stop, 1)
-        self._thread.join(timeout)
 
     def see(self, found: Iterable[News]) -> None:
         """Jobs told of these; called from another thread."""
@@ -91,22 +76,11 @@ class Membership:
 
     def look(self, come: Iterable[str] = ()) -> None:
         """Something may be otherwise; these instances came to a node. Called from another thread."""
-        self._inbox.put(partial(self._stir, set(come)))
-        os.eventfd_write(self._wake, 1)
+        self.post(partial(self._stir, set(come)))
 
-    def _run(self) -> None:
-        try:
-            while True:
-                readable, _, _ = select.select([self._wake, self._stop], [], [], self._pause())
-                if self._stop in readable:
-                    return
-                if self._wake in readable:
-                    os.eventfd_read(self._wake)
-                while not self._inbox.empty():
-                    self._inbox.get()()
-                self._work(time.monotonic())
-        finally:
-            os.eventfd_write(self.ended, 1)
+    def loop(self) -> None:
+        while self.wait(self._pause()):
+            self._work(time.monotonic())
 
     def _pause(self) -> float:
         return max(0.0, min([self._due, *self._failed.values()]) - time.monotonic())
@@ -176,8 +150,7 @@ class Membership:
         except HooksRunnerError as err:
             trouble = str(err)
         finally:
-            self._inbox.put(partial(self._land, name, Told(text, began + PERIOD - _AGAIN), trouble))
-            os.eventfd_write(self._wake, 1)
+            self.post(partial(self._land, name, Told(text, began + PERIOD - _AGAIN), trouble))
 
     def _land(self, name: str, told: Told, trouble: str | None) -> None:
         self._busy.discard(name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from eventd import applied, redact
@@ -66,13 +66,21 @@ def news(job: Job, told: Mapping[str, str], cluster: str) -> list[News]:
         subject = _subject(op)
         if subject and RANKS[op.status] > before:
             message = _message(job, op, subject, cluster)
-            began, time = (stamp[0] + stamp[1] / 1e6 for stamp in (op.exec or op.start or (0, 0), job.time(op)))
+            began, time = (event.seconds(message[moment]) or 0.0 for moment in ("began", "event_time"))
             found.append(News(name, op.status, message, began, time, _uuid(op)))
     return found
 
 
 def cursor(job_id: int, index: int) -> str:
     return f"{job_id}/{index}"
+
+
+def full_name(name: str, names: Collection[str]) -> str | None:
+    """The one of these instances that Ganeti means by a name, which may be short (utils/text.py MatchNameComponent)."""
+    if name in names:
+        return name
+    found = [full for full in names if full.startswith(f"{name}.")]
+    return found[0] if len(found) == 1 else None
 
 
 def _subject(op: Op) -> dict[str, str] | None:

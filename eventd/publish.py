@@ -12,7 +12,6 @@ import os
 import select
 import socket
 import sqlite3
-import threading
 import time
 from collections.abc import Sequence
 from urllib.parse import urlsplit
@@ -22,7 +21,8 @@ from kombu import Connection, Exchange, Producer, Queue
 from kombu.exceptions import KombuError
 
 from eventd.counts import Counts
-from ganeti_ext.event import BINDINGS, EXCHANGE
+from eventd.worker import Worker
+from ganeti_ext.event import BINDINGS, EXCHANGE, SAMPLES_KEY
 from ganeti_ext.outbox import Message, Outbox, drain
 from ganeti_ext.service import HasFileno
 
@@ -34,45 +34,31 @@ _CONFIRM = 5.0  # seconds to wait for the broker's word, or for room to write
 # A broker that stands still, or is cut off, while nothing is sent: noticed after two of these, in seconds. What was
 # sent and not acknowledged shows it sooner: after 1 s (amqp's TCP_USER_TIMEOUT).
 _HEARTBEAT = 4
+_LASTING = {"delivery_mode": 2}
+_FLEETING = {"delivery_mode": 1, "expiration": 300}  # seconds in a front's queue
 # Seconds, by how often all brokers failed: when one returns, all is to flow again at once.
 _BACK_OFF = (0.1, 0.2, 0.5, 1.0)
 # All that a broker, the way to it or a full disk may do to us.
 _FAILURES = (OSError, AMQPError, KombuError, sqlite3.OperationalError)
 
 
-class Publisher:
-    """A thread that delivers the outbox at `path` to the first of several brokers that answers.
+class Publisher(Worker):
+    """Delivers the outbox at `path` to the first of several brokers that answers.
 
     `queue` is declared and bound to all of the exchange's messages, so that they wait for a front that was
-    never started yet; "" declares none. `ended` becomes readable if the thread dies of a bug, `reconnected` when
-    a broker was found again.
+    never started yet; "" declares none. `reconnected` becomes readable when a broker was found again. When it is
+    stopped, what the broker has not confirmed yet is sent again at the next start.
     """
 
     def __init__(self, path: str, urls: Sequence[str], queue: str, counts: Counts) -> None:
-        self.ended = os.eventfd(0, os.EFD_CLOEXEC)
+        super().__init__("publisher")
         self.reconnected = os.eventfd(0, os.EFD_CLOEXEC)
-        self._stop = os.eventfd(0, os.EFD_CLOEXEC)
         self._path = path
         self._urls = urls
         self._queue = queue
         self._counts = counts
-        self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
 
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self, timeout: float = 10) -> None:
-        """What the broker has not confirmed yet is sent again at the next start."""
-        os.eventfd_write(self._stop, 1)
-        self._thread.join(timeout)
-
-    def _run(self) -> None:
-        try:
-            self._deliver_until_stopped()
-        finally:
-            os.eventfd_write(self.ended, 1)
-
-    def _deliver_until_stopped(self) -> None:
+    def loop(self) -> None:
         outbox = Outbox(self._path)
         wake = outbox.listen()
         failures = 0
@@ -95,7 +81,7 @@ class Publisher:
             finally:
                 self._counts.broker = ""
             rounds, rest = divmod(failures, len(self._urls))
-            if self._is_stopped([], 0 if rest else _BACK_OFF[min(rounds, len(_BACK_OFF) - 1)]):
+            if not self.wait(0 if rest else _BACK_OFF[min(rounds, len(_BACK_OFF) - 1)]):
                 break
         wake.close()
         outbox.close()
@@ -112,13 +98,8 @@ class Publisher:
             drain(wake)
             # While the window is full, what is put need not wake us.
             files: list[HasFileno | int] = [link] if link.deliver(outbox) else [link, wake]
-            if self._is_stopped(files, link.pause):
+            if not self.wait(link.pause, files):
                 return
-
-    def _is_stopped(self, files: list[HasFileno | int], seconds: float) -> bool:
-        """Wait until one of the files is readable, at most so long; whether `stop` was called."""
-        readable, _, _ = select.select([*files, self._stop], [], [], seconds)
-        return self._stop in readable
 
 
 class Link:
@@ -225,7 +206,7 @@ class Link:
             routing_key=message.key,
             content_type="application/json",
             content_encoding="utf-8",
-            delivery_mode=2,
+            **(_FLEETING if message.key == SAMPLES_KEY else _LASTING),
         )
 
     def _take_in(self, outbox: Outbox) -> None:

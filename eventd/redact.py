@@ -125,10 +125,13 @@ def _words(value: object) -> Iterator[str]:
 def _secrets(value: object, *, inside: bool = False) -> Iterator[str]:
     if isinstance(value, dict):
         for key, item in value.items():
-            yield from _secrets(item, inside=inside or _is_secret(key))
+            hidden = inside or _is_secret(key)
+            if hidden or isinstance(item, dict | list):
+                yield from _secrets(item, inside=hidden)
     elif isinstance(value, list):
         for item in value:
-            yield from _secrets(item, inside=inside)
+            if inside or isinstance(item, dict | list):
+                yield from _secrets(item, inside=inside)
     elif inside and isinstance(value, str) and len(value) >= _SHORTEST_SECRET:
         yield value
         # An error may quote it as Python or JSON would.

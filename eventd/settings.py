@@ -31,6 +31,8 @@ class Settings:
     noded_certificate: str = "/var/lib/ganeti/server.pem"
     client_certificate: str = "/var/lib/ganeti/client.pem"
     hook_timeout: float = 60.0
+    sample_seconds: float = 60.0
+    kvm_directory: str = "/run/ganeti/kvm-hypervisor"
     control: str = "/run/ganeti-ext/eventd/control"
     log_level: str = "INFO"
 
@@ -51,6 +53,9 @@ def load(path: str) -> Settings:
     for key, least in least_of.items():
         if getattr(settings, key) < least:
             raise ConfigError(f"{path}: [eventd] {key} is {getattr(settings, key)}, must be at least {least}")
+    if settings.sample_seconds and not 1 <= settings.sample_seconds <= 300:
+        seconds = settings.sample_seconds
+        raise ConfigError(f"{path}: [eventd] sample_seconds is {seconds}, must be 0, or from 1 to 300")
     return settings
 
 

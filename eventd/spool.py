@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from eventd.counts import Counts
-from ganeti_ext import event
+from ganeti_ext import event, note
 from ganeti_ext.event import FINAL
 from ganeti_ext.outbox import Bound, Dropped, Fullness, Outbox, Put
 
@@ -63,19 +63,20 @@ class Spool:
         if dropped.count:
             self._say(dropped)
 
-    def _lost(self, said: str | None, dropped: Dropped) -> Put:
-        before = json.loads(said) if said else {"count": 0, "final": 0}
-        moment = time.time_ns() // 1000
-        message = {
-            "type": event.LOST,
+    def own(self, kind: str, **facts: int) -> dict[str, Any]:
+        """A message of this node's own, of this moment by its clock."""
+        return {
+            "type": kind,
             "version": event.VERSION,
             "cluster": self.cluster(),
             "node": self._node,
-            "event_time": [moment // 10**6, moment % 10**6],
-            "count": before["count"] + dropped.count,
-            "final": before["final"] + dropped.kept,
+            "event_time": note.moment(time.time_ns()),
+            **facts,
         }
-        return Put(event.routing_key(message), event.encode(message))
+
+    def _lost(self, said: str | None, dropped: Dropped) -> Put:
+        before = json.loads(said) if said else {"count": 0, "final": 0}
+        return put(self.own(event.LOST, count=before["count"] + dropped.count, final=before["final"] + dropped.kept))
 
     def _say(self, dropped: Dropped) -> None:
         self._counts.lost += dropped.count
@@ -96,5 +97,7 @@ def put(message: dict[str, Any]) -> Put:
     kind = message["type"]
     passing = kind == event.HEARTBEAT or message.get("status") not in FINAL
     # One number stands for how far an instance's disks are, so that a slow broker gets no heap of old ones.
-    slot = f"progress/{message['instance']}" if kind == event.PROGRESS else None
+    slot = {event.PROGRESS: f"progress/{message.get('instance')}", event.MASTER: kind}.get(kind)
+    if kind == event.SAMPLES:
+        return Put(event.routing_key(message), event.encode(message), slot=kind, needless=True)
     return Put(event.routing_key(message), event.encode(message), passing, slot)

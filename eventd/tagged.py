@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from eventd.messages import News
+from eventd.messages import News, full_name
 from ganeti_ext.event import NETWORK_STATUS, OP_STATUS
 from ganeti_ext.tags import PORTS
 
@@ -85,11 +85,8 @@ def recall(cursors: Mapping[str, str]) -> list[Change]:
 
 
 def named(name: str, rows: Mapping[str, Row]) -> Row | None:
-    """The one of these instances that Ganeti means by a name (utils/text.py MatchNameComponent): it may be short."""
-    if name in rows:
-        return rows[name]
-    found = [row for full, row in rows.items() if full.startswith(f"{name}.")]
-    return found[0] if len(found) == 1 else None
+    """The one of these instances that is meant by a name."""
+    return rows.get(full_name(name, rows) or "")
 
 
 def network(name: str, rows: Mapping[str, Row]) -> Row | None:

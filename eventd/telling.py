@@ -8,9 +8,6 @@ lost by a crash, and what was told may be told again.
 from __future__ import annotations
 
 import logging
-import os
-import queue
-import select
 import sqlite3
 import threading
 import time
@@ -24,6 +21,7 @@ from eventd.inventory import Inventory, Nodes, Rows
 from eventd.ledger import Ledger
 from eventd.owed import Owed, Schedule
 from eventd.tagged import Change
+from eventd.worker import Worker
 from ganeti_ext.outbox import Outbox
 
 log = logging.getLogger(__name__)
@@ -48,75 +46,44 @@ class Answer(NamedTuple):
     read_at: int
 
 
-class Teller:
-    """`outbox` is the path of the outbox. `ended` becomes readable if the thread dies of a bug."""
+class Teller(Worker):
+    """`outbox` is the path of the outbox. When it is stopped, what is not told yet stays there."""
 
     def __init__(self, outbox: str, inventory: Inventory, runner: Runner, is_master: Callable[[], bool]) -> None:
-        self.ended = os.eventfd(0, os.EFD_CLOEXEC)
-        self._stop = os.eventfd(0, os.EFD_CLOEXEC)
-        self._wake = os.eventfd(0, os.EFD_CLOEXEC)
+        super().__init__("teller")
         self._path = outbox
         self._inventory = inventory
         self._runner = runner
         self._is_master = is_master
         self._schedule = Schedule()
         self._calls = 0
-        self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._ledger = Ledger()
-        self._thread = threading.Thread(target=self._run, name="teller", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self, timeout: float = 10) -> None:
-        """Leave what is not told yet in the outbox."""
-        os.eventfd_write(self._stop, 1)
-        self._thread.join(timeout)
 
     def see(self, changes: Iterable[Change]) -> None:
         """A job made these changes; called from another thread."""
-        for change in changes:
-            self._inbox.put(partial(self._see, change))
-        os.eventfd_write(self._wake, 1)
+        self.post(*(partial(self._see, change) for change in changes))
 
     def owe(self, changes: Iterable[Change]) -> None:
         """The outbox has these changes; called from another thread."""
-        for change in changes:
-            self._inbox.put(partial(self._keep, change))
-        os.eventfd_write(self._wake, 1)
+        self.post(*(partial(self._keep, change) for change in changes))
 
-    def _run(self) -> None:
-        try:
-            self._tell_until_stopped()
-        finally:
-            os.eventfd_write(self.ended, 1)
-
-    def _tell_until_stopped(self) -> None:
+    def loop(self) -> None:
         outbox = Outbox(self._path)
-        files = [self._wake, self._stop]
         for change in tagged.recall(outbox.cursors()):
             self._keep(change)
         try:
-            while True:
+            self._work()
+            self._forget(outbox)
+            while self.wait(self._pause()):
                 self._work()
                 self._forget(outbox)
-                readable, _, _ = select.select(files, [], [], self._pause())
-                self._take(readable)
-                if self._stop in readable:
-                    self._forget(outbox)  # else what is told would be told again
-                    return
+            self._forget(outbox)  # else what is told would be told again
         finally:
             outbox.close()
 
     def _pause(self) -> float | None:
         """Seconds; None: until something is to be taken."""
         return self._schedule.wait(time.monotonic()) if self._calls < _MOST else None
-
-    def _take(self, readable: list[int]) -> None:
-        if self._wake in readable:
-            os.eventfd_read(self._wake)
-        while not self._inbox.empty():
-            self._inbox.get()()
 
     def _see(self, change: Change) -> None:
         if self._ledger.see(change):
@@ -197,8 +164,7 @@ class Teller:
         except HooksRunnerError as err:
             outcome = err
         finally:
-            self._inbox.put(partial(self._land, item, outcome))
-            os.eventfd_write(self._wake, 1)
+            self.post(partial(self._land, item, outcome))
 
     def _land(self, item: Owed, outcome: list[Script] | HooksRunnerError) -> None:
         self._calls -= 1

@@ -11,8 +11,9 @@ import pyinotify
 
 log = logging.getLogger(__name__)
 
-# Programs replace a file by renaming a draft, or write it in place.
-_RENAMED, _WRITTEN = pyinotify.IN_MOVED_TO, pyinotify.IN_MOVED_TO | pyinotify.IN_CLOSE_WRITE
+# What a watch is for. Programs replace a file by renaming a draft, or write it in place; a socket is only made.
+RENAMED, WRITTEN = pyinotify.IN_MOVED_TO, pyinotify.IN_MOVED_TO | pyinotify.IN_CLOSE_WRITE
+MADE = pyinotify.IN_CREATE
 _GONE = pyinotify.IN_DELETE_SELF | pyinotify.IN_MOVE_SELF | pyinotify.IN_IGNORED | pyinotify.IN_UNMOUNT
 _HEAD = struct.Struct("iIII")  # struct inotify_event (inotify(7)): watch descriptor, mask, cookie, length of the name
 _MOST = 1 << 18  # octets that are read at once
@@ -20,7 +21,7 @@ _SELF = pyinotify.IN_DELETE_SELF | pyinotify.IN_MOVE_SELF | pyinotify.IN_ONLYDIR
 
 
 class Watch:
-    """Tells of files that were written or renamed into directories.
+    """Tells of files that were written or renamed into directories, or made there.
 
     `written` of a directory is called with the names, in order, each once per reading; `lost` whenever
     something may have been missed (the kernel's queue ran over, the directory was replaced): list it then.
@@ -40,15 +41,15 @@ class Watch:
         return fd
 
     def add(
-        self, path: str, written: Callable[[list[str]], None], lost: Callable[[], None], *, in_place: bool = True
+        self, path: str, written: Callable[[list[str]], None], lost: Callable[[], None], news: int = WRITTEN
     ) -> None:
         """Watch a directory; one that is not there yet is watched from when `retry` finds it.
 
-        Without `in_place` only files that are renamed into it are told.
+        `news` is one of the constants above.
         """
         path = os.path.abspath(path)
         self._callbacks[path] = (written, lost)
-        self._masks[path] = _SELF | (_WRITTEN if in_place else _RENAMED)
+        self._masks[path] = _SELF | news
         if not self._start(path):
             log.warning("%s: no such directory, waiting for it", path)
 

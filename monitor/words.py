@@ -67,10 +67,16 @@ def span(seconds: float) -> str:
     return f"{whole // 60} min {whole % 60} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
+def _of_eventd(record: Record) -> str:
+    if record["type"] == event.LOST:
+        return f"{record.get('node', 'eventd')}: {record.get('count', '?')} messages were LOST: its spool was full"
+    return f"{record.get('node')} is the master: it has become that, or Ganeti or eventd was started anew"
+
+
 def _event(record: Record) -> str:
     kind = record.get("type")
-    if kind == event.LOST:
-        return f"{record.get('node', 'eventd')}: {record.get('count', '?')} messages were LOST: its spool was full"
+    if kind in (event.LOST, event.MASTER):
+        return _of_eventd(record)
     if kind == event.NET_STATUS:
         done = _verb(record.get("operation") or "set up")
         return f"{record.get('instance')}: its network was looked after on {record.get('node')} ({done})"

@@ -16,6 +16,8 @@ import pytest
 from amqp.exceptions import AMQPError
 from kombu.exceptions import KombuError
 
+from ganeti_ext.event import SAMPLES_BINDING, SAMPLES_KEY
+from ganeti_ext.outbox import Put
 from tests.contract.eventd_node import Node
 from tests.contract.services import RabbitMq
 
@@ -51,9 +53,10 @@ class Taker:
             queue = connection.channel()
             while message := queue.basic_get(QUEUE):
                 payload = json.loads(message.body)
-                self.found.append((payload["jobId"], payload["op_index"]))
                 assert message.properties["delivery_mode"] == 2
-                self.keys.add(message.delivery_info["routing_key"])
+                if "jobId" in payload:  # not that eventd has started
+                    self.found.append((payload["jobId"], payload["op_index"]))
+                    self.keys.add(message.delivery_info["routing_key"])
                 queue.basic_ack(message.delivery_tag)
 
     def has(self, count: int) -> bool:
@@ -169,3 +172,23 @@ def test_a_queue_that_an_older_version_made_gets_what_is_new(node: Node, rabbitm
     taker = Taker(rabbitmq.url)
     until(lambda: taker.has(1), 20, node.log)
     assert taker.keys == {"eventd.heartbeat"}
+
+
+def test_samples_are_for_who_asks_and_are_kept_by_nobody(node: Node, rabbitmq: RabbitMq) -> None:
+    with kombu.Connection(rabbitmq.url) as connection:
+        exchange = kombu.Exchange("ganeti", "topic", durable=True)
+        wants = kombu.Queue("wants", exchange, routing_key=SAMPLES_BINDING)(connection.channel())
+        wants.declare()
+        node.start()
+        outbox = node.outbox()
+        outbox.put([Put(SAMPLES_KEY, json.dumps({"jobId": 1, "op_index": 0}))])
+        node.job("heartbeat", 5)
+        taker = Taker(rabbitmq.url)
+        until(lambda: taker.has(1), 20, node.log)
+        assert taker.keys == {"eventd.heartbeat"}
+        found = wants.get(no_ack=True)
+        assert found is not None
+        kept = {key: found.properties[key] for key in ("delivery_mode", "expiration")}
+        assert kept == {"delivery_mode": 1, "expiration": "300000"}
+        until(lambda: not len(outbox), 10, node.log)
+        outbox.close()

@@ -193,6 +193,23 @@ def test_without_an_answer_it_goes_as_it_is_and_once_more_when_there_is_one(
     assert asker.take() == []
 
 
+def test_what_is_owed_and_what_comes_as_that_is_due_are_asked_for_in_their_order(
+    ganeti: Ganeti, counts: Counts, clock: Clock, ended: Callable[..., News], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "_AGAIN", 0.0)
+    monkeypatch.setattr(asking, "_SILENT", 0.0)
+    ganeti.rows = None
+    asker = Asker(ganeti, counts, clock)  # its thread is this one
+    told = []
+    for number in (1, 2):
+        asker.ask([ended(number, "a", "OP_INSTANCE_STARTUP")])
+        assert asker._next()
+        told.append(jobs(asker.take()))
+    ganeti.rows = {}
+    assert asker._next()
+    assert [*told, jobs(asker.take())] == [[1], [2], [2]]
+
+
 def test_what_is_forgotten_is_not_asked_for_again(asker: Asker, ganeti: Ganeti, ended: Callable[..., News]) -> None:
     ganeti.rows = None
     asker.ask([ended(1, "a")])

@@ -242,6 +242,7 @@ def test_the_documentation_names_every_type_and_key(tell: Tell) -> None:
     messages = [item.message for name in names for item in tell(name)]
     words = {key for message in messages for key in message} | {message["type"] for message in messages}
     words |= {event.NET_STATUS, event.PROGRESS, event.LOST, "read_at", "seq", *event.BINDINGS}
+    words |= {event.SAMPLES, event.SAMPLES_KEY, event.SAMPLES_BINDING, "cpu_ns", "memory_kib", "written", "nics"}
     assert [word for word in sorted(words) if f"`{word}`" not in text] == []
     keys = {event.routing_key(message) for message in messages}
     assert [key for key in sorted(keys) if f"`{key.replace('.gx.', '.PREFIX.')}`" not in text] == []

@@ -4,7 +4,7 @@ import os
 import select
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -148,14 +148,14 @@ def test_the_brokers_of_a_round_are_tried_without_a_pause_and_pauses_stay_short(
     outbox: Outbox, publisher: Callable[..., Publisher], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pauses: list[float] = []
-    waits = Publisher._is_stopped
+    waits = Publisher.wait
 
-    def waited(self: Publisher, files: list[Any], seconds: float) -> bool:
+    def waited(self: Publisher, seconds: float, files: Sequence[Any] = ()) -> bool:
         if not files:
             pauses.append(seconds)
-        return waits(self, files, 0 if not files else seconds)
+        return waits(self, 0 if not files else seconds, files)
 
-    monkeypatch.setattr(Publisher, "_is_stopped", waited)
+    monkeypatch.setattr(Publisher, "wait", waited)
     monkeypatch.setattr(publish, "_BACK_OFF", BACK_OFF)
     for url in ("amqp://a", "amqp://b"):
         Broker.failures[f"{url} connect"] = [ConnectionRefusedError(111, "refused") for _ in range(6)]

@@ -44,6 +44,8 @@ def test_a_wrong_broker_is_refused_without_showing_it(tmp_path: Path, broker: st
         ("recent_hours = 0.5", "recent_hours is 0.5, must be at least 1"),
         ("noded_port = -1", "noded_port is -1, must be at least 0"),
         ("hook_timeout = 0", "hook_timeout is 0.0, must be at least 1"),
+        ("sample_seconds = 0.5", "sample_seconds is 0.5, must be 0, or from 1 to 300"),
+        ("sample_seconds = 301", "sample_seconds is 301.0, must be 0, or from 1 to 300"),
         ("tag_hooks = perhaps", "tag_hooks has a bad value 'perhaps': say yes or no"),
         ("log_level = LOUD", "log_level is 'LOUD'"),
         ("brokr = outbox:", "unknown key 'brokr'"),

@@ -124,3 +124,16 @@ def test_a_heartbeat_goes_before_any_final_state(outbox: Outbox, small: Small) -
     spool.put([message("success", event.HEARTBEAT)])
     put(spool, "error")
     assert left(outbox) == ["error", event.LOST]
+
+
+def test_of_samples_the_newest_wait_and_take_no_messages_place(outbox: Outbox, small: Small, counts: Counts) -> None:
+    spool = small(2)
+    sample = {"type": event.SAMPLES, "version": 1, "instances": []}
+    for number in range(3):
+        spool.put([{**sample, "number": number}], lasting=False)
+    (one,) = outbox.take(9)
+    assert (one.key, json.loads(one.body)["number"]) == ("sample.node", 2)
+    assert (counts.told, counts.last_event) == ({event.SAMPLES: 3}, 0.0)
+    put(spool, "success", "error")
+    spool.put([sample])
+    assert (left(outbox), counts.lost) == (["success", "error"], 0)

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import select
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from eventd.watch import Watch
+from eventd.watch import MADE, RENAMED, Watch
 
 
 class Seen:
@@ -106,8 +107,17 @@ def test_an_overflow_of_the_kernels_queue(tmp_path: Path, watch: Watch, seen: Se
 
 
 def test_where_files_are_renamed_their_drafts_are_no_news(tmp_path: Path, watch: Watch, seen: Seen) -> None:
-    watch.add(str(tmp_path), seen.written, seen.lost, in_place=False)
+    watch.add(str(tmp_path), seen.written, seen.lost, RENAMED)
     (tmp_path / "job-1.new").write_text("draft")
     (tmp_path / "job-1.new").rename(tmp_path / "job-1")
     watch.ready()
     assert seen.names == [["job-1"]]
+
+
+def test_a_socket_that_is_made_is_news_where_that_is_wanted(tmp_path: Path, watch: Watch, seen: Seen) -> None:
+    watch.add(str(tmp_path), seen.written, seen.lost, MADE)
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(str(tmp_path / "ganeti-query"))
+    (tmp_path / "ganeti-query").unlink()
+    watch.ready()
+    assert seen.names == [["ganeti-query"]]

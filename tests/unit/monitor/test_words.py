@@ -60,6 +60,7 @@ def utc() -> Iterator[None]:
         ({"type": event.PROGRESS, "node": "n2", "progress": 41.7}, "web: image copied to 42 % on n2"),
         ({"type": event.HEARTBEAT, "probe": "p"}, "heartbeat p (job 17)"),
         ({"type": event.LOST, "node": "n1", "count": 12}, "n1: 12 messages were LOST"),
+        ({"type": event.MASTER, "node": "n1"}, "n1 is the master: "),
         ({"outcome": "skipped"}, "(job 17) - not ours, or known already"),
         ({"outcome": "applied"}, "(job 17)"),
     ],
