@@ -43,6 +43,14 @@ PROGRESS is a storage provider's note, by the node's clock as well: newer ones m
     instance, disk (its name), node, position and total (bytes), progress (0.0 to 100.0)
 LOST says that the spool ran over and `count` messages, of which `final` were final, went before this one: by
 the clock of `node`. Whoever hears it compares all that he knows with Ganeti.
+MASTER says that `node`, by whose clock it is, has become the master, or that Ganeti's daemons were started there anew,
+or eventd: the configuration may be another one than that before. Whoever hears it compares likewise.
+
+SAMPLES is what the instances that run on a node use, measured there at event_time by the node's clock: node,
+instances[] {instance, began, cpu_ns, memory_kib, read, written (octets of all disks), nics[] [tap, octets, packets,
+errors and drops of what the guest received, and of what it sent]}. All but memory_kib count from a moment on that
+`began`, a text, stands for: another text, and they began anew. Nobody needs one of them: each may be lost, and only
+who asks for SAMPLES_BINDING hears them.
 """
 
 from __future__ import annotations
@@ -65,6 +73,9 @@ HEARTBEAT = "eventd-heartbeat"
 NET_STATUS = "ganeti-net-status"
 PROGRESS = "image-copy-progress"
 LOST = "ganeti-events-lost"
+MASTER = "ganeti-master"
+SAMPLES = "ganeti-samples"
+SAMPLES_KEY = "sample.node"
 
 HEARTBEAT_TAG = "ganeti-ext:heartbeat:"
 
@@ -80,11 +91,16 @@ _FIXED = {
     CLUSTER_STATUS: "ganeti.event.cluster",
     HEARTBEAT: "eventd.heartbeat",
     LOST: "ganeti.event.lost",
+    MASTER: "ganeti.event.master",
+    SAMPLES: SAMPLES_KEY,
 }
 _SUFFIX = {OP_STATUS: "op", NETWORK_STATUS: "network", NET_STATUS: "net", PROGRESS: "progress"}
 _TYPES = frozenset((*_FIXED, *_SUFFIX))
 # What a queue is bound to that is to get all of them.
 BINDINGS = ("ganeti.#", "eventd.#")
+# But for SAMPLES: a consumer of all that happens has not asked for what does not happen.
+SAMPLES_BINDING = "sample.#"
+_ENCODER = json.JSONEncoder(separators=(",", ":"), sort_keys=True)  # made once: that takes as long as to use it
 
 
 def routing_key(message: dict[str, Any]) -> str:
@@ -98,9 +114,17 @@ def routing_key(message: dict[str, Any]) -> str:
     return f"ganeti.{prefix}.event.{_SUFFIX[kind]}"
 
 
+def seconds(moment: object) -> float | None:
+    """A message's [seconds, microseconds] as one number; None when it is none."""
+    if not isinstance(moment, list) or len(moment) != 2:
+        return None
+    whole, micros = moment
+    return whole + micros / 1e6 if isinstance(whole, int) and isinstance(micros, int) else None
+
+
 def encode(message: dict[str, Any]) -> str:
     """One line of JSON."""
-    return json.dumps(message, separators=(",", ":"), sort_keys=True)
+    return _ENCODER.encode(message)
 
 
 def decode(body: str | bytes) -> dict[str, Any]:

@@ -36,6 +36,7 @@ _CHANGES = (
 # One that takes the place of another comes last.
 _INSERT = "INSERT OR REPLACE INTO message (key, body, put_at, passing, slot) VALUES (?, ?, ?, ?, ?)"
 _LOST = "lost"  # the slot of the message that says what was dropped
+_NEEDLESS = 2
 _SLACK = 100  # the part of the limit that is made free at once, as each time has to count
 
 
@@ -49,12 +50,21 @@ class Message(NamedTuple):
 
 
 class Put(NamedTuple):
-    """A message to come. `passing` ones are dropped first; of those with the same `slot` only the newest waits."""
+    """A message to come. `passing` ones are dropped first; of those with the same `slot` only the newest waits.
+
+    `needless` ones wait where there is room: before any other is dropped they go, and nobody is told.
+    """
 
     key: str
     body: str
     passing: bool = False
     slot: str | None = None
+    needless: bool = False
+
+    @property
+    def rank(self) -> int:
+        """What the column `passing` has."""
+        return _NEEDLESS if self.needless else int(self.passing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +124,7 @@ class Outbox:
         now = time.time()
         self._sync("FULL" if lasting else "NORMAL")
         with self._transaction():
-            rows = ((one.key, one.body, now, one.passing, one.slot) for one in (Put(*item) for item in messages))
+            rows = ((one.key, one.body, now, one.rank, one.slot) for one in (Put(*item) for item in messages))
             added = self._db.executemany(_INSERT, rows).rowcount
             for name, value in (cursors or {}).items():
                 if value is None:
@@ -177,6 +187,9 @@ class Outbox:
         """Inside the transaction, so that the limit holds at each moment."""
         first, last = self._db.execute("SELECT min(seq), max(seq) FROM message").fetchone()
         if last - first < bound.limit or (count := len(self)) <= bound.limit:
+            return Dropped()
+        count -= self._db.execute("DELETE FROM message WHERE passing = ?", (_NEEDLESS,)).rowcount
+        if count <= bound.limit:
             return Dropped()
         said = self._db.execute("SELECT body FROM message WHERE slot = ?", (_LOST,)).fetchone()
         excess = count - bound.limit + bound.limit // _SLACK + (0 if said else 1)

@@ -64,6 +64,7 @@ class Loop:
     def __init__(self) -> None:
         self._epoll = select.epoll()  # and no selector of the library, which costs as much again at each wake-up
         self._files: dict[int, Callable[[], None]] = {}
+        self._made = time.monotonic()
         self._timers: list[_Timer] = []
         self._due = math.inf  # of the timer that is due first
         self._stopping = False
@@ -87,8 +88,11 @@ class Loop:
         self._epoll.unregister(number)
 
     def every(self, seconds: float, callback: Callable[[], None]) -> None:
-        """Call back at this pace, first after one period."""
-        self._timers.append(_Timer(seconds, callback))
+        """Call back at this pace, counted from the making of the loop.
+
+        So what is to be done each second and what each five are due in one moment, and one waking does for both.
+        """
+        self._timers.append(_Timer(seconds, callback, self._next(seconds, time.monotonic())))
         self._due = min(self._due, self._timers[-1].due)
 
     def on_reload(self, callback: Callable[[], None]) -> None:
@@ -148,9 +152,12 @@ class Loop:
         if now >= self._due:
             for timer in self._timers:
                 if timer.due <= now:
-                    timer.due = now + timer.seconds
+                    timer.due = self._next(timer.seconds, now)
                     timer.callback()
             self._due = min(timer.due for timer in self._timers)
+
+    def _next(self, seconds: float, now: float) -> float:
+        return self._made + ((now - self._made) // seconds + 1) * seconds
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
@@ -178,7 +185,7 @@ class Loop:
 
 
 class _Timer:
-    def __init__(self, seconds: float, callback: Callable[[], None]) -> None:
+    def __init__(self, seconds: float, callback: Callable[[], None], due: float) -> None:
         self.seconds = seconds
         self.callback = callback
-        self.due = time.monotonic() + seconds
+        self.due = due

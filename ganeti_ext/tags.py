@@ -23,6 +23,8 @@ Ganeti allows the characters [A-Za-z0-9_.+*/:@-] and 128 of them in a tag.
 
 from __future__ import annotations
 
+import functools
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -81,6 +83,7 @@ ALLOW_ADDRESS = "ganeti-ext:allow-address"
 
 _PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
 _MAX = 128
+_REMEMBERED = 1000  # objects' tags
 
 
 def escape(text: str) -> str:
@@ -113,6 +116,12 @@ def decode(tags: Iterable[str]) -> dict[str, str]:
 
     Of two values of one fact the greater holds: Ganeti gives tags in no order.
     """
+    return dict(_decoded(tuple(tags)))
+
+
+# Those of one instance are asked for again and again, by each message about it several times.
+@functools.lru_cache(_REMEMBERED)
+def _decoded(tags: tuple[str, ...]) -> Mapping[str, str]:
     parts: dict[str, dict[int, str]] = {}
     for label, value in _ours(tags):
         key, _, number = label.partition(".")
@@ -153,6 +162,11 @@ def encode_metadata(items: Mapping[str, str]) -> list[str]:
 
 def metadata(tags: Iterable[str]) -> dict[str, str]:
     """A server's metadata in its tags; as `decode` otherwise."""
+    return dict(_metadata(tuple(tags)))
+
+
+@functools.lru_cache(_REMEMBERED)
+def _metadata(tags: tuple[str, ...]) -> Mapping[str, str]:
     pairs, parts = [], dict[str, dict[int, str]]()
     for label, value in _ours(tags):
         key, *numbers = label.split(".")

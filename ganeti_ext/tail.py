@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from ganeti_ext import event
 from ganeti_ext.errors import ExtError
 from ganeti_ext.feed import Feed
 
@@ -37,7 +38,9 @@ class Tail:
         self._watchers: list[Callable[[Record], None]] = []
 
     def __call__(self, message: Message, outcome: str = "") -> None:
-        """A message went by; `outcome` is what was done with it."""
+        """A message went by; `outcome` is what was done with it. Samples tell of nothing that happened."""
+        if message.get("type") == event.SAMPLES:
+            return
         record = digest(message)
         record["heard"] = self._clock()
         if outcome:
@@ -78,13 +81,13 @@ def digest(message: Message) -> Record:
     """
     # Each message passes here while its daemon has better things to do: a few microseconds.
     get = message.get
-    found: Record = {"time": _seconds(get("event_time"))}
+    found: Record = {"time": event.seconds(get("event_time"))}
     for key, name in _KEPT:
         value = get(key)
         if value is not None:
             found[name] = value
     began = get("began")
-    if began is not None and (moment := _seconds(began)) is not None:
+    if began is not None and (moment := event.seconds(began)) is not None:
         found["began"] = moment
     said = get("result")
     if not isinstance(said, str):
@@ -98,10 +101,3 @@ def is_of(record: Record, instance: str) -> bool:
     """Whether a digest is about an instance."""
     name = record.get("instance")
     return isinstance(name, str) and (name == instance or name.startswith(f"{instance}."))
-
-
-def _seconds(moment: object) -> float | None:
-    if not isinstance(moment, list) or len(moment) != 2:
-        return None
-    seconds, micros = moment
-    return seconds + micros / 1e6 if isinstance(seconds, int) and isinstance(micros, int) else None
