@@ -107,11 +107,11 @@ class Person:
         finally:
             self.shows(name)
 
-    def shows(self, name: str) -> None:
-        """A picture of what is on the screen."""
+    def shows(self, name: str, *, whole: bool = True) -> None:
+        """A picture of the view, or of what is on the screen of it."""
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         before, self._looking = self._looking, True
-        self.page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+        self.page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=whole)
         self._looking = before
 
     def looks(self, name: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.browser.conftest import Cloud
-from tests.browser.person import SCREENSHOTS, Person
+from tests.browser.person import Person
 
 
 def test_five_hundred_machines_are_searched_and_chosen(ada: Person, cloud: Cloud) -> None:
@@ -12,7 +12,7 @@ def test_five_hundred_machines_are_searched_and_chosen(ada: Person, cloud: Cloud
     cloud.server("more", min_count=250, max_count=250)
     ada.goes("machines")
     page.get_by_text("Choose all 500").wait_for(timeout=20_000)
-    page.screenshot(path=SCREENSHOTS / "machines-500.png")
+    ada.shows("machines-500", whole=False)
     page.get_by_role("searchbox").fill("more-24")
     page.get_by_text("Choose all 11").wait_for()
     # From a key that is pressed to a list that is drawn: a tenth of a second is what feels like at once.

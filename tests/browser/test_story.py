@@ -185,6 +185,11 @@ def _a_connection_has_a_mode_of_its_own(ada: Person, cloud: Cloud, ident: str) -
     ada.page.locator("summary", has_text=f"{where}: ssh").wait_for()
     ids = cloud.call("GET", f"/network/v2.0/ports/{nic['id']}")["port"]["security_groups"]
     assert ids == [_group(cloud, "ssh")]
+    modes.get_by_role("radio", name="As the machine has it").check()
+    ada.page.locator("summary", has_text=f"{where}: as the machine (ssh)").wait_for()
+    assert modes.get_by_role("radio", name="As the machine has it").is_checked()
+    shown = cloud.call("GET", f"/network/v2.0/ports/{nic['id']}")["port"]
+    assert (shown["own_security_groups"], shown["security_groups"]) == (False, [_group(cloud, "ssh")])
 
 
 def _group(cloud: Cloud, name: str) -> Any:
@@ -242,7 +247,7 @@ def test_projects_are_apart_and_a_reload_forgets_all(ada: Person, cloud: Cloud) 
     ada.sign_in()
     kept = page.evaluate("JSON.stringify([localStorage, sessionStorage, document.cookie, location.href])")
     assert PASSWORD not in kept
-    assert set(page.evaluate("Object.keys(localStorage)")) <= {"language", "theme", "look"}
+    assert set(page.evaluate("Object.keys(localStorage)")) <= {"language", "theme", "look", "span"}
     page.reload()
     page.get_by_role("heading", name="Sign in").wait_for()
     cloud.call("DELETE", f"/compute/v2.1/servers/{ident}")

@@ -16,7 +16,7 @@ ARABIC = "\u062e\u0627\u062f\u0645 \u0627\u0644\u0648\u064a\u0628"
 
 
 def test_a_private_network_is_made_joined_drawn_and_removed(ada: Person, cloud: Cloud) -> None:
-    page, ident = ada.page, cloud.server("router")
+    page, ident, *others = ada.page, *map(cloud.server, ("router", "web", "mail"))
     ada.goes("networks")
     ada.press("Make a private network")
     page.get_by_label("Name", exact=True).fill("lab")
@@ -30,6 +30,7 @@ def test_a_private_network_is_made_joined_drawn_and_removed(ada: Person, cloud: 
     page.get_by_role("button", name="Disconnect: router, lab").wait_for()
     assert len(cloud.call("GET", f"/compute/v2.1/servers/{ident}")["server"]["addresses"]) == 2
     ada.looks("networks")
+    ada.shows("networks", whole=False)
     page.get_by_role("button", name="Disconnect: router, lab").click()
     ada.press("Disconnect", within="form")
     ada.told("Disconnect router: done")
@@ -37,7 +38,8 @@ def test_a_private_network_is_made_joined_drawn_and_removed(ada: Person, cloud: 
     ada.press("Remove", within="form")
     ada.told("Remove lab: done")
     page.get_by_role("heading", name="lab").wait_for(state="detached")
-    cloud.call("DELETE", f"/compute/v2.1/servers/{ident}")
+    for each in (ident, *others):
+        cloud.call("DELETE", f"/compute/v2.1/servers/{each}")
 
 
 def test_a_machine_is_dragged_onto_a_network(ada: Person, cloud: Cloud) -> None:

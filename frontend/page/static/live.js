@@ -18,9 +18,13 @@ export const busy = computed(
 let since = null;
 let timer = null;
 let turn = 0;
+let ahead = 0; // milliseconds that the server's clock is ahead of this one
 const listeners = new Set();
 
 export const task = (machine) => machine["OS-EXT-STS:task_state"] || (machine.status === "BUILD" ? "building" : null);
+
+/** What the server's clock tells, in milliseconds. */
+export const clock = () => Date.now() + ahead;
 
 /** Be told of all that has changed, at each reading: a map by id of machines, those that are gone with status DELETED. */
 export const onChange = (listener) => listeners.add(listener);
@@ -58,12 +62,13 @@ async function poll() {
 
 async function read(mine) {
   let now = null;
-  const clock = (headers) => (now ??= Date.parse(headers.get("Date")) || Date.now());
+  const told = (headers) => (now ??= Date.parse(headers.get("Date")) || Date.now());
   const query = since === null ? "" : `?changes-since=${new Date(since).toISOString().slice(0, 19)}Z`;
-  const found = await list("compute", `/servers/detail${query}`, "servers", clock);
+  const found = await list("compute", `/servers/detail${query}`, "servers", told);
   if (mine !== turn) return;
   const changed = merge(found, since === null);
   since = now - OVERLAP;
+  ahead = now - Date.now();
   for (const listener of listeners) listener(changed);
 }
 

@@ -14,7 +14,7 @@ export function Firewall({ of }) {
   groups.want();
   const all = groups.value.value;
   if (!all) return html`<${Waiting} of=${groups} />`;
-  const shown = wish ?? (now.length > 1 ? null : now[0] || "");
+  const shown = wish ?? (now.length > 1 ? undefined : now[0] || "");
   const pick = async (name) => {
     set(name);
     if (!(await choose(of, now, name))) set(null);
@@ -37,16 +37,18 @@ export function Connections({ of }) {
     ${lines.map((each) => html`<${Port} key=${each.id} of=${each} all=${all} />`)}`;
 }
 
-/** All modes, one of which is chosen, with what each lets in. `shown`: the name of that which is; null: none of them alone. */
-function Modes({ name, legend, all, shown, pick }) {
-  const closed = [["", t("firewall.closed"), t("firewall.closed.rules"), []]];
+const INHERITED = null; // in the place of a mode's name: whatever the machine has
+
+/** All modes, one of which is chosen, with what each lets in; `more` come before them. `shown`: the name of that which is; undefined: none of them alone. */
+function Modes({ name, legend, all, shown, pick, more = [] }) {
+  const closed = ["", t("firewall.closed"), t("firewall.closed.rules"), []];
   const modes = all.map((each) => [each.name, each.name, each.description, each.security_group_rules]);
   return html`<fieldset class="modes">
     <legend>${legend}</legend>
-    ${[...modes, ...closed].map(
-      ([key, title, words, rules]) => html`<div key=${key} class="mode">
+    ${[...more, ...modes, closed].map(
+      ([key, title, words, rules]) => html`<div key=${key ?? undefined} class="mode">
         <label class="choice"
-          ><input type="radio" name=${name} value=${key} checked=${key === shown} onChange=${() => pick(key)} />
+          ><input type="radio" name=${name} checked=${key === shown} onChange=${() => pick(key)} />
           <strong><bdi>${title}</bdi></strong></label
         >
         <p class="hint">${words}</p>
@@ -58,23 +60,26 @@ function Modes({ name, legend, all, shown, pick }) {
 
 /** One connection of the machine's, which may have a mode of its own. */
 function Port({ of, all }) {
-  const [wish, set] = useState(null);
+  const [wish, set] = useState(undefined);
   const has = of.security_groups.map((id) => all.find((each) => each.id === id)?.name || id);
-  useEffect(() => set(null), [has.join()]);
+  const own = of.own_security_groups;
+  useEffect(() => set(undefined), [own, has.join()]);
   const where = t("firewall.port", { network: named(networks, of.network_id), address: of.fixed_ips[0]?.ip_address || of.mac_address });
   if (!of.port_security_enabled) return html`<p><strong><bdi>${where}</bdi></strong></p><p class="hint">${t("firewall.unjudged")}</p>`;
   const pick = async (name) => {
     set(name);
-    const groups = name ? [all.find((each) => each.name === name).id] : [];
+    const groups = name === INHERITED ? null : name ? [all.find((each) => each.name === name).id] : [];
     const went = await doing(t("firewall.doing", { name: where }), () => call("network", "PUT", `/ports/${of.id}`, { port: { security_groups: groups } }));
     await ports.load();
     soon();
-    if (!went) set(null);
+    if (!went) set(undefined);
   };
-  const shown = wish ?? (has.length > 1 ? null : has[0] || "");
+  const chosen = own ? (has.length > 1 ? undefined : has[0] || "") : INHERITED;
+  const names = has.join(", ") || t("firewall.closed");
+  const inherited = [INHERITED, t("firewall.inherited"), t("firewall.inherited.rules"), []];
   return html`<details class="port">
-    <summary><bdi>${where}</bdi>: <strong><bdi>${has.join(", ") || t("firewall.closed")}</bdi></strong></summary>
-    <${Modes} name=${`firewall-${of.id}`} legend=${t("firewall.port.mode", { where })} all=${all} shown=${shown} pick=${pick} />
+    <summary><bdi>${where}</bdi>: <strong><bdi>${own ? names : t("firewall.inherited.now", { names })}</bdi></strong></summary>
+    <${Modes} name=${`firewall-${of.id}`} legend=${t("firewall.port.mode", { where })} all=${all} shown=${wish === undefined ? chosen : wish} pick=${pick} more=${[inherited]} />
   </details>`;
 }
 

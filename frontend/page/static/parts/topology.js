@@ -4,7 +4,11 @@ import { html, useState } from "../html.js";
 import { t } from "../words.js";
 
 const [ROW, COLUMN, LEFT, MOST] = [64, 120, 150, 40];
-const short = (text, most) => ([...text].length > most ? `${[...text].slice(0, most - 1).join("")}…` : text);
+
+/** A name in a box, cut where the box ends: SVG alone cannot. */
+function Label({ name, ...box }) {
+  return html`<foreignObject ...${box} height="32"><div class="label"><bdi>${name}</bdi></div></foreignObject>`;
+}
 
 /** `all`: the machines; `may(machine, network)`: whether it can be connected; `connect(machine, network)`: it was dropped there. */
 export function Topology({ networks, on, all, may, connect }) {
@@ -54,7 +58,7 @@ export function Topology({ networks, on, all, may, connect }) {
       ${lines.map(
         ({ each, y }) => html`<g key=${each.id} class="net ${drag?.over === each.id ? "over" : ""}">
           <title>${each.name}</title>
-          <svg x="0" y=${y - 16} width=${LEFT - 14} height="32"><text x="8" y="21">${short(each.name, 15)}</text></svg>
+          <${Label} name=${each.name} x="0" y=${y - 16} width=${LEFT - 20} />
           <line x1=${LEFT - 8} x2=${width - 8} y1=${y} y2=${y} />
           ${(on.get(each.id) || [])
             .filter(({ machine }) => places.has(machine.id))
@@ -65,9 +69,7 @@ export function Topology({ networks, on, all, may, connect }) {
         (machine, n) => html`<g key=${machine.id} class="box ${machine.status === "ACTIVE" ? "on" : ""}" transform=${by(machine)} ...${taken(machine)}>
           <title>${machine.name}</title>
           <rect x=${x(n) - COLUMN / 2 + 6} y=${bottom} width=${COLUMN - 12} height="32" rx="6" />
-          <svg x=${x(n) - COLUMN / 2 + 8} y=${bottom} width=${COLUMN - 16} height="32">
-            <text x="50%" y="21" text-anchor="middle">${short(machine.name, 12)}</text>
-          </svg>
+          <${Label} name=${machine.name} x=${x(n) - COLUMN / 2 + 12} y=${bottom} width=${COLUMN - 24} />
         </g>`,
       )}
     </svg>

@@ -5,10 +5,12 @@ import { html, useEffect, useState } from "../html.js";
 import { awaited, fault, machines, soon } from "../live.js";
 import { doing } from "../notices.js";
 import { Connections, Firewall } from "../parts/firewall.js";
+import { useFlavor } from "../parts/flavor.js";
+import { Load } from "../parts/load.js";
 import { Status } from "../parts/status.js";
 import { Waiting } from "../parts/waiting.js";
 import { link } from "../route.js";
-import { flavors, images, named, networks, volumes } from "../stores.js";
+import { images, named, networks, volumes } from "../stores.js";
 import { known, t, when } from "../words.js";
 import { Doing } from "./machines.js";
 
@@ -45,18 +47,18 @@ export function Machine({ id }) {
       <section class="panel"><h2>${t("machine.facts")}</h2><${Facts} of=${machine} /></section>
       <section class="panel"><h2>${t("machine.addresses")}</h2><${Interfaces} of=${machine} /></section>
       <section class="panel"><h2>${t("machine.disks")}</h2><${Disks} of=${machine} /></section>
-      <section class="panel"><h2>${t("machine.metadata")}</h2><${Metadata} of=${machine} /></section>
-      <section class="panel"><h2>${t("machine.tags")}</h2><${Tags} of=${machine} /></section>
+      <section class="panel wide"><h2>${t("machine.load")}</h2><${Load} of=${machine} /></section>
       <section class="panel"><h2>${t("machine.firewall")}</h2><${Firewall} of=${machine} /></section>
       <section class="panel"><h2>${t("firewall.ports")}</h2><${Connections} of=${machine} /></section>
+      <section class="panel"><h2>${t("machine.metadata")}</h2><${Metadata} of=${machine} /></section>
+      <section class="panel"><h2>${t("machine.tags")}</h2><${Tags} of=${machine} /></section>
       <section class="panel wide"><h2>${t("machine.events")}</h2><${Events} of=${machine} /></section>
       <section class="panel wide"><h2>${t("machine.log")}</h2><${Log} of=${machine} /></section>
     </div>`;
 }
 
 function Facts({ of }) {
-  flavors.want();
-  const flavor = (flavors.value.value || []).find((each) => each.id === of.flavor.id);
+  const flavor = useFlavor(of);
   const size = flavor && t("flavor.line", { name: flavor.name, cpus: flavor.vcpus, ram: flavor.ram, disk: flavor.disk });
   const rows = [
     ["description", of.description],
