@@ -59,11 +59,13 @@ class Front:
     """Jobs that may go on in Ganeti; while there are more, what would start one is refused. 0: any number."""
     keep_actions: float = 30
     """Days that it is kept what jobs did; 0: for ever."""
+    keep_samples: float = 24
+    """Hours that it is kept what servers used, a sample a minute of each."""
     key_type: str = "ed25519"
     """Of keypairs that are made here: ed25519, rsa."""
 
     def __post_init__(self) -> None:
-        for name in ("workers", "threads", "token_hours", "max_body", "max_page"):
+        for name in ("workers", "threads", "token_hours", "max_body", "max_page", "keep_samples"):
             if getattr(self, name) <= 0:
                 raise ConfigError(f"[front] {name}: {getattr(self, name)!r} is not above 0")
         for name in ("shutdown_timeout", "max_jobs", "keep_actions"):

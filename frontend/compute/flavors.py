@@ -6,7 +6,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import Response, jsonify, request
-from sqlalchemy import Column, ColumnElement, Connection, Select, and_, not_, or_, select, true
+from sqlalchemy import (
+    BindParameter,
+    Column,
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    bindparam,
+    not_,
+    or_,
+    select,
+    true,
+)
 
 from frontend.compute import customflavor
 from frontend.database import db
@@ -31,8 +43,7 @@ _SORT_KEYS: Mapping[str, Column[Any]] = {
 
 def find(connection: Connection, ident: str, project: str | None = None) -> dict[str, Any] | None:
     """A flavor that a project may use; the caller's where none is named."""
-    where = _usable(project or context.project_id())
-    return db.row(connection, select(db.flavor).where(db.flavor.c.id == ident, where))
+    return db.row(connection, _FIND, which=ident, whose=project or context.project_id())
 
 
 def visible(connection: Connection, project: str) -> list[dict[str, Any]]:
@@ -97,13 +108,16 @@ def _short(row: Mapping[str, Any], base: str) -> dict[str, Any]:
     return {"id": row["id"], "name": row["name"], "links": view.links(base, "flavors", row["id"])}
 
 
-def _usable(project: str) -> ColumnElement[bool]:
+def _usable(project: str | BindParameter[str]) -> ColumnElement[bool]:
     return or_(db.flavor.c.public, _given(project))
 
 
-def _given(project: str) -> ColumnElement[bool]:
+def _given(project: str | BindParameter[str]) -> ColumnElement[bool]:
     access = db.flavor_access.c
     return db.flavor.c.id.in_(select(access.flavor_id).where(access.project_id == project))
+
+
+_FIND = select(db.flavor).where(db.flavor.c.id == bindparam("which"), _usable(bindparam("whose")))
 
 
 def _list(*, detail: bool) -> Response:

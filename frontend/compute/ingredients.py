@@ -14,7 +14,8 @@ from frontend.compute.whichcluster import Bound, Limit
 from frontend.effect import clusters, translate
 from frontend.effect.translate_create import Disk, Place, Wish, check_image, size
 from frontend.image import images
-from frontend.network import fixedip, networks, portstore, portwish, securitygroups
+from frontend.network import fixedip, netrows, portstore, portwish, securitygroups
+from frontend.quota import addresses
 from frontend.web import context
 from frontend.web.fault import BadRequest
 
@@ -34,8 +35,12 @@ class Ingredients:
     nics: tuple[Wish, ...]
     ports: tuple[Mapping[str, Any], ...]
     """Those of its NICs that were made beforehand: their rows."""
+    public: int
+    """How many of its NICs get a public address, but for those that were made beforehand."""
     public_key: str | None
     cluster: str
+    cluster_row: Mapping[str, Any] | None
+    """Of the table `cluster`; None while it has none."""
     place: Place
     facts: Mapping[str, str]
     """Those that follow from the wishes (ganeti_ext/tags.py GIVEN)."""
@@ -54,8 +59,8 @@ def find(connection: Connection, wanted: NewServer) -> Ingredients:
     found = size(flavor["vcpus"], flavor["ram"], flavor["disk"], image["size"])
     check_image(found, image)
     group = _group(connection, wanted, project)
-    known = networks.all_rows(connection)
-    made = portstore.of_project(connection, project)
+    made = _made(connection, project, wanted.networks)
+    known = _networks(connection, project, wanted.networks, made)
     limits = [*_stored(image, devices), *_attached(known, made, wanted.networks or ())]
     limits += [("the server group", {"cluster": group.cluster}, False)] if group.cluster is not None else []
     picked = whichcluster.pick(connection, wanted.zone, limits, ram=flavor["ram"], count=wanted.least)
@@ -71,10 +76,12 @@ def find(connection: Connection, wanted: NewServer) -> Ingredients:
         devices=tuple(devices),
         nics=nics,
         ports=ports,
+        public=_public(known, nics),
         public_key=_public_key(connection, wanted.key_name),
         cluster=picked.cluster,
+        cluster_row=picked.row,
         place=Place(picked.group, group.node),
-        facts={**_given(wanted), **group.facts, **securitygroups.chosen(wanted.security_groups, project)},
+        facts={**_given(wanted), **group.facts, **securitygroups.chosen(connection, wanted.security_groups, project)},
     )
 
 
@@ -113,6 +120,20 @@ def _group(connection: Connection, wanted: NewServer, project: str) -> servergro
     if wanted.group is None:
         return servergroups.Place({}, None)
     return servergroups.placed(connection, project, wanted.group, wanted.most)
+
+
+def _made(connection: Connection, project: str, wanted: Sequence[Attachment]) -> dict[str, dict[str, Any]]:
+    """The ports among those that are wanted which were made beforehand, by id."""
+    idents = [each.port_id for each in wanted if each.port_id]
+    return portstore.of_project(connection, project, idents) if idents else {}
+
+
+def _networks(
+    connection: Connection, project: str, wanted: Sequence[Attachment], made: Mapping[str, Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Those that may do: who names none, may use any."""
+    idents = {each.network_id for each in wanted} | {row["network"] for row in made.values() if row["network"]}
+    return netrows.visible(connection, project, idents if wanted else None)
 
 
 def default_networks(known: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -160,6 +181,11 @@ def _port(known: list[dict[str, Any]], made: Mapping[str, Mapping[str, Any]], id
     if row is None or portwish.network(known, row) is None:
         raise BadRequest(f"Port {ident:.80} could not be found.")
     return row
+
+
+def _public(known: Sequence[Mapping[str, Any]], nics: Sequence[Wish]) -> int:
+    shared = {row["uuid"] for row in known if row["project_id"] is None and addresses.is_public(row["subnet"])}
+    return sum(nic.port is None and nic.network in shared for nic in nics)
 
 
 def _wish(

@@ -7,7 +7,7 @@ import logging
 import secrets
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,11 +15,13 @@ from flask import Response, jsonify
 from sqlalchemy import Connection, insert
 from sqlalchemy.exc import IntegrityError
 
-from frontend.compute import ingredients, quotas, requests, schema_server, seeding, serverdevices
-from frontend.database import db
+from frontend.compute import ingredients, quotas, requests, schema_server, seeding, serverdevices, serverquota
+from frontend.database import db, turns
 from frontend.effect import owed, payer, submission, translate, translate_create
-from frontend.network import addressquota, portquota, portstore, securitygroups
+from frontend.effect.remote import RemoteApi
+from frontend.network import portstore, securitygroups
 from frontend.quota import reserved
+from frontend.usage import budget
 from frontend.web import context, schema, view
 from frontend.web.fault import Forbidden
 from ganeti_ext import tags
@@ -27,6 +29,7 @@ from ganeti_ext.errors import ExtError
 
 log = logging.getLogger(__name__)
 
+_NEW = insert(db.server)
 _RESERVATION = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 
@@ -38,54 +41,71 @@ class Recipe:
     instance: str
     facts: Mapping[str, str]
     call: translate.Call
+    kept: str
+    """The request, encrypted (owed.py); empty: it is one of a chain, which is kept itself."""
 
 
 def create() -> tuple[Response, int]:
-    """POST /servers: the jobs are accepted when this answers; the consumer tells how it went."""
+    """POST /servers: the jobs are accepted when this answers; the consumer tells how it went.
+
+    Three transactions: what it is made of is read; it is counted, set apart and its requests are kept; it is there.
+    """
     wanted = schema_server.new_server(schema.body(), context.version())
     quotas.check_metadata(len(wanted.metadata))
     with context.database() as connection:
         found = ingredients.find(connection, wanted)
+        budget.check(connection, context.project_id())
+    rapi = context.services().clusters.known(found.cluster_row, found.cluster)
     has_seed = seeding.is_wanted(context.services().settings.front.seed, wanted)
     password = (wanted.password or seeding.password()) if has_seed else ""
     facts = {**found.facts, **({"reservation": _reservation()} if wanted.reservation else {})}
-    with _apart(wanted, found) as idents:
-        named = zip(idents, _names(wanted.name, len(idents)), strict=True)
-        recipes = [_recipe(wanted, found, ident, name, facts, password) for ident, name in named]
-        with portstore.claim(found.ports, idents[0]):
-            made = _make(recipes, wanted, found)
+    with (
+        _apart(wanted, found, lambda count: _recipes(wanted, found, count, facts, password)) as recipes,
+        portstore.claim(found.ports, recipes[0].ident),
+    ):
+        made = _make(rapi, recipes, wanted, found)
     return _answer(wanted, made, facts, password), 202
 
 
 @contextlib.contextmanager
-def _apart(wanted: schema_server.NewServer, found: ingredients.Ingredients) -> Iterator[list[str]]:
-    """As many of the servers that were asked for as the quota lets be made: their ids, and what they take set apart.
+def _apart(
+    wanted: schema_server.NewServer, found: ingredients.Ingredients, ready: Callable[[int], list[Recipe]]
+) -> Iterator[list[Recipe]]:
+    """As many of the servers that were asked for as the quota lets be made, by `ready`; what they take is set apart.
 
-    If the block fails, that is given back. If this process ends before, it ends by itself (reserved.py).
+    Whoever submits one takes it out of the list: what it took is over with its job. Those in the list at the end give
+    back what they took. If this process ends before, that ends by itself (reserved.py).
     """
-    project, ports = context.project_id(), sum(wish.port is None for wish in found.nics)
-    public = addressquota.public(wish.network for wish in found.nics if wish.port is None)
-    with context.database() as connection:
-        count = _allowed(connection, wanted, found, ports, public)
+    project = context.project_id()
+    size = {"vcpus": found.size.vcpus, "ram": found.size.ram, "ports": _ports(found), "addresses": found.public}
+    # Others wait behind this transaction: what can be made before it is.
+    made = ready(wanted.most) if wanted.least == wanted.most else []
+    with turns.writer(context.services().engine) as connection:
+        count = _allowed(connection, wanted, found)
         serverdevices.check(connection, found.devices, count)
         securitygroups.check_chosen(connection, wanted.security_groups, project, found.facts)
-        idents = [str(uuid.uuid4()) for _ in range(count)]
-        for ident in idents:
-            size = {"vcpus": found.size.vcpus, "ram": found.size.ram}
-            reserved.keep(connection, ident, project, **size, ports=ports, addresses=public)
+        recipes = made or ready(count)
+        reserved.keep_new(connection, [recipe.ident for recipe in recipes], project, **size)
+        owed.keep_creates(connection, {each.ident: each.kept for each in recipes if each.kept}, found.cluster)
         connection.commit()
     try:
-        yield idents
-    except BaseException:
-        _release(idents)
-        raise
+        yield recipes
+    finally:
+        if recipes:
+            _forget([recipe.ident for recipe in recipes])
 
 
-def _release(idents: Sequence[str]) -> None:
-    """But of those that are being made all the same: their rows count."""
+def _forget(idents: Sequence[str]) -> None:
+    """Of servers that were not submitted, or refused: what is set apart for them, and what is kept of them."""
     with context.database() as connection:
         reserved.release(connection, idents)
+        owed.refused(connection, idents)
         connection.commit()
+
+
+def _ports(found: ingredients.Ingredients) -> int:
+    """How many a server takes that were not made beforehand."""
+    return sum(wish.port is None for wish in found.nics)
 
 
 def _reservation() -> str:
@@ -97,23 +117,31 @@ def _names(name: str, count: int) -> list[str]:
     return [f"{name}-{number}" for number in range(1, count + 1)] if count > 1 else [name]
 
 
-def _allowed(
-    connection: Connection, wanted: schema_server.NewServer, found: ingredients.Ingredients, ports: int, public: int
-) -> int:
+def _allowed(connection: Connection, wanted: schema_server.NewServer, found: ingredients.Ingredients) -> int:
     """How many; Forbidden when they are too few. In the transaction that sets them apart."""
-    size, project = found.size, context.project_id()
+    size, ports = found.size, _ports(found)
+    room = serverquota.Room.now(connection, context.project_id(), ports, found.public)
     for count in range(wanted.most, wanted.least - 1, -1):
         asked = {"instances": count, "cores": count * size.vcpus, "ram": count * size.ram}
         try:
-            quotas.check(connection, project, asked)
-            portquota.check(connection, project, count * ports)
-            addressquota.check(connection, project, count * public)
+            room.check(asked, count * ports, count * found.public)
         except Forbidden:
             if count == wanted.least:
                 raise
         else:
             return count
     raise AssertionError(wanted)  # least is at least 1, and at most `most`
+
+
+def _recipes(
+    wanted: schema_server.NewServer,
+    found: ingredients.Ingredients,
+    count: int,
+    facts: Mapping[str, str],
+    password: str,
+) -> list[Recipe]:
+    names = _names(wanted.name, count)
+    return [_recipe(wanted, found, str(uuid.uuid4()), name, facts, password) for name in names]
 
 
 def _recipe(
@@ -143,24 +171,28 @@ def _recipe(
     call = translate_create.create(
         instance, found.size, found.disk, found.nics, facts, wanted.metadata, found.place, told
     )
-    return Recipe(ident, instance, facts, call)
+    kept = "" if found.devices else services.vault.lock(call.body)
+    return Recipe(ident, instance, facts, call, kept)
 
 
-def _make(recipes: Sequence[Recipe], wanted: schema_server.NewServer, found: ingredients.Ingredients) -> list[str]:
-    """Submit them, one after the other; the ids of those that are promised now.
+def _make(
+    rapi: RemoteApi, waiting: list[Recipe], wanted: schema_server.NewServer, found: ingredients.Ingredients
+) -> list[str]:
+    """Submit those that wait, one after the other; the ids of those that are promised now.
 
     When Ganeti takes no more of them, those before it stay if they are enough, else none is made.
     """
     made: list[str] = []
-    for recipe in recipes:
+    while waiting:
+        recipe = waiting.pop(0)
         try:
-            job = _submit(recipe, found)
+            job = _submit(rapi, recipe, found)
         except ExtError as err:
+            waiting.insert(0, recipe)
             if len(made) < wanted.least:
                 _take_back(made)
                 raise
-            log.warning("%d of %d servers are made: %s", len(made), len(recipes), err)
-            _release([each.ident for each in recipes[len(made) :]])
+            log.warning("%d of %d servers are made: %s", len(made), len(made) + len(waiting), err)
             break
         _insert(recipe, found, wanted.metadata, job)
         portstore.given(found.ports, job)
@@ -169,9 +201,9 @@ def _make(recipes: Sequence[Recipe], wanted: schema_server.NewServer, found: ing
     return made
 
 
-def _submit(recipe: Recipe, found: ingredients.Ingredients) -> int | None:
+def _submit(rapi: RemoteApi, recipe: Recipe, found: ingredients.Ingredients) -> int | None:
     if not found.devices:
-        return submission.create(recipe.ident, recipe.call, found.cluster)
+        return submission.create(rapi, recipe.ident, recipe.call)
     volumes = serverdevices.parts(found.devices, found.cluster)
     return serverdevices.submit(recipe.ident, recipe.instance, recipe.call, volumes, found.cluster)[-1]
 
@@ -207,16 +239,16 @@ def _insert(recipe: Recipe, found: ingredients.Ingredients, metadata: Mapping[st
         "updated": now,
         "job": job,
     }
-    with context.database() as connection:
+    with turns.writer(context.services().engine) as connection:
         try:
-            connection.execute(insert(db.server).values(row))
-            connection.commit()
+            connection.execute(_NEW, row)
         except IntegrityError:  # the consumer heard of the job first, and knows more
             connection.rollback()
-        reserved.accepted(connection, recipe.ident, job, found.cluster)
+        # In the order in which he locks these rows.
         if job is not None:
             owed.accepted(connection, recipe.ident, job)
-        requests.note(connection, "create", recipe.ident, [] if job is None else [job])
+        reserved.accepted(connection, recipe.ident, job, found.cluster)
+        requests.note_new(connection, "create", recipe.ident, [] if job is None else [job])
         connection.commit()
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from flask import Response, jsonify
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from frontend.database import db, turns
 from frontend.network import portquota
@@ -15,56 +15,65 @@ from frontend.usage import budget
 from frontend.web import context, schema
 from frontend.web.fault import BadRequest, Forbidden
 
-_OWN: Mapping[str, str] = {"instances": "servers", "cores": "cores", "ram": "ram"}
+Row = Mapping[str, Any]
+
+OWN: Mapping[str, str] = {"instances": "servers", "cores": "cores", "ram": "ram"}
 # Network's to change (networkquota.py), and shown here as well.
 _SHOWN: Mapping[str, str] = {
     "floating_ips": "floating_ips",
     "security_groups": "security_groups",
     "security_group_rules": "security_group_rules",
 }
-_NAMES = {**_OWN, **_SHOWN}
+_NAMES = {**OWN, **_SHOWN}
 # Of the body of a create: nova/quota.py has these, and so has schema_server.py.
 FILES, FILE_OCTETS, FILE_PATH = 5, 10240, 255
+
+_SERVER = db.server.c
+_OTHERS = select(
+    func.count(), func.coalesce(func.sum(_SERVER.vcpus), 0), func.coalesce(func.sum(_SERVER.ram), 0)
+).where(
+    _SERVER.project_id == bindparam("whose"),
+    _SERVER.deleted.is_(None),
+    _SERVER.id.not_in(bindparam("apart", expanding=True)),
+)
 
 
 def of(connection: Connection, project: str) -> dict[str, int]:
     """instances, cores and ram (MiB) of a project; below 0: any number."""
-    return _named(_OWN, limits.of(connection, project, tuple(_OWN.values())))
+    return _named(OWN, limits.of(connection, project, tuple(OWN.values())))
 
 
 def used(connection: Connection, project: str) -> dict[str, int]:
     """The same of its servers that are not deleted, with what is set apart for those that are being made or resized."""
-    return _with_reserved(connection, project)[0]
+    return used_beside(connection, project, reserved.of(connection, project))
 
 
-def _with_reserved(connection: Connection, project: str) -> tuple[dict[str, int], dict[str, int]]:
+def used_beside(connection: Connection, project: str, apart: Sequence[Row]) -> dict[str, int]:
+    """The same; `apart` (reserved.of) was read before."""
+    return _with_reserved(connection, project, apart)[0]
+
+
+def _with_reserved(connection: Connection, project: str, apart: Sequence[Row]) -> tuple[dict[str, int], dict[str, int]]:
     """What counts, and what of it no server has yet.
 
     What is set apart is read first, and apart from the rest: a row of such a server may come in any moment.
     """
-    apart = {row["id"]: row for row in reserved.of(connection, project) if row["vcpus"] is not None}
-    column = db.server.c
-    counted = (func.count(), func.coalesce(func.sum(column.vcpus), 0), func.coalesce(func.sum(column.ram), 0))
-    others = (column.project_id == project, column.deleted.is_(None), column.id.not_in(sorted(apart)))
-    has = dict(zip(_OWN, map(int, connection.execute(select(*counted).where(*others)).one()), strict=True))
-    more = dict.fromkeys(_OWN, 0)
-    there = _servers(connection, apart) if apart else {}
-    for ident, row in apart.items():
-        server = there.get(ident)
-        if server is not None and (server.deleted is not None or server.project_id != project):
+    rows = [row for row in apart if row["vcpus"] is not None]
+    others = connection.execute(_OTHERS, {"whose": project, "apart": [row["id"] for row in rows]}).one()
+    has = dict(zip(OWN, map(int, others), strict=True))
+    more = dict.fromkeys(OWN, 0)
+    for row in rows:
+        is_there = row["owner"] is not None
+        if is_there and (row["deleted"] is not None or row["owner"] != project):
             continue
-        now = {"instances": 1, "cores": server.vcpus, "ram": server.ram} if server else dict.fromkeys(_OWN, 0)
+        now = dict.fromkeys(OWN, 0)
+        if is_there:
+            now = {"instances": 1, "cores": row["has_vcpus"], "ram": row["has_ram"]}
         wanted = {"instances": 1, "cores": row["vcpus"], "ram": row["ram"]}
-        for name in _OWN:
+        for name in OWN:
             has[name] += now[name]
             more[name] += max(0, wanted[name] - now[name])
-    return {name: has[name] + more[name] for name in _OWN}, more
-
-
-def _servers(connection: Connection, idents: Mapping[str, Any]) -> dict[str, Any]:
-    column = db.server.c
-    query = select(column.id, column.project_id, column.vcpus, column.ram, column.deleted)
-    return {row.id: row for row in connection.execute(query.where(column.id.in_(sorted(idents))))}
+    return {name: has[name] + more[name] for name in OWN}, more
 
 
 def check(connection: Connection, project: str, more: Mapping[str, int]) -> None:
@@ -76,7 +85,11 @@ def check(connection: Connection, project: str, more: Mapping[str, int]) -> None
     turns.take(connection, project)
     if any(asked > 0 for asked in more.values()):
         budget.check(connection, project)
-    allowed, now = of(connection, project), used(connection, project)
+    refuse(of(connection, project), used(connection, project), more)
+
+
+def refuse(allowed: Mapping[str, int], now: Mapping[str, int], more: Mapping[str, int]) -> None:
+    """Forbidden when that is more than is allowed, of what there is now."""
     for what, asked in more.items():
         if limits.is_over(allowed[what], now[what], asked):
             unit = " MiB" if what == "ram" else ""
@@ -112,7 +125,7 @@ def show_detail(project_id: str) -> Response:
     limits.check_reader(project_id)
     with context.database() as connection:
         allowed = _all(limits.of(connection, project_id))
-        now, apart = _with_reserved(connection, project_id)
+        now, apart = _with_reserved(connection, project_id, reserved.of(connection, project_id))
         in_use = {name: count - apart[name] for name, count in now.items()}
         in_use["server_groups"] = server_groups(connection, project_id)
         in_use |= _of_network(connection, project_id)
@@ -144,14 +157,14 @@ def change(project_id: str) -> Response:
         in_use = used(connection, project_id)
         for name, value in values.items():
             _check_used(name, value, in_use[name], force=force)
-        limits.give(connection, project_id, {_OWN[name]: value for name, value in values.items()})
+        limits.give(connection, project_id, {OWN[name]: value for name, value in values.items()})
         shown = _all(limits.of(connection, project_id))
     return jsonify({"quota_set": shown})
 
 
 def reset(project_id: str) -> tuple[str, int]:
     """DELETE /os-quota-sets/PROJECT: back to the defaults."""
-    limits.set_back(project_id, _OWN.values())
+    limits.set_back(project_id, OWN.values())
     return "", 202
 
 
@@ -173,7 +186,7 @@ def change_class(class_name: str) -> Response:
     sent = schema.mapping(schema.body(), "quota_class_set")
     with context.database() as connection:
         values = _asked(sent, _all(limits.defaults(connection)))
-        limits.give_all(connection, {_OWN[name]: value for name, value in values.items()})
+        limits.give_all(connection, {OWN[name]: value for name, value in values.items()})
         return jsonify({"quota_class_set": _all(limits.defaults(connection))})
 
 
@@ -191,7 +204,7 @@ def server_groups(connection: Connection, project: str) -> int:
 
 def _asked(sent: Mapping[str, Any], now: Mapping[str, int]) -> dict[str, int]:
     """New limits by name; BadRequest for what is not Compute's to change."""
-    return limits.asked(sent, now, _OWN, _refusal)
+    return limits.asked(sent, now, OWN, _refusal)
 
 
 def _refusal(name: str) -> str:

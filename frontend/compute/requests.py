@@ -11,6 +11,8 @@ from sqlalchemy import Connection, Engine, delete, insert
 from frontend.database import db
 from frontend.web import context
 
+_NEW = insert(db.request)
+
 
 def note(
     where: Connection | Engine, action: str, server_id: str, jobs: Collection[int], message: str | None = None
@@ -26,6 +28,13 @@ def note(
         return
     column = db.request.c
     where.execute(delete(db.request).where(column.id == g.request_id, column.server_id == server_id))
+    note_new(where, action, server_id, jobs, message)
+
+
+def note_new(
+    connection: Connection, action: str, server_id: str, jobs: Collection[int], message: str | None = None
+) -> None:
+    """The same of a server of which this request has said nothing yet."""
     row = {
         "id": g.request_id,
         "server_id": server_id,
@@ -36,4 +45,4 @@ def note(
         "jobs": sorted(jobs),
         "message": message,
     }
-    where.execute(insert(db.request).values(row))
+    connection.execute(_NEW, row)

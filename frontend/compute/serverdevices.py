@@ -65,8 +65,9 @@ def check(connection: Connection, found: Sequence[Found], count: int) -> None:
     new = [each for each in found if each.volume is None]
     if count > 1 and len(new) < len(found):
         raise BadRequest("Cannot attach one or more volumes to multiple instances")
-    more = {"volumes": count * len(new), "gigabytes": count * sum(each.size for each in new)}
-    volumequota.check(connection, context.project_id(), more)
+    if new:
+        more = {"volumes": count * len(new), "gigabytes": count * sum(each.size for each in new)}
+        volumequota.check(connection, context.project_id(), more)
 
 
 def parts(found: Sequence[Found], cluster: str = HOME) -> list[Part]:

@@ -5,7 +5,7 @@ They are one fact of the server, joined by commas, which no label has.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -21,6 +21,18 @@ MOST = 50
 LONGEST = 60
 _FORBIDDEN = frozenset(",/")
 _SINCE = (2, 26)
+
+
+def routes(url: str, reader: str, member: str) -> tuple[tuple[str, str, Callable[..., Any], str], ...]:
+    """`url`: a server's tags; `reader` and `member`: who may read and change them."""
+    return (
+        ("GET", url, list_all, reader),
+        ("PUT", url, replace, member),
+        ("DELETE", url, clear, member),
+        ("GET", f"{url}/<tag>", check, reader),
+        ("PUT", f"{url}/<tag>", add, member),
+        ("DELETE", f"{url}/<tag>", remove, member),
+    )
 
 
 def list_all(server_id: str) -> Response:

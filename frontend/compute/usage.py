@@ -17,7 +17,7 @@ from frontend.compute import customflavor
 from frontend.database import db
 from frontend.effect import translate
 from frontend.usage import spans, sums
-from frontend.web import context, paging, when
+from frontend.web import context, when
 from frontend.web.fault import BadRequest, Forbidden
 
 Row = Mapping[str, Any]
@@ -25,20 +25,19 @@ Usage = dict[str, Any]
 
 _HOUR = 3600.0
 _WEEKS = 4 * 7 * 24 * _HOUR  # Nova's period where none is asked for
-_PAGED = (2, 40)
 _CHUNK = 500
 
 
 def list_all() -> Response:
     """GET /os-simple-tenant-usage, for administrators: each project with servers in the period."""
     start, end = _period()
-    used, links = _page(_servers(start, end))
+    used = _servers(start, end)
     found: dict[str, list[Usage]] = {}
     for each in used:
         found.setdefault(each["tenant_id"], []).append(each)
     detailed = request.args.get("detailed", "").lower() in ("1", "true")  # openstackclient says True
     shown = [_summed(project, each, start, end, detailed=detailed) for project, each in sorted(found.items())]
-    return jsonify({"tenant_usages": shown, **({"tenant_usages_links": links} if links else {})})
+    return jsonify({"tenant_usages": shown})
 
 
 def show(project_id: str) -> Response:
@@ -46,9 +45,9 @@ def show(project_id: str) -> Response:
     if project_id != context.project_id() and not context.is_admin():
         raise Forbidden("Only an administrator may see what another project has used.")
     start, end = _period()
-    used, links = _page(_servers(start, end, project_id))
+    used = _servers(start, end, project_id)
     shown = _summed(project_id, used, start, end, detailed=True) if used else {}
-    return jsonify({"tenant_usage": shown, **({"tenant_usage_links": links} if links else {})})
+    return jsonify({"tenant_usage": shown})
 
 
 def _period() -> tuple[float, float]:
@@ -58,15 +57,6 @@ def _period() -> tuple[float, float]:
     if start >= end:
         raise BadRequest(f"start: {args.get('start')!r:.80} is not before the end")
     return start, end
-
-
-def _page(used: Sequence[Usage]) -> tuple[Sequence[Usage], list[dict[str, str]]]:
-    """From 2.40 on `limit` and `marker` are of servers."""
-    if context.version() < _PAGED:
-        return used, []
-    named = sorted(({**each, "id": each["instance_id"]} for each in used), key=lambda each: str(each["id"]))
-    page, more = paging.cut(named, paging.asked())
-    return [{key: value for key, value in each.items() if key != "id"} for each in page], paging.next_link(page, more)
 
 
 def _servers(start: float, end: float, project: str | None = None) -> list[Usage]:

@@ -34,6 +34,8 @@ class Picked(NamedTuple):
     cluster: str
     group: str | None
     """The node group there; None: any."""
+    row: Row | None = None
+    """Of the table `cluster`, if it is there."""
 
 
 def pick(
@@ -61,7 +63,7 @@ def pick(
     chosen = placement.choose(
         known, time.time(), patience, among=among, ram=ram, count=count, zone=place.group, near=near
     )
-    return Picked(chosen, place.group)
+    return Picked(chosen, place.group, known.rows.get(chosen))
 
 
 def check(connection: Connection, row: Row, *, server: Row) -> None:

@@ -6,7 +6,8 @@ import sqlite3
 import time
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Select, create_engine, event
+from sqlalchemy import Connection, Engine, Select, Table, create_engine, event
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 
 from frontend.database import migration, prepared
@@ -39,7 +40,7 @@ from frontend.database.tables import (
 from frontend.database.tables_cluster import cluster, cluster_image, cluster_pin
 from frontend.database.tables_network import network, port, removed_network, tenant_network
 from frontend.database.tables_storage import image_member, image_task, volume, volume_snapshot, volume_transfer
-from frontend.database.tables_usage import budget, quota_default, reservation, usage_span
+from frontend.database.tables_usage import budget, quota_default, reservation, sample, usage_span
 
 __all__ = [
     "action",
@@ -78,6 +79,7 @@ __all__ = [
     "revocation",
     "row",
     "rows",
+    "sample",
     "schema_fault",
     "security_group",
     "security_group_rule",
@@ -150,15 +152,20 @@ def schema_fault(engine: Engine) -> str | None:
     return None if found == migration.NEWEST else f"version {found or 'none'}, this program needs {migration.NEWEST}"
 
 
-def rows(connection: Connection, query: Select[Any]) -> list[dict[str, Any]]:
-    """All rows of a query, by column name."""
-    return [dict(row) for row in connection.execute(query).mappings()]
+def rows(connection: Connection, query: Select[Any], **values: Any) -> list[dict[str, Any]]:
+    """All rows of a query, by column name; `values` are those of its parameters."""
+    return [dict(row) for row in connection.execute(query, values).mappings()]
 
 
-def row(connection: Connection, query: Select[Any]) -> dict[str, Any] | None:
+def row(connection: Connection, query: Select[Any], **values: Any) -> dict[str, Any] | None:
     """The one row of a query, or None."""
-    found = connection.execute(query).mappings().one_or_none()
+    found = connection.execute(query, values).mappings().one_or_none()
     return dict(found) if found is not None else None
+
+
+def insert_or(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
+    """An INSERT that may say what is done about rows that are there: `on_conflict_...`."""
+    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
 
 
 def _tune_sqlite(connection: object, _: object) -> None:

@@ -37,6 +37,7 @@ VERSIONS = {
     "0013": "images in the storage of several clusters",
     "0014": "the nodes that servers were moved between",
     "0015": "ports that their guest gets when it starts next",
+    "0016": "what servers use",
 }
 NEWEST = max(VERSIONS)
 

@@ -1,12 +1,12 @@
-"""Tables of the front's database, continued: limits, what is set apart for them, and what was used."""
+"""Tables of the front's database, continued: limits, what is set apart for them, what was used, and what is in use."""
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Boolean, Column, Float, ForeignKey, Index, Integer, String, Table
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, String, Table
 
 from frontend.database.tables_cluster import metadata
 
-__all__ = ["budget", "metadata", "quota_default", "reservation", "usage_span"]
+__all__ = ["budget", "metadata", "quota_default", "reservation", "sample", "usage_span"]
 
 # Limits of projects that nobody gave others, where they are not those of [quota] (frontend/quota/limits.py).
 quota_default = Table(
@@ -59,3 +59,18 @@ usage_span = Table(
 )
 Index("usage_span_project", usage_span.c.project_id, usage_span.c.until)
 Index("usage_span_until", usage_span.c.until)
+
+# What the guest of a server used since `began`, as its node measured it (frontend/update/samples.py).
+sample = Table(
+    "sample",
+    metadata,
+    Column("server_id", String(36), primary_key=True),
+    Column("at", Float, primary_key=True),  # the node's clock
+    Column("began", String(32), nullable=False),  # another one: all counters began anew
+    Column("cpu_ns", BigInteger, nullable=False),
+    Column("memory_kib", BigInteger, nullable=False),
+    Column("read", BigInteger, nullable=False),  # octets, of all disks
+    Column("written", BigInteger, nullable=False),
+    Column("nics", JSON, nullable=False),  # [[tap, octets, packets, errors, drops it received, ... it sent]]
+)
+Index("sample_at", sample.c.at)

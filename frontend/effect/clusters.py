@@ -22,6 +22,8 @@ HOME = ""
 
 OPEN, DRAINED, OFFLINE = "open", "drained", "offline"
 
+_EVERY = select(db.cluster).order_by(db.cluster.c.id)
+
 
 def of(row: Mapping[str, Any]) -> str:
     """The cluster that a row's object is of."""
@@ -74,7 +76,10 @@ class Clusters:
 
     def rapi(self, cluster: str) -> RemoteApi:
         """Of a cluster by its id; Conflict or Unavailable where nothing can be done there now."""
-        row = self._row(cluster)
+        return self.known(self._row(cluster), cluster)
+
+    def known(self, row: Row | None, cluster: str = HOME) -> RemoteApi:
+        """The same where its row has just been read; None: it has none."""
         if row is not None:
             self._refuse(row)
         return self._shape(self.plain(row, cluster))
@@ -120,4 +125,4 @@ def made(vault: Vault, row: Row, timeout: float) -> Rapi:
 
 def every(connection: Connection) -> list[dict[str, Any]]:
     """The rows of all clusters, the home cluster's first; none while that is the only one."""
-    return db.rows(connection, select(db.cluster).order_by(db.cluster.c.id))
+    return db.rows(connection, _EVERY)

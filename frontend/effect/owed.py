@@ -22,9 +22,10 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, delete, exists, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, exists, insert, select, update
 
 from frontend.database import db
 from frontend.effect.clusters import HOME
@@ -39,18 +40,32 @@ GROUP, CONNECT = "group", "connect"
 _KEPT = 86_400.0
 _GRACE = 20.0
 _SURELY = 60.0
+_NEW = insert(db.owed)
+_ACCEPTED = update(db.owed).where(
+    db.owed.c.server_id == bindparam("whose"), db.owed.c.what == CREATE, db.owed.c.job.is_(None)
+)
+_ACCEPTED = _ACCEPTED.values(job=bindparam("number"))
+# Each payer asks every few seconds: to make the statement takes longer than to ask it.
+_DUE = select(db.owed).where(
+    db.owed.c.cluster == bindparam("where"),
+    db.owed.c.due <= bindparam("now"),
+    db.owed.c.what.in_((REMOVE, UNTAG, UNMAKE, CHAIN, GIVE, GROUP, CONNECT)) | (db.owed.c.tries > 0),
+)
+_DUE = _DUE.order_by(db.owed.c.due).limit(1).with_for_update(skip_locked=True)
 _READ = 0.5  # seconds: luxid knows a job's end, and what it changed, a moment after eventd
 
 
-def keep_create(connection: Connection, server_id: str, body: str, cluster: str = HOME) -> None:
-    """Before a create is submitted. `body` is encrypted."""
-    _add(connection, server_id, CREATE, due=time.time() + _KEPT, body=body, cluster=cluster)
+def keep_creates(connection: Connection, bodies: Mapping[str, str], cluster: str = HOME) -> None:
+    """Before creates are submitted: what is to be submitted, encrypted, by the ids of their servers."""
+    due = time.time() + _KEPT
+    rows = [_row(ident, CREATE, due=due, body=body, cluster=cluster) for ident, body in bodies.items()]
+    if rows:
+        connection.execute(_NEW, rows)
 
 
 def accepted(connection: Connection, server_id: str, job: int) -> None:
     """Ganeti took the create as this job."""
-    mine = (db.owed.c.server_id == server_id, db.owed.c.what == CREATE, db.owed.c.job.is_(None))
-    connection.execute(update(db.owed).where(*mine).values(job=job))
+    connection.execute(_ACCEPTED, {"whose": server_id, "number": job})
 
 
 def lost(connection: Connection, server_id: str, due: float) -> None:
@@ -64,9 +79,10 @@ def found_again(connection: Connection, ident: str, job: int) -> None:
     _change(connection, ident, job=job, tries=0, due=time.time() + _KEPT)
 
 
-def refused(connection: Connection, server_id: str) -> None:
-    """Ganeti did not take the create."""
-    connection.execute(delete(db.owed).where(db.owed.c.server_id == server_id))
+def refused(connection: Connection, server_ids: Collection[str]) -> None:
+    """Ganeti did not take the creates, or was not asked."""
+    mine = (db.owed.c.server_id.in_(sorted(server_ids)), db.owed.c.what == CREATE)
+    connection.execute(delete(db.owed).where(*mine))
 
 
 def after(connection: Connection, row: state.Row, message: state.Message) -> bool:
@@ -219,14 +235,7 @@ def waiting(connection: Connection) -> set[str]:
 
 def claim(connection: Connection, now: float, lease: float, cluster: str = HOME) -> Row | None:
     """The next that is due in a cluster: nobody else gets it for `lease` seconds."""
-    table = db.owed.c
-    due = (
-        table.cluster == cluster,
-        table.due <= now,
-        table.what.in_((REMOVE, UNTAG, UNMAKE, CHAIN, GIVE, GROUP, CONNECT)) | (table.tries > 0),
-    )
-    query = select(db.owed).where(*due).order_by(table.due).limit(1).with_for_update(skip_locked=True)
-    found = connection.execute(query).mappings().first()
+    found = connection.execute(_DUE, {"where": cluster, "now": now}).mappings().first()
     if found is None:
         return None
     tries = found["tries"] + 1
@@ -287,10 +296,13 @@ def _add(
     body: str | None = None,
     cluster: str = HOME,
 ) -> str:
-    ident = str(uuid.uuid4())
-    values = {"id": ident, "server_id": server_id, "what": what, "body": body, "job": job, "tries": 0, "due": due}
-    connection.execute(insert(db.owed).values(**values, cluster=cluster))
-    return ident
+    row = _row(server_id, what, due=due, job=job, body=body, cluster=cluster)
+    connection.execute(_NEW, row)
+    return str(row["id"])
+
+
+def _row(server_id: str, what: str, **more: Any) -> Row:
+    return {"id": str(uuid.uuid4()), "server_id": server_id, "what": what, "job": None, "tries": 0, **more}
 
 
 def _change(connection: Connection, ident: str, **values: Any) -> None:

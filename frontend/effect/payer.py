@@ -31,10 +31,10 @@ from frontend.effect import (
     translate_volume,
     unwanted,
 )
-from frontend.effect.purpose import DETACH, Purpose
+from frontend.effect.purpose import DETACH, NETWORK, Purpose
 from frontend.effect.remote import RemoteApi, goes_on
 from frontend.effect.translate import Step
-from frontend.network import tenantnet
+from frontend.network import subnetplaces, tenantnet
 from frontend.quota import reserved
 from frontend.update import state
 from frontend.update.rows import locked
@@ -211,6 +211,8 @@ class Payer:
             finally:
                 new = " ".join(map(str, jobs[known:]))
                 log.info("%s: the rest of what was begun by jobs %s is jobs %s", purpose.reason, jobs[:known], new)
+            if purpose.kind == NETWORK:
+                subnetplaces.submitted(self._engine, found["server_id"], jobs[-1])
         with self._engine.begin() as connection:
             owed.settle(connection, found["id"])
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, Select, func, select
 
 from frontend.database import db
 from frontend.effect import clusters
@@ -54,11 +55,16 @@ def unfinished(engine: Engine, cluster: str = clusters.HOME) -> int:
     The front marks a server when it submits a job, the consumer keeps an action once it hears of one: whichever of
     the two is ahead, the greater number is the newer one.
     """
+    with engine.connect() as connection:
+        return max(map(int, connection.execute(_counts(cluster)).one()))
+
+
+@functools.lru_cache(64)
+def _counts(cluster: str) -> Select[Any]:
     table = db.action.c
     actions = select(func.count(table.job.distinct())).where(table.ended.is_(None), clusters.actions(cluster))
     server = db.server.c
     # Not in the condition: SQLite would then rather look at all servers of the cluster than at those of `server_busy`.
     mine = func.count().filter(server.cluster == cluster)
     busy = select(mine).where(server.task.is_not(None), server.deleted.is_(None))
-    with engine.connect() as connection:
-        return max(connection.execute(query).scalar_one() for query in (actions, busy))
+    return select(actions.scalar_subquery(), busy.scalar_subquery())

@@ -1,9 +1,10 @@
 """Creates, submitted so that none is lost and none is made twice.
 
 The answer to a create may get lost (RapiLost): then Ganeti has the job, or it has not. The request is kept in the
-database before it goes out (owed.py), and the job is looked for by the name of its instance, which no other has. What
-cannot be found out at once, the payer finds out later: he submits again what is not there. Should a create come twice
-all the same, Ganeti refuses the second one, and a refusal for that reason says nothing of the server (state.py).
+database before it goes out (owed.keep_creates), and the job is looked for by the name of its instance, which no other
+has. What cannot be found out at once, the payer finds out later: he submits again what is not there. Should a create
+come twice all the same, Ganeti refuses the second one, and a refusal for that reason says nothing of the server
+(state.py).
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import logging
 import time
 
 from frontend.effect import lostjob, owed
-from frontend.effect.clusters import HOME
 from frontend.effect.remote import RemoteApi
 from frontend.effect.translate import Call
 from frontend.web import context
@@ -24,24 +24,19 @@ log = logging.getLogger(__name__)
 _IN_FLIGHT = 15.0
 
 
-def create(server_id: str, call: Call, cluster: str = HOME) -> int | None:
-    """The job of a create; None: Ganeti may or may not have it, and the payer sees to it.
+def create(rapi: RemoteApi, server_id: str, call: Call) -> int | None:
+    """The job of a create that is kept; None: Ganeti may or may not have it, and the payer sees to it.
 
     In both cases the server is promised, and `owed.accepted` is to be called with a job once the server's row is in.
-    RapiError and RapiUnavailable when nothing was done.
+    RapiError and RapiUnavailable when nothing was done, and it is kept no more.
     """
-    services = context.services()
-    rapi, body = services.clusters.rapi(cluster), services.vault.lock(call.body)
-    with context.database() as connection:
-        owed.keep_create(connection, server_id, body, cluster)
-        connection.commit()
     try:
         return rapi.submit(*call)
     except RapiLost as err:
         return _found_or_owed(rapi, server_id, (call.body or {})["instance_name"], err)
     except (RapiError, RapiUnavailable):
         with context.database() as connection:
-            owed.refused(connection, server_id)
+            owed.refused(connection, [server_id])
             connection.commit()
         raise
 

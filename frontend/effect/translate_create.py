@@ -36,6 +36,12 @@ class Place(NamedTuple):
     """A node group."""
     node: str | None = None
 
+    def words(self) -> dict[str, str | bool]:
+        """What of a create's body says so."""
+        if self.node:
+            return {"pnode": self.node}
+        return {"opportunistic_locking": True, **({"group_name": self.zone} if self.zone else {})}
+
 
 class Disk(NamedTuple):
     """What the root disk is made of: parameters of the provider (docs/provider.md). No origin: it is a volume."""
@@ -109,13 +115,7 @@ def create(
     if disk.has_agent:
         body["hvparams"] = {"use_guest_agent": True}
     body["disk_template"] = "ext" if body["disks"] else "diskless"
-    if place.node:
-        body["pnode"] = place.node
-    else:
-        body["opportunistic_locking"] = True
-        if place.zone:
-            body["group_name"] = place.zone
-    return Call("POST", "instances", body)
+    return Call("POST", "instances", {**body, **place.words()})
 
 
 def nic(wish: Wish) -> dict[str, str]:

@@ -54,13 +54,7 @@ def create(row: Row, origin: str, place: Place) -> Call:
         "wait_for_sync": False,
         "ignore_ipolicy": True,
     }
-    if place.node:
-        body["pnode"] = place.node
-    else:
-        body["opportunistic_locking"] = True
-        if place.zone:
-            body["group_name"] = place.zone
-    return Call("POST", "instances", body)
+    return Call("POST", "instances", {**body, **place.words()})
 
 
 def facts(row: Row) -> dict[str, str]:

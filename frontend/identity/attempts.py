@@ -10,7 +10,6 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Engine, case, delete, func, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from frontend.database import db
 
@@ -53,10 +52,9 @@ def locked_until(row: Mapping[str, Any], now: float) -> float | None:
 
 
 def _add(connection: Connection, key: str, limit: int, now: float, window: float) -> tuple[int, float | None]:
-    make = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     end = now + window if limit <= 1 else None
     fresh = _table.c.since > now - window
-    statement = make(_table).values(key=key, count=1, since=now, until=end)
+    statement = db.insert_or(connection, _table).values(key=key, count=1, since=now, until=end)
     again = {
         "count": case((fresh, _table.c.count + 1), else_=1),
         "since": case((fresh, _table.c.since), else_=now),

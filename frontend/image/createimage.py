@@ -88,7 +88,7 @@ def create(server: Row, argument: object) -> Response:
 def _plan(connection: Connection, server: Row, name: str, metadata: Mapping[str, str]) -> _Made:
     base = db.row(connection, select(db.image).where(db.image.c.id == server["image_id"])) or {}
     disks = list(_disks(server))
-    size = disks[0][1]["size"] // _MIB_IN_GIB if disks else server["disk"]
+    size = disks[0][1]["size"] if disks else server["disk"] * _MIB_IN_GIB
     made = _Made(_row(server, base, name, size, metadata))
     image = made.image
     own = not disks or volumename.of_disk(disks[0][1].get("name")) is None
@@ -136,7 +136,7 @@ def _snapshot(connection: Connection, image: Row, disk: Mapping[str, Any]) -> di
 
 
 def _row(server: Row, base: Row, name: str, size: int, metadata: Mapping[str, str]) -> dict[str, Any]:
-    """`size` in GiB."""
+    """`size` in MiB."""
     inherited = {key: value for key, value in (base.get("properties") or {}).items() if key not in _OWN}
     ident = str(uuid.uuid4())
     refs = {"instance_uuid": server["id"], "base_image_ref": server["image_id"]}
@@ -145,9 +145,9 @@ def _row(server: Row, base: Row, name: str, size: int, metadata: Mapping[str, st
         "name": name,
         "owner_id": server["project_id"],
         "visibility": "private",
-        "size": size * GIB,
+        "size": size * MIB,
         "sha256": "",
-        "min_disk": size,
+        "min_disk": -(-size // _MIB_IN_GIB),
         "min_ram": base.get("min_ram", 0),
         "created": time.time(),
         "properties": {**inherited, "image_type": "snapshot", **metadata, **refs},

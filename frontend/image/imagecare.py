@@ -10,7 +10,7 @@ import os
 import time
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, Table, func, or_, select, update
+from sqlalchemy import ColumnElement, Engine, Select, Table, func, or_, select, update
 
 from frontend.database import db
 from frontend.image import imagenotes, imagestate
@@ -32,6 +32,11 @@ _THERE = ("available", "error_deleting")  # statuses of snapshots that the store
 _KINDS = {"image": ("image", imagenotes.of_image), "volume_snapshot": ("snapshot", imagenotes.of_snapshot)}
 
 
+def _imported() -> Select[Any]:
+    """The images that an importer is at, or was: it, or whoever takes the task up, puts an end to that first."""
+    return select(db.image_task.c.image_id).where(db.image_task.c.status == "processing")
+
+
 class Care:
     """`work` is to be called again and again."""
 
@@ -49,7 +54,8 @@ class Care:
         for image in self._rows(_IMAGE.status == UPLOADING, dead):
             imagestate.unstage(self._settings.images.staging, image["id"])
             imagestate.turn(self._engine, image["id"], UPLOADING, QUEUED)
-        for image in self._rows(_IMAGE.status == DELETED, _IMAGE.origin.is_(None), or_(_IMAGE.lease.is_(None), dead)):
+        idle = (or_(_IMAGE.lease.is_(None), dead), _IMAGE.id.not_in(_imported()))
+        for image in self._rows(_IMAGE.status == DELETED, _IMAGE.origin.is_(None), *idle):
             imagestate.drop(self._engine, self._store, image)
             self._failed[image["id"]] = now
         changed = _IMAGE.noted < func.coalesce(_IMAGE.updated, _IMAGE.created)

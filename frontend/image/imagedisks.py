@@ -38,6 +38,8 @@ def mapping(image: Row) -> list[dict[str, Any]]:
 def snapshots(connection: Connection, image: Row) -> list[dict[str, Any]]:
     """The rows of its snapshots that are its owner's, in their order."""
     wanted = [each["snapshot_id"] for each in mapping(image)]
+    if not wanted:
+        return []
     column = db.volume_snapshot.c
     mine = (column.id.in_(wanted), column.project_id == image["owner_id"])
     found = {row["id"]: row for row in db.rows(connection, select(db.volume_snapshot).where(*mine))}

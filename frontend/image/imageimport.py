@@ -19,6 +19,7 @@ from frontend.image import imagequota, images, imageview
 from frontend.image.imagefetch import FetchError, Rules
 from frontend.image.imagestate import IMPORTING, QUEUED, UPLOADING
 from frontend.image.imagevalues import CONTAINERS
+from frontend.quota import limits
 from frontend.web import context, schema
 from frontend.web.fault import BadRequest, Conflict, Forbidden
 
@@ -108,16 +109,18 @@ def show_stores() -> Response:
 
 def show_usage() -> Response:
     """Octets are told in MiB, as Glance does."""
-    quota, column = context.services().settings.quota, db.image.c
+    column = db.image.c
     project = context.project_id()
     waiting = select(func.count()).where(column.owner_id == project, column.status.in_((UPLOADING, IMPORTING)))
     with context.database() as connection:
         count, octets = imagequota.used(connection, project)
         uploading = connection.execute(waiting).scalar_one()
+        most = limits.of(connection, project, ("images", "image_gigabytes"))
+    mebibytes = max(limits.UNLIMITED, most["image_gigabytes"] * 1024)
     shown = {
-        "image_size_total": {"limit": quota.image_gigabytes * 1024, "usage": octets >> 20},
-        "image_count_total": {"limit": quota.images, "usage": count},
-        "image_stage_total": {"limit": quota.image_gigabytes * 1024, "usage": 0},
-        "image_count_uploading": {"limit": quota.images, "usage": int(uploading)},
+        "image_size_total": {"limit": mebibytes, "usage": octets >> 20},
+        "image_count_total": {"limit": most["images"], "usage": count},
+        "image_stage_total": {"limit": mebibytes, "usage": 0},
+        "image_count_uploading": {"limit": most["images"], "usage": int(uploading)},
     }
     return jsonify({"usage": shown})

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import Response, jsonify
-from sqlalchemy import ColumnElement, Connection, and_, exists, or_, select, update
+from sqlalchemy import BindParameter, ColumnElement, Connection, Select, and_, bindparam, exists, or_, select, update
 
-from frontend.database import db
+from frontend.database import db, turns
 from frontend.image import forgetimage, imagestate, imageview
 from frontend.image.imageprocess import Store
 from frontend.image.imagestate import DELETED, FILLED, IMPORTING, SAVING
@@ -20,14 +20,7 @@ from frontend.web.fault import Conflict, Forbidden, NotFound
 
 def find(connection: Connection, ident: str, project_id: str) -> dict[str, Any] | None:
     """An image that the project may use: everybody's, its own, or one that it was shown."""
-    column, member = db.image.c, db.image_member.c
-    shown = exists().where(member.image_id == column.id, member.project_id == project_id)
-    seen = or_(
-        column.visibility.in_(("public", "community")),
-        column.owner_id == project_id,
-        and_(column.visibility == "shared", shown),
-    )
-    return db.row(connection, select(db.image).where(column.id == ident, _there(), seen))
+    return db.row(connection, _FIND, which=ident, whose=project_id)
 
 
 def usable(connection: Connection, project_id: str) -> list[dict[str, Any]]:
@@ -61,15 +54,18 @@ def remove(image: Mapping[str, Any]) -> None:
         forgetimage.remove(image)
         return
     engine, settings = context.services().engine, context.services().settings.images
+    column = db.image.c
     with engine.begin() as connection:
-        # Whoever fills it finds out when he is done.
-        write = update(db.image).where(db.image.c.id == image["id"]).values(status=DELETED, updated=time.time())
+        # Whoever fills it finds out when he is done; he may have begun just now.
+        turns.take(connection, image["owner_id"])
+        status = connection.execute(select(column.status).where(column.id == image["id"]).with_for_update()).scalar()
+        write = update(db.image).where(column.id == image["id"]).values(status=DELETED, updated=time.time())
         connection.execute(write)
         meter.of_image(connection, image["id"], time.time())
     imagestate.unstage(settings.staging, image["id"])
-    if image["status"] in FILLED:
+    if status in FILLED:
         imagestate.drop(engine, Store(settings.command), image)
-    elif image["status"] not in (SAVING, IMPORTING):  # there is nothing in the store
+    elif status not in (SAVING, IMPORTING):  # there is nothing in the store
         imagestate.forget_if_deleted(engine, image["id"])
 
 
@@ -101,3 +97,18 @@ def need_status(image: Mapping[str, Any], *statuses: str) -> None:
 
 def _there() -> ColumnElement[bool]:
     return db.image.c.status != DELETED
+
+
+def _find() -> Select[Any]:
+    column, member = db.image.c, db.image_member.c
+    project: BindParameter[Any] = bindparam("whose")
+    shown = exists().where(member.image_id == column.id, member.project_id == project)
+    seen = or_(
+        column.visibility.in_(("public", "community")),
+        column.owner_id == project,
+        and_(column.visibility == "shared", shown),
+    )
+    return select(db.image).where(column.id == bindparam("which"), _there(), seen)
+
+
+_FIND = _find()

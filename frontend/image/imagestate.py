@@ -127,6 +127,16 @@ def filled(
     return False
 
 
+def give_back(engine: Engine, store: Store, image: Mapping[str, Any], status: str) -> None:
+    """After a transaction that failed: unless its end came to the database all the same, the content may come again.
+
+    Where the database does not work now either, imagecare.py sees to it when nobody says any more that he fills it.
+    """
+    with contextlib.suppress(SQLAlchemyError):
+        if turn(engine, image["id"], status, status, lease=time.time() + LEASE):
+            _take_back(engine, store, image, status)
+
+
 def _take_back(engine: Engine, store: Store, image: Mapping[str, Any], status: str) -> None:
     try:
         store.remove(image["id"], image["provider"])

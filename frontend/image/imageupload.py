@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from flask import Response, request
+from sqlalchemy.exc import SQLAlchemyError
 
 from frontend.image import imagequota, images, imagestate
 from frontend.image.imageprocess import Exists, Export, Refused, Store, Wanted
@@ -48,13 +49,17 @@ def upload(image_id: str) -> tuple[str, int]:
             log.warning("image %s: %s", image_id, err)
             raise Conflict(f"Image {image_id} has content already.") from err
     room = functools.partial(imagequota.left, quota=services.settings.quota)
-    imagestate.filled(services.engine, store, image, SAVING, stored, room)
+    try:
+        imagestate.filled(services.engine, store, image, SAVING, stored, room)
+    except SQLAlchemyError:
+        imagestate.give_back(services.engine, store, image, SAVING)
+        raise
     return "", 204
 
 
 def stage(image_id: str) -> tuple[str, int]:
-    """Kept as it comes, until it is imported (imageimport.py)."""
-    _, most = _begin(image_id, UPLOADING)
+    """Kept as it comes, until it is imported (imageimport.py); TooLarge when others took the room meanwhile."""
+    image, most = _begin(image_id, UPLOADING)
     services = context.services()
     folder = services.settings.images.staging
     path = imagestate.staged(folder, image_id)
@@ -66,12 +71,20 @@ def stage(image_id: str) -> tuple[str, int]:
                 file.writelines(_chunks(most))
             size = os.path.getsize(draft)
             os.rename(draft, path)
+            # It waits for ever now, and nobody has to say that he is at it.
+            with services.engine.begin() as connection:
+                left = imagequota.left(connection, image["owner_id"], image_id, services.settings.quota)
+                if size > left:
+                    raise TooLarge(f"Quota exceeded for images: no room is left for {size} octets.")
+                is_kept = imagestate.turn_in(connection, image_id, UPLOADING, UPLOADING, size=size)
+            if not is_kept:
+                imagestate.unstage(folder, image_id)
+        except TooLarge:
+            imagestate.unstage(folder, image_id)
+            raise
         finally:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(draft)
-    # It waits for ever now, and nobody has to say that he is at it.
-    if not imagestate.turn(services.engine, image_id, UPLOADING, UPLOADING, size=size):
-        imagestate.unstage(folder, image_id)
     return "", 204
 
 

@@ -25,7 +25,7 @@ from frontend.image.imagecare import Care
 from frontend.image.imagefetch import FetchError, Rules
 from frontend.image.imageimport import DIRECT, PENDING
 from frontend.image.imageprocess import Exists, Refused, Store, Stored, Wanted
-from frontend.image.imagestate import FILLED, IMPORTING, LEASE, QUEUED
+from frontend.image.imagestate import DELETED, FILLED, IMPORTING, LEASE, QUEUED, SAVING
 from frontend.settings import Settings
 from frontend.web.fault import Fault
 from ganeti_ext.errors import ExtError
@@ -97,6 +97,7 @@ class Importer:
         """One task to its end. SQLAlchemyError when the database does not work: the task is taken up again later."""
         with self._engine.begin() as connection:
             image = db.row(connection, select(db.image).where(db.image.c.id == task["image_id"]))
+        is_brought = task["tries"] > 1  # perhaps, by somebody who did not live to say so
         if image is None or image["status"] != IMPORTING:
             is_done = image is not None and image["status"] in FILLED
             self._end(task, *((SUCCESS, None) if is_done else (FAILURE, "The image was deleted.")))
@@ -106,13 +107,14 @@ class Importer:
                 raise FetchError("The import was interrupted again and again.")
             with imagestate.repeated(lambda: self._renew(task), _AGAIN):
                 stored = self._import(task, image)
+                is_brought = True
                 room = functools.partial(imagequota.left, quota=self._settings.quota)
                 imagestate.filled(self._engine, self._store, image, IMPORTING, stored, room)
         except (Refused, FetchError, Fault) as err:
-            self._fail(task, image, str(err))
+            self._fail(task, image, str(err), is_brought)
         except (ExtError, OSError) as err:
             log.error("image %s: import %s: %s", image["id"], task["id"], err)
-            self._fail(task, image, _BROKEN)
+            self._fail(task, image, _BROKEN, is_brought)
         else:
             imagestate.unstage(self._settings.images.staging, image["id"])
             self._end(task, SUCCESS, None)
@@ -147,11 +149,27 @@ class Importer:
             mine = (column.id == task["id"], column.status == PROCESSING)
             connection.execute(update(db.image_task).where(*mine).values(lease=time.time() + LEASE))
 
-    def _fail(self, task: Row, image: Row, why: str) -> None:
-        """The image waits for content again."""
+    def _clear(self, ident: str, provider: str | None) -> bool:
+        """Whether nothing of the image is in the store."""
+        try:
+            self._store.remove(ident, provider)
+        except ExtError as err:
+            log.error("image %s: what is left of its import stays for now: %s", ident, err)
+            return False
+        return True
+
+    def _fail(self, task: Row, image: Row, why: str, is_brought: bool) -> None:
+        """The image waits for content again; where some is in the store, and stays for now, imagecare.py sees to it."""
         log.info("image %s: import %s failed: %s", image["id"], task["id"], why)
-        imagestate.turn(self._engine, image["id"], IMPORTING, QUEUED)
-        imagestate.forget_if_deleted(self._engine, image["id"])
+        with self._engine.connect() as connection:
+            status = connection.execute(select(db.image.c.status).where(db.image.c.id == image["id"])).scalar()
+        # Not what another has brought, who took the task up and is done.
+        is_left = is_brought and status in (IMPORTING, DELETED)
+        if is_left and not self._clear(image["id"], image["provider"]):
+            imagestate.turn(self._engine, image["id"], IMPORTING, SAVING, lease=0.0)
+        else:
+            imagestate.turn(self._engine, image["id"], IMPORTING, QUEUED)
+            imagestate.forget_if_deleted(self._engine, image["id"])
         imagestate.unstage(self._settings.images.staging, image["id"])
         self._end(task, FAILURE, why)
 

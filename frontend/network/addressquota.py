@@ -13,6 +13,8 @@ from frontend.quota import addresses, limits, reserved
 from frontend.web import context
 from frontend.web.fault import Forbidden
 
+Row = Mapping[str, Any]
+
 
 def allowed(connection: Connection, project: str) -> int:
     """Below 0: any number."""
@@ -21,7 +23,12 @@ def allowed(connection: Connection, project: str) -> int:
 
 def used(connection: Connection, project: str) -> int:
     """Those of its servers' NICs and of ports, and those that are set apart for servers and NICs to come."""
-    apart, shared = reserved.of(connection, project), addresses.networks(connection)  # in this order, as quotas.py
+    return used_beside(connection, project, reserved.of(connection, project))
+
+
+def used_beside(connection: Connection, project: str, apart: Sequence[Row]) -> int:
+    """The same; `apart` (reserved.of) was read before, as for quotas.py."""
+    shared = addresses.networks(connection)
     has = _of_servers(connection, project, shared)
     port = db.port.c
     mine = select(port.id, port.network, port.address).where(port.project_id == project, port.address.is_not(None))
@@ -32,7 +39,7 @@ def used(connection: Connection, project: str) -> int:
     for row in apart:
         if row["vcpus"] is None:
             to_come += row["addresses"] if row["id"] not in there else 0
-        elif not _is_deleted(connection, row["id"]):
+        elif row["deleted"] is None:
             to_come += max(0, row["addresses"] - len(has.get(row["id"], ())))
     return len(there) + len(made) + to_come
 
@@ -60,12 +67,10 @@ def check(connection: Connection, project: str, more: int) -> None:
     """Forbidden when with so many more a project has more than it may."""
     if more > 0:
         most = allowed(connection, project)
-        if most >= 0 and limits.is_over(most, there := used(connection, project), more):
-            raise Forbidden(
-                f"Quota exceeded for public addresses: Requested {more}, but already used {there} of {most}"
-            )
+        refuse(most, used(connection, project) if most >= 0 else 0, more)
 
 
-def _is_deleted(connection: Connection, ident: str) -> bool:
-    found = connection.execute(select(db.server.c.deleted).where(db.server.c.id == ident)).first()
-    return found is not None and found.deleted is not None
+def refuse(most: int, there: int, more: int) -> None:
+    """Forbidden when that is more than may be, beside those that are there."""
+    if limits.is_over(most, there, more):
+        raise Forbidden(f"Quota exceeded for public addresses: Requested {more}, but already used {there} of {most}")

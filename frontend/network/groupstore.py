@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from frontend.database import db
 from frontend.network import grouprules, grouptags, groupview, netview
@@ -20,6 +20,11 @@ Row = Mapping[str, Any]
 JOINT = "+"
 # Characters that the names of groups may have together in a server's tag, and in that of one NIC (porttag.py).
 _ROOM, NIC_ROOM = 108, 66
+
+_GROUP, _RULE = db.security_group.c, db.security_group_rule.c
+_GROUPS = select(db.security_group).where(_GROUP.project_id == bindparam("whose")).order_by(_GROUP.created, _GROUP.id)
+_RULES = select(db.security_group_rule).join(db.security_group).where(_GROUP.project_id == bindparam("whose"))
+_RULES = _RULES.order_by(_RULE.created, _RULE.id)
 
 
 class Known(NamedTuple):
@@ -42,12 +47,9 @@ def profiles() -> list[str]:
 
 
 def read(connection: Connection, project: str) -> Known:
-    group, rule = db.security_group.c, db.security_group_rule.c
-    mine = select(db.security_group).where(group.project_id == project)
-    own = {row["id"]: row for row in db.rows(connection, mine.order_by(group.created, group.id))}
+    own = {row["id"]: row for row in db.rows(connection, _GROUPS, whose=project)}
     rules: dict[str, list[Row]] = {ident: [] for ident in own}
-    theirs = select(db.security_group_rule).join(db.security_group).where(group.project_id == project)
-    for row in db.rows(connection, theirs.order_by(rule.created, rule.id)) if own else ():
+    for row in db.rows(connection, _RULES, whose=project) if own else ():
         rules[row["group_id"]].append(row)
     return Known(project, own, rules)
 

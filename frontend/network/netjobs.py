@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import select
@@ -32,8 +32,12 @@ class Failed(Conflict):
         self.done = done
 
 
-def carry_out(steps: Sequence[Step], row: Row, *, goes: bool = False) -> None:
+def carry_out(
+    steps: Sequence[Step], row: Row, *, goes: bool = False, told: Callable[[int], None] = lambda _: None
+) -> None:
     """Submit the steps for a network, or what is of the same cluster, and wait for them; Failed when one did.
+
+    `told` is called with the last job before that wait.
 
     A network that `goes` may be gone already, by a request before this one that did not wait for its jobs to the end.
     What Ganeti itself says to try again is tried again: other jobs of the group came between its plan and its locks
@@ -45,6 +49,7 @@ def carry_out(steps: Sequence[Step], row: Row, *, goes: bool = False) -> None:
         purpose = Purpose(NETWORK, f"{row['id']}.{secrets.token_hex(4)}")
         jobs = chain.submit(context.rapi(row), steps, purpose)
         log.info("network %s: jobs %s", row["id"], jobs)
+        told(jobs[-1])
         failed = awaited.failure(jobs, end, clusters.of(row))
         if failed is None or (goes and _GONE in failed.words):
             return

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Text, cast, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Text, bindparam, cast, func, or_, select
 
 from frontend.database import db
 from frontend.network import tenantnet
@@ -28,15 +28,13 @@ def visible(
     names: Collection[str] = (),
 ) -> list[dict[str, Any]]:
     """As tenantnet.visible: all that the project may use, or those of some ids and some of Ganeti's names alone."""
-    mirrored, mine = select(db.network).where(or_(is_shared(), _is_of(project))), own.project_id == project
+    mine = {"mine": _pattern(project)}
     if idents is None:
-        rows = db.rows(connection, select(db.tenant_network).where(mine))
-        return tenantnet.visible(db.rows(connection, mirrored), rows, project)
-    some = sorted(idents)
-    mirrored = mirrored.where(or_(network.id.in_(some), known_id().in_(some), network.name.in_(sorted(names))))
-    there = db.rows(connection, mirrored)
-    some = sorted({*some, *(row["id"] for row in tenantnet.everybodys(there))})
-    rows = db.rows(connection, select(db.tenant_network).where(mine, own.id.in_(some)))
+        rows = db.rows(connection, _BARE, whose=project)
+        return tenantnet.visible(db.rows(connection, _MIRRORED, **mine), rows, project)
+    there = db.rows(connection, _SOME, **mine, some=sorted(idents), named=sorted(names))
+    some = sorted({*idents, *(row["id"] for row in tenantnet.everybodys(there))})
+    rows = db.rows(connection, _SOME_BARE, whose=project, some=some)
     found = tenantnet.visible(there, rows, project)
     return [row for row in found if row["id"] in idents or row["known_as"] in names]
 
@@ -62,9 +60,28 @@ def known_id() -> ColumnElement[str]:
     return func.substr(network.name, func.length(network.name) - (_UUID - 1))
 
 
-def _is_of(project: str) -> ColumnElement[bool]:
-    return or_(is_own(project), _has(f'"{_OWNED}.'))
-
-
 def _has(text: str) -> ColumnElement[bool]:
     return cast(network.tags, Text).contains(text, autoescape=True)
+
+
+def _pattern(project: str) -> str:
+    """Of the tags of a network that the project made; /: what follows stands for itself."""
+    tag = tags.encode({"project": project})[0]
+    return f'%"{"".join(f"/{each}" if each in "/%_" else each for each in tag)}"%'
+
+
+def _is_of() -> ColumnElement[bool]:
+    return or_(cast(network.tags, Text).like(bindparam("mine"), escape="/"), _has(f'"{_OWNED}.'))
+
+
+# Made once: to put them together takes longer than to execute them.
+_MIRRORED = select(db.network).where(or_(is_shared(), _is_of()))
+_SOME = _MIRRORED.where(
+    or_(
+        network.id.in_(bindparam("some", expanding=True)),
+        known_id().in_(bindparam("some", expanding=True)),
+        network.name.in_(bindparam("named", expanding=True)),
+    )
+)
+_BARE = select(db.tenant_network).where(own.project_id == bindparam("whose"))
+_SOME_BARE = _BARE.where(own.id.in_(bindparam("some", expanding=True)))

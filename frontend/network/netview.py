@@ -101,6 +101,7 @@ def port(server: Mapping[str, Any], nic: Mapping[str, Any], network: Mapping[str
         "device_id": server["id"],
         "device_owner": "compute:nova",
         "security_groups": group_ids(server),
+        "own_security_groups": False,
         "port_security_enabled": True,
         "allowed_address_pairs": [],
         "extra_dhcp_opts": [],

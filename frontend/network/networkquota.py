@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from flask import Response, jsonify
-from sqlalchemy import Connection, Text, cast, func, not_, or_, select
+from sqlalchemy import Connection, func, not_, or_, select
 
 from frontend.database import db, turns
-from frontend.network import addressquota, netkept, netrows, portquota, tenantnet
+from frontend.network import addressquota, netrows, portquota, subnetplaces, tenantnet
 from frontend.quota import limits
 from frontend.web import context, schema
-from frontend.web.fault import BadRequest, Conflict, Forbidden, NotFound
-
-ASKED = 120.0
-"""Seconds for which a subnet that was asked for counts, though Ganeti has not told of it."""
+from frontend.web.fault import BadRequest, Conflict, Forbidden
 
 _OWN: Mapping[str, str] = {
     "network": "networks",
@@ -56,12 +52,10 @@ def _networks(connection: Connection, project: str) -> int:
 
 def _subnets(connection: Connection, project: str) -> int:
     """Those that Ganeti has, and those that it was asked for."""
-    column, own = db.network.c, db.tenant_network.c
-    mine = select(own.id, own.facts).where(own.project_id == project, cast(own.facts, Text).contains('"asked'))
-    facts = {row.id: row.facts for row in connection.execute(mine)}
-    asked = {(ident, version) for ident, said in facts.items() for version in (4, 6) if _is_asked(said, version)}
+    column = db.network.c
+    idents, asked = subnetplaces.of(connection, project)
     known = db.rows(
-        connection, select(db.network).where(netrows.is_own(project), netrows.known_id().in_(sorted(facts)))
+        connection, select(db.network).where(netrows.is_own(project), netrows.known_id().in_(sorted(idents)))
     )
     there = {(row["id"], version) for row in tenantnet.everybodys(known) for version, key in _CIDR.items() if row[key]}
     counted = [
@@ -119,31 +113,6 @@ def _check_public(connection: Connection, project: str, more: int) -> None:
         addressquota.check(connection, project, more)
     except Forbidden as err:
         raise OverQuota(str(err)) from err
-
-
-def ask(connection: Connection, subnets: Iterable[tuple[Mapping[str, Any], int]]) -> None:
-    """Keep that subnets were asked for: the network's row, and the version.
-
-    Conflict when somebody else just did so, NotFound when somebody has deleted the network.
-    """
-    for row, version in subnets:
-        ident = row["id"]
-        if _is_asked(netkept.read(connection, ident), version):
-            raise Conflict(f"Network {ident} is just getting a subnet of IPv{version}.")
-        if not netkept.write(connection, ident, {f"asked{version}": str(time.time())}) and not row["uuid"]:
-            raise NotFound(f"Network {ident} could not be found.")
-
-
-def is_asked(connection: Connection, row: Mapping[str, Any]) -> bool:
-    """Whether a network, as `row` has it, is just getting a subnet."""
-    facts = netkept.read(connection, row["id"])
-    return any(_is_asked(facts, version) for version, key in _CIDR.items() if not row[key])
-
-
-def settle(connection: Connection, subnets: Iterable[tuple[str, int]]) -> None:
-    """They are there, or will not be."""
-    for ident, version in subnets:
-        netkept.write(connection, ident, {f"asked{version}": ""})
 
 
 def show(project_id: str) -> Response:
@@ -226,7 +195,3 @@ def _named(found: Mapping[str, int]) -> dict[str, int]:
 def _all(own: Mapping[str, int]) -> dict[str, int]:
     """Every key of Neutron's."""
     return {**own, **dict.fromkeys(_NONE, 0)}
-
-
-def _is_asked(facts: Mapping[str, str], version: int) -> bool:
-    return float(facts.get(f"asked{version}", 0)) > time.time() - ASKED

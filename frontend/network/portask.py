@@ -32,6 +32,8 @@ class Asked:
     """IPv4, the one that was chosen, if the port does not have it."""
     mac: str | None = None
     """Likewise."""
+    inherits: bool = False
+    """`security_groups` is null: it is to have those of its server, and none of its own."""
 
 
 def read(sent: Row, network: Row, mac: str | None, has: Collection[str | None] = ()) -> Asked:
@@ -48,7 +50,8 @@ def read(sent: Row, network: Row, mac: str | None, has: Collection[str | None] =
         facts["open"] = not schema.flag(sent, "port_security_enabled", default=True)
     if sent.get("admin_state_up") is not None:
         facts["down"] = not schema.flag(sent, "admin_state_up", default=True)
-    return Asked(facts, _groups(sent), _address(sent, network, has), _mac(sent, mac))
+    inherits = "security_groups" in sent and sent["security_groups"] is None
+    return Asked(facts, _groups(sent), _address(sent, network, has), _mac(sent, mac), inherits)
 
 
 def check(facts: Row) -> None:

@@ -44,6 +44,11 @@ def facts(known: Known, wanted: Sequence[str]) -> dict[str, Any]:
     return {"groups": idents, "profile": groupstore.profile(known, found, groupstore.NIC_ROOM)}
 
 
+def without(facts: Row) -> dict[str, Any]:
+    """The facts of a port that has the groups of its server again."""
+    return {key: value for key, value in facts.items() if key not in ("groups", "profile")}
+
+
 def own(connection: Connection, project: str | None) -> dict[str, list[str]]:
     """Of a project's ports, or of all."""
     query = select(db.port.c.id, db.port.c.project_id, db.port.c.facts)

@@ -67,6 +67,8 @@ def change(port_id: str) -> Response:
     new = {**row["facts"], **asked.facts}
     if asked.groups is not None:
         new |= portgroups.facts(_known(), asked.groups)
+    if asked.inherits:
+        new = portgroups.without(new)
     portask.check({**new, "groups": asked.groups})
     if server is not None and nic is not None:
         lock.check(server)

@@ -83,6 +83,7 @@ def _said(facts: Row, mac: str | None) -> dict[str, Any]:
         "description": facts.get("description", ""),
         "tags": list(subnetfacts.split(facts.get("label", ""))),
         "admin_state_up": not facts.get("down"),
+        "own_security_groups": facts.get("groups") is not None,
         "port_security_enabled": not facts.get("open"),
         "allowed_address_pairs": [{"ip_address": each, "mac_address": mac} for each in facts.get("pairs") or ()],
     }

@@ -24,23 +24,18 @@ log = logging.getLogger(__name__)
 Row = Mapping[str, Any]
 
 
-def chosen(wanted: Sequence[str], project: str) -> dict[str, str]:
-    """The facts of a new server in these groups (names or ids), for its tags; none in `default` as it is of itself.
-
-    BadRequest for a group that there is not, Conflict where no node could keep to what they say.
-    """
-    with context.database() as connection:
-        return _chosen(connection, wanted, project)
-
-
 def check_chosen(connection: Connection, wanted: Sequence[str], project: str, facts: Row) -> None:
     """Conflict when `chosen` would say something else by now; the caller has the project's turn."""
-    now = _chosen(connection, wanted, project)
+    now = chosen(connection, wanted, project)
     if any(facts.get(fact) != now.get(fact) for fact in ("firewall", "groups")):
         raise Conflict("The project's security groups have just been changed: try again.")
 
 
-def _chosen(connection: Connection, wanted: Sequence[str], project: str) -> dict[str, str]:
+def chosen(connection: Connection, wanted: Sequence[str], project: str) -> dict[str, str]:
+    """The facts of a new server in these groups (names or ids), for its tags; none in `default` as it is of itself.
+
+    BadRequest for a group that there is not, Conflict where no node could keep to what they say.
+    """
     known = groupstore.read(connection, project)
     found: list[str] = []
     for each in wanted or (netview.DEFAULT_GROUP,):
@@ -100,8 +95,7 @@ def check_members(connection: Connection, after: Known, group_id: str) -> None:
 
 def check_built(connection: Connection, project: str, group_id: str) -> None:
     """Conflict while a server of this group is being made, as its tags cannot be changed then."""
-    made = {row["id"] for row in reserved.of(connection, project)}
-    made -= set(connection.execute(select(db.server.c.id).where(db.server.c.id.in_(sorted(made)))).scalars())
+    made = {row["id"] for row in reserved.of(connection, project) if row["owner"] is None}
     made |= {server["id"] for server in using(connection, project, group_id) if server["status"] == "BUILD"}
     if made:
         words = f"while server {min(made)} is being built it cannot be changed for the first time: try again then."

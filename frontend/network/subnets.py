@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import ipaddress
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +23,7 @@ from frontend.network import (
     networks,
     portstore,
     subnetask,
+    subnetplaces,
     subnetpool,
     tenantnet,
     tenantnetworks,
@@ -31,7 +33,7 @@ from frontend.network.subnetfacts import Subnet
 from frontend.network.tenantnet import Row
 from frontend.web import context, schema
 from frontend.web.fault import BadRequest, Conflict, NotFound
-from ganeti_ext.errors import ExtError
+from ganeti_ext.errors import ExtError, RapiLost
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +50,11 @@ class Planned(NamedTuple):
     steps: Sequence[Step]
     after: Row
     """The network's, when it is done."""
+
+    def places(self) -> list[tuple[Row, int]]:
+        """What Ganeti has only when it is done: a subnet that was there before, too, where the network is made anew."""
+        anew = {each for each in _CIDR if self.version == 4 and self.row[_CIDR[each]]}
+        return [(self.row, each) for each in sorted({self.version, *anew})]
 
     def shown(self) -> dict[str, Any]:
         return next(each for each in netview.subnets_of(self.after) if each["ip_version"] == self.version)
@@ -134,11 +141,11 @@ def _made(wanted: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     if not planned:
         raise BadRequest("subnets: there is none")
     made: list[Planned] = []
-    with _reserved(project, planned):
+    with _reserved(project, [place for each in planned for place in each.places()], len(planned)):
         try:
             for each in planned:
                 made.append(each)
-                netjobs.carry_out(each.steps, each.row)
+                netjobs.carry_out(each.steps, each.row, told=functools.partial(_submitted, each.row))
         except ExtError as err:
             if not (isinstance(err, netjobs.Failed) and err.done):
                 made.pop()  # of the last nothing is there
@@ -153,7 +160,10 @@ def _plan(row: Row, sent: Mapping[str, Any]) -> Planned:
     network = subnetask.cidr(sent)
     version = network.version
     if row[_CIDR[version]]:
-        raise Conflict(f"Network {row['id']} has a subnet of IPv{version} already: {row[_CIDR[version]]}.")
+        raise Conflict(
+            f"Network {row['id']} has a subnet of IPv{version} already, {row[_CIDR[version]]}: it may have one of IPv4 "
+            "and one of IPv6, as Ganeti's networks do. Make another network."
+        )
     gateway = subnetask.gateway(sent, network)
     subnet = subnetask.asked(sent, network, gateway, Subnet(mode=subnetask.mode(sent, network)))
     has = _other(row, version)
@@ -183,28 +193,38 @@ def _there(row: Row) -> list[Step]:
 
 
 @contextlib.contextmanager
-def _reserved(project: str, planned: Sequence[Planned]) -> Iterator[None]:
-    """Their places in the project's quota, until Ganeti has them or will not: nobody else takes these meanwhile."""
+def _reserved(project: str, places: Sequence[tuple[Row, int]], more: int = 0) -> Iterator[None]:
+    """Places in the project's quota for so many `more`, and for those that are made anew, until Ganeti has them or
+    will not: nobody else takes these meanwhile. Each is a network's row, and the version.
+
+    Where nobody knows what Ganeti will do, or it still is at it, that is seen later (subnetplaces.py).
+    """
     with context.database() as connection:
-        networkquota.check(connection, project, {"subnet": len(planned)})
-        networkquota.ask(connection, [(each.row, each.version) for each in planned])
+        networkquota.check(connection, project, {"subnet": more})
+        subnetplaces.ask(connection, places)
         connection.commit()
     try:
         yield
+    except RapiLost:
+        raise
     except ExtError:
-        _release(project, planned)
+        _release(project, places)
         raise
     with context.database() as connection:
-        some = netrows.visible(connection, project, {each.row["id"] for each in planned})
+        over = [place for place in places if subnetplaces.is_over(connection, *place)]
+        some = netrows.visible(connection, project, {row["id"] for row, _ in over})
     there = {row["id"]: row for row in some}
-    # Of the others Ganeti's jobs still go on: their places are kept for a while (networkquota.ASKED).
-    _release(project, [each for each in planned if there.get(each.row["id"], {}).get(_CIDR[each.version])])
+    _release(project, [(row, version) for row, version in over if there.get(row["id"], {}).get(_CIDR[version])])
 
 
-def _release(project: str, planned: Sequence[Planned]) -> None:
+def _submitted(row: Row, job: int) -> None:
+    subnetplaces.submitted(context.services().engine, row["id"], job)
+
+
+def _release(project: str, places: Sequence[tuple[Row, int]]) -> None:
     with context.database() as connection:
         turns.take(connection, project)
-        networkquota.settle(connection, [(each.row["id"], each.version) for each in planned])
+        subnetplaces.settle(connection, [(row["id"], version) for row, version in places])
         connection.commit()
 
 
@@ -233,7 +253,9 @@ def _take_away(row: Row, version: int) -> None:
 def _make_anew(row: Row, after: Row) -> None:
     """Ganeti changes no IPv4 of a network, and takes nothing away from it: it gets another one of the name."""
     tenantnetworks.check_unused(row)
-    netjobs.carry_out([*tenantnetworks.gone(row), *_there(after)], row)
+    with _reserved(row["project_id"], [(row, version) for version in _CIDR if after[_CIDR[version]]]):
+        steps = [*tenantnetworks.gone(row), *_there(after)]
+        netjobs.carry_out(steps, row, told=functools.partial(_submitted, row))
 
 
 def _check_free(row: Row, gateway: str) -> None:

@@ -23,6 +23,7 @@ from frontend.network import (
     portstore,
     subnetask,
     subnetfacts,
+    subnetplaces,
     tenantnet,
 )
 from frontend.network.tenantnet import Row
@@ -60,7 +61,7 @@ def delete_network(network_id: str) -> tuple[str, int]:
         turns.take(connection, row["project_id"])
         if portstore.is_used(connection, network_id):
             raise Conflict(f"Network {network_id} is in use: there are ports in it.")
-        if networkquota.is_asked(connection, row):  # then Ganeti is about to have it, whatever is done here
+        if subnetplaces.is_asked(connection, row):  # then Ganeti is about to have it, whatever is done here
             raise Conflict(f"Network {network_id} is in use: it is just getting a subnet.")
         if not row["uuid"]:
             _forget(connection, network_id)

@@ -8,11 +8,12 @@ back, because he died, ends by itself: as long as no job is known of it after AL
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, insert, select, update
 
 from frontend.database import db
 from frontend.effect import clusters, purpose
@@ -25,8 +26,23 @@ ALONE = 300.0
 A_DAY = 86_400.0
 """Seconds in which the end of any job is told."""
 
-_RESERVED = db.reservation.c
+_RESERVED, _SERVER = db.reservation.c, db.server.c
 _KINDS = (purpose.RESIZE, purpose.REVERT, purpose.PLUG, purpose.BOOT)
+
+_OF = (
+    select(
+        db.reservation,
+        _SERVER.project_id.label("owner"),
+        _SERVER.vcpus.label("has_vcpus"),
+        _SERVER.ram.label("has_ram"),
+        _SERVER.deleted,
+    )
+    .select_from(db.reservation.outerjoin(db.server, _SERVER.id == _RESERVED.id))
+    .where(_RESERVED.project_id == bindparam("whose"), _RESERVED.due > bindparam("now"))
+)
+_NEW = insert(db.reservation)
+_ACCEPTED = update(db.reservation).where(_RESERVED.id == bindparam("which"))
+_ACCEPTED = _ACCEPTED.values(job=bindparam("told"), due=bindparam("until"))
 
 
 def keep(
@@ -41,16 +57,19 @@ def keep(
 ) -> None:
     """In the transaction that checks the limits; what was set apart for the same before is over."""
     release(connection, [ident])
-    values = {"vcpus": vcpus, "ram": ram, "ports": ports, "addresses": addresses}
-    due = time.time() + ALONE
-    connection.execute(insert(db.reservation).values(id=ident, project_id=project, job=None, due=due, **values))
+    keep_new(connection, [ident], project, vcpus=vcpus, ram=ram, ports=ports, addresses=addresses)
+
+
+def keep_new(connection: Connection, idents: Collection[str], project: str, **each: int | None) -> None:
+    """The same for several that are new, `each` of which takes as much."""
+    row = {"project_id": project, "job": None, "due": time.time() + ALONE, **each}
+    connection.execute(_NEW, [{"id": ident, **row} for ident in idents])
 
 
 def accepted(connection: Connection, ident: str, job: int | None, cluster: str = HOME) -> None:
     """Ganeti has the job, with whose end this is over; None: it may have it, and somebody finds out (submission.py)."""
-    values = {"job": job, "due": time.time() + A_DAY}
-    connection.execute(update(db.reservation).where(_RESERVED.id == ident).values(values))
-    if job is not None and _has_ended(connection, job, cluster):
+    connection.execute(_ACCEPTED, {"which": ident, "told": job, "until": time.time() + A_DAY})
+    if job is not None and has_ended(connection, job, cluster):
         release(connection, [ident])
 
 
@@ -60,9 +79,11 @@ def release(connection: Connection, idents: Collection[str]) -> None:
 
 
 def of(connection: Connection, project: str) -> list[dict[str, Any]]:
-    """Of a project, as far as it counts still."""
-    query = select(db.reservation).where(_RESERVED.project_id == project, _RESERVED.due > time.time())
-    return db.rows(connection, query)
+    """Of a project, as far as it counts still, with the servers that have its ids.
+
+    Of these, `owner` (the project; None where there is no such server), `has_vcpus`, `has_ram` and `deleted`.
+    """
+    return db.rows(connection, _OF, whose=project, now=time.time())
 
 
 def after(connection: Connection, server_id: str, message: Mapping[str, Any], *, again: bool) -> None:
@@ -87,8 +108,12 @@ def sweep(connection: Connection, now: float) -> int:
     return int(connection.execute(delete(db.reservation).where(_RESERVED.due < now)).rowcount)
 
 
-def _has_ended(connection: Connection, job: int, cluster: str) -> bool:
+def has_ended(connection: Connection, job: int, cluster: str) -> bool:
     """Whether its end was told already."""
-    query = select(db.action.c.ended).where(db.action.c.job == job, clusters.actions(cluster))
-    ended = connection.execute(query).scalars().all()
+    ended = connection.execute(_ended(cluster), {"number": job}).scalars().all()
     return bool(ended) and all(each is not None for each in ended)
+
+
+@functools.lru_cache(64)
+def _ended(cluster: str) -> Select[Any]:
+    return select(db.action.c.ended).where(db.action.c.job == bindparam("number"), clusters.actions(cluster))

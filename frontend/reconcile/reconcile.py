@@ -26,6 +26,7 @@ from frontend.reconcile.difference_port import ports
 from frontend.reconcile.difference_server import Servers
 from frontend.reconcile.difference_volume import Volumes
 from frontend.reconcile.mend import Mender
+from frontend.reconcile.schedule import AGAIN, TIMER
 from frontend.reconcile.snapshot import SILENT, Reader, RemoteApi
 from frontend.update.mirror import Mirror
 from frontend.update.rows import Rows
@@ -39,6 +40,7 @@ log = logging.getLogger(__name__)
 # have been on their way, and bring an older state for a moment. More seldom where it goes on finding something.
 _ONCE_MORE, _SELDOM = 2.0, 60.0
 _TRY_AGAIN = 2.0
+_BY_ITSELF = (AGAIN, TIMER)
 # The messages of a job that has ended may wait in a long backlog, and bring more than a comparison can.
 _AWAITED = 10.0
 # While a node does not answer, nobody knows what its instances do, and no job tells when it is back.
@@ -69,6 +71,8 @@ class Report(NamedTuple):
     """Something differed that is mended."""
     silent: float | None
     """A node does not answer: in how many seconds it is to be asked again."""
+    busy: frozenset[str]
+    """The ids of Comparison.busy."""
 
 
 class Reconciler:
@@ -172,7 +176,7 @@ class Reconciler:
         # To ask for a node that is gone takes luxid up to 5 s (constants.RPC_CONNECT_TIMEOUT): then half of the time.
         silent = max(_NODE_SILENT, self._clock() - began) if seen.silent else None
         differs = bool(awaited) or not kinds.MENDABLE.isdisjoint(found)
-        return Report(dict(found), len(mended), differs, silent)
+        return Report(dict(found), len(mended), differs, silent, frozenset(row["id"] for row in seen.busy))
 
     def _awaited(self, found: Iterable[Difference]) -> list[Difference]:
         """Ends of jobs that were first missed so lately that their messages may still come."""
@@ -244,7 +248,9 @@ class Background:
         self._reconciler, self._name = reconciler, f"reconcile {name}".rstrip()
         self._thread: threading.Thread | None = None
         self._complaint = ""
-        self._repeated = 0  # times on end that something differed
+        self._repeated = 0  # times on end that something differed, or may
+        self._left: frozenset[str] = frozenset()
+        """What was busy when something had been lost: the end of its job need not tell of what that was."""
         self.again: float | None = None
         """When the last one wants to be repeated: seconds after its end; None: as ever."""
 
@@ -267,8 +273,10 @@ class Background:
             self._complain(f"an answer that was not expected: {type(err).__name__}: {err}")
         else:
             self._complaint = ""
-            self._repeated = self._repeated + 1 if report.differs else 0
-            once_more = min(_ONCE_MORE * 2 ** (self._repeated - 1), _SELDOM) if report.differs else None
+            self._left = report.busy if trigger not in _BY_ITSELF else self._left & report.busy
+            differs = report.differs or bool(self._left)
+            self._repeated = self._repeated + 1 if differs else 0
+            once_more = min(_ONCE_MORE * 2 ** (self._repeated - 1), _SELDOM) if differs else None
             self.again = min((pause for pause in (once_more, report.silent) if pause is not None), default=None)
             told = ", ".join(f"{kind} {count}" for kind, count in sorted(report.found.items()))
             log.info("%s (%s): %s, %d mended", self._name, trigger, told or "nothing differs", report.mended)

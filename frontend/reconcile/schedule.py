@@ -11,6 +11,8 @@ from typing import Protocol
 _PATIENCE = 1.0
 # A backlog that does not end must not put off for ever what is to be done behind it.
 _BACKLOG = 60.0
+# Reasons that are nobody's but the clock's.
+AGAIN, TIMER = "again", "timer"
 
 
 class Runs(Protocol):
@@ -62,7 +64,7 @@ class Schedule:
         if self._behind is not None and (idle or now >= self._behind):
             return "backlog"
         if now >= self._timer:
-            return "again" if self._again else "timer"
+            return AGAIN if self._again else TIMER
         return None
 
     def _ended(self, now: float) -> None:

@@ -23,7 +23,9 @@ log = logging.getLogger(__name__)
 
 EXCHANGE = kombu.Exchange(event.EXCHANGE, type="topic", durable=True)
 QUEUE = kombu.Queue(
-    "ganeti-ext-front", [kombu.binding(EXCHANGE, routing_key=key) for key in event.BINDINGS], durable=True
+    "ganeti-ext-front",
+    [kombu.binding(EXCHANGE, routing_key=key) for key in (*event.BINDINGS, event.SAMPLES_BINDING)],
+    durable=True,
 )
 PREFETCH = 200
 _CONNECT_TIMEOUT = 2  # seconds: a signal has to wait as long, and who is back within it is tried again late

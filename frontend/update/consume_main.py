@@ -47,7 +47,7 @@ def run(config: settings.Settings) -> None:
         pump.start(loop)
         undo.callback(fleet.close)
         loop.every(1, lambda: fleet.tick(pump.idle))
-        loop.every(pruning.PERIOD, pruning.Pruning(engine, config.front.keep_actions).tick)
+        loop.every(pruning.PERIOD, pruning.Pruning(engine, config.front.keep_actions, config.front.keep_samples).tick)
         loop.run()
 
 

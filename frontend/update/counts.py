@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ganeti_ext import event
+
 DEAD = "dead"
 
 
@@ -18,7 +20,7 @@ class Counts:
     taken: dict[tuple[str, str], int] = field(default_factory=dict)
     """Messages that were taken, by type and by what became of them: applied, skipped, dead (of no type)."""
     last_message: float = 0.0
-    """When the last one was taken, by this machine's clock."""
+    """When the last one was taken, but for samples, by this machine's clock."""
     last_event: float = 0.0
     """The newest event_time, by the clock of whoever wrote the message."""
     lag: float | None = None
@@ -28,12 +30,13 @@ class Counts:
         """One message was taken: frontend.update.mirror.Mirror's `seen`."""
         key = str(message.get("type", "")), outcome
         self.taken[key] = self.taken.get(key, 0) + 1
+        if message.get("type") == event.SAMPLES:
+            return  # each node sends them, whether the master's jobs are told or not
         self.last_message = self.clock()
-        match message.get("event_time"):
-            case [int(seconds), int(micros)]:
-                moment = seconds + micros / 1e6
-                self.last_event = max(self.last_event, moment)
-                self.lag = self.last_message - moment
+        moment = event.seconds(message.get("event_time"))
+        if moment is not None:
+            self.last_event = max(self.last_event, moment)
+            self.lag = self.last_message - moment
 
     @property
     def applied(self) -> int:

@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from frontend.database import db
 from frontend.effect import owed, purpose
 from frontend.image import savedimage
-from frontend.update import actions, blame, incoming, letters, mirror_network, mirror_server, recalled, state
+from frontend.update import actions, blame, incoming, letters, mirror_network, mirror_server, recalled, samples, state
 from frontend.update.recalled import StaleError
 from frontend.update.remembered import Memory
 from frontend.update.rows import Rows
@@ -51,7 +51,6 @@ class Mirror:
     ) -> None:
         self._engine, self._prefix, self._clock = engine, prefix, clock
         self._seen, self._compare, self._pay = seen, compare, pay
-        self._terms: dict[str, int] = {}
         self._memory, self._whose = Memory(), Whose(engine)
         self._handlers: Mapping[str, Handler] = {
             event.OP_STATUS: mirror_server.apply,
@@ -62,6 +61,8 @@ class Mirror:
             event.PROGRESS: mirror_server.progress,
             event.HEARTBEAT: _heartbeat,
             event.LOST: self._lost,
+            event.MASTER: self._master,
+            event.SAMPLES: samples.apply,
         }
 
     def take(self, body: Body) -> None:
@@ -121,6 +122,8 @@ class Mirror:
             for body in bodies:
                 try:
                     message = incoming.parsed(body)
+                    if message["type"] == event.SAMPLES and self._whose.known(message) is None:
+                        continue  # nobody needs them, and no letter is to be kept of each minute
                     messages.append({**message, OF: self._whose.cluster(message)})
                 except blame.NOT_UNDERSTOOD as err:
                     if not aside:
@@ -163,7 +166,6 @@ class Mirror:
             call()
         for message, changed in taken:
             self._seen(message, "applied" if changed else "skipped")
-            self._follow_master(message[OF], message.get("seq"))
         for body, why in bad:
             shown = body[:_SHOWN] if isinstance(body, str) else body[:_SHOWN].decode(errors="replace")
             log.error("message laid aside, %s: %s", why, shown)
@@ -214,13 +216,10 @@ class Mirror:
         rows.after.append(tell)
         return True
 
-    def _follow_master(self, cluster: str, seq: list[int] | None) -> None:
-        """A new master tells anew what he finds, and may know less of it than the one before."""
-        known = self._terms.get(cluster)
-        if seq is not None and (known is None or seq[0] > known):
-            if known is not None:
-                self._compare("master", cluster)
-            self._terms[cluster] = seq[0]
+    def _master(self, rows: Rows, message: state.Message) -> bool:
+        """It may know less than the one before, or than it did before."""
+        rows.after.append(lambda: self._compare("master", message[OF]))
+        return True
 
     def _lay_aside(self, body: Body, failure: Exception, tries: int) -> None:
         bad = (body, letters.reason(failure))

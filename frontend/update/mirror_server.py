@@ -68,7 +68,7 @@ def apply(rows: Rows, message: state.Message) -> bool:
     reserved.after(rows.connection, row["id"], message, again=again)
     changes = dict(_advance(rows, row, message, again=again) or {})
     changes.update(_made_earlier({**row, **changes}, message))
-    mirror_port.of_server(rows, message, row)
+    changes.update(mirror_port.of_server(rows, message, row, changes.get("clocks", row["clocks"])))
     _write(rows, row, changes, f"job {message['order'][2]} {message['operation']} {message['status']}")
     meter.of_server(rows.connection, row, message, nics)
     return mirror_volume.of_server(rows, message, row, disks) or bool(changes) or born

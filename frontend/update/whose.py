@@ -27,14 +27,18 @@ class Whose:
 
     def cluster(self, message: Mapping[str, Any]) -> str:
         """The id; ValueError when it is none that is known here."""
+        found = self.known(message)
+        if found is None:
+            name = message.get("cluster")
+            raise ValueError(f"cluster {name!r:.80} is not known here: ganeti-ext-manage cluster-list")
+        return found
+
+    def known(self, message: Mapping[str, Any]) -> str | None:
+        """The same, or None."""
         name = message.get("cluster")
         if self._clock() >= self._until:
             self._read()
-        if name in self._names:
-            return self._names[name]
-        if HOME not in self._names.values():
-            return HOME
-        raise ValueError(f"cluster {name!r:.80} is not known here: ganeti-ext-manage cluster-list")
+        return self._names.get(name, None if HOME in self._names.values() else HOME)
 
     def _read(self) -> None:
         column = db.cluster.c

@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 from typing import NamedTuple
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from frontend.database import db
 from frontend.settings import Credits
 from frontend.usage import sums
 from frontend.web import context
 from frontend.web.fault import Forbidden
+
+_SINCE = select(db.budget.c.since).where(db.budget.c.project_id == bindparam("whose"))
 
 
 class Budget(NamedTuple):
@@ -52,7 +54,7 @@ def of(connection: Connection, project: str, prices: Credits, now: float) -> Bud
 
 def check(connection: Connection, project: str) -> None:
     """Forbidden when a project has used up its credits."""
-    if connection.execute(select(db.budget.c.since).where(db.budget.c.project_id == project)).first() is None:
+    if connection.execute(_SINCE, {"whose": project}).first() is None:
         return
     has = of(connection, project, context.services().settings.credits, time.time())
     if has is not None and has.used >= has.credits:

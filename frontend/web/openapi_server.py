@@ -88,6 +88,7 @@ SAID: Mapping[str, Said] = {
     f"POST {_ONE}/remote-consoles": Said("remote_console", body=under("remote_console", thing(
         ("protocol", "type"), protocol=TEXT, type=TEXT
     ))),
+    f"GET {_ONE}/diagnostics": Said(query=("since",), refusals=(409,)),
     f"GET {_ONE}/ips": Said("addresses"),
     f"GET {_ONE}/ips/<network>": Said(),
     **{f"{method} {_ONE}/metadata": said for method, said in (

@@ -15,7 +15,7 @@ from werkzeug.security import generate_password_hash
 from werkzeug.test import TestResponse
 
 from frontend.app import create_app
-from frontend.database import db
+from frontend.database import db, migration
 from frontend.identity.tokens import load_secret
 from frontend.settings import Front, Settings
 from ganeti_ext.errors import RapiError
@@ -229,6 +229,37 @@ def compiled_once(opened: list[Engine]) -> Iterator[None]:
         patch.setattr(db, "create_engine", create)
         yield
     first.dispose()
+
+
+@pytest.fixture(scope="session")
+def tables(compiled_once: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database without a row."""
+    path = tmp_path_factory.mktemp("tables") / "front.db"
+    db.connect(f"sqlite:///{path}").dispose()
+    return path
+
+
+@pytest.fixture(autouse=True)
+def copied(tables: Path) -> Iterator[None]:
+    """A new database is a copy of an empty one: to make its tables takes longer than most tests."""
+    ensure = migration.ensure
+
+    def copy(engine: Engine) -> None:
+        path = engine.url.database
+        if engine.dialect.name == "sqlite" and path and not Path(path).exists():
+            shutil.copy(tables, f"{path}.new")
+            Path(f"{path}.new").rename(path)
+        ensure(engine)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(migration, "ensure", copy)
+        yield
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Engine:
+    """The consumer's, of a database without a row."""
+    return db.connect_writer(f"sqlite:///{tmp_path}/front.db")
 
 
 @pytest.fixture

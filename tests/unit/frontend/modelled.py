@@ -186,7 +186,7 @@ class Ganeti:
 
 _DO: Mapping[str, Any] = {
     "OP_INSTANCE_CREATE": Ganeti.create,
-    "OP_INSTANCE_SET_PARAMS": Ganeti.modify,
+    "OP_INSTANCE_SET_PARAMS": lambda self, name, body: self.modify(name, body),
     "OP_INSTANCE_GROW_DISK": Ganeti.grow,
     "OP_INSTANCE_REMOVE": Ganeti.remove,
     "OP_TAGS_SET": Ganeti.set_tags,

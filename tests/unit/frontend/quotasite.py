@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import itertools
 import random
-import shutil
 import tempfile
 import time
 from collections.abc import Container
@@ -19,22 +18,19 @@ from typing import Any
 from unittest import mock
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant
-from sqlalchemy import delete, event, select, update
+from hypothesis.stateful import invariant
+from sqlalchemy import delete, select, update
 
 from frontend.database import db
 from frontend.effect import awaited, owed
 from frontend.effect.clusters import HOME
-from frontend.effect.payer import Payer
 from frontend.network import addressquota, netname, networkquota, portkept
 from frontend.quota import limits, reserved
 from frontend.reconcile.reconcile import Reconciler
-from frontend.settings import Front
 from ganeti_ext import groups, tags
-from tests.unit.frontend.conftest import MINE, Api, seed, serve
-from tests.unit.frontend.deferred import Deferred, Fate
-from tests.unit.frontend.test_begun import Killed
-from tests.unit.frontend.test_quota_model import Works
+from tests.unit.frontend.conftest import MINE, seed
+from tests.unit.frontend.deferred import Deferred
+from tests.unit.frontend.mortal import Fate, Mortal, Works
 
 NETWORK = "/network/v2.0"
 LIMITS = {
@@ -78,73 +74,40 @@ class Waiting:
             self._now += awaited.PATIENCE
 
 
-class Site(RuleBasedStateMachine):
+class Site(Mortal):
     def __init__(self) -> None:
-        super().__init__()
-        self.folder = Path(tempfile.mkdtemp())
-        shutil.copytree(_seeded().name, self.folder, dirs_exist_ok=True)
-        url = f"sqlite:///{self.folder}/front.db"
         self.ganeti = Deferred()
-        front = Front(database=url, secret_file=f"{self.folder}/secret", tenant_link="br0")
-        self.ganeti.engine = db.connect_writer(url)
-        self.api: Api = serve(front, self.ganeti).become("alice")
-        self.engine = self.api.engine
+        super().__init__(Path(_seeded().name), self.ganeti, tenant_link="br0")
+        self.ganeti.engine = db.connect_writer(self.url)
         self.ganeti.at_once = True
         self.ganeti.network("public", "192.0.2.0/28", "nfdhcpd", tags.encode({"external": "1"})[0])
-        self.ganeti.at_once, self.ganeti.step = False, self._step
+        self.ganeti.at_once, self.ganeti.step = False, self.step
         self.public = self.ganeti.networks["public"].uuid
-        self.left: int | None = None
-        self.dead = False
-        self.later = 0.0
         self.works: list[Works] = []
         self.names, self.late = itertools.count(), itertools.count(1000, 1000)
-        for name in ("before_cursor_execute", "commit"):
-            event.listen(self.engine, name, lambda *_: self._step())
-        clock = time.time
-        self.patches: list[Any] = [
-            mock.patch.object(time, "time", lambda: clock() + self.later),
-            mock.patch("frontend.effect.lostjob.PAUSES", (0.0,)),
-            mock.patch("frontend.effect.awaited.time", Waiting(self)),
-        ]
-        for patch in self.patches:
-            patch.start()
+        self.patch(mock.patch("frontend.effect.awaited.time", Waiting(self)))
 
     def teardown(self) -> None:
         try:
-            self.settle()
+            super().teardown()
         finally:
-            for patch in self.patches:
-                patch.stop()
-            self.engine.dispose()
             assert self.ganeti.engine is not None
             self.ganeti.engine.dispose()
-            shutil.rmtree(self.folder)
-
-    def _step(self) -> None:
-        """A dead process does nothing more, not even tidy up."""
-        if self.left is not None:
-            self.left -= 1
-            self.dead = self.dead or self.left <= 0
-        if self.dead:
-            raise Killed
 
     def ask(self, fate: Fate, works: Works, method: str, path: str, sent: Any = None, *, between: Any = None) -> None:
         """`works`: what Ganeti does while the request waits, and behind it."""
         self.works = [works, (0, set())] if works is not None else []
-        ganeti = self.ganeti
+        ganeti, steps = self.ganeti, None
         if fate and fate[0] == "dies":
-            self.left = fate[1]
+            steps = fate[1]
         elif fate and fate[0] in ("between", "beaten"):
             ganeti.meanwhile, ganeti.after = lambda: self._other(between, fate[0] == "beaten"), fate[1]
         else:
             ganeti.fate = fate
         try:
-            answer = self.api.call(method, path, json=sent)
-            assert answer.status_code < 500 or answer.status_code == 503, answer.text
-        except Killed:
-            self.engine.dispose()  # its connections are gone with it; one that died in a commit would keep its lock
+            self.request(steps, method, path, sent)
         finally:
-            self.left, self.dead, ganeti.fate, ganeti.deaf, ganeti.meanwhile = None, False, None, False, None
+            ganeti.fate, ganeti.deaf, ganeti.meanwhile = None, False, None
         self.work(works)
 
     def _other(self, between: tuple[str, str, Any], is_away: bool) -> None:
@@ -214,10 +177,6 @@ class Site(RuleBasedStateMachine):
             new = {"port_id": ports[which % len(ports)] if ports else None}
         return "PUT", f"{NETWORK}/{kind.replace('_', '-')}s/{self.one(which, kind)}", {kind: new}
 
-    def pays(self) -> None:
-        vault = self.api.client.application.extensions["ganeti-ext"].vault
-        Payer(self.engine, self.ganeti, vault, clock=lambda: time.time() + next(self.late)).work()
-
     @invariant()
     def ganeti_has_no_more_than_is_allowed(self) -> None:
         self.check_limits(self.ganeti)
@@ -247,7 +206,7 @@ class Site(RuleBasedStateMachine):
         """All jobs are over, all messages told, nobody is at anything any more, and database and Ganeti compared."""
         for _ in range(4):
             self.ganeti.run()
-            self.pays()
+            self.pays(next(self.late))
         self.later = reserved.A_DAY + 1
         self.api = self.api.become("alice")
         with self.engine.begin() as connection:
@@ -255,7 +214,7 @@ class Site(RuleBasedStateMachine):
         reconciler = Reconciler(self.engine, self.ganeti, "gx-", clock=time.time, pause=lambda _: None)
         for _ in range(2):
             reconciler.mend(reconciler.compare().found)
-            self.pays()
+            self.pays(next(self.late))
             self.ganeti.run()
         self.ganeti_has_no_more_than_is_allowed()
         with self.engine.connect() as connection:

@@ -385,5 +385,7 @@ def _add_to_compute(engine: Engine) -> None:
                                          "unrestricted": False, "created": now, "description": "hush-description"}),
             (db.request, {"id": REQUEST, "server_id": SERVER, "action": "hush-action", "user_id": BOB,
                           "project_id": FOREIGN, "began": now, "jobs": [50], "message": None}),
+            (db.sample, {"server_id": SERVER, "at": now, "began": "hush-value", "cpu_ns": 1, "memory_kib": 1, "read": 1,
+                         "written": 1, "nics": [["hush-name", *range(8)]]}),
         ):  # fmt: skip
             connection.execute(insert(table).values(values))

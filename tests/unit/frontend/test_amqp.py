@@ -132,14 +132,14 @@ class Started:
     def turn(self) -> None:
         """One turn of the loop: whatever can be read is."""
         self.loop._timers.clear()
-        self.loop.every(0, lambda: None)
+        self.loop.every(0.001, lambda: None)
         self.loop._turn()
 
 
-def test_queue_is_durable_and_hears_everything_of_ganeti() -> None:
+def test_queue_is_durable_and_hears_everything_of_ganeti_and_samples() -> None:
     queue = amqp.QUEUE
     assert (queue.name, queue.durable) == ("ganeti-ext-front", True)
-    assert sorted(binding.routing_key for binding in queue.bindings) == ["eventd.#", "ganeti.#"]
+    assert sorted(binding.routing_key for binding in queue.bindings) == ["eventd.#", "ganeti.#", "sample.#"]
     assert {binding.exchange for binding in queue.bindings} == {amqp.EXCHANGE}
     assert (amqp.EXCHANGE.name, amqp.EXCHANGE.type, amqp.EXCHANGE.durable) == ("ganeti", "topic", True)
 

@@ -179,7 +179,7 @@ def test_delete_of_what_was_built_since_it_was_read(api: Api) -> None:
 def test_a_server_that_its_user_deletes_is_not_created_once_more(api: Api) -> None:
     row = api.server(status="BUILD", task="spawning", job=50)
     with api.engine.begin() as connection:
-        owed.keep_create(connection, row["id"], "secret")
+        owed.keep_creates(connection, {row["id"]: "secret"})
         owed.accepted(connection, row["id"], 50)
     api.rapi.jobs = {50: "running"}
     assert api.call("DELETE", f"{SERVERS}/{row['id']}").status_code == 204

@@ -111,8 +111,8 @@ def test_a_server_that_is_there_counts_until_now(api: Api) -> None:
 
 
 def test_others_usage_is_an_administrators(api: Api, nobody: Api) -> None:
-    met(api, created=AT, project_id=FOREIGN)
-    met(api, created=AT)
+    for project in (FOREIGN, MINE):  # deleted: the uptime of one that is there is another at each look
+        met(api, created=AT, deleted=AT + 5 * DAY, project_id=project)
     adam = administrator(nobody)
     assert api.get(f"{USAGE}/{FOREIGN}").status_code == api.get(f"{USAGE}/never").status_code == 403
     assert api.get(USAGE).status_code == 403

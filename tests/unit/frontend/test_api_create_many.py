@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from frontend.quota import reserved
 from ganeti_ext import seed, tags
 from ganeti_ext.errors import RapiError
-from tests.unit.frontend.conftest import NET, SMALL, Api
+from tests.unit.frontend.conftest import MINE, NET, SMALL, Api
 from tests.unit.frontend.test_api_create import SERVERS, refused, wish
 
 
@@ -84,6 +85,16 @@ def test_ganeti_takes_fewer_than_must_be_and_those_go_again(api: Api) -> None:
     assert {(row["id"], "remove") for row in rows} <= owed
     api.rapi.fails = None
     assert api.get(f"{SERVERS}/{rows[0]['id']}").json["server"]["OS-EXT-STS:task_state"] == "deleting"  # type: ignore[index]
+
+
+@pytest.mark.parametrize(("least", "what"), [(1, "create"), (3, "remove")])
+def test_nothing_stays_of_those_that_ganeti_was_not_asked_for(api: Api, least: int, what: str) -> None:
+    limit(api, 1)
+    api.call("POST", SERVERS, json=wish(min_count=least, max_count=3))
+    (row,) = api.rows()
+    assert [(each["server_id"], each["what"]) for each in api.owed()] == [(row["id"], what)]
+    with api.engine.connect() as connection:
+        assert [each["id"] for each in reserved.of(connection, MINE)] == [row["id"]]
 
 
 @pytest.mark.parametrize("asked", [{"networks": [{"uuid": NET}]}, {"flavorRef": SMALL}])

@@ -258,3 +258,22 @@ def test_no_more_than_the_quota(api: Api) -> None:
     with api.engine.begin() as connection:
         connection.execute(update(db.image).where(db.image.c.id == "7").values(status="deleted", updated=time.time()))
     make(api, row)
+
+
+def test_a_disk_that_is_no_whole_gib_counts_as_what_it_is(api: Api) -> None:
+    """And a server of the image needs as much."""
+    row = api.server(disks=[{"name": None, "uuid": "0ccc0000-0000-4000-8000-00000000000c", "size": 5632}])
+
+    def allow(gigabytes: int) -> None:
+        with api.engine.begin() as connection:
+            mine = update(db.project).where(db.project.c.id == MINE)
+            connection.execute(mine.values(max_image_gigabytes=gigabytes))
+
+    allow(5)
+    assert act(api, row, createImage={"name": "s"}).status_code == 403
+    allow(6)
+    ident = make(api, row)
+    with api.engine.connect() as connection:
+        found = db.row(connection, select(db.image).where(db.image.c.id == ident))
+    assert found is not None
+    assert (found["size"], found["min_disk"]) == (5632 << 20, 6)

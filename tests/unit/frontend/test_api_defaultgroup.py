@@ -139,7 +139,12 @@ def test_a_create_that_read_the_old_one_is_refused(api: Api, monkeypatch: pytest
 
     rule(api, DEFAULT, **SSH)
     api.rapi.calls.clear()
-    monkeypatch.setattr(securitygroups, "chosen", lambda _wanted, _project: {})
+    first_and_then = [lambda *_: {}, securitygroups.chosen]
+
+    def chosen(*asked: Any) -> Any:
+        return first_and_then.pop(0)(*asked)
+
+    monkeypatch.setattr(securitygroups, "chosen", chosen)
     new = {"name": "x", "flavorRef": SMALL, "imageRef": IMAGE, "networks": [{"uuid": NET}]}
     answer = api.call("POST", f"{COMPUTE}/servers", json={"server": new})
     assert (answer.status_code, "try again" in answer.text, api.rapi.calls) == (409, True, [])

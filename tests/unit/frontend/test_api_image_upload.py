@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import threading
 import time
 from pathlib import Path
@@ -11,14 +12,15 @@ from typing import Any
 
 import pytest
 from sqlalchemy import update
+from sqlalchemy.exc import OperationalError
 
 from frontend.database import db
-from frontend.image import imagestate
+from frontend.image import images, imagestate
 from frontend.image.imagecare import Care
 from frontend.image.imageprocess import Store
 from frontend.settings import Front, Quota
 from tests.unit.frontend import image_command
-from tests.unit.frontend.conftest import COMPUTE, FOREIGN, IMAGE, SECRET_IMAGE, SMALL, FakeRapi
+from tests.unit.frontend.conftest import COMPUTE, FOREIGN, GIB, IMAGE, MINE, SECRET_IMAGE, SMALL, FakeRapi
 from tests.unit.frontend.images import DATA, IMAGES, MOST, NEW, Site, make, patch, send, shown
 
 QCOW2 = image_command.QCOW2 + DATA
@@ -129,6 +131,61 @@ def test_what_is_no_image_leaves_nothing(site: Site, asked: str | None, data: by
     assert send(site.alice, ident, b"raw").status_code == 204
 
 
+def pieces(data: bytes, between: Any = lambda: None) -> dict[str, Any]:
+    """How a body is sent that announces no size; `between` is called before each piece."""
+
+    class Body(io.BytesIO):
+        def read(self, _size: int | None = -1, /) -> bytes:
+            between()
+            return super().read(100)
+
+        def readinto(self, buffer: Any, /) -> int:
+            piece = self.read()
+            buffer[: len(piece)] = piece
+            return len(piece)
+
+    headers = {"Content-Type": "application/octet-stream", "Transfer-Encoding": "chunked"}
+    environ = {"wsgi.input_terminated": True, "CONTENT_LENGTH": ""}
+    return {"input_stream": Body(data), "headers": headers, "environ_overrides": environ}
+
+
+def test_what_waits_for_its_import_has_no_more_room_than_there_is(site: Site) -> None:
+    """Of two that announce no size each may have all of it when it begins."""
+    site.put("0fffffff-0000-4000-8000-00000000000f", size=1000 * GIB - 300)
+    first, second = make(site.alice), make(site.alice)
+    codes: list[int] = []
+
+    def once() -> None:
+        if not codes:
+            codes.append(0)
+            codes[0] = site.alice.call("PUT", f"{IMAGES}/{first}/stage", **pieces(bytes(200))).status_code
+
+    answer = site.alice.call("PUT", f"{IMAGES}/{second}/stage", **pieces(bytes(200), once))
+    assert (codes, answer.status_code) == ([204], 413)
+    assert (shown(site.alice, second)["status"], shown(site.alice, first)["status"]) == ("queued", "uploading")
+    assert os.listdir(site.settings.images.staging) == [first]
+    assert site.alice.call("PUT", f"{IMAGES}/{second}/stage", **pieces(bytes(100))).status_code == 204
+
+
+def test_one_that_is_deleted_as_its_upload_begins_leaves_nothing(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever deletes it has seen it before, and who sends it dies of that."""
+    ident = make(site.alice)
+    seen = images.need
+
+    def need(image_id: str) -> dict[str, Any]:
+        found = seen(image_id)
+        with site.nobody.engine.begin() as connection:
+            values = {"status": "saving", "lease": time.time() - 1}
+            connection.execute(update(db.image).where(db.image.c.id == ident).values(values))
+        (site.store / f"{ident}.raw").write_bytes(b"made, and not told")
+        return found
+
+    monkeypatch.setattr(images, "need", need)
+    assert site.alice.call("DELETE", f"{IMAGES}/{ident}").status_code == 204
+    Care(site.nobody.engine, site.settings, Store(site.settings.images.command)).work()
+    assert (site.stored(), site.row(ident)) == ([], None)
+
+
 def test_it_is_told_why(site: Site) -> None:
     ident = make(site.alice, disk_format="qcow2")
     assert "it is raw, and not qcow2" in send(site.alice, ident).text
@@ -201,6 +258,11 @@ def test_no_more_octets_than_the_quota(front: Front, rapi: FakeRapi, tmp_path: P
     usage = site.alice.get("/image/v2/info/usage").json["usage"]  # type: ignore[index]
     assert usage["image_size_total"] == {"limit": 1024, "usage": 1024}
     assert usage["image_count_total"]["usage"] == 4
+    with site.nobody.engine.begin() as connection:
+        values = {"max_images": 7, "max_image_gigabytes": -1}
+        connection.execute(update(db.project).where(db.project.c.id == MINE).values(values))
+    usage = site.alice.get("/image/v2/info/usage").json["usage"]  # type: ignore[index]
+    assert [usage[key]["limit"] for key in ("image_count_total", "image_size_total")] == [7, -1], "its own"
 
 
 def test_deleted_while_it_is_sent(site: Site) -> None:
@@ -256,4 +318,25 @@ def test_what_nobody_knows_in_the_store_is_nobodys_to_take(site: Site) -> None:
         connection.execute(update(db.image).where(db.image.c.id == other).values(id=ident))
     assert send(site.alice, ident).status_code == 409
     assert site.alice.call("DELETE", f"{IMAGES}/{ident}").status_code == 204
+    assert site.stored() == [f"{ident}.raw"]
+
+
+@pytest.mark.parametrize("is_in", [False, True])
+def test_an_upload_whose_last_transaction_failed_can_be_sent_again(
+    site: Site, monkeypatch: pytest.MonkeyPatch, is_in: bool
+) -> None:
+    """Or, where only the word of its end was lost, is there."""
+    ident, filled = make(site.alice), imagestate.filled
+
+    def fails(*told: Any) -> bool:
+        if is_in:
+            filled(*told)
+        raise OperationalError("COMMIT", {}, Exception("connection lost"))
+
+    monkeypatch.setattr(imagestate, "filled", fails)
+    assert send(site.alice, ident).status_code == 503
+    monkeypatch.undo()
+    assert site.stored() == ([f"{ident}.raw"] if is_in else [])
+    assert shown(site.alice, ident)["status"] == ("active" if is_in else "queued")
+    assert send(site.alice, ident).status_code == (409 if is_in else 204)
     assert site.stored() == [f"{ident}.raw"]

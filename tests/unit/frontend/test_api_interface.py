@@ -308,6 +308,19 @@ def test_what_the_guest_has_not_heard_of_is_down_until_it_starts(
     assert status(api, made["port_id"]) == "ACTIVE"
 
 
+def test_a_start_brings_those_that_came_before_it(api: Api, server: dict[str, Any], ganeti: Ganeti) -> None:
+    ganeti.hotplug = False
+    idents, jobs = [], []
+    for _ in range(2):
+        api.rapi.job += 10
+        idents.append(attach(api, server, net_id=NET).get_json()["interfaceAttachment"]["port_id"])
+        jobs.append(api.rapi.job)
+    told(api, server, "STARTUP", jobs[1] - 5)
+    assert [status(api, ident) for ident in idents] == ["ACTIVE", "DOWN"]
+    told(api, server, "STARTUP", jobs[1] + 5)
+    assert [status(api, ident) for ident in idents] == ["ACTIVE", "ACTIVE"]
+
+
 def test_a_start_that_was_told_of_before_counts(api: Api, server: dict[str, Any], ganeti: Ganeti) -> None:
     told(api, server, "REBOOT", api.rapi.job + 10)
     ganeti.hotplug = False

@@ -6,14 +6,15 @@ import time
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
-from frontend.compute import quotas
+from frontend.compute import quotas, requests
 from frontend.quota import reserved
 from frontend.settings import Front
 from frontend.web import context
 from frontend.web.fault import Forbidden
 from tests.unit.frontend.admins import administrator
-from tests.unit.frontend.conftest import COMPUTE, FOREIGN, MINE, Api
+from tests.unit.frontend.conftest import COMPUTE, FOREIGN, IMAGE, MINE, NET, SMALL, Api
 
 SETS = f"{COMPUTE}/os-quota-sets"
 
@@ -179,3 +180,17 @@ def test_what_nobody_gives_back_ends_by_itself(api: Api, monkeypatch: pytest.Mon
         monkeypatch.setattr(time, "time", lambda: later)
         assert quotas.used(connection, MINE)["instances"] == 0
         assert reserved.sweep(connection, time.time()) == 1
+
+
+def test_a_server_that_ganeti_has_counts_though_its_row_could_not_be_written(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise OperationalError("INSERT", None, Exception("gone"))
+
+    monkeypatch.setattr(requests, "note_new", fails)
+    new = {"name": "x", "flavorRef": SMALL, "imageRef": IMAGE, "networks": [{"uuid": NET}]}
+    assert api.call("POST", f"{COMPUTE}/servers", json={"server": new}).status_code == 503
+    assert (len(api.rapi.calls), api.rows()) == (1, [])
+    with api.client.application.app_context(), context.database() as connection:
+        assert quotas.used(connection, MINE)["instances"] == 1

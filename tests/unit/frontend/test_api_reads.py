@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 import zlib
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -52,6 +53,8 @@ def furnish(api: Api) -> None:
         connection.execute(insert(db.flavor_access).values(flavor_id=TINY, project_id=MINE))
         offer = {"id": strangers.TRANSFER, "volume_id": strangers.VOLUME, "project_id": MINE, "name": "offer"}
         connection.execute(insert(db.volume_transfer).values(**offer, key_hash="x", created=1.0))
+        used = {"began": "a", "cpu_ns": 1, "memory_kib": 1, "read": 1, "written": 1, "nics": []}
+        connection.execute(insert(db.sample).values(server_id=row["id"], at=time.time(), **used))
         said = {"project_id": MINE, "created": 1.0, "updated": 1.0}
         kept = {"id": strangers.FLOATING, "network": NET, "address": "10.0.0.9", "mac": "aa:00:00:00:00:09"}
         connection.execute(insert(db.port).values(**kept, **said, facts={"floating": True, "label": "blue"}))

@@ -192,7 +192,7 @@ def test_another_projects_server_gets_none(api: Api) -> None:
 
 
 def test_what_a_new_servers_groups_mean(api: Api) -> None:
-    with api.client.application.app_context():
+    with api.client.application.app_context(), api.engine.connect() as connection:
         for wanted, facts in (
             ([], {}),
             (["default"], {}),
@@ -200,11 +200,11 @@ def test_what_a_new_servers_groups_mean(api: Api) -> None:
             ([netview.group_id(MINE, "limited"), "limited"], {"firewall": "limited"}),
             (["unprotected", "limited"], {"firewall": "limited+unprotected", "groups": "unprotected,limited"}),
         ):
-            assert securitygroups.chosen(wanted, MINE) == facts
+            assert securitygroups.chosen(connection, wanted, MINE) == facts
         for refused, word in (
             ("web", "web"),
             ("protected", "not found"),
             (netview.group_id(FOREIGN, "ssh"), "not found"),
         ):
             with pytest.raises(BadRequest, match=word):
-                securitygroups.chosen([refused], MINE)
+                securitygroups.chosen(connection, [refused], MINE)

@@ -110,9 +110,8 @@ def test_a_message_of_a_cluster_that_is_not_known_is_laid_aside(front: Front, ca
 
 
 def test_a_new_master_of_one_lets_that_one_be_compared(front: Front) -> None:
-    for term in (1, 2):
-        front.take(updates.create("queued", seq=[term, term]), SECOND)
-    front.take(updates.create("queued", seq=[9, 9]), "cluster.lab")
+    front.take(updates.create("queued"), "cluster.lab")
+    front.take({"type": event.MASTER, "version": 1, "node": "n", "event_time": [1, 0]}, SECOND)
     assert front.compared == [("master", SECOND)]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,13 +21,11 @@ STATUS = {"create-success": "ACTIVE", "create-no-room": "ERROR", "create-script-
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = db.connect_writer(f"sqlite:///{tmp_path}/front.db")
+def engine(engine: Engine) -> Engine:
     with engine.begin() as connection:
         owner = {"id": "p-1", "name": "p1", "max_servers": 1, "max_cores": 1, "max_ram": 1}
         connection.execute(insert(db.project).values(owner))
-    yield engine
-    engine.dispose()
+    return engine
 
 
 def bodies(path: Path) -> list[str]:

@@ -132,6 +132,46 @@ def test_it_is_given_up_at_last(site: Site, port: int) -> None:
     assert "again and again" in tasks(site, ident)[0]["message"]
 
 
+def test_one_that_is_given_up_leaves_nothing_in_the_store(site: Site, port: int) -> None:
+    """Those who died of it had brought it."""
+    ident = make(site.alice)
+    start(site, ident, f"http://a.example:{port}/image")
+    died(site, ident, 3)
+    (site.store / f"{ident}.raw").write_bytes(b"made, and not told")
+    work(site)
+    assert (shown(site.alice, ident)["status"], site.stored()) == ("queued", [])
+    assert send(site.alice, ident).status_code == 204
+
+
+def test_nor_when_the_store_does_not_work_at_that_moment(site: Site, port: int) -> None:
+    ident = make(site.alice)
+    start(site, ident, f"http://a.example:{port}/image")
+    died(site, ident, 3)
+    (site.store / f"{ident}.raw").write_bytes(b"made, and not told")
+    (site.store / "fails").touch()
+    work(site)
+    assert (shown(site.alice, ident)["status"], tasks(site, ident)[0]["status"]) == ("saving", "failure")
+    (site.store / "fails").unlink()
+    work(site)
+    assert (shown(site.alice, ident)["status"], site.stored()) == ("queued", [])
+
+
+def test_nor_does_one_whose_image_was_deleted_meanwhile(site: Site, port: int) -> None:
+    """Its row stays as long as somebody may bring it yet, and not live to hear that nobody wants it."""
+    ident = make(site.alice)
+    start(site, ident, f"http://a.example:{port}/image")
+    with site.nobody.engine.begin() as connection:
+        connection.execute(update(db.image_task).values(status="processing", lease=time.time() + 60))
+    site.alice.call("DELETE", f"{IMAGES}/{ident}")
+    work(site)
+    assert site.row(ident) is not None
+    (site.store / f"{ident}.raw").write_bytes(b"made, and not told")
+    died(site, ident, 1)
+    for _ in range(2):
+        work(site)
+    assert (site.stored(), site.row(ident)) == ([], None)
+
+
 def test_what_another_importer_is_at_is_left_alone(site: Site, port: int) -> None:
     ident = make(site.alice)
     start(site, ident, f"http://a.example:{port}/image")

@@ -18,6 +18,11 @@ from tests.unit.frontend import unversioned
 NEWEST = migration.NEWEST
 
 
+@pytest.fixture
+def copied() -> None:
+    """Here they are none: the tables are made by those who are tested."""
+
+
 def test_versions_are_those_of_the_scripts() -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(migration.__file__).parent / "migrations"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +18,6 @@ from tests.unit.frontend import updates
 from tests.unit.frontend.updates import BEGIN, create, network, network_data, op, read, row
 
 NOW = BEGIN + 1000.0
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = db.connect_writer(f"sqlite:///{tmp_path}/front.db")
-    yield engine
-    engine.dispose()
 
 
 @pytest.fixture

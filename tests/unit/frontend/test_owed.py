@@ -41,7 +41,7 @@ class Front:
         self.rapi.job = 11
         with engine.begin() as connection:
             connection.execute(insert(db.server).values(row()))
-            owed.keep_create(connection, IDENT, VAULT.lock(BODY))
+            owed.keep_creates(connection, {IDENT: VAULT.lock(BODY)})
             owed.accepted(connection, IDENT, 10)
 
     def hear(self, message: dict[str, Any]) -> dict[str, Any]:

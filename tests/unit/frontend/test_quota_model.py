@@ -7,36 +7,31 @@ from __future__ import annotations
 
 import functools
 import random
-import shutil
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from sqlalchemy import event, insert, select, update
+from hypothesis.stateful import initialize, invariant, precondition, rule
+from sqlalchemy import insert, select, update
 
 from frontend.compute import quotas
 from frontend.database import db
 from frontend.effect import owed
-from frontend.effect.payer import Payer
 from frontend.quota import reserved
-from frontend.settings import Front
 from frontend.volume import volumequota
 from ganeti_ext.errors import RapiLost, RapiUnavailable
-from tests.unit.frontend.conftest import IMAGE, MINE, NET, SMALL, Api, seed, serve
+from tests.unit.frontend.conftest import IMAGE, MINE, NET, SMALL, seed
 from tests.unit.frontend.modelled import Ganeti, Instance
-from tests.unit.frontend.test_begun import Asked, Killed
+from tests.unit.frontend.mortal import Fate, Mortal, Works
+from tests.unit.frontend.test_begun import Asked
 from tests.unit.frontend.volumes import VOLUMES
 
 MOST, CORES, VOLUMES_MOST, GIGABYTES, SNAPSHOTS_MOST = 4, 6, 3, 8, 1
 SERVERS = "/compute/v2.1/servers"
-Fate = tuple[str, int] | None
-Works = tuple[int, set[int]] | None
 FLAVORS = (SMALL, "f-two", "f-three")
 VCPUS = dict(zip(FLAVORS, (1, 2, 3), strict=True))
 # How a request goes: well, or its process dies at a step, or an answer is lost, or Ganeti is away.
@@ -94,59 +89,19 @@ class Queue(Asked):
         return super().query(what, fields, wanted)
 
 
-class Site(RuleBasedStateMachine):
+class Site(Mortal):
     def __init__(self) -> None:
-        super().__init__()
-        self.folder = Path(tempfile.mkdtemp())
-        shutil.copy(f"{_seeded().name}/front.db", self.folder)
-        front = Front(database=f"sqlite:///{self.folder}/front.db", secret_file=f"{self.folder}/secret")
-        self.rapi = Queue()
-        self.api: Api = serve(front, self.rapi).become("alice")
-        self.engine = self.api.engine
-        self.ganeti = Ganeti(self.rapi, db.connect_writer(front.database))
-        self.rapi.step, self.rapi.has_run = self._step, self.ganeti.has_run
-        self.left: int | None = None
-        self.dead = False
-        self.later = 0.0
-        for name in ("before_cursor_execute", "commit"):
-            event.listen(self.engine, name, lambda *_: self._step())
-        clock = time.time
-        self.patches: list[Any] = [
-            mock.patch.object(time, "time", lambda: clock() + self.later),
-            mock.patch("frontend.effect.lostjob.PAUSES", (0.0,)),
-        ]
-        for patch in self.patches:
-            patch.start()
-
-    def teardown(self) -> None:
-        try:
-            self.settle()
-        finally:
-            for patch in self.patches:
-                patch.stop()
-            self.engine.dispose()
-            shutil.rmtree(self.folder)
-
-    def _step(self) -> None:
-        """A dead process does nothing more, not even tidy up."""
-        if self.left is not None:
-            self.left -= 1
-            self.dead = self.dead or self.left <= 0
-        if self.dead:
-            raise Killed
+        super().__init__(Path(_seeded().name), Queue())
+        self.ganeti = Ganeti(self.rapi, db.connect_writer(self.url))
+        self.rapi.step, self.rapi.has_run = self.step, self.ganeti.has_run
 
     def ask(self, fate: Fate, method: str, path: str, sent: Any = None) -> None:
-        if fate and fate[0] == "dies":
-            self.left = fate[1]
-        else:
-            self.rapi.fate = fate
+        steps = fate[1] if fate and fate[0] == "dies" else None
+        self.rapi.fate = fate if steps is None else None
         try:
-            answer = self.api.call(method, path, json=sent)
-            assert answer.status_code < 500 or answer.status_code == 503, answer.text
-        except Killed:
-            self.engine.dispose()  # its connections are gone with it; one that died in a commit would keep its lock
+            self.request(steps, method, path, sent)
         finally:
-            self.left, self.dead, self.rapi.fate, self.rapi.deaf = None, False, None, False
+            self.rapi.fate, self.rapi.deaf = None, False
 
     def rows(self, table: Any = db.server) -> list[dict[str, Any]]:
         with self.engine.connect() as connection:
@@ -170,8 +125,7 @@ class Site(RuleBasedStateMachine):
 
     @rule()
     def consumer_pays(self) -> None:
-        vault = self.api.client.application.extensions["ganeti-ext"].vault
-        Payer(self.engine, self.rapi, vault, clock=lambda: time.time() + 1000.0).work()
+        self.pays(1000.0)
 
     @invariant()
     def ganeti_has_no_more_than_is_allowed(self) -> None:

@@ -13,8 +13,9 @@ from hypothesis.stateful import rule
 
 from tests.unit.frontend.conftest import COMPUTE, IMAGE, TINY
 from tests.unit.frontend.deferred import Fate
+from tests.unit.frontend.mortal import Works
 from tests.unit.frontend.quotasite import FATES, KINDS, WHICH, Site
-from tests.unit.frontend.test_quota_model import WORKS, Works
+from tests.unit.frontend.test_quota_model import WORKS
 
 
 class NetworkQuotas(Site):

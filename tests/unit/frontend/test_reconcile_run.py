@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from frontend.database import db
 from frontend.reconcile.reconcile import Background
-from tests.unit.frontend.cluster import CLUSTER, NOW, Both, running
+from tests.unit.frontend.cluster import CLUSTER, NOW, Both, job, running
 from tests.unit.frontend.updates import instance
 
 OTHER = "7a1f0a52-52b4-4f0d-9d39-0a0b7c4f9c22"
@@ -84,6 +84,33 @@ def test_what_was_mended_is_looked_at_again_ever_more_seldom(both: Both) -> None
         wait_for(work, "timer")
         waits.append(work.again)
     assert waits == [2, 4, 8, 16, 32, 60, 60]
+    wait_for(work, "timer")
+    assert work.again is None
+
+
+def test_what_was_left_alone_when_something_was_lost_is_looked_at_until_its_job_has_ended(both: Both) -> None:
+    """Of a server that a new master knows nothing of, the end of a job that it had changes nothing."""
+    both.add(**running(task="rebooting", job=12))
+    both.rapi.jobs = [job("running", "REBOOT", number=12)]
+    work = Background(both.reconciler)
+    waits = []
+    for trigger in ("timer", "master", "again", "again"):
+        wait_for(work, trigger)
+        waits.append(work.again)
+    assert waits == [None, 2, 4, 8]
+    assert both.server()["deleted"] is None
+    both.rapi.jobs = [job("error", "REBOOT", number=12)]
+    wait_for(work, "again")
+    assert both.server()["deleted"] is not None
+    wait_for(work, "again")
+    assert work.again is None
+
+
+def test_what_is_busy_later_is_not_waited_for(both: Both) -> None:
+    work = Background(both.reconciler)
+    wait_for(work, "master")
+    both.add(**running(task="rebooting", job=12))
+    both.rapi.instances, both.rapi.jobs = [instance()], [job("running", "REBOOT", number=12)]
     wait_for(work, "timer")
     assert work.again is None
 

@@ -47,8 +47,10 @@ class Desk:
         ident = str(uuid.uuid4())
         call = Call("POST", "instances", {"instance_name": f"gx-{ident}", "opportunistic_locking": True})
         object.__setattr__(self.app.extensions["ganeti-ext"], "clusters", Clusters(self.lossy.rapi(timeout)))
+        with self.engine.begin() as connection:
+            owed.keep_creates(connection, {ident: self.vault.lock(call.body)})
         with self.app.test_request_context():
-            job = submission.create(ident, call)
+            job = submission.create(self.lossy.rapi(timeout), ident, call)
         with self.engine.begin() as connection:
             connection.execute(insert(db.server).values(row(id=ident, instance=f"gx-{ident}", job=job)))
             if job is not None:

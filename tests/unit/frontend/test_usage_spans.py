@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -77,11 +76,6 @@ class Told:
         return (
             sum(max(0.0, min(end, to) - max(start, began)) * float(has[column]) for began, to, has in self.parts) / 3600
         )
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Engine:
-    return db.connect_writer(f"sqlite:///{tmp_path}/front.db")
 
 
 def empty(engine: Engine) -> None:

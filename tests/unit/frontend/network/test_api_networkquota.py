@@ -10,8 +10,6 @@ import pytest
 from sqlalchemy import select, update
 
 from frontend.database import db
-from frontend.effect import awaited
-from frontend.network import networkquota
 from frontend.settings import Front
 from tests.unit.frontend.admins import administrator
 from tests.unit.frontend.conftest import FOREIGN, MINE, Api, FakeRapi, serve
@@ -125,21 +123,6 @@ def test_no_more_than_is_allowed(api: Api, admin: Api, ganeti: Ganeti) -> None:
     put(admin, network=-1, subnet=-1)
     subnet(api, red)
     make(api, "green")
-
-
-def test_a_subnet_that_ganeti_has_not_come_to_counts_for_a_while(
-    api: Api, admin: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(awaited, "PATIENCE", 0.0)
-    put(admin, subnet=1)
-    blue, red = make(api), make(api, "red")
-    assert with_subnet(api, blue).status_code == 201
-    assert with_subnet(api, red).status_code == 409
-    put(admin, subnet=2)
-    assert with_subnet(api, blue).status_code == 409  # it is just getting one
-    monkeypatch.setattr(networkquota, "ASKED", 0.0)
-    put(admin, subnet=1)
-    assert with_subnet(api, red).status_code == 201
 
 
 def test_what_failed_does_not_count(api: Api, admin: Api, ganeti: Ganeti) -> None:

@@ -222,6 +222,26 @@ def test_groups_of_a_servers_port_are_its_own(api: Api, pools: Pools, groups: di
     ]
 
 
+def test_a_port_has_the_groups_of_its_server_again(api: Api, pools: Pools, groups: dict[str, str]) -> None:
+    server = api.server(facts={"firewall": "limited"})
+    assert show(api, PORT)["own_security_groups"] is False
+    change(api, PORT, security_groups=[groups["ssh"]])
+    assert [each["id"] for each in api.get(f"{PORTS}?own_security_groups=true").get_json()["ports"]] == [PORT]
+    change(api, PORT, name="door")
+    assert show(api, PORT)["own_security_groups"] is True  # what is not named stays
+    answer = change(api, PORT, security_groups=None)
+    assert (answer.status_code, answer.get_json()["port"]["security_groups"]) == (200, [groups["limited"]])
+    assert (api.rapi.calls[-1][0], api.rapi.calls[-1][3]["tag"]) == ("DELETE", [f"ganeti-ext:firewall.{PORT}:ssh"])
+    sent = {"addSecurityGroup": {"name": "web"}}
+    assert api.call("POST", f"/compute/v2.1/servers/{server['id']}/action", json=sent).status_code == 202
+    shown = show(api, PORT)
+    assert (shown["own_security_groups"], shown["name"]) == (False, "door")
+    assert shown["security_groups"] == [groups["limited"], groups["web"]]
+    waiting = make(api, security_groups=[groups["ssh"]])
+    assert waiting["own_security_groups"] is True
+    assert change(api, waiting["id"], security_groups=None).get_json()["port"]["own_security_groups"] is False
+
+
 def test_an_action_is_about_all_ports(api: Api, pools: Pools, groups: dict[str, str]) -> None:
     server = api.server(facts={"firewall": "limited"})
     change(api, PORT, security_groups=[groups["web"]])

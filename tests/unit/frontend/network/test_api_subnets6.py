@@ -229,3 +229,18 @@ def test_both_at_once(api: Api, ganeti: Ganeti) -> None:
     green.append({**wanted[1], "network_id": green[0]["network_id"]})
     assert api.call("POST", SUBNETS, json={"subnets": green}).status_code == 409
     assert ganeti.networks == {}
+
+
+@pytest.mark.parametrize("more", [{"cidr": "10.2.0.0/28"}, {"cidr": "fd00:2::/64", "ip_version": 6}])
+def test_a_second_one_of_a_family_is_refused_and_the_answer_says_why(
+    api: Api, ganeti: Ganeti, more: dict[str, Any]
+) -> None:
+    ident = make(api)
+    for own in ({}, {"cidr": "fd00:1::/64", "ip_version": 6}):
+        subnet(api, ident, **own)
+    calls = len(api.rapi.calls)
+    answer = with_subnet(api, ident, **more)
+    assert (answer.status_code, len(api.rapi.calls)) == (409, calls)
+    message = answer.get_json()["NeutronError"]["message"]
+    assert f"Network {ident} has a subnet of IPv{more.get('ip_version', 4)} already, " in message
+    assert "one of IPv4 and one of IPv6, as Ganeti's networks do" in message
