@@ -120,11 +120,11 @@ def taken(conf: str) -> list[tuple[str, str]]:
 
 
 def limit(conf: str, name: str, most: int) -> None:
-    """Give a project a limit of servers; -1: any number."""
+    """Give a project a limit of servers; -1: any number. Their NICs are below no limit, though each is a port."""
     engine = db.open_writer(settings.read(conf).front.database)
     with engine.begin() as connection:
         mine = db.project.c.id == population.ident("project", name)
-        connection.execute(db.project.update().where(mine).values(max_servers=most))
+        connection.execute(db.project.update().where(mine).values(max_servers=most, max_ports=-1, max_addresses=-1))
     engine.dispose()
 
 

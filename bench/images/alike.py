@@ -18,6 +18,7 @@ PLAIN = "plain files"
 LEAST = "blocks that differ"
 SUM = "sha256sum"
 FOLDER = "/srv/alike"
+AS_THEY_COME = "ours, as they come"
 AT_REST = "at rest, MiB"
 ADDED = "sharing what is alike, ms"
 
@@ -53,7 +54,10 @@ def _round(plan: Plan, share: Share, files: Sequence[str], least: int) -> None:
     result.add(heading, AT_REST, OURS, (share.used() - before) / MIB)
     for number in range(len(files)):
         store.remove(_name(number))
+    if share.kind == "btrfs":
+        plan.bench.run("btrfs", "subvolume", "sync", share.inside)  # subvolumes that were removed go at its leisure
     once = sum(store.bring(_name(number), file)[0] for number, file in enumerate(files))
+    result.add(heading, AT_REST, AS_THEY_COME, (share.used() - before) / MIB)
     copied, room = _plain(plan.bench, share, files)
     for subject, octets in ((PLAIN, room), ("ours, before it", unshared), (LEAST, least)):
         result.add(heading, AT_REST, subject, octets / MIB)

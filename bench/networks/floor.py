@@ -50,6 +50,7 @@ FIELDS: Mapping[str, Mapping[str, type]] = {
     "ports": {
         **_COMMON,
         **dict.fromkeys(("network_id", "mac_address", "device_id", "device_owner"), str),
+        "own_security_groups": bool,
         **dict.fromkeys(("fixed_ips", "security_groups", "allowed_address_pairs", "extra_dhcp_opts"), list),
     },
 }

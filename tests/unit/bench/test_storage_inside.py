@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,13 @@ from bench import ROOT
 from bench.storage import inside, scatter
 
 BLOCK = scatter.BLOCK
+
+
+@pytest.fixture
+def disk() -> Iterator[Path]:
+    """A folder that is not in memory, as a temporary one may be."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        yield Path(folder)
 
 
 def test_a_program_is_timed_to_its_end_and_heard() -> None:
@@ -21,8 +30,8 @@ def test_a_program_that_fails_is_an_error_with_its_words() -> None:
         inside.timed(["/bin/sh", "-c", "echo no such volume >&2; exit 3"], {})
 
 
-def test_a_file_is_scattered_into_pieces_with_holes_between(tmp_path: Path) -> None:
-    file = tmp_path / "disk"
+def test_a_file_is_scattered_into_pieces_with_holes_between(disk: Path) -> None:
+    file = disk / "disk"
     file.write_bytes(b"")
     os.truncate(file, 64 * BLOCK)
     try:
@@ -36,9 +45,9 @@ def test_a_file_is_scattered_into_pieces_with_holes_between(tmp_path: Path) -> N
     assert inside.scattered(str(file), 0) == 16
 
 
-def test_somebody_writes_until_he_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_somebody_writes_until_he_is_stopped(disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    file = tmp_path / "disk"
+    file = disk / "disk"
     file.write_bytes(bytes(16 * BLOCK))
     try:
         inside.start(str(file), 16 * BLOCK)
