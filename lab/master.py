@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from ganeti_ext.errors import CommandError
 from lab.node import Node
@@ -11,6 +11,7 @@ from lab.step import until
 
 _FAIL_OVER = ("gnt-cluster", "master-failover")
 _STOP = "for name in luxid rapi wconfd; do /usr/lib/ganeti/daemon-util stop ganeti-$name; done; true"
+_CONFIG = "/var/lib/ganeti/config.data"
 _SSCONF = "var/lib/ganeti/ssconf_master_node"
 
 
@@ -43,6 +44,16 @@ def fail_over(nodes: Sequence[Node], node: Node, answers: Callable[[], bool]) ->
             each.run("sh", "-c", _STOP)
         node.run(*_FAIL_OVER, timeout=180)
         until(f"{node.name} is the master", is_whole, 60)
+
+
+@contextlib.contextmanager
+def undone(node: Node) -> Iterator[None]:
+    """What becomes of the configuration in the block is undone: that of before is put back, and Ganeti started."""
+    node.run("cp", _CONFIG, f"{_CONFIG}.before")
+    yield
+    node.run("sh", "-c", _STOP)
+    node.run("mv", f"{_CONFIG}.before", _CONFIG)
+    node.run("/usr/lib/ganeti/daemon-util", "start-master", timeout=60)
 
 
 _FORGET = """

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ganeti_ext import event
 from ganeti_ext.outbox import Outbox, drain
 
 HERE = Path(__file__).parents[1]
@@ -45,11 +46,12 @@ class Node:
         lines = ["[eventd]", *(f"{key} = {value}" for key, value in keys.items())]
         (self.path / "eventd.conf").write_text("\n".join(lines))
 
-    def start(self) -> subprocess.Popen[bytes]:
-        """eventd, once it is READY."""
+    def start(self, *before: str) -> subprocess.Popen[bytes]:
+        """eventd, once it is READY; `before` is a command that runs it."""
         with open(self.path / "log", "ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-I", ROOT / "eventd/ganeti-ext-eventd", "--config", self.path / "eventd.conf"],
+                [*before, sys.executable, "-I", ROOT / "eventd/ganeti-ext-eventd",
+                 "--config", self.path / "eventd.conf"],
                 env={"NOTIFY_SOCKET": str(self.path / "notify")}, stdin=subprocess.DEVNULL, stderr=log,
             )  # fmt: skip
         self._processes.append(process)
@@ -96,19 +98,22 @@ class Node:
 
 
 class Front:
-    """Takes from the outbox when the wake-up tells."""
+    """Takes from the outbox when the wake-up tells; `masters` are the nodes that told they were, in order."""
 
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
         self._wake = outbox.listen()
         self.taken: list[dict[str, Any]] = []
+        self.masters: list[str] = []
 
     def until(self, done: Callable[[], bool], seconds: float = 15) -> None:
         end = time.monotonic() + seconds
         while True:
             drain(self._wake)
             while messages := self._outbox.take(100):
-                self.taken += [json.loads(message.body) for message in messages]
+                told = [json.loads(message.body) for message in messages]
+                self.masters += [each["node"] for each in told if each["type"] == event.MASTER]
+                self.taken += [each for each in told if each["type"] != event.MASTER]
                 self._outbox.drop(message.seq for message in messages)
             if done():
                 return

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 from tests.contract.kvm_ifup_node import Node
@@ -12,12 +14,14 @@ from tests.contract.kvm_ifup_node import Node
 _COMMON = ("inet profiles", "inet zones", "bridge enforced")
 _PLACES = ("/run/ganeti-ext/taps", "/var/lib/nfdhcpd")
 _QUESTIONS = """
-ip -4 rule show | sed 's/^[0-9]*:/rule4 /'
-ip -6 rule show | sed 's/^[0-9]*:/rule6 /'
-ip -4 route show table all | sed 's/^/route4 /'
-ip -6 route show table all | sed 's/^/route6 /'
-ip neigh show proxy | sed 's/^/proxy /'
+for family in 4 6; do
+	echo "family $family"
+	printf 'rule show\\nroute show table all\\n' | ip -$family -batch -
+done
+echo proxy
+ip neigh show proxy
 """
+_RULE = re.compile(r"\d+:\t")
 
 
 def for_taps(node: Node) -> set[str]:
@@ -32,9 +36,23 @@ def own(rules: set[str]) -> set[str]:
 
 def routing(node: Node) -> set[str]:
     """Rules, routes and proxy neighbours that no kernel makes by itself."""
-    lines = Counter(" ".join(line.split()) for line in node.run("sh", "-c", _QUESTIONS).splitlines())
+    lines = Counter(_answers(node.run("sh", "-c", _QUESTIONS)))
     found = {line: count for line, count in lines.items() if "proto kernel" not in line and "table local" not in line}
     return {line if count == 1 else f"{line}, {count} times" for line, count in found.items()}
+
+
+def _answers(said: str) -> Iterator[str]:
+    """Each with what it is: rule4, route6, proxy."""
+    family = ""
+    for line in said.splitlines():
+        if line.startswith("family "):
+            family = line[7:]
+        elif line == "proxy":
+            family = ""
+        else:
+            rest, count = _RULE.subn("", line, count=1) if _RULE.match(line) else (line, 0)
+            kind = ("rule" if count else "route") + family if family else "proxy"
+            yield " ".join([kind, *rest.split()])
 
 
 def files(node: Node) -> set[str]:

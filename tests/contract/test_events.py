@@ -109,16 +109,17 @@ def test_status_and_metrics(node: Node) -> None:
     node.job("startup-success", 7)
     with tail(node, "--since", "1h") as shown:
         assert shown.stdout is not None
+        assert f"{OWN_NAME} is the master" in shown.stdout.readline()
         shown.stdout.readline()
     done = run(node, "ganeti-ext-events", "status")
     assert done.returncode == 0, done.stderr
     assert f"{OWN_NAME} is the master: its jobs are told" in done.stdout
-    assert "spool: 1 of at most 100000 messages wait" in done.stdout
+    assert "spool: 2 of at most 100000 messages wait" in done.stdout
     lines = run(node, "ganeti-ext-exporter", "--once").stdout.splitlines()
     for line in (
         'ganeti_ext_up{daemon="eventd"} 1',
         'ganeti_ext_eventd_events_total{type="ganeti-op-status"} 1',
-        "ganeti_ext_eventd_spool_messages 1",
+        "ganeti_ext_eventd_spool_messages 2",
         "ganeti_ext_eventd_master 1",
     ):
         assert line in lines

@@ -146,8 +146,8 @@ class TestExplain:
         assert f"[allow {KEY}-0]" in node.run(COMMAND, "show", GUEST)
         for tap in TAPS[1:]:
             node.up(tap)
-        assert [one for one in check(node) if "members" in one["found"] or "match-set" in one["found"]] == []
         before = check(node)
+        assert [one for one in before if "members" in one["found"] or "match-set" in one["found"]] == []
         names = {family: _SETS[node.backend].format(family, KEY) for family in (4, 6)}
         if node.backend == NFT:
             set4, set6 = (f"inet ganeti_ext {names[family]}" for family in (4, 6))

@@ -11,12 +11,14 @@ from sqlalchemy import Engine, insert, select, text
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from frontend.database import db
-from frontend.update import mirror_server
+from frontend.update import mirror_server, pruning
 from frontend.update.mirror import Mirror
 from ganeti_ext import event, tags
 from tests.contract.services import PostgreSql
 from tests.unit.frontend import updates
 from tests.unit.frontend.updates import create, op, read, row
+
+OTHER = "99999999-52b4-4f0d-9d39-0a0b7c4f9c11"
 
 
 @pytest.fixture
@@ -92,6 +94,29 @@ def test_a_row_that_the_api_inserts_at_the_same_moment(
     found = rows(engine, db.server)
     assert [(one["name"], one["status"]) for one in found] == [("by the API", "SHUTOFF")]
     assert rows(engine, db.dead_letter) == []
+
+
+def test_samples_are_kept_once_and_as_they_are(engine: Engine) -> None:
+    used = {"began": "a1", "cpu_ns": (1 << 63) - 1, "memory_kib": 1 << 40, "read": 0, "written": 1 << 62}
+    nics = [["tap0", 1 << 53, 7, 0, 0, 1 << 62, 9, 0, 0]]
+    with engine.begin() as connection:
+        connection.execute(insert(db.server).values(row(status="ACTIVE")))
+        connection.execute(insert(db.server).values(row(id=OTHER, instance="web", status="ACTIVE")))
+    common = {"type": event.SAMPLES, "version": event.VERSION, "cluster": "c", "node": "n1"}
+    named = [{"instance": name, "nics": nics, **used} for name in ("web", updates.NAME, "unknown")]
+    bad = {**named[0], "began": "a\0"}
+    messages = [{**common, "event_time": [updates.BEGIN + at, 250000], "instances": named} for at in (0, 60, 0)]
+    messages.append({**common, "event_time": [updates.BEGIN + 120, 0], "instances": [bad]})
+    mirror = Mirror(engine, "gx-")
+    assert sum(mirror.take_all([event.encode(message) for message in messages])) == 4
+    found = sorted(rows(engine, db.sample), key=lambda one: (one["at"], one["server_id"]))
+    assert [(one["at"], one["server_id"]) for one in found] == [
+        (updates.BEGIN + at + 0.25, ident) for at in (0, 60) for ident in (updates.IDENT, OTHER)
+    ]
+    assert found[0] == {"server_id": updates.IDENT, "at": updates.BEGIN + 0.25, "nics": nics, **used}
+    assert len(rows(engine, db.dead_letter)) == 1
+    pruning.Pruning(engine, 0, 1, lambda: updates.BEGIN + 3630.0).tick()
+    assert {one["at"] for one in rows(engine, db.sample)} == {updates.BEGIN + 60.25}
 
 
 def test_two_consumers_of_one_queue(engine: Engine, url: str) -> None:

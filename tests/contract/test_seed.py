@@ -23,7 +23,7 @@ from tests.contract.kvm_ifup_node import needs_node
 
 pytestmark = [pytest.mark.lab, needs_node]
 
-IDENT = "0aaaaaaa-0000-4000-8000-000000000001"
+IDENT = "0aaaaaaa-0000-4000-8000-000000000003"
 INSTANCE = f"gx-{IDENT}"
 VAULT = Vault("the front's secret")
 STORE = "/srv/ganeti-ext"
@@ -54,18 +54,14 @@ exec {layer.HERE}/extstorage/os/create
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[GanetiNode]:
-    made = GanetiNode()
-    try:
-        prepare(made)
-        yield made
-        # Its loop devices are the machine's.
-        made.run("gnt-instance", "remove", "--force", INSTANCE, patience=60)
-    finally:
-        made.close()
+def cluster(ganeti: GanetiNode) -> Iterator[GanetiNode]:
+    prepare(ganeti)
+    yield ganeti
+    ganeti.run("gnt-instance", "remove", "--force", INSTANCE, patience=60)  # its loop devices are the machine's
 
 
 def prepare(made: GanetiNode) -> None:
+    """The provider, an image and the OS; others may have done the same."""
     made.run(
         "mkdir",
         "-p",
@@ -76,7 +72,7 @@ def prepare(made: GanetiNode) -> None:
         "/var/log/ganeti/extstorage",
     )
     made.run("truncate", "--size=8M", f"{STORE}/images/i.raw")
-    made.run("ln", "-s", f"{layer.HERE}/extstorage/cow", "/usr/share/ganeti/extstorage/cow")
+    made.run("ln", "-sfn", f"{layer.HERE}/extstorage/cow", "/usr/share/ganeti/extstorage/cow")
     for name in (
         "_seed",
         "export",
@@ -87,7 +83,7 @@ def prepare(made: GanetiNode) -> None:
         "parameters.list",
         "variants.list",
     ):
-        made.run("ln", "-s", f"{layer.HERE}/extstorage/os/{name}", f"/srv/ganeti/os/ganeti-ext/{name}")
+        made.run("ln", "-sfn", f"{layer.HERE}/extstorage/os/{name}", f"/srv/ganeti/os/ganeti-ext/{name}")
     made.write("/srv/ganeti/os/ganeti-ext/create", CREATE, 0o755)
     made.run(
         "gnt-cluster",

@@ -53,6 +53,7 @@ class Site:
         self.promise = Promise(self.nodes, self.front, rapi)
         project = views.sql(self.front, f"select id from project where name = '{services.PROJECT}'").strip()
         names = [node.name for node in self.nodes]
+        self._project = project
         kinds = [targets.REAL, *[targets.FAKE] * (workers - 1)]
         worked = [targets.Instance(rapi, Random(random.random()), names, project, kind) for kind in kinds]
         self.load = Load([*worked, targets.Network(rapi, Random(random.random()), 1)], self.promise.jobs, random)
@@ -68,6 +69,12 @@ class Site:
         """Wait until the load has jobs in flight."""
         self.load.resume()
         until("jobs are in flight", lambda: self._open() >= _IN_FLIGHT, 60)
+
+    def add(self) -> None:
+        """One more instance than the load's, of which the front has heard when this returns."""
+        targets.Instance(self._rapi, Random(), [self.nodes[0].name], self._project, targets.FAKE).add()
+        self.rest()
+        self.promise.measure(time.time())
 
     def worked(self, count: int, timeout: float = 60) -> None:
         """Wait until so many more jobs have ended."""

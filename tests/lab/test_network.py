@@ -163,6 +163,7 @@ def doomed(site: Site) -> Site:
     return site
 
 
+@pytest.mark.long
 def test_guests_of_a_dead_node_come_up_elsewhere_and_leave_nothing_there(doomed: Site) -> None:
     site, gnt = doomed, doomed.story.gnt
     on_disk = site.there.root / "var/lib/nfdhcpd"

@@ -82,19 +82,45 @@ def test_a_server_moves_to_another_group_and_back(day: Day) -> None:
     node, other = day.nodes[1:3]
     day.gather(other)
     before = day.zone(WALKS)
-    with day.unnoticed():
-        day.gnt("group", "add", GROUP)
-        day.gnt("network", "connect", "--nic-parameters=mode=bridged,link=br0", NETWORK, GROUP)
+    with day.unnoticed(), _group(day, node):
+        day.move(WALKS, node)
+        _comes_to(day, GROUP)
+        day.move(WALKS, other)
+    _comes_to(day, before)
+
+
+def test_the_allocator_takes_a_server_to_another_group_and_back(day: Day) -> None:
+    """The groups have a node or two: of one, hail says that none is left to start its servers on, should it die."""
+    node, other = day.nodes[1:3]
+    day.gather(other)
+    before, option = day.zone(WALKS), "--default-iallocator-params="
+    with day.unnoticed(), _group(day, node):
+        day.gnt("cluster", "modify", f"{option}-no-capacity-checks")
         try:
-            day.gnt("group", "assign-nodes", GROUP, node.name)
-            day.move(WALKS, node)
-            until("its zone is the group", lambda: day.zone(WALKS) == GROUP, SOON)
-            day.move(WALKS, other)
+            for group in (GROUP, before):
+                day.gnt("instance", "change-group", "--to", group, day.instance(WALKS))
+                _comes_to(day, group)
         finally:
-            day.gnt("group", "assign-nodes", before, node.name)
-            day.gnt("network", "disconnect", NETWORK, GROUP)
-            day.gnt("group", "remove", GROUP)
-    until("its zone is the first one again", lambda: day.zone(WALKS) == before, SOON)
+            day.gnt("cluster", "modify", option)
+
+
+def _comes_to(day: Day, zone: str) -> None:
+    until(f"its zone is {zone}", lambda: day.zone(WALKS) == zone, SOON)
+
+
+@contextmanager
+def _group(day: Day, node: Node) -> Iterator[None]:
+    """A node group with this node and the network, for a while."""
+    before = day.gnt("node", "list", "--no-headers", "-o", "group", node.name).strip()
+    day.gnt("group", "add", GROUP)
+    day.gnt("network", "connect", "--nic-parameters=mode=bridged,link=br0", NETWORK, GROUP)
+    try:
+        day.gnt("group", "assign-nodes", GROUP, node.name)
+        yield
+    finally:
+        day.gnt("group", "assign-nodes", before, node.name)
+        day.gnt("network", "disconnect", NETWORK, GROUP)
+        day.gnt("group", "remove", GROUP)
 
 
 def test_the_master_fails_over_and_back(day: Day) -> None:

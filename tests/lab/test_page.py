@@ -186,6 +186,14 @@ def _said(screen: Any) -> str:
     return str(screen.locator("body").inner_text())
 
 
+def test_what_a_guest_uses_is_drawn(there: Visit) -> None:
+    """Nodes measure each minute, and two measurements make a line."""
+    with there.person.seeing("lab-load"):
+        there.at(FIRST)
+        for name in ("Processors", "Memory"):
+            there.page.get_by_role("img", name=re.compile(rf"^{name}.*[1-9][0-9.]* at most")).wait_for()
+
+
 def test_a_snapshot_is_an_image(there: Visit) -> None:
     tenant = there.story.tenant
     with there.person.seeing("lab-snapshot"):

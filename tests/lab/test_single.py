@@ -11,6 +11,7 @@ from lab.node import DEBS, Node
 from lab.step import until
 from lab.story import Story, create_words
 
+pytestmark = pytest.mark.long
 NAME = "alone"
 
 

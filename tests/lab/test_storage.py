@@ -22,6 +22,7 @@ from lab.step import at_once
 from lab.story import Story
 from lab.story_storage import call, left
 
+pytestmark = pytest.mark.long
 DEPTH = 10
 MIB = 1 << 20
 _IMPEXPD = "/usr/share/ganeti/3.1/ganeti/impexpd/__init__.py"
@@ -81,7 +82,6 @@ def backups(story: Story) -> None:
         node.run("sed", "-i", "s/x509_cert_cn, _, _ = .*/x509_cert_cn = constants.X509_CERT_CN/", _IMPEXPD)
 
 
-@pytest.mark.long
 @pytest.mark.usefixtures("backups")
 def test_an_export_of_a_running_server_comes_back(story: Story, servers: dict[str, Server]) -> None:
     at_once(partial(_round_trip, story, one) for one in servers.values())
@@ -123,7 +123,6 @@ def _detached_and_attached(story: Story, one: Server) -> None:
     resumed(one, known)
 
 
-@pytest.mark.long
 def test_disks_of_a_stopped_server_move_to_the_other_store_and_back(story: Story, servers: dict[str, Server]) -> None:
     one = servers["cow"]
     for provider, access in (("rbd", "userspace"), ("cow", "kernelspace")):
@@ -135,7 +134,6 @@ def test_disks_of_a_stopped_server_move_to_the_other_store_and_back(story: Story
     assert findings(story) == []
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_a_chain_of_ten_servers_and_snapshots_costs_no_more_than_its_levels(story: Story, provider: str) -> None:
     deep = Server(story, f"deep-{provider}", provider, story.master)
@@ -186,7 +184,6 @@ def test_ceph_stops_and_comes_back_while_the_guest_writes(story: Story, servers:
     assert findings(story) == []
 
 
-@pytest.mark.long
 def test_a_node_without_its_share_gets_no_server(story: Story, servers: dict[str, Server]) -> None:
     one, other = servers["cow"], story.nodes[2]
     other.run("mount", "-t", "tmpfs", "none", SHARED)
@@ -240,7 +237,6 @@ def _snapshots(one: Server) -> subprocess.Popen[bytes]:
 _ACKED = "read now < /tmp/acked; echo $now"
 
 
-@pytest.mark.long
 def test_a_node_that_is_cut_off_writes_no_more(story: Story, servers: dict[str, Server]) -> None:
     one, there, here = servers["rbd"], story.nodes[1], story.master
     with one.console() as old:

@@ -106,6 +106,14 @@ def jobs_archived_unseen(site: Site) -> None:
         site.master.run("gnt-job", "autoarchive", "all", timeout=60)
 
 
+def configuration_put_back(site: Site) -> None:
+    """An administrator's backup: it has no instance of those that were added since, and no job tells that they went."""
+    site.load.pause()
+    site.rest()
+    with master.undone(site.master):
+        site.add()
+
+
 def master_halted(site: Site) -> None:
     """All of it stands still, and nobody takes over."""
     begun = time.monotonic()
@@ -122,7 +130,7 @@ def master_dead(site: Site) -> None:
 ALWAYS = (eventd_killed, consumer_killed, broker_killed, database_killed, master_fails_over, master_fails_back)
 LONG = (
     *(eventd_frozen, consumer_frozen, broker_frozen, database_frozen),
-    *(broker_cut_off, jobs_archived_unseen, master_halted, master_dead),
+    *(broker_cut_off, jobs_archived_unseen, configuration_put_back, master_halted, master_dead),
 )
 
 

@@ -40,7 +40,8 @@ def _volume(story: Story, name: str, status: str, timeout: float = 90) -> dict[s
     return shown
 
 
-@pytest.mark.parametrize("kind", ["cow", pytest.param("rbd", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["cow", "rbd"])
 def test_a_volume_is_carried_from_one_running_server_to_another(story: Story, kind: str) -> None:
     tenant = story.tenant
     tenant.run("volume", "create", "--size=1", f"--type={kind}", DATA)

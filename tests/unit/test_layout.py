@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import ast
-import gc
 import re
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
 
+from tests.unit.sourcefile import facts
+
 ROOT = Path(__file__).parents[2]
 PARTS = ("hooks", "extstorage", "kvm_ifup", "nfdhcpd", "eventd", "frontend", "monitor", "console")
+OURS = ("ganeti_ext", *PARTS, "lab", "bench")
 LIBRARIES = {
     "kvm_ifup": {"iptc"},
     "monitor": {"amqp", "kombu", "prometheus_client"},
@@ -193,61 +193,25 @@ FOREIGN = re.compile(
 PYTHON = re.compile(rb"#!/usr/bin/python3 (-SEI|-I)\n")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def trees() -> Iterator[None]:
-    """They are kept until all tests have seen them, and Python would look for garbage among their million nodes."""
-    gc.disable()
-    yield
-    tree.cache_clear()
-    gc.enable()
-
-
 @cache
 def sources(*folders: str) -> tuple[Path, ...]:
     return tuple(sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py")))
 
 
-def executables() -> list[Path]:
+@cache
+def executables(*parts: str) -> tuple[Path, ...]:
     """The parts' programs, which have no ending."""
-    found = (path for part in PARTS for path in sorted((ROOT / part).rglob("*")))
+    found = (path for part in parts for path in sorted((ROOT / part).rglob("*")))
     plain = (path for path in found if path.is_file() and not path.is_symlink() and not path.suffix)
-    return [path for path in plain if path.read_bytes().startswith(b"#!/usr/bin/python3")]
+    return tuple(path for path in plain if path.read_bytes().startswith(b"#!/usr/bin/python3"))
 
 
 def name(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-@cache
-def tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text())
-
-
-def walk(node: ast.AST, *, inside_functions: bool) -> Iterator[ast.AST]:
-    """All below a node but what only a type checker reads."""
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.If) and ast.unparse(child.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
-            continue
-        if inside_functions or not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
-            yield child
-            yield from walk(child, inside_functions=inside_functions)
-
-
-@cache
-def imports(path: Path, *, lazy: bool = True) -> frozenset[str]:
-    """Dotted names that a file imports; `from a import b` counts as a and a.b."""
-    found: set[str] = set()
-    for node in walk(tree(path), inside_functions=lazy):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{name(path)}:{node.lineno}: a relative import"
-            found |= {str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return frozenset(found)
-
-
 def tops(path: Path) -> set[str]:
-    return {dotted.split(".")[0] for dotted in imports(path)}
+    return {dotted.split(".")[0] for dotted in facts(path).imports}
 
 
 def reached(path: Path) -> set[Path]:
@@ -258,25 +222,32 @@ def reached(path: Path) -> set[Path]:
         one = waiting.pop()
         if one not in found:
             found.add(one)
-            modules = (ROOT / (dotted.replace(".", "/") + ".py") for dotted in imports(one, lazy=False))
+            modules = (ROOT / (dotted.replace(".", "/") + ".py") for dotted in facts(one).loads)
             waiting += [module for module in modules if module.exists()]
     return found
 
 
-@pytest.mark.parametrize("path", sources("ganeti_ext"), ids=name)
-def test_the_base_imports_only_the_standard_library(path: Path) -> None:
-    assert tops(path) <= sys.stdlib_module_names | {"ganeti_ext"}
+def foreign(path: Path, *known: str) -> dict[str, set[str]]:
+    """What a file imports beside the standard library and these, by the file's name."""
+    found = tops(path) - sys.stdlib_module_names - set(known)
+    return {name(path): found} if found else {}
 
 
-@pytest.mark.parametrize("path", [*sources(*PARTS), *executables()], ids=name)
-def test_a_part_imports_the_base_itself_and_its_own_libraries(path: Path) -> None:
-    part = path.relative_to(ROOT).parts[0]
-    assert tops(path) <= sys.stdlib_module_names | {"ganeti_ext", part} | LIBRARIES.get(part, set())
+def test_the_base_imports_only_the_standard_library() -> None:
+    for path in sources("ganeti_ext"):
+        assert not foreign(path, "ganeti_ext")
 
 
-@pytest.mark.parametrize("path", sources("lab", "bench"), ids=name)
-def test_the_lab_imports_no_part(path: Path) -> None:
-    assert tops(path) <= sys.stdlib_module_names | {"ganeti_ext", "lab", "bench"} | MEASURED.get(name(path), set())
+@pytest.mark.parametrize("part", PARTS)
+def test_a_part_imports_the_base_itself_and_its_own_libraries(part: str) -> None:
+    for path in (*sources(part), *executables(part)):
+        assert not foreign(path, "ganeti_ext", part, *LIBRARIES.get(part, ()))
+
+
+@pytest.mark.parametrize("folder", ["lab", "bench"])
+def test_the_lab_imports_no_part(folder: str) -> None:
+    for path in sources(folder):
+        assert not foreign(path, "ganeti_ext", "lab", "bench", *MEASURED.get(name(path), ()))
 
 
 @pytest.mark.parametrize(("library", "users"), SOLE_USERS.items())
@@ -285,7 +256,7 @@ def test_a_library_has_one_user_in_a_part(library: str, users: set[str]) -> None
 
 
 def scripts() -> list[Path]:
-    return [path for path in executables() if b"-SEI" in path.read_bytes()]
+    return [path for path in executables(*PARTS) if b"-SEI" in path.read_bytes()]
 
 
 def test_ganetis_scripts_are_found() -> None:
@@ -299,7 +270,7 @@ def test_ganetis_scripts_are_found() -> None:
 
 @pytest.mark.parametrize("script", scripts(), ids=name)
 def test_a_script_starts_fast(script: Path) -> None:
-    loaded = {dotted.split(".")[0]: name(path) for path in reached(script) for dotted in imports(path, lazy=False)}
+    loaded = {dotted.split(".")[0]: name(path) for path in reached(script) for dotted in facts(path).loads}
     slow = {module: user for module, user in loaded.items() if module in SLOW}
     assert set(slow) == NEEDED.get(name(script), set()), f"module and who imports it: {slow}"
 
@@ -309,50 +280,37 @@ def test_a_core_has_no_effects(core: str) -> None:
     assert not tops(ROOT / core) & EFFECTS
 
 
-@pytest.mark.parametrize("path", executables(), ids=name)
+@pytest.mark.parametrize("path", executables(*PARTS), ids=name)
 def test_an_executable_is_a_few_lines_that_anyone_may_run(path: Path) -> None:
     assert PYTHON.match(path.read_bytes())
     assert len(path.read_text().splitlines()) <= 4
     assert stat.S_IMODE(path.stat().st_mode) & 0o111 == 0o111
 
 
-@pytest.mark.parametrize("path", sources("ganeti_ext", *PARTS, "lab", "bench", "tests"), ids=name)
-def test_files_and_functions_are_short(path: Path) -> None:
-    assert len(path.read_text().splitlines()) <= 400
-    for node in ast.walk(tree(path)):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            length = (node.end_lineno or 0) - node.lineno + 1
-            assert length <= 50, f"{name(path)}:{node.lineno}: {node.name} has {length} lines"
+@pytest.mark.parametrize("folder", [*OURS, "tests"])
+def test_files_and_functions_are_short(folder: str) -> None:
+    for path in sources(folder):
+        assert facts(path).lines <= 400, name(path)
+        for line, function, length in facts(path).functions:
+            assert length <= 50, f"{name(path)}:{line}: {function} has {length} lines"
 
 
-@pytest.mark.parametrize("path", sources("ganeti_ext", *PARTS, "lab", "bench"), ids=name)
-def test_a_module_says_what_it_is(path: Path) -> None:
-    assert ast.get_docstring(tree(path))
-    assert path.stem not in VAGUE
+@pytest.mark.parametrize("folder", OURS)
+def test_a_module_says_what_it_is(folder: str) -> None:
+    for path in sources(folder):
+        assert facts(path).words, name(path)
+        assert path.stem not in VAGUE
 
 
-@pytest.mark.parametrize("path", sources("ganeti_ext", *PARTS), ids=name)
-def test_unexpected_errors_are_caught_at_an_edge_alone(path: Path) -> None:
-    for node in ast.walk(tree(path)):
-        if isinstance(node, ast.ExceptHandler) and _broad(node) and not _raises_again(node):
-            assert name(path) in BROAD, f"{name(path)}:{node.lineno}: catches everything"
-
-
-def _broad(handler: ast.ExceptHandler) -> bool:
-    return handler.type is None or bool(
-        {"Exception", "BaseException"} & set(re.findall(r"\w+", ast.unparse(handler.type)))
-    )
-
-
-def _raises_again(handler: ast.ExceptHandler) -> bool:
-    last = handler.body[-1]
-    return isinstance(last, ast.Raise) and last.exc is None
+@pytest.mark.parametrize("part", ["ganeti_ext", *PARTS])
+def test_unexpected_errors_are_caught_at_an_edge_alone(part: str) -> None:
+    for path in sources(part):
+        assert not facts(path).catches_all or name(path) in BROAD, f"{name(path)}: catches everything"
 
 
 @pytest.mark.parametrize("path", sorted(BROAD))
 def test_an_edge_catches_everything_once(path: str) -> None:
-    handlers = [node for node in ast.walk(tree(ROOT / path)) if isinstance(node, ast.ExceptHandler)]
-    assert len([handler for handler in handlers if _broad(handler) and not _raises_again(handler)]) == 1
+    assert len(facts(ROOT / path).catches_all) == 1
 
 
 def test_no_file_speaks_of_the_place_it_was_written_in() -> None:
@@ -372,6 +330,6 @@ def test_no_file_speaks_of_the_place_it_was_written_in() -> None:
 
 @pytest.mark.parametrize("part", ["ganeti_ext", *PARTS])
 def test_a_part_is_a_package_without_code(part: str) -> None:
-    body = tree(ROOT / part / "__init__.py").body
-    assert ast.get_docstring(tree(ROOT / part / "__init__.py"))
-    assert all(isinstance(node, ast.Expr | ast.Assign) for node in body)
+    made = facts(ROOT / part / "__init__.py")
+    assert made.words
+    assert made.is_bare

@@ -28,9 +28,9 @@ class Dhclient:
         self._client.says("^bound to ")  # and has written so down
 
     def renew(self) -> None:
-        """Begin again, and renew after a second, rebind after two."""
+        """Begin again, and renew after four seconds, rebind after six: its script writes resolv.conf anew each time."""
         config = self.guest.path(_CONFIG).read_text()
-        times = "supersede dhcp-renewal-time 1;\nsupersede dhcp-rebinding-time 2;\n"
+        times = "supersede dhcp-renewal-time 4;\nsupersede dhcp-rebinding-time 6;\n"
         self.guest.write(_CONFIG, config + times)
         self.guest.reboot()
         self.guest.wire.skip()

@@ -22,21 +22,25 @@ from ganeti_ext import event
         ({"type": event.GROUP_STATUS, "group": "default"}, "ganeti.event.group"),
         ({"type": event.HEARTBEAT}, "eventd.heartbeat"),
         ({"type": event.LOST}, "ganeti.event.lost"),
+        ({"type": event.MASTER}, "ganeti.event.master"),
+        ({"type": event.SAMPLES}, "sample.node"),
     ],
 )
 def test_routing_keys(message: dict[str, Any], key: str) -> None:
     assert event.routing_key(message) == key
 
 
-def test_all_types_can_be_read_and_reach_who_is_bound_to_all() -> None:
+def test_all_types_can_be_read_and_but_for_samples_reach_who_is_bound_to_all() -> None:
     types = [value for name, value in vars(event).items() if name.isupper() and isinstance(value, str)]
-    types = [kind for kind in types if kind not in (event.EXCHANGE, event.HEARTBEAT_TAG)]
-    assert len(types) == 9
+    others = (event.EXCHANGE, event.HEARTBEAT_TAG, event.SAMPLES_KEY, event.SAMPLES_BINDING)
+    types = [kind for kind in types if kind not in others]
+    assert len(types) == 11
     heads = tuple(key.removesuffix("#") for key in event.BINDINGS)
     for kind in types:
         message = {"type": kind, "version": event.VERSION, "instance": "gx-1"}
         assert event.decode(event.encode(message)) == message
-        assert event.routing_key(message).startswith(heads)
+        assert event.routing_key(message).startswith(heads) == (kind != event.SAMPLES)
+    assert event.SAMPLES_KEY.startswith(event.SAMPLES_BINDING.removesuffix("#"))
 
 
 def test_a_message_survives_the_wire() -> None:

@@ -275,6 +275,19 @@ def test_a_bound_holds_at_each_put_and_passing_ones_go_first(outbox: Outbox) -> 
     assert outbox.cursors() == {"c": "1"}
 
 
+def test_what_is_needless_takes_no_place_of_others(outbox: Outbox) -> None:
+    bound, sample = Bound(3, lost), Put("k", "sample 1", slot="sample", needless=True)
+    outbox.put([sample, Put("k", "1"), Put("k", "2", passing=True)], {}, bound)
+    assert outbox.put([sample._replace(body="sample 2")], {}, bound) == Dropped()
+    assert bodies(outbox) == ["1", "2", "sample 2"]
+    assert outbox.put([Put("k", "3")], {}, bound) == Dropped()  # it goes, and nobody is told
+    assert bodies(outbox) == ["1", "2", "3"]
+    assert outbox.put([sample], {}, bound) == Dropped()
+    assert bodies(outbox) == ["1", "2", "3"]
+    assert outbox.put([Put("k", "4")], {}, bound) == Dropped(2, 1)
+    assert bodies(outbox) == ["3", "4", "+2/1"]
+
+
 def test_what_is_said_of_drops_that_were_taken_is_not_said_again(outbox: Outbox) -> None:
     bound = Bound(2, lost)
     outbox.put([Put("k", str(number)) for number in range(5)], {}, bound)

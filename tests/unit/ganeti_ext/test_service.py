@@ -10,9 +10,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from ganeti_ext import service
 from ganeti_ext.errors import ConfigError
 from ganeti_ext.service import Loop, log_to_journal, notify, watchdog_period
 
@@ -96,6 +98,23 @@ def test_a_timer_keeps_its_pace_beside_another() -> None:
     assert all(at >= 0.02 * number for number, at in enumerate(fast, 1))
     assert all(at >= 0.05 * number for number, at in enumerate(slow, 1))
     assert slow
+
+
+def test_timers_that_begin_apart_are_due_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(service, "time", SimpleNamespace(monotonic=lambda: now))
+    loop = Loop()
+    called: list[str] = []
+    for name, seconds, later in (("fast", 1.0, 0.3), ("as fast", 1.0, 0.4), ("slow", 5.0, 0.25)):
+        now += later
+        loop.every(seconds, lambda name=name: called.append(name))  # type: ignore[misc]
+    turns = []
+    for now in (101.01, 102.02, 105.0, 106.0):  # noqa: B007 (the loop's clock)
+        loop._turn()
+        turns.append(called[:])
+        called.clear()
+    fast = ["fast", "as fast"]
+    assert turns == [fast, fast, [*fast, "slow"], fast]
 
 
 def test_a_timer_does_not_run_after_the_fact() -> None:
@@ -224,7 +243,7 @@ def test_a_loop_that_is_stuck_gives_no_sign_of_life(systemd: socket.socket, monk
         time.sleep(0.3)
         loop.stop()
 
-    loop.every(0, hang)
+    loop.every(0.001, hang)
     loop.run()
     assert [systemd.recv(64) for _ in range(2)] == [b"READY=1", b"STOPPING=1"]
 

@@ -69,6 +69,13 @@ def test_a_digest_says_why_or_what_last(result: Any, log: str, said: str | None)
     assert digest({**STARTED, "result": result, "logmsg": log}).get("said") == said
 
 
+def test_samples_tell_of_nothing_that_happened(world: World) -> None:
+    watch = world.watch(since=0)
+    assert next(watch)["tailing"]
+    world.tail({"type": event.SAMPLES, "node": "node1", "event_time": [1, 0]})
+    assert (next(watch), world.woken) == (None, 0)
+
+
 @pytest.mark.parametrize("odd", [{}, {"event_time": 7, "began": "x"}, {"event_time": ["a", "b"], "result": {}}])
 def test_a_digest_of_odd_messages(odd: Any) -> None:
     assert digest(odd) == {"time": None}
