@@ -181,6 +181,8 @@ class Link:
         channel.confirm_select()
         channel.events["basic_ack"].add(self._on_ack)
         channel.events["basic_nack"].add(self._on_nack)
+        # Before each message amqp would look for a word of that, a call of the kernel or three; `_take_in` reads it.
+        self._amqp.client_properties = {**self._amqp.client_properties, "capabilities": {}}
         self._amqp.on_blocked, self._amqp.on_unblocked = self._on_blocked, self._on_unblocked
         self._producer = Producer(channel, self._exchange, auto_declare=False)
 

@@ -93,17 +93,35 @@ class RabbitMq(Service):
         self.start()
 
     def start(self) -> None:
-        _, distribution, names = self._ports
-        self._program = self.box.start(
-            *("setpriv", "--reuid=rabbitmq", "--regid=rabbitmq", "--clear-groups"),
-            "/usr/lib/rabbitmq/bin/rabbitmq-server",
-            env=(
-                *("HOME=/var/lib/rabbitmq", "RABBITMQ_NODENAME=rabbit@localhost"),
-                *(f"RABBITMQ_DIST_PORT={distribution}", f"ERL_EPMD_PORT={names}", "ERL_EPMD_ADDRESS=127.0.0.1"),
-                "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=+sbwt none +S 2:2",
-            ),
-        )
+        calm = "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=+sbwt none +S 2:2"
+        self._program = self.box.start(*self._as_rabbitmq("rabbitmq-server"), env=(*self._names(), calm))
         self._program.says("Server startup complete", _START)
+
+    @contextlib.contextmanager
+    def without_memory(self) -> Iterator[None]:
+        """It has more in its memory than it may have, as it sees it, and reads nothing of who publishes."""
+        self._may_have("absolute", "1")
+        try:
+            if self._program is not None:
+                self._program.says("Publishers will be blocked", _START)
+            yield
+        finally:
+            self._may_have("0.8")
+
+    def _may_have(self, *words: str) -> None:
+        argv = ("env", *self._names(), *self._as_rabbitmq("rabbitmqctl"), "set_vm_memory_high_watermark", *words)
+        self.box.run(*argv, patience=_START)
+
+    def _names(self) -> tuple[str, ...]:
+        _, distribution, names = self._ports
+        return (
+            *("HOME=/var/lib/rabbitmq", "RABBITMQ_NODENAME=rabbit@localhost"),
+            *(f"RABBITMQ_DIST_PORT={distribution}", f"ERL_EPMD_PORT={names}", "ERL_EPMD_ADDRESS=127.0.0.1"),
+        )
+
+    def _as_rabbitmq(self, program: str) -> list[str]:
+        who = ("setpriv", "--reuid=rabbitmq", "--regid=rabbitmq", "--clear-groups")
+        return [*who, f"/usr/lib/rabbitmq/bin/{program}"]
 
 
 class PostgreSql(Service):

@@ -149,6 +149,27 @@ def test_a_broker_that_freezes_while_nothing_happens_is_noticed(node: Node, rabb
     until(lambda: node.log().count("delivering to") == 2, PROMISE + SLACK, node.log)
 
 
+def test_a_broker_that_takes_nothing_for_now_is_not_left(node: Node, rabbitmq: RabbitMq) -> None:
+    node.start()
+    node.job("three-ops-second-failed", 1)
+    taker = Taker(rabbitmq.url)
+    until(lambda: taker.has(3), 20, node.log)
+    outbox = node.outbox()
+    with rabbitmq.without_memory():
+        for number in range(2, 102):
+            node.job("three-ops-second-failed", number)
+        until(lambda: "takes nothing for now" in node.log(), 10 + SLACK, node.log)
+        until(lambda: len(outbox) == 300, 10, node.log)  # reading does not wait
+        time.sleep(6)  # longer than a broker's word is waited for
+        assert len(outbox) == 300
+    until(lambda: taker.has(303), PROMISE + SLACK, node.log)
+    assert taker.found == ends(101)  # nothing was sent again
+    until(lambda: not len(outbox), 10, node.log)
+    outbox.close()
+    assert "the broker takes messages again" in node.log()
+    assert node.log().count("delivering to") == 1
+
+
 def test_of_several_brokers_one_that_answers_is_enough(node: Node, rabbitmq: RabbitMq) -> None:
     with socket.socket() as closed, socket.socket() as silent:
         closed.bind(("127.0.0.1", 0))
