@@ -93,7 +93,7 @@ __all__ = [
     "volume_transfer",
 ]
 
-# Milliseconds that SQLite waits for another process's transaction: the consumer's take 0.1 s at most.
+# Milliseconds that SQLite waits for another process's transaction: the consumer's take 0.2 s at most.
 _BUSY = 10_000
 _PAUSE = 0.01  # seconds between two attempts where it does not wait
 

@@ -18,7 +18,7 @@ from ganeti_ext.service import Loop
 
 log = logging.getLogger(__name__)
 
-BATCH = 100
+BATCH = 200
 LONG = 10.0
 """Seconds that something was away, after which what is known is compared with Ganeti."""
 

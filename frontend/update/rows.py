@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import MappingResult
 
-from frontend.database import db
+from frontend.database import bulk, db
 from frontend.update import state
 from frontend.update.reading import Owners
 from frontend.update.remembered import ActionKey, ServerKey
@@ -156,17 +156,17 @@ class Rows:
         alike: dict[frozenset[str], list[Row]] = defaultdict(list)
         for ident, names in self._changed_servers.items():
             row = self._servers[ident]
-            alike[frozenset(names)].append(server_values(row, names))
-        for values in alike.values():
-            self.connection.execute(WRITE_SERVER, values)
+            alike[frozenset(names)].append({"id": ident, **{name: row[name] for name in names}})
+        for rows in alike.values():
+            bulk.update(self.connection, db.server, rows)
         self._changed_servers.clear()
 
     def flush_actions(self) -> None:
         changed = sorted(self._changed_actions)
         if new := [self._actions[key] for key in changed if key not in self._stored]:
-            self.connection.execute(ADD_ACTION, new)
-        if known := [action_values(self._actions[key], key) for key in changed if key in self._stored]:
-            self.connection.execute(WRITE_ACTION, known)
+            bulk.insert(self.connection, db.action, new)
+        if known := [self._actions[key] for key in changed if key in self._stored]:
+            bulk.update(self.connection, db.action, known)
         self._stored |= self._changed_actions
         self._changed_actions.clear()
 

@@ -239,11 +239,11 @@ def test_a_broker_that_was_away_for_long_is_told_of(cluster: Cluster) -> None:
 def test_what_waits_behind_those_that_came_is_counted(cluster: Cluster) -> None:
     started = Started(cluster)
     assert started.source.waiting() == 0
-    cluster.made[0].push(*range(amqp.PREFETCH - 1))
+    cluster.made[0].push(*(number % 256 for number in range(amqp.PREFETCH - 1)))  # octets
     started.turn()
     started.source.tick()
     assert started.source.waiting() == amqp.PREFETCH - 1
-    cluster.made[0].push(amqp.PREFETCH)
+    cluster.made[0].push(7)
     started.turn()
     started.source.tick()
     assert started.source.waiting() == amqp.PREFETCH + 1234
