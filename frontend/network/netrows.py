@@ -47,7 +47,7 @@ def is_shared() -> ColumnElement[bool]:
 
 def is_own(project: str) -> ColumnElement[bool]:
     """That a network, as Ganeti has it, was made by the project."""
-    return _has(f'"{tags.encode({"project": project})[0]}"')
+    return _is_like(_pattern(project))
 
 
 def hides_ipv4() -> ColumnElement[bool]:
@@ -70,12 +70,12 @@ def _pattern(project: str) -> str:
     return f'%"{"".join(f"/{each}" if each in "/%_" else each for each in tag)}"%'
 
 
-def _is_of() -> ColumnElement[bool]:
-    return or_(cast(network.tags, Text).like(bindparam("mine"), escape="/"), _has(f'"{_OWNED}.'))
+def _is_like(pattern: Any) -> ColumnElement[bool]:
+    return cast(network.tags, Text).like(pattern, escape="/")
 
 
 # Made once: to put them together takes longer than to execute them.
-_MIRRORED = select(db.network).where(or_(is_shared(), _is_of()))
+_MIRRORED = select(db.network).where(or_(is_shared(), _is_like(bindparam("mine")), _has(f'"{_OWNED}.')))
 _SOME = _MIRRORED.where(
     or_(
         network.id.in_(bindparam("some", expanding=True)),
