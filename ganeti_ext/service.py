@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import logging
 import math
 import os
@@ -122,9 +121,6 @@ class Loop:
 
     def run(self) -> None:
         """Send READY, work, send STOPPING."""
-        # What there is by now is there to the end: nobody need look through it again and again for what is garbage.
-        gc.collect()
-        gc.freeze()
         period = watchdog_period()
         if period is not None:
             self.every(period, lambda: notify("WATCHDOG=1"))

@@ -124,7 +124,7 @@ def test_a_guest_is_measured_from_its_start_to_its_end(node: Node, front: Front,
     first = next_sample(front)
     message = front.taken[-1]
     assert (message["type"], message["node"], message["cluster"]) == ("ganeti-samples", OWN_NAME, "cluster.example.org")
-    assert 0.5e9 <= first["cpu_ns"] < 5e9
+    assert 0.45e9 <= first["cpu_ns"] < 5e9  # the kernel tells whole ticks, of two sums
     assert 64 * 1024 <= first["memory_kib"] < 200 * 1024
     assert 8 * MIB <= first["written"] < 16 * MIB
     guests.send(100)
