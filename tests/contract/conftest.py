@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import kombu
 import pytest
@@ -33,6 +34,15 @@ def postgresql() -> Iterator[PostgreSql]:
     _need_root()
     with contextlib.closing(PostgreSql()) as made:
         yield made
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def each_database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a new database, of each kind in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/front.db"
+    server: PostgreSql = request.getfixturevalue("postgresql")
+    return server.database()
 
 
 @pytest.fixture(scope="session")

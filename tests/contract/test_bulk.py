@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,13 +25,9 @@ ODD: tuple[dict[str, Any], ...] = (
 )
 
 
-@pytest.fixture(params=["postgresql", "sqlite"])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path}/front.db"
-    else:
-        url = request.getfixturevalue("postgresql").database()
-    engine = db.connect_writer(url)
+@pytest.fixture
+def engine(each_database: str) -> Iterator[Engine]:
+    engine = db.connect_writer(each_database)
     yield engine
     engine.dispose()
 

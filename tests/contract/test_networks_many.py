@@ -16,7 +16,6 @@ from sqlalchemy import insert, select
 from frontend.database import db
 from frontend.network import netrows, netview, networkquota, portname, portquota, tenantnet
 from frontend.settings import Front
-from tests.contract.services import PostgreSql
 from tests.unit.frontend.conftest import FOREIGN, MINE, NET, Api, FakeRapi, seed, serve
 
 NETWORK = "/network/v2.0"
@@ -28,17 +27,14 @@ def ident() -> str:
     return str(uuid.UUID(int=_chance.getrandbits(128), version=4))
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def api(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Api]:
-    url = f"sqlite:///{tmp_path}/front.db"
-    if request.param == "postgresql":
-        server: PostgreSql = request.getfixturevalue("postgresql")
-        url = server.database()
-    engine = db.connect(url)
+@pytest.fixture
+def api(each_database: str, tmp_path: Path) -> Iterator[Api]:
+    engine = db.connect(each_database)
     seed(engine)
     _fill(engine)
     engine.dispose()
-    api = serve(Front(database=url, secret_file=f"{tmp_path}/secret", tenant_link="br0"), FakeRapi()).become("alice")
+    front = Front(database=each_database, secret_file=f"{tmp_path}/secret", tenant_link="br0")
+    api = serve(front, FakeRapi()).become("alice")
     yield api
     api.engine.dispose()
 

@@ -18,7 +18,6 @@ from frontend.image import imagequota
 from frontend.network import networkquota
 from frontend.settings import Front, Quota
 from frontend.volume import volumequota
-from tests.contract.services import PostgreSql
 from tests.unit.frontend import volumes
 from tests.unit.frontend.conftest import COMPUTE, MINE, NET, SMALL, Api, FakeRapi
 from tests.unit.frontend.conftest import IMAGE as IMAGE_ID
@@ -40,17 +39,13 @@ class Rapi(FakeRapi):
             return super().submit(*call, **more)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def site(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+@pytest.fixture
+def site(each_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
     """A front whose counts take a while to get around: who is not alone counts before another's row is there."""
-    url = f"sqlite:///{tmp_path}/front.db"
-    if request.param == "postgresql":
-        server: PostgreSql = request.getfixturevalue("postgresql")
-        url = server.database()
     for module in (imagequota, volumequota, quotas, networkquota):
         monkeypatch.setattr(module, "used", slow(module.used))
     quota = Quota(images=50, image_gigabytes=11, volumes=50, gigabytes=5, snapshots=50)
-    return Site(Front(database=url, secret_file=f"{tmp_path}/secret"), Rapi(), tmp_path, quota)
+    return Site(Front(database=each_database, secret_file=f"{tmp_path}/secret"), Rapi(), tmp_path, quota)
 
 
 def slow(count: Callable[..., Any]) -> Callable[..., Any]:

@@ -24,13 +24,9 @@ from tests.unit.frontend.updates import BEGIN, FACTS, create, op, read
 HOLDER = "gx-vol-6d2bc4f4-1c2d-4c5e-8a3f-0123456789ab"
 
 
-@pytest.fixture(params=["postgresql", "sqlite"])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path}/front.db"
-    else:
-        url = request.getfixturevalue("postgresql").database()
-    engine = db.connect_writer(url)
+@pytest.fixture
+def engine(each_database: str) -> Iterator[Engine]:
+    engine = db.connect_writer(each_database)
     yield engine
     engine.dispose()
 

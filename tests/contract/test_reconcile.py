@@ -21,10 +21,9 @@ from tests.unit.frontend.updates import instance, op
 MANY = 1000
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def both(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Both]:
-    url = request.getfixturevalue("postgresql").database() if request.param == "postgresql" else ""
-    made = Both(tmp_path, url)
+@pytest.fixture
+def both(each_database: str, tmp_path: Path) -> Iterator[Both]:
+    made = Both(tmp_path, each_database)
     yield made
     made.engine.dispose()
 
