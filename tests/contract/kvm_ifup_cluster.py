@@ -23,12 +23,16 @@ _LONGEST = 0.15  # seconds, of a start
 
 
 class Place:
-    """A node. `up` is what must be set; `left` may be there still, of taps that nobody has seen go."""
+    """A node. `up` is what must be set; `left` may be there still, of taps that nobody has seen go.
+
+    `_torn` are taps of which drafts may be there still, also when the next guest has the name.
+    """
 
     def __init__(self, lib: Path) -> None:
         self._lib = lib
         self.up: dict[str, Up] = {}
         self.left: list[Up] = []
+        self._torn: set[str] = set()
         self.boot()
 
     def boot(self) -> None:
@@ -70,6 +74,7 @@ class Place:
         process = self.node.start("kvm-vif-bridge", nic.env(tap, tags))
         _kill(process, random)
         self.left.append(Up(nic, tap, self._index(tap), tags, tags))
+        self._torn.add(tap)
         self.vanish(tap)
 
     def vanish(self, *taps: str, and_reaper: bool = False) -> None:
@@ -86,7 +91,7 @@ class Place:
         """Ganeti's hook behind an operation on an instance."""
         done = self.node.script("instance-moved", hook("", instance=instance))
         assert (done.returncode, done.stderr) == (0, "")
-        self.left.clear()
+        self._swept()
 
     def tell(self, instance: str, tags: str, at: float, *, late: bool = False) -> str:
         """Tell an instance's tags, which are heeded unless they are late; what the script complains of, if it does."""
@@ -103,7 +108,7 @@ class Place:
         """Start the reaper: when it is ready all that was left is gone."""
         assert self.reaper is None
         self.reaper = self.node.reaper()
-        self.left.clear()
+        self._swept()
 
     def unwatch(self) -> None:
         assert self.reaper is not None
@@ -157,7 +162,14 @@ class Place:
             said = dict(line.split("=", 1) for line in bound.read_text().splitlines())
             assert {key: said.get(key, "") for key in model.binding(up)} == model.binding(up), said
 
+    def _swept(self) -> None:
+        self.left.clear()
+        self._torn.clear()
+
     def _may_be_left(self, line: str) -> bool:
+        draft = re.search(r"/\.(\w+)\.\d+$", line)
+        if draft and draft[1] in self._torn:
+            return True
         words = set().union(*(model.words(up) for up in self.left))
         return not words.isdisjoint(re.split(r"/\.|[ /]|\.\d+$", line))
 
@@ -166,7 +178,7 @@ class Place:
         if self.reaper:
             names = {up.tap for up in self.left}
             self.reaper.until(lambda: not self._written() & names, f"files of {names} are gone")
-            self.left.clear()
+            self._swept()
 
     def _written(self) -> set[str]:
         """The taps that files are there for, drafts of them, too."""
