@@ -18,10 +18,10 @@ from sqlalchemy import Connection, Engine, select, update
 
 from frontend.database import db
 from frontend.effect import clusters, facts, owed, purpose
-from frontend.effect.remote import RemoteApi, goes_on
+from frontend.effect.remote import RemoteApi, status_of
 from frontend.network import grouptags
 from frontend.web.fault import Conflict
-from ganeti_ext import groups
+from ganeti_ext import event, groups
 from ganeti_ext.errors import ExtError
 
 log = logging.getLogger(__name__)
@@ -111,12 +111,19 @@ def pay(engine: Engine, rapi: RemoteApi, found: owed.Row, now: float) -> None:
         wanted = _wanted(connection, found["server_id"], found["cluster"])
         if wanted is None:
             return
-        if found["job"] is not None and goes_on(rapi, found["job"]):
+        job = wanted.owed["job"]
+        status = status_of(rapi, job) if job is not None else None
+        if status is not None and status not in event.FINAL:
             owed.put_off(connection, found["id"], now + _TOLD)
             return
     versions = groups.versions(rapi.get("tags"), wanted.key)
     said = groups.read(itertools.chain.from_iterable(versions.values())).get(wanted.key)
     if (said.version if said else 0) < wanted.version and not (wanted.gone and said is None):
+        if status == "success" and not wanted.gone:  # it was there, and an administrator has taken it away since
+            log.info("security group %s: version %d is gone from Ganeti", found["server_id"], wanted.version)
+            with engine.begin() as connection:
+                owed.settle_group(connection, wanted.owed)
+            return
         submit(engine, rapi, found["server_id"])
         return
     old = [number for number in versions if number < wanted.version or wanted.gone]

@@ -174,7 +174,7 @@ def promise_group(connection: Connection, ident: str, version: int, due: float, 
         _add(connection, ident, GROUP, due=due, body=f"{version} 0", cluster=cluster)
     else:
         _, _, cleared = known["body"].partition(" ")
-        _change(connection, known["id"], body=f"{version} {cleared}", tries=0, due=due)
+        _change(connection, known["id"], body=f"{version} {cleared}", job=None, tries=0, due=due)
 
 
 def of_group(connection: Connection, ident: str, cluster: str) -> Row | None:
@@ -200,13 +200,13 @@ def told_group(connection: Connection, found: Row, cleared: int, job: int, due: 
 
 
 def ended_group(connection: Connection, cluster: str, job: int, now: float) -> None:
-    """The last job of a group that is there has succeeded: that is looked at soon, and what comes later is another's.
+    """The last job of a group that is there has succeeded: that is looked at soon.
 
     Soon, as luxid may not have read it yet. Not of a group that is gone: that stays owed for a while (groupjobs.py).
     """
     there = exists().where(db.security_group.c.id == db.owed.c.server_id)
     mine = (db.owed.c.what == GROUP, db.owed.c.cluster == cluster, db.owed.c.job == job, there)
-    connection.execute(update(db.owed).where(*mine).values(job=None, due=now + _READ))
+    connection.execute(update(db.owed).where(*mine).values(due=now + _READ))
 
 
 def settle_group(connection: Connection, found: Row) -> None:

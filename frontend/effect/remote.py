@@ -35,9 +35,15 @@ def of(settings: Settings) -> Rapi:
 
 def goes_on(rapi: RemoteApi, job: int) -> bool:
     """Whether a job is there and not over; to wait for one that Ganeti has forgotten is an error to it."""
+    status = status_of(rapi, job)
+    return status is not None and status not in event.FINAL
+
+
+def status_of(rapi: RemoteApi, job: int) -> str | None:
+    """That of a job; None: Ganeti has forgotten it."""
     try:
-        return rapi.get(f"jobs/{job}")["status"] not in event.FINAL
+        return str(rapi.get(f"jobs/{job}")["status"])
     except RapiError as err:
         if err.code != 404:
             raise
-        return False
+        return None

@@ -72,7 +72,7 @@ class Report(NamedTuple):
     silent: float | None
     """A node does not answer: in how many seconds it is to be asked again."""
     busy: frozenset[str]
-    """The ids of Comparison.busy."""
+    """The ids of Comparison.busy, and of groups that are left alone."""
 
 
 class Reconciler:
@@ -160,6 +160,7 @@ class Reconciler:
         """Compare, mend, and keep what was found in the table `comparison`; that, too, when it fails."""
         began = self._clock()
         try:
+            groups = self._groups_left()
             seen = self.compare()
             self.check_cluster(seen.cluster)
             awaited = self._awaited(seen.found)
@@ -176,7 +177,12 @@ class Reconciler:
         # To ask for a node that is gone takes luxid up to 5 s (constants.RPC_CONNECT_TIMEOUT): then half of the time.
         silent = max(_NODE_SILENT, self._clock() - began) if seen.silent else None
         differs = bool(awaited) or not kinds.MENDABLE.isdisjoint(found)
-        return Report(dict(found), len(mended), differs, silent, frozenset(row["id"] for row in seen.busy))
+        return Report(dict(found), len(mended), differs, silent, groups.union(row["id"] for row in seen.busy))
+
+    def _groups_left(self) -> frozenset[str]:
+        """Security groups that are left alone, as the front itself has something to tell of them."""
+        with self._engine.begin() as connection:
+            return frozenset(owed.groups(connection, self._cluster))
 
     def _awaited(self, found: Iterable[Difference]) -> list[Difference]:
         """Ends of jobs that were first missed so lately that their messages may still come."""

@@ -331,3 +331,26 @@ def test_those_that_there_were_are_told(api: Api, ganeti: Ganeti) -> None:
     said = ganeti.said(ident)
     assert said is not None
     assert said.version == 1
+
+
+def test_what_an_administrator_takes_away_at_once_stays_away(api: Api, ganeti: Ganeti) -> None:
+    """Also while the front has not seen yet that its own job did what it was to do."""
+    ident = group(api)["id"]
+    ganeti.run()
+    rule(api, ident, **SSH)
+    ganeti.run()
+    ganeti.tags.clear()
+    ganeti.pay()
+    assert (ganeti.owes(), ganeti.told) == ([], [])
+
+
+def test_a_version_whose_job_failed_is_told_again(api: Api, ganeti: Ganeti) -> None:
+    ident = group(api)["id"]
+    ganeti.run()
+    rule(api, ident, **SSH)
+    for job, *_ in ganeti.told:
+        api.rapi.jobs[job] = "error"
+    ganeti.told.clear()
+    ganeti.pay()
+    ganeti.run()
+    assert ports(ganeti.said(ident)) == [22]

@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, insert, select
 
 from frontend.database import db
+from frontend.effect import owed
+from frontend.network import grouptags
 from frontend.reconcile.reconcile import Background
 from tests.unit.frontend.cluster import CLUSTER, NOW, Both, job, running
+from tests.unit.frontend.test_reconcile_group import GROUP
 from tests.unit.frontend.updates import instance
 
 OTHER = "7a1f0a52-52b4-4f0d-9d39-0a0b7c4f9c22"
@@ -113,6 +116,22 @@ def test_what_is_busy_later_is_not_waited_for(both: Both) -> None:
     both.rapi.instances, both.rapi.jobs = [instance()], [job("running", "REBOOT", number=12)]
     wait_for(work, "timer")
     assert work.again is None
+
+
+def test_a_group_that_was_left_alone_is_looked_at_again(both: Both) -> None:
+    """An administrator took it away while the front had something to tell of it still."""
+    row, _ = grouptags.rows(GROUP)
+    with both.engine.begin() as connection:
+        connection.execute(insert(db.security_group).values(**row, version=3))
+        owed.promise_group(connection, GROUP.ident, 3, 0.0, "")
+    work = Background(both.reconciler)
+    wait_for(work, "groups")
+    assert work.again == 2
+    with both.engine.begin() as connection:
+        connection.execute(delete(db.owed))
+    wait_for(work, "again")
+    with both.engine.begin() as connection:
+        assert db.rows(connection, select(db.security_group)) == []
 
 
 def test_while_a_node_is_silent_it_is_asked_again_soon(both: Both) -> None:
