@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import JSON, ColumnElement, Connection, Table, Text, bindparam, cast, column, func, select
+from sqlalchemy import JSON, ColumnElement, Connection, Table, Text, Update, bindparam, cast, column, func, select
 from sqlalchemy import insert as insert_into
 from sqlalchemy import update as change
 from sqlalchemy.engine import Dialect
@@ -39,12 +39,16 @@ def insert(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
 def update(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
     """Change rows, of which each has its primary key and, all the same, the columns that change."""
     if not _is_bulk(connection, rows):
-        key = table.primary_key.columns
-        which = [one == bindparam(f"its_{one.name}") for one in key]
-        values = [{**row, **{f"its_{one.name}": row[one.name] for one in key}} for row in rows]
-        connection.execute(change(table).where(*which), values)
+        values = [{**row, **{f"its_{one.name}": row[one.name] for one in table.primary_key}} for row in rows]
+        connection.execute(_each(table), values)
         return
     _say(connection, _update(table, frozenset(rows[0]), connection.dialect), rows)
+
+
+@functools.lru_cache(100)
+def _each(table: Table) -> Update:
+    """Made once: to make a statement takes as long as to run it, and this is what SQLite and single rows take."""
+    return change(table).where(*(one == bindparam(f"its_{one.name}") for one in table.primary_key))
 
 
 def _is_bulk(connection: Connection, rows: Sequence[Row]) -> bool:
