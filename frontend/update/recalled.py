@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, bindparam
+from sqlalchemy import ColumnElement, Connection, Table, bindparam, insert, update
 from sqlalchemy.exc import IntegrityError
 
 from frontend.database import db, prepared
@@ -30,9 +30,17 @@ def _same(table: Table) -> ColumnElement[bool]:
 _SERVER_MARK, _ACTION_MARK = (together.mark(table).label(_MARK) for table in (db.server, db.action))
 _SERVER = rows.ONE_SERVER.add_columns(_SERVER_MARK)
 _ACTIONS = rows.ACTIONS_OF_ONE.add_columns(_ACTION_MARK)
-_WRITE_SERVER = rows.WRITE_SERVER.where(_same(db.server)).returning(_SERVER_MARK)
-_WRITE_ACTION = rows.WRITE_ACTION.where(_same(db.action)).returning(_ACTION_MARK)
-_ADD_ACTION = rows.ADD_ACTION.returning(_ACTION_MARK)
+_WRITE_SERVER = update(db.server).where(db.server.c.id == bindparam("its_id"))
+_ADD_ACTION = insert(db.action)
+_ACTION_KEY = ("its_cluster", "its_job", "its_index")
+_WRITE_ACTION = update(db.action).where(
+    db.action.c.cluster == bindparam("its_cluster"),
+    db.action.c.job == bindparam("its_job"),
+    db.action.c.op_index == bindparam("its_index"),
+)
+_MARKED_SERVER = _WRITE_SERVER.where(_same(db.server)).returning(_SERVER_MARK)
+_MARKED_ACTION = _WRITE_ACTION.where(_same(db.action)).returning(_ACTION_MARK)
+_MARKED_NEW = _ADD_ACTION.returning(_ACTION_MARK)
 
 
 class StaleError(Exception):
@@ -92,7 +100,7 @@ class RecalledRows(rows.Rows):
         """StaleError: nothing may stay of the transaction."""
         self.flush_actions()
         for ident, names in self._changed_servers.items():
-            prepared.run(self.connection, rows.WRITE_SERVER, rows.server_values(self._servers[ident], names))
+            prepared.run(self.connection, _WRITE_SERVER, _server_values(self._servers[ident], names))
         self._changed_servers.clear()
         self._memory.stamp = _stamp(self.connection)
 
@@ -107,9 +115,9 @@ class RecalledRows(rows.Rows):
 
     def _write_action(self, key: ActionKey, row: rows.Row) -> None:
         if key in self._stored:
-            prepared.run(self.connection, rows.WRITE_ACTION, rows.action_values(row, key))
+            prepared.run(self.connection, _WRITE_ACTION, _action_values(row, key))
         else:
-            prepared.run(self.connection, rows.ADD_ACTION, row)
+            prepared.run(self.connection, _ADD_ACTION, row)
 
     def remember(self) -> None:
         for row in self._servers.values():
@@ -146,14 +154,14 @@ class MarkedRows(RecalledRows):
         if self._recalled and len(self._changed_servers) == len(self._changed_actions) == 1:
             self._write_together()
         for ident in [ident for ident in self._changed_servers if ident in self._marks]:
-            values = rows.server_values(self._servers[ident], self._changed_servers.pop(ident))
-            self._write(_WRITE_SERVER, ident, values)
+            values = _server_values(self._servers[ident], self._changed_servers.pop(ident))
+            self._write(_MARKED_SERVER, ident, values)
         rows.Rows.flush(self)
 
     def flush_actions(self) -> None:
         for key in sorted(self._changed_actions):
             if key in self._marks:
-                self._write(_WRITE_ACTION, key, rows.action_values(self._actions[key], key))
+                self._write(_MARKED_ACTION, key, _action_values(self._actions[key], key))
             else:
                 self._add(key)
         self._stored |= self._changed_actions
@@ -208,9 +216,19 @@ class MarkedRows(RecalledRows):
 
     def _add(self, key: ActionKey) -> None:
         try:
-            self._marks[key] = self.connection.execute(_ADD_ACTION, self._actions[key]).scalar_one()
+            self._marks[key] = self.connection.execute(_MARKED_NEW, self._actions[key]).scalar_one()
         except IntegrityError as err:
             raise self._stale() from err
+
+
+def _server_values(row: rows.Row, names: Iterable[str]) -> rows.Row:
+    """Parameters of _WRITE_SERVER."""
+    return {"its_id": row["id"], **{name: row[name] for name in sorted(names)}}
+
+
+def _action_values(row: rows.Row, key: ActionKey) -> rows.Row:
+    """Parameters of _WRITE_ACTION."""
+    return {**row, **dict(zip(_ACTION_KEY, key, strict=True))}
 
 
 def _stamp(connection: Connection) -> Hashable:

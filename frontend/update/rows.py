@@ -23,7 +23,6 @@ from sqlalchemy import (
     insert,
     or_,
     select,
-    update,
 )
 from sqlalchemy.engine import MappingResult
 
@@ -61,14 +60,6 @@ _SERVERS, ONE_SERVER = _servers(_one_of), _servers(_equals)
 _ACTIONS, ACTIONS_OF_ONE = _actions(_one_of), _actions(_equals)
 _UNBORN = 0x626F726E  # PostgreSQL's advisory locks are numbers
 _SUBNETS6 = select(db.network.c.cluster, db.network.c.name, db.network.c.subnet6)
-WRITE_SERVER = update(db.server).where(db.server.c.id == bindparam("its_id"))
-ADD_ACTION = insert(db.action)
-_ACTION_KEY = ("its_cluster", "its_job", "its_index")
-WRITE_ACTION = update(db.action).where(
-    db.action.c.cluster == bindparam("its_cluster"),
-    db.action.c.job == bindparam("its_job"),
-    db.action.c.op_index == bindparam("its_index"),
-)
 
 
 class Rows:
@@ -205,16 +196,6 @@ def _alone_with(connection: Connection, idents: Iterable[str]) -> bool:
     for number in sorted({zlib.crc32(ident.encode()) - (1 << 31) for ident in idents}):
         connection.execute(select(func.pg_advisory_xact_lock(_UNBORN, number)))
     return True
-
-
-def server_values(row: Row, names: Iterable[str]) -> Row:
-    """Parameters of WRITE_SERVER."""
-    return {"its_id": row["id"], **{name: row[name] for name in sorted(names)}}
-
-
-def action_values(row: Row, key: ActionKey) -> Row:
-    """Parameters of WRITE_ACTION."""
-    return {**row, **dict(zip(_ACTION_KEY, key, strict=True))}
 
 
 def locked(connection: Connection, table: Table, where: Any) -> Row | None:
