@@ -15,6 +15,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from functools import partial
+from itertools import chain
 from typing import Any, Protocol
 
 from eventd import enrich
@@ -53,7 +54,8 @@ class Asker:
         self._owed_due = 0.0
         # By node: the messages that wait for its answer; it is there, maybe empty, while the node is being asked.
         self._nodes: dict[str, list[News]] = {}
-        self._with_nodes: set[str] = set()  # the objects of all these messages
+        # By object, for those of all these messages: what came later about it.
+        self._with_nodes: dict[str, list[News]] = {}
         self._thread = threading.Thread(target=self._run, name="asker", daemon=True)
 
     def start(self) -> None:
@@ -106,10 +108,16 @@ class Asker:
         waiting, self._waiting = self._waiting, []
         if self._owed and time.monotonic() >= self._owed_due:
             waiting = [*self._owed.values(), *waiting]  # as they came: what is owed next is the newest
-        due = [item for item in waiting if enrich.key(item) not in self._with_nodes]
-        self._waiting += [item for item in waiting if enrich.key(item) in self._with_nodes and not self._is_owed(item)]
+        due = [item for item in waiting if not self._comes_later(item)]
         self._settle(due, self._ask(due))
         return True
+
+    def _comes_later(self, item: News) -> bool:
+        """Whether a node is being asked about its object, so that it waits for that."""
+        later = self._with_nodes.get(enrich.key(item))
+        if later is not None and not self._is_owed(item):
+            later.append(item)
+        return later is not None
 
     def _pause(self) -> float | None:
         if self._waiting:
@@ -122,6 +130,8 @@ class Asker:
     def _clear(self) -> None:
         self._waiting.clear()
         self._owed.clear()
+        for later in self._with_nodes.values():
+            later.clear()
 
     def _is_owed(self, item: News) -> bool:
         return self._owed.get(enrich.key(item)) is item
@@ -176,7 +186,7 @@ class Asker:
             self._finish([item])
 
     def _to_node(self, node: str, items: list[News]) -> None:
-        self._with_nodes.update(map(enrich.key, items))
+        self._with_nodes.update((enrich.key(item), []) for item in items)
         if node in self._nodes:
             self._nodes[node] += items
         else:
@@ -200,7 +210,8 @@ class Asker:
         for item in items:
             if running is not None and enrich.subject(item.message) in running:
                 enrich.add_running(item, running[enrich.subject(item.message)])
-        self._with_nodes.difference_update(map(enrich.key, items))
+        later = [self._with_nodes.pop(enrich.key(item)) for item in items]
+        self._waiting = [*chain.from_iterable(later), *self._waiting]  # before what came since
         self._finish(items)
         waiting = self._nodes.pop(node)
         if waiting:

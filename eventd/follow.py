@@ -73,10 +73,10 @@ class Follower:
         self._cursors = Cursors(stored)
         self._sequence = Sequence(stored)
         self._unread = Unread(stored)
-        # What Ganeti is asked about, or waits for that: the status that will be told, by cursor; and all of it, by
-        # the identity of the message.
+        # What Ganeti is asked about, or waits for that: the status that will be told, by cursor; and all of it with
+        # its object, by the identity of the message.
         self._asked: dict[str, str] = {}
-        self._handed: dict[int, News] = {}
+        self._handed: dict[int, tuple[News, str]] = {}
         # Of the jobs above the floor: when they were received, which are told to their end, what is wrong.
         self._received: dict[int, float] = {}
         self._done: set[int] = set()
@@ -177,21 +177,22 @@ class Follower:
             self._change(self._cursors.forget(old))
         if asked:
             self._handed.update(asked)
-            self._asked.update((item.cursor, item.status) for item in asked.values())
-            self._asker.ask(asked.values())
+            items = [item for item, _ in asked.values()]
+            self._asked.update((item.cursor, item.status) for item in items)
+            self._asker.ask(items)
         # The others come here when the queue is read the next time and all of them is told.
         self._done |= ended - self._asked_jobs()
         return len(found)
 
-    def _to_ask(self, found: list[News]) -> dict[int, News]:
+    def _to_ask(self, found: list[News]) -> dict[int, tuple[News, str]]:
         """Those that want Ganeti's word on their object, and what came later about the same."""
-        objects = {enrich.key(item) for item in self._handed.values()}
+        objects = {name for _, name in self._handed.values()}
         asked = {}
         for item in found:
             name = enrich.key(item)
             if enrich.wants(item) or (name and name in objects):
                 objects.add(name)
-                asked[id(item.message)] = item
+                asked[id(item.message)] = item, name
         return asked
 
     def _forget_asked(self) -> None:

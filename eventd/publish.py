@@ -13,10 +13,12 @@ import select
 import socket
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 from urllib.parse import urlsplit
 
 from amqp.exceptions import AMQPError, NotFound
+from amqp.method_framing import frame_writer
 from kombu import Connection, Exchange, Producer, Queue
 from kombu.exceptions import KombuError
 
@@ -28,7 +30,8 @@ from ganeti_ext.service import HasFileno
 
 log = logging.getLogger(__name__)
 
-_WINDOW = 64  # messages on the way to the broker's word
+_MOST = 131_072  # octets that are kept back to be written at once
+_WINDOW = 256  # messages on the way to the broker's word
 _CONNECT = 3.0  # seconds; the kernel asks again after 1 s
 _CONFIRM = 5.0  # seconds to wait for the broker's word, or for room to write
 # A broker that stands still, or is cut off, while nothing is sent: noticed after two of these, in seconds. What was
@@ -102,12 +105,48 @@ class Publisher(Worker):
                 return
 
 
+class Together:
+    """Frames that are written within it go to the broker at once: by itself amqp calls the kernel for each message."""
+
+    def __init__(self) -> None:
+        self._kept: bytearray | None = None
+
+    def __enter__(self) -> None:
+        self._kept = bytearray()
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        kept, self._kept = self._kept, None
+        if kind is None and kept:
+            self._write(kept)
+
+    def writer(self, connection: object, transport: Any) -> Callable[..., None]:
+        """What amqp writes frames with."""
+        self._write = transport.write
+        return frame_writer(connection, self)  # type: ignore[no-any-return]
+
+    def write(self, frames: memoryview | bytes) -> None:
+        if self._kept is None:
+            self._write(frames)
+            return
+        self._kept += frames
+        if len(self._kept) > _MOST:
+            self._write(self._kept)
+            self._kept.clear()
+
+
 class Link:
     """A connection to one broker, with publisher confirms."""
 
     def __init__(self, url: str, queue: str, counts: Counts) -> None:
         self.delivered = 0
-        self._kombu = Connection(url, heartbeat=_HEARTBEAT, connect_timeout=_CONNECT, ssl=_tls(url))
+        self._together = Together()
+        self._kombu = Connection(
+            url,
+            heartbeat=_HEARTBEAT,
+            connect_timeout=_CONNECT,
+            ssl=_tls(url),
+            transport_options={"frame_writer": self._together.writer},
+        )
         self._exchange = Exchange(EXCHANGE, "topic", durable=True)
         self._queue = queue
         self._counts = counts
@@ -163,8 +202,9 @@ class Link:
                 break
             if not self._flying:
                 self._heard = time.monotonic()
-            for message in messages:
-                self._send(message)
+            with self._together:
+                for message in messages:
+                    self._send(message)
             self._take_in(outbox)  # a fast broker has confirmed some already
         self._amqp.heartbeat_tick()
         if self._flying and not self._blocked and time.monotonic() - self._heard > _CONFIRM:

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import select
 import ssl
+import struct
 from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import islice
@@ -32,6 +33,9 @@ _CONNECT_TIMEOUT = 2  # seconds: a signal has to wait as long, and who is back w
 _ANSWER_TIMEOUT = 5
 # A broker that is frozen is given up after two of these.
 _HEARTBEAT = 5
+_PIECE = 16_384  # octets that are read at a time: what one record of TLS has, too
+_HEAD = struct.Struct(">BHI")  # of a frame: its type, its channel, the size of its payload (AMQP 0-9-1, 4.2.3)
+_FRAME_END = 0xCE
 
 
 def addresses(urls: str) -> list[str]:
@@ -94,6 +98,7 @@ class AmqpSource:
         self._returned, self._connect = returned, connect
         self._backoff = backoff or Backoff()
         self._broker: Any = None
+        self._amqp: Any = None
         self._socket: Any = None
         self._fd = -1
         self._readable = select.poll()
@@ -148,7 +153,8 @@ class AmqpSource:
             self._urls.rotate(-1)
             self._backoff.failed(f"broker {shown(url)}: {err}")
             return
-        self._broker, self._socket = broker, broker.connection.sock
+        self._broker, self._amqp = broker, broker.connection
+        self._socket = self._amqp.sock
         self._fd = self._socket.fileno()
         self._readable.register(self._fd, select.POLLIN)
         self._loop.add(self._fd, self._on_readable)
@@ -165,10 +171,9 @@ class AmqpSource:
         self._ready()
 
     def _receive(self) -> None:
-        # With a timeout of 0, py-amqp would turn in a circle until the rest of a frame is there.
         while self._readable.poll(0) or _decrypted(self._socket):
             try:
-                self._broker.drain_events(timeout=0.001)
+                _read(self._amqp)
             except TimeoutError:
                 return
 
@@ -195,6 +200,29 @@ class AmqpSource:
         self._readable.unregister(self._fd)
         broker, self._broker = self._broker, None
         broker.collect(socket_timeout=1)
+
+
+def _read(connection: Any) -> None:
+    """Give an amqp connection the frames that are there; TimeoutError when TLS has only a part of a record.
+
+    By itself it asks the kernel some fifteen times for each message. What is no whole frame yet is left in its own
+    buffer, and before each frame all that comes after it: should that one end the channel, it goes on reading there.
+    """
+    transport = connection.transport
+    with transport.having_timeout(0.001) as sock:
+        piece = sock.recv(_PIECE)
+    if not piece:
+        raise ConnectionResetError("connection closed by the broker")
+    transport._read_buffer += piece  # noqa: SLF001 (it has no other name)
+    while len(buffer := transport._read_buffer) > _HEAD.size:  # noqa: SLF001
+        kind, channel, size = _HEAD.unpack_from(buffer)
+        end = _HEAD.size + size
+        if len(buffer) <= end:
+            return
+        if buffer[end] != _FRAME_END:
+            raise ConnectionError(f"a frame ends with {buffer[end]:#04x} and not with {_FRAME_END:#04x}")
+        transport._read_buffer = buffer[end + 1 :]  # noqa: SLF001
+        connection.on_inbound_frame((kind, channel, buffer[_HEAD.size : end]))
 
 
 def _decrypted(sock: Any) -> bool:

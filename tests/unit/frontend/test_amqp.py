@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import socket
+import struct
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -13,6 +16,14 @@ from frontend.update.amqp import AmqpSource, addresses, shown
 from frontend.update.consumer import Backoff
 from ganeti_ext.errors import ConfigError
 from ganeti_ext.service import Loop
+
+END = b"the channel's end"
+
+
+def frame(what: int | bytes) -> bytes:
+    """A body of AMQP 0-9-1, of one octet or as it is."""
+    payload = bytes([what]) if isinstance(what, int) else what
+    return struct.pack(">BHI", 3, 1, len(payload)) + payload + b"\xce"
 
 
 class Message:
@@ -34,8 +45,10 @@ class FakeBroker:
         self.acked: list[tuple[int, bool]] = []
         self.beats = 0
         self.collected = False
-        self._ours, self._theirs = socket.socketpair()
-        self.connection = type("Connection", (), {"sock": self._ours})
+        self._ours, self.theirs = socket.socketpair()
+        self.connection = self.transport = self
+        self.sock = self._ours
+        self._read_buffer = b""
         self.deliver: Any = None
 
     def ensure_connection(self, max_retries: int) -> None:
@@ -50,17 +63,22 @@ class FakeBroker:
         assert (size, count, everyone) == (0, amqp.PREFETCH, False)
 
     def push(self, *tags: int) -> None:
-        self._theirs.send(bytes(tags))
+        self.theirs.sendall(b"".join(map(frame, tags)))
 
-    def drain_events(self, timeout: float) -> None:
-        assert timeout > 0
+    @contextmanager
+    def having_timeout(self, seconds: float) -> Iterator[socket.socket]:
         if not self.up:
             raise ConnectionResetError("connection reset")
-        self._ours.setblocking(False)
-        try:
-            self.deliver(Message(self._ours.recv(1)[0], self.acked))
-        except BlockingIOError as err:
-            raise TimeoutError from err
+        self._ours.settimeout(seconds)
+        yield self._ours
+
+    def on_inbound_frame(self, found: tuple[int, int, bytes]) -> None:
+        kind, channel, payload = found
+        assert (kind, channel) == (3, 1)
+        if payload == END:
+            self.ended = self._read_buffer  # amqp would go on reading there
+        else:
+            self.deliver(Message(payload[0], self.acked))
 
     def queue_declare(self, passive: bool) -> Any:
         assert passive
@@ -165,6 +183,53 @@ def test_the_socket_is_emptied_also_while_nothing_is_taken(cluster: Cluster) -> 
     started.turn()
     assert started.calls == before  # readable once, not for ever
     assert len(started.source.take(500)) == 150
+
+
+def test_a_frame_that_comes_in_pieces(cluster: Cluster) -> None:
+    started, whole = Started(cluster), b"".join(map(frame, (1, 2, 3)))
+    for octet in whole[:-1]:
+        cluster.made[0].theirs.send(bytes([octet]))
+        started.turn()
+    assert [one.tag for one in started.source.take(9)] == [1, 2]
+    cluster.made[0].theirs.send(whole[-1:])
+    started.turn()
+    assert [one.tag for one in started.source.take(9)] == [1, 2, 3]
+
+
+def test_many_frames_that_are_longer_than_what_is_read_at_a_time(cluster: Cluster) -> None:
+    started, broker = Started(cluster), cluster.made[0]
+    writer = threading.Thread(
+        target=broker.theirs.sendall, args=(b"".join(frame(bytes([n]) * 50_000) for n in range(9)),)
+    )
+    writer.start()
+    while len(started.source.take(9)) < 9:
+        started.turn()
+    writer.join()
+    assert [one.tag for one in started.source.take(10)] == list(range(9))
+
+
+def test_what_comes_after_the_end_of_a_channel_is_left_to_amqp(cluster: Cluster) -> None:
+    started, broker = Started(cluster), cluster.made[0]
+    broker.theirs.sendall(frame(1) + frame(END) + frame(2) + frame(3)[:4])
+    started.turn()
+    assert broker.ended == frame(2) + frame(3)[:4]
+    assert [one.tag for one in started.source.take(9)] == [1, 2]
+
+
+def test_what_is_no_frame_ends_the_connection(cluster: Cluster, caplog: pytest.LogCaptureFixture) -> None:
+    started = Started(cluster)
+    cluster.made[0].theirs.sendall(frame(1)[:-1] + b"?")
+    started.turn()
+    assert "a frame ends with 0x3f and not with 0xce; connecting again" in caplog.text
+    assert cluster.made[0].collected
+
+
+def test_a_broker_that_closes(cluster: Cluster, caplog: pytest.LogCaptureFixture) -> None:
+    started = Started(cluster)
+    cluster.made[0].theirs.close()
+    started.turn()
+    assert "amqp://one/v: connection closed by the broker; connecting again" in caplog.text
+    assert cluster.made[0].collected
 
 
 def test_a_lost_connection_is_made_again_to_the_next_broker(cluster: Cluster, caplog: pytest.LogCaptureFixture) -> None:
