@@ -30,7 +30,7 @@ _PATIENCE = 120.0  # seconds, on a machine that does much else
 class Consumer:
     """One process, with its own configuration in `folder`; `log` is what it says."""
 
-    def __init__(self, folder: Path, broker: str, database: str) -> None:
+    def __init__(self, folder: Path, broker: str, database: str, **env: str) -> None:
         self.folder = folder
         folder.mkdir()
         remote.certificate(folder)
@@ -42,7 +42,7 @@ class Consumer:
             notify.bind(str(folder / "notify"))
             self.process = subprocess.Popen(
                 [sys.executable, "-I", str(CONSUMER), "--config", str(config)],
-                env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "NOTIFY_SOCKET": str(folder / "notify")},
+                env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "NOTIFY_SOCKET": str(folder / "notify"), **env},
                 stdin=subprocess.DEVNULL,
                 stderr=log,
             )
@@ -163,10 +163,10 @@ def until(check: Callable[[], bool], what: Callable[[], object] = lambda: "", pa
 
 
 @contextlib.contextmanager
-def running(folder: Path, count: int, broker: str, database: str) -> Iterator[list[Consumer]]:
+def running(folder: Path, count: int, broker: str, database: str, **env: str) -> Iterator[list[Consumer]]:
     with contextlib.ExitStack() as stack:
         folder.mkdir(exist_ok=True)
-        made = (Consumer(folder / f"c{number}", broker, database) for number in range(count))
+        made = (Consumer(folder / f"c{number}", broker, database, **env) for number in range(count))
         yield [stack.enter_context(contextlib.closing(one)) for one in made]
 
 

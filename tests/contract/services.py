@@ -20,6 +20,9 @@ _START = 120.0  # seconds, on a machine that does much else
 _USER, _PASSWORD = "ganeti-ext", "Passw0rd"
 _RABBIT = """\
 listeners.tcp.local = 127.0.0.1:{port}
+listeners.ssl.local = 127.0.0.1:{tls_port}
+ssl_options.certfile = /etc/rabbitmq/cert.pem
+ssl_options.keyfile = /etc/rabbitmq/key.pem
 default_user = {user}
 default_pass = {password}
 loopback_users = none
@@ -82,20 +85,32 @@ class Service:
 
 
 class RabbitMq(Service):
-    """`url` has a password in it."""
+    """`url` and `tls_url` have a password in them; `certificate` is what vouches for the second."""
 
     def __init__(self) -> None:
         super().__init__("rabbit")
-        self._ports = free_ports(3)
-        self.url = f"amqp://{_USER}:{_PASSWORD}@127.0.0.1:{self._ports[0]}//"
-        text = _RABBIT.format(port=self._ports[0], user=_USER, password=_PASSWORD)
+        port, tls_port, *self._ports = free_ports(4)
+        self.url = f"amqp://{_USER}:{_PASSWORD}@127.0.0.1:{port}//"
+        self.tls_url = f"amqps://{_USER}:{_PASSWORD}@localhost:{tls_port}//"
+        text = _RABBIT.format(port=port, tls_port=tls_port, user=_USER, password=_PASSWORD)
         self.box.write("/etc/rabbitmq/rabbitmq.conf", text)
+        self.certificate = self._certificate()
         self.start()
 
     def start(self) -> None:
         calm = "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=+sbwt none +S 2:2"
         self._program = self.box.start(*self._as_rabbitmq("rabbitmq-server"), env=(*self._names(), calm))
         self._program.says("Server startup complete", _START)
+
+    def _certificate(self) -> Path:
+        path, key = "/etc/rabbitmq/cert.pem", "/etc/rabbitmq/key.pem"
+        self.box.run(
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
+            *("-keyout", key, "-out", path, "-days", "2", "-subj", "/CN=localhost"),
+            *("-addext", "subjectAltName=DNS:localhost"),
+        )
+        self.box.path(key).chmod(0o644)  # a test's, for the user rabbitmq
+        return self.box.path(path)
 
     @contextlib.contextmanager
     def without_memory(self) -> Iterator[None]:
@@ -113,7 +128,7 @@ class RabbitMq(Service):
         self.box.run(*argv, patience=_START)
 
     def _names(self) -> tuple[str, ...]:
-        _, distribution, names = self._ports
+        distribution, names = self._ports
         return (
             *("HOME=/var/lib/rabbitmq", "RABBITMQ_NODENAME=rabbit@localhost"),
             *(f"RABBITMQ_DIST_PORT={distribution}", f"ERL_EPMD_PORT={names}", "ERL_EPMD_ADDRESS=127.0.0.1"),
