@@ -44,6 +44,7 @@ class Asker:
         self.answered = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self.ended = os.eventfd(0, os.EFD_CLOEXEC)
         self._source = source
+        self._sources = {"instance": source.instances, "network": source.networks}
         self._counts = counts
         self._clock = clock
         self._inbox: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
@@ -138,14 +139,16 @@ class Asker:
 
     def _ask(self, items: list[News]) -> Answers:
         """What Ganeti says, and when it was asked for, by kind of object."""
+        names: dict[str, set[str]] = defaultdict(set)
+        for item in items:
+            if kind := enrich.wants(item):
+                names[kind] |= enrich.names(item)
         answers: Answers = {}
-        for kind, ask in (("instance", self._source.instances), ("network", self._source.networks)):
-            names = set().union(*(enrich.names(item) for item in items if enrich.wants(item) == kind))
-            if names:
-                asked = self._clock()
-                answers[kind] = ask(names), asked
-                self._counts.asked += 1
-                self._counts.unanswered += answers[kind][0] is None
+        for kind, wanted in names.items():
+            asked = self._clock()
+            answers[kind] = self._sources[kind](wanted), asked
+            self._counts.asked += 1
+            self._counts.unanswered += answers[kind][0] is None
         return answers
 
     def _settle(self, items: list[News], answers: Answers) -> None:

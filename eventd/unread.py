@@ -19,22 +19,22 @@ class Unread:
 
     def __init__(self, stored: Mapping[str, str]) -> None:
         self._owed: dict[str, str] = {}
-        self._numbers: dict[str, list[int]] = {}
+        self._known: dict[str, tuple[list[int], str]] = {}  # place and object, by cursor
         for name, value in stored.items():
             if name.startswith(_CURSOR):
                 term, number, object_ = value.split(" ", 2)
                 self._owed[object_] = name.removeprefix(_CURSOR)
-                self._numbers[self._owed[object_]] = [int(term), int(number)]
+                self._known[self._owed[object_]] = [int(term), int(number)], object_
 
     def __len__(self) -> int:
         return len(self._owed)
 
     def __contains__(self, cursor: str) -> bool:
-        return cursor in self._numbers
+        return cursor in self._known
 
     def numbers(self) -> dict[str, list[int]]:
         """`seq` by cursor."""
-        return dict(self._numbers)
+        return {cursor: seq for cursor, (seq, _) in self._known.items()}
 
     def note(self, item: News) -> dict[str, str | None]:
         """It is told without; the change of the outbox's cursors."""
@@ -42,12 +42,14 @@ class Unread:
         before = self._owed.get(name)
         forgotten = self.settle(before) if before is not None else {}
         self._owed[name] = item.cursor
-        self._numbers[item.cursor] = seq
+        self._known[item.cursor] = seq, name
         return forgotten | {_CURSOR + item.cursor: f"{seq[0]} {seq[1]} {name}"}
 
     def settle(self, cursor: str) -> dict[str, str | None]:
         """It is told with it, or cannot be read any more."""
-        if self._numbers.pop(cursor, None) is None:
+        if cursor not in self._known:
             return {}
-        self._owed = {name: owed for name, owed in self._owed.items() if owed != cursor}
+        _, name = self._known.pop(cursor)
+        if self._owed.get(name) == cursor:
+            del self._owed[name]
         return {_CURSOR + cursor: None}

@@ -126,11 +126,10 @@ class Outbox:
         with self._transaction():
             rows = ((one.key, one.body, now, one.rank, one.slot) for one in (Put(*item) for item in messages))
             added = self._db.executemany(_INSERT, rows).rowcount
-            for name, value in (cursors or {}).items():
-                if value is None:
-                    self._db.execute("DELETE FROM cursor WHERE name = ?", (name,))
-                else:
-                    self._db.execute("INSERT OR REPLACE INTO cursor VALUES (?, ?)", (name, value))
+            stands = [(name, value) for name, value in (cursors or {}).items() if value is not None]
+            gone = [(name,) for name, value in (cursors or {}).items() if value is None]
+            self._db.executemany("INSERT OR REPLACE INTO cursor VALUES (?, ?)", stands)
+            self._db.executemany("DELETE FROM cursor WHERE name = ?", gone)
             dropped = self._enforce(bound, now) if bound and added > 0 else Dropped()
         if added > 0:
             self._notify()

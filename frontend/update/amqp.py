@@ -28,7 +28,7 @@ QUEUE = kombu.Queue(
     [kombu.binding(EXCHANGE, routing_key=key) for key in (*event.BINDINGS, event.SAMPLES_BINDING)],
     durable=True,
 )
-PREFETCH = 400
+PREFETCH = 1000
 _CONNECT_TIMEOUT = 2  # seconds: a signal has to wait as long, and who is back within it is tried again late
 _ANSWER_TIMEOUT = 5
 # A broker that is frozen is given up after two of these.

@@ -18,7 +18,7 @@ from ganeti_ext.service import Loop
 
 log = logging.getLogger(__name__)
 
-BATCH = 200
+BATCH = 500
 LONG = 10.0
 """Seconds that something was away, after which what is known is compared with Ganeti."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -24,7 +24,6 @@ from sqlalchemy import (
     or_,
     select,
 )
-from sqlalchemy.engine import MappingResult
 
 from frontend.database import bulk, db
 from frontend.update import state
@@ -90,7 +89,7 @@ class Rows:
         known = list(keys)
         clusters, jobs = sorted({key[0] for key in known}), sorted({key[1] for key in known})
         for found in self._read(_ACTIONS, ACTIONS_OF_ONE, clusters=clusters, jobs=jobs):
-            self._keep_stored(dict(found))
+            self._keep_stored(found)
 
     def server(self, instance: ServerKey) -> Row | None:
         """The server of this instance, as it is now."""
@@ -163,12 +162,15 @@ class Rows:
 
     def _read_servers(self, names: Sequence[str], ids: Sequence[str]) -> None:
         for found in self._read(_SERVERS, ONE_SERVER, names=names, ids=ids):
-            self._keep(dict(found))
+            self._keep(found)
 
-    def _read(self, many: Select[Any], one: Select[Any], **wanted: Sequence[Any]) -> MappingResult:
+    def _read(self, many: Select[Any], one: Select[Any], **wanted: Sequence[Any]) -> Iterator[Row]:
         if all(len(values) == 1 for values in wanted.values()):
-            return self.connection.execute(one, {name: value for name, (value,) in wanted.items()}).mappings()
-        return self.connection.execute(many, wanted).mappings()
+            found = self.connection.execute(one, {name: value for name, (value,) in wanted.items()})
+        else:
+            found = self.connection.execute(many, wanted)
+        names = tuple(found.keys())
+        return (dict(zip(names, row, strict=True)) for row in found)
 
     def _keep(self, row: Row) -> Row:
         self._servers[row["id"]] = row

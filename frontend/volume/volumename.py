@@ -6,6 +6,7 @@ server has it, and its tags for ever, is called PREFIX, `vol-` and the same.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,6 +29,7 @@ def holder(prefix: str, volume_id: str) -> str:
     return prefix + PREFIX + volume_id
 
 
+@functools.lru_cache(4096)
 def of_holder(prefix: str, instance: str) -> str | None:
     """The volume that an instance of this name holds; None for one that is no holder."""
     label = instance.split(".", 1)[0]
