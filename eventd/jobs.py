@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from eventd import fastjson
 from ganeti_ext.event import FINAL, RANKS
 
 Stamp = tuple[int, int]  # seconds since the epoch, microseconds
@@ -62,7 +63,7 @@ class Job:
 def parse(text: str | bytes) -> Job:
     """A job from its file; ValueError says what is wrong, without the file's content."""
     try:
-        raw = json.loads(text)
+        raw = fastjson.loads(text)
     except RecursionError as err:
         raise ValueError("JSON nested too deep") from err
     except json.JSONDecodeError as err:

@@ -11,6 +11,7 @@ import socket
 import time
 from typing import Any
 
+from eventd import fastjson
 from ganeti_ext.errors import ExtError
 
 _END = b"\x03"
@@ -53,7 +54,7 @@ def _call(path: str, request: dict[str, Any], timeout: float) -> Any:
             sock.connect(path)
             sock.sendall(json.dumps(request).encode() + _END)
             reply = _receive(sock, deadline)
-        answer = json.loads(reply)
+        answer = fastjson.loads(reply)
         success, result = answer["success"], answer["result"]
     except TimeoutError as err:
         raise LuxiError(f"{path}: no answer within {timeout:g} s") from err

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from eventd import fastjson
 from eventd.counts import Counts
 from ganeti_ext import event, note
 from ganeti_ext.event import FINAL
@@ -99,5 +100,5 @@ def put(message: dict[str, Any]) -> Put:
     # One number stands for how far an instance's disks are, so that a slow broker gets no heap of old ones.
     slot = {event.PROGRESS: f"progress/{message.get('instance')}", event.MASTER: kind}.get(kind)
     if kind == event.SAMPLES:
-        return Put(event.routing_key(message), event.encode(message), slot=kind, needless=True)
-    return Put(event.routing_key(message), event.encode(message), passing, slot)
+        return Put(event.routing_key(message), fastjson.dumps(message), slot=kind, needless=True)
+    return Put(event.routing_key(message), fastjson.dumps(message), passing, slot)

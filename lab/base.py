@@ -62,6 +62,7 @@ NODE = [
     "python3-nftables",
     "python3-pyinotify",
     "python3-kombu",
+    "python3-orjson",
     "python3-flask",
     "python3-sqlalchemy",
     "python3-alembic",

@@ -7,7 +7,6 @@ and to understand than to carry out.
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -16,6 +15,7 @@ from sqlalchemy import insert as insert_into
 from sqlalchemy import update as change
 from sqlalchemy.engine import Dialect
 
+from frontend.database import fastjson
 from frontend.database.prepared import Prepared, prepare
 
 Row = Mapping[str, Any]
@@ -56,8 +56,8 @@ def _is_bulk(connection: Connection, rows: Sequence[Row]) -> bool:
 
 
 def _say(connection: Connection, bulk: _Bulk, rows: Sequence[Row]) -> None:
-    told = [{**row, **{name: json.dumps(row[name]) for name in bulk.documents}} for row in rows]
-    connection.exec_driver_sql(bulk.made.text, bulk.made.parameters({_ROWS: json.dumps(told)}))
+    told = [{**row, **{name: fastjson.dumps(row[name]) for name in bulk.documents}} for row in rows]
+    connection.exec_driver_sql(bulk.made.text, bulk.made.parameters({_ROWS: fastjson.dumps(told)}))
 
 
 @functools.lru_cache(100)

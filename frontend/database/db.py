@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, Select, Table, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 
-from frontend.database import migration, prepared
+from frontend.database import fastjson, migration, prepared
 from frontend.database.tables import (
     action,
     application_credential,
@@ -111,7 +111,7 @@ def open_engine(url: str, *, pre_ping: bool = True) -> Engine:
         # Many rows of one statement in one question: by itself psycopg2 asks for each of them.
         options |= {"connect_args": postgres.arguments(parsed.query), "executemany_mode": "values_plus_batch"}
     # What stands in a statement's parameters stands in the rows, too, but has no place in a log.
-    engine = create_engine(url, hide_parameters=True, **options)
+    engine = create_engine(url, hide_parameters=True, json_deserializer=fastjson.loads, **options)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _tune_sqlite)
     return engine

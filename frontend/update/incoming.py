@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from frontend.database import fastjson
 from frontend.update import actions
 from ganeti_ext import event, tags
 
@@ -19,7 +20,7 @@ def parsed(body: str | bytes) -> Message:
     """The message in a body; ValueError, TypeError, KeyError or RecursionError when it cannot be understood."""
     if len(body) > LARGEST:
         raise ValueError(f"{len(body)} octets, and {LARGEST} are allowed")
-    message = event.decode(body)
+    message = event.checked(fastjson.loads(body), body)
     named = _NAMED.get(message["type"])
     if named is not None:
         _text(message, named)

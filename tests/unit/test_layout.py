@@ -20,9 +20,9 @@ LIBRARIES = {
     "kvm_ifup": {"iptc"},
     "monitor": {"amqp", "kombu", "prometheus_client"},
     "nfdhcpd": {"netfilterqueue", "pyinotify"},
-    "eventd": {"amqp", "kombu", "pyinotify"},
+    "eventd": {"amqp", "kombu", "orjson", "pyinotify"},
     "frontend": {
-        *("alembic", "cryptography", "flask", "gunicorn", "itsdangerous", "kombu", "psycopg2", "sqlalchemy"),
+        *("alembic", "cryptography", "flask", "gunicorn", "itsdangerous", "kombu", "orjson", "psycopg2", "sqlalchemy"),
         *("keystonemiddleware", "websockify", "werkzeug"),
     },
 }
@@ -35,6 +35,7 @@ SOLE_USERS = {
     "kombu": {"eventd/publish.py", "frontend/update/amqp.py", "monitor/broker.py"},
     "netfilterqueue": {"nfdhcpd/nfqueue.py"},
     "prometheus_client": {"monitor/exporter.py"},
+    "orjson": {"eventd/fastjson.py", "frontend/database/fastjson.py"},
     "psycopg2": {"frontend/database/postgres.py"},
     "websockify": {"frontend/console/consoleproxy.py"},
     "pyinotify": {"eventd/watch.py", "nfdhcpd/bindings.py"},
