@@ -19,12 +19,16 @@ T0 = 1795200000
 
 
 class Ganeti:
-    """Knows instances by name, with their rows; `gate` holds the nodes of these names back until it is set."""
+    """Knows instances by name, with their rows.
+
+    `gates` holds the nodes of these names back until it is set, `busy` itself when it is asked for these.
+    """
 
     def __init__(self) -> None:
         self.rows: dict[str, dict[str, Any]] | None = {}
         self.states: dict[str, bool | None] | None = {}
         self.gates: dict[str, threading.Event] = {}
+        self.busy: dict[str, threading.Event] = {}
         self.asked: list[list[str]] = []
         self.nodes_asked: list[list[str]] = []
 
@@ -34,6 +38,9 @@ class Ganeti:
 
     def instances(self, names: Iterable[str]) -> dict[str, dict[str, Any]] | None:
         self.asked.append(sorted(names))
+        for name in self.asked[-1]:
+            if name in self.busy:
+                assert self.busy[name].wait(20)
         return None if self.rows is None else {name: self.rows[name] for name in self.asked[-1] if name in self.rows}
 
     def networks(self, names: Iterable[str]) -> dict[str, dict[str, Any]] | None:
@@ -99,6 +106,13 @@ def collect(asker: Asker, count: int) -> list[News]:
         found += asker.take()
     assert len(found) == count
     return found
+
+
+def until(done: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not done():
+        assert time.monotonic() < end
+        time.sleep(0.002)
 
 
 def jobs(items: Iterable[News]) -> list[int]:
@@ -168,6 +182,40 @@ def test_messages_about_one_object_keep_their_order(asker: Asker, ganeti: Ganeti
     assert jobs(collect(asker, 1)) == [4]
     ganeti.gates["a"].set()
     assert jobs(collect(asker, 3)) == [1, 2, 3]
+
+
+def test_what_waited_for_a_node_goes_before_what_came_since(
+    asker: Asker, ganeti: Ganeti, ended: Callable[..., News]
+) -> None:
+    for name in ("a", "b", "z"):
+        ganeti.add(name)
+    ganeti.gates["a"], ganeti.busy["z"] = threading.Event(), threading.Event()
+    asker.ask([ended(1, "a")])
+    until(lambda: ganeti.nodes_asked == [["a"]])
+    asker.ask([ended(2, "a", "OP_INSTANCE_SET_PARAMS"), ended(3, "b", "OP_INSTANCE_SET_PARAMS")])
+    assert jobs(collect(asker, 1)) == [3]  # the second is put aside by then
+    asker.ask([ended(4, "z", "OP_INSTANCE_SET_PARAMS")])
+    until(lambda: ganeti.asked[-1] == ["z"])
+    asker.ask([ended(5, "a", "OP_INSTANCE_SET_PARAMS")])
+    ganeti.gates["a"].set()
+    until(lambda: asker._inbox.qsize() == 2)  # the fifth, and the node's answer
+    ganeti.busy["z"].set()
+    assert [job for job in jobs(collect(asker, 4)) if job != 4] == [1, 2, 5]
+
+
+def test_what_waits_for_a_node_is_forgotten_too(asker: Asker, ganeti: Ganeti, ended: Callable[..., News]) -> None:
+    for name in ("a", "b"):
+        ganeti.add(name)
+    ganeti.gates["a"] = threading.Event()
+    asker.ask([ended(1, "a")])
+    until(lambda: ganeti.nodes_asked == [["a"]])
+    asker.ask([ended(2, "a", "OP_INSTANCE_SET_PARAMS"), ended(3, "b", "OP_INSTANCE_SET_PARAMS")])
+    assert jobs(collect(asker, 1)) == [3]
+    asker.forget()
+    ganeti.gates["a"].set()
+    assert jobs(collect(asker, 1)) == [1]  # its node was being asked
+    asker.ask([ended(4, "a", "OP_INSTANCE_SET_PARAMS")])
+    assert jobs(collect(asker, 1)) == [4]
 
 
 def test_without_an_answer_it_goes_as_it_is_and_once_more_when_there_is_one(
