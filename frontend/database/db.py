@@ -110,8 +110,9 @@ def open_engine(url: str, *, pre_ping: bool = True) -> Engine:
 
         # Many rows of one statement in one question: by itself psycopg2 asks for each of them.
         options |= {"connect_args": postgres.arguments(parsed.query), "executemany_mode": "values_plus_batch"}
+    options |= {"json_serializer": fastjson.dumps, "json_deserializer": fastjson.loads}  # as bulk.py writes, too
     # What stands in a statement's parameters stands in the rows, too, but has no place in a log.
-    engine = create_engine(url, hide_parameters=True, json_deserializer=fastjson.loads, **options)
+    engine = create_engine(url, hide_parameters=True, **options)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _tune_sqlite)
     return engine
