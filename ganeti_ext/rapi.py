@@ -18,6 +18,9 @@ Query = Mapping[str, str | int | Sequence[str]]
 
 # Seconds to reach the cluster's address: after a failover of the master, to try anew is what helps.
 _CONNECT = 3.0
+# A master that is one no more answers nothing: its address is another node's, who knows no such connection and says so
+# when the kernel asks. Seconds of silence until it does, between its questions, and how many of them go unanswered.
+_SILENCE = {socket.TCP_KEEPIDLE: 1, socket.TCP_KEEPINTVL: 1, socket.TCP_KEEPCNT: 8}
 _PEM = "-----BEGIN"
 
 
@@ -106,7 +109,9 @@ class Rapi:
 
     def _connect(self) -> ssl.SSLSocket:
         sock = socket.create_connection((self._host, self._port), min(self._timeout, _CONNECT))
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in {socket.TCP_NODELAY: 1, **_SILENCE}.items():
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)
         sock.settimeout(self._timeout)
         return self._context.wrap_socket(sock, server_hostname=self._host)
 
