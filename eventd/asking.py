@@ -44,7 +44,6 @@ class Asker:
         self.answered = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self.ended = os.eventfd(0, os.EFD_CLOEXEC)
         self._source = source
-        self._sources = {"instance": source.instances, "network": source.networks}
         self._counts = counts
         self._clock = clock
         self._inbox: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
@@ -143,10 +142,11 @@ class Asker:
         for item in items:
             if kind := enrich.wants(item):
                 names[kind] |= enrich.names(item)
+        sources = {"instance": self._source.instances, "network": self._source.networks}
         answers: Answers = {}
         for kind, wanted in names.items():
             asked = self._clock()
-            answers[kind] = self._sources[kind](wanted), asked
+            answers[kind] = sources[kind](wanted), asked
             self._counts.asked += 1
             self._counts.unanswered += answers[kind][0] is None
         return answers

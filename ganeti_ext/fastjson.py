@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from ganeti_ext import event
+
 
 class FastJson:
     """`library`: the module orjson, which each part imports by itself; None where it is not installed."""
@@ -33,4 +35,4 @@ class FastJson:
                 return str(self._library.dumps(value, option=self._library.OPT_SORT_KEYS), "utf-8")
             except TypeError:
                 pass
-        return json.dumps(value, separators=(",", ":"), sort_keys=True)
+        return event.encode(value)

@@ -110,7 +110,8 @@ class Rapi:
     def _connect(self) -> ssl.SSLSocket:
         sock = socket.create_connection((self._host, self._port), min(self._timeout, _CONNECT))
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for option, value in {socket.TCP_NODELAY: 1, **_SILENCE}.items():
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for option, value in _SILENCE.items():
             sock.setsockopt(socket.IPPROTO_TCP, option, value)
         sock.settimeout(self._timeout)
         return self._context.wrap_socket(sock, server_hostname=self._host)

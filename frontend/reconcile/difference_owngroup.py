@@ -30,22 +30,26 @@ class Known(NamedTuple):
     rows: Mapping[str, Row]
     """By their keys, and so the others."""
     rules: Mapping[str, Sequence[Row]]
-    owed: set[str]
+    owed: Mapping[str, str]
+    """The ids of those that are left alone, as the front itself has something to tell of them."""
 
 
-def differences(engine: Engine, rapi: RemoteApi, tags: Sequence[str]) -> Iterator[Difference]:
+def read(engine: Engine, cluster: str) -> Known:
+    with engine.begin() as connection:
+        return _known(connection, cluster)
+
+
+def differences(known: Known, rapi: RemoteApi, tags: Sequence[str]) -> Iterator[Difference]:
     """`tags` are those of the cluster, read before: where neither they nor the rows have groups, nothing is asked.
 
-    Raises RapiUnavailable, RapiError or SQLAlchemyError.
+    Raises RapiUnavailable or RapiError.
     """
     cluster = clusters.asked(rapi)
-    with engine.begin() as connection:
-        known = _known(connection, cluster)
     if not known.rows and not any(tag.startswith(groups.HEAD) for tag in tags):
         return
     now: list[str] = rapi.get("tags")  # behind the rows: so it is newer than all that was written into them
     said = groups.read(now)
-    for key in sorted((said.keys() | known.rows.keys()) - known.owed):
+    for key in sorted((said.keys() | known.rows.keys()) - known.owed.keys()):
         found = said.get(key)
         if found is not None and found.wrong is not None:
             advice = f"gnt-cluster remove-tags {' '.join(tag for tag in now if tag.startswith(f'{groups.HEAD}{key}.'))}"
@@ -108,7 +112,7 @@ def _known(connection: Connection, cluster: str) -> Known:
     rules: dict[str, list[Row]] = {key: [] for key in rows}
     for rule in db.rows(connection, select(db.security_group_rule)):
         rules[groups.key(rule["group_id"])].append(rule)
-    return Known(rows, rules, {groups.key(ident) for ident in owed.groups(connection, cluster)})
+    return Known(rows, rules, {groups.key(ident): ident for ident in owed.groups(connection, cluster)})
 
 
 def _home(key: str, found: Said | None, known: Known) -> Iterator[Difference]:

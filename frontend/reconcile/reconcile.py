@@ -60,6 +60,8 @@ class Comparison(NamedTuple):
     silent: bool
     """A node does not answer."""
     nodes: Sequence[Entry] = ()
+    groups: Collection[str] = ()
+    """The ids of security groups that were left alone, as the front itself has something to tell of them."""
 
 
 class Report(NamedTuple):
@@ -72,7 +74,7 @@ class Report(NamedTuple):
     silent: float | None
     """A node does not answer: in how many seconds it is to be asked again."""
     busy: frozenset[str]
-    """The ids of Comparison.busy, and of groups that are left alone."""
+    """The ids of what was left alone: Comparison.busy and Comparison.groups."""
 
 
 class Reconciler:
@@ -109,10 +111,12 @@ class Reconciler:
             *saved,
             *difference_tag.differences(self._engine, self._rapi, found.instances, self._pause),
             *difference_connect.connections(found),
-            *difference_owngroup.differences(self._engine, self._rapi, found.tags),
-            *difference_owngroup.outside(self._engine, known.servers),
         ]
-        return Comparison(differences, [*servers.busy, *volumes.busy], found.cluster, _is_silent(found), found.nodes)
+        groups = difference_owngroup.read(self._engine, self._cluster)
+        differences += difference_owngroup.differences(groups, self._rapi, found.tags)
+        differences += difference_owngroup.outside(self._engine, known.servers)
+        busy, left = [*servers.busy, *volumes.busy], groups.owed.values()
+        return Comparison(differences, busy, found.cluster, _is_silent(found), found.nodes, left)
 
     def mend(self, found: Iterable[Difference], wanted: Collection[str] = kinds.MENDABLE) -> list[Difference]:
         """Write the differences of these kinds; returns those that were written.
@@ -160,7 +164,6 @@ class Reconciler:
         """Compare, mend, and keep what was found in the table `comparison`; that, too, when it fails."""
         began = self._clock()
         try:
-            groups = self._groups_left()
             seen = self.compare()
             self.check_cluster(seen.cluster)
             awaited = self._awaited(seen.found)
@@ -177,12 +180,8 @@ class Reconciler:
         # To ask for a node that is gone takes luxid up to 5 s (constants.RPC_CONNECT_TIMEOUT): then half of the time.
         silent = max(_NODE_SILENT, self._clock() - began) if seen.silent else None
         differs = bool(awaited) or not kinds.MENDABLE.isdisjoint(found)
-        return Report(dict(found), len(mended), differs, silent, groups.union(row["id"] for row in seen.busy))
-
-    def _groups_left(self) -> frozenset[str]:
-        """Security groups that are left alone, as the front itself has something to tell of them."""
-        with self._engine.begin() as connection:
-            return frozenset(owed.groups(connection, self._cluster))
+        left = frozenset(seen.groups).union(row["id"] for row in seen.busy)
+        return Report(dict(found), len(mended), differs, silent, left)
 
     def _awaited(self, found: Iterable[Difference]) -> list[Difference]:
         """Ends of jobs that were first missed so lately that their messages may still come."""

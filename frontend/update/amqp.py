@@ -99,7 +99,6 @@ class AmqpSource:
         self._backoff = backoff or Backoff()
         self._broker: Any = None
         self._amqp: Any = None
-        self._socket: Any = None
         self._fd = -1
         self._readable = select.poll()
         self._waiting: deque[Any] = deque()
@@ -154,8 +153,7 @@ class AmqpSource:
             self._backoff.failed(f"broker {shown(url)}: {err}")
             return
         self._broker, self._amqp = broker, broker.connection
-        self._socket = self._amqp.sock
-        self._fd = self._socket.fileno()
+        self._fd = self._amqp.sock.fileno()
         self._readable.register(self._fd, select.POLLIN)
         self._loop.add(self._fd, self._on_readable)
         log.info("broker %s: connected", shown(url))
@@ -171,7 +169,7 @@ class AmqpSource:
         self._ready()
 
     def _receive(self) -> None:
-        while self._readable.poll(0) or _decrypted(self._socket):
+        while self._readable.poll(0) or _decrypted(self._amqp.sock):
             try:
                 _read(self._amqp)
             except TimeoutError:
