@@ -15,13 +15,14 @@ from pathlib import Path
 
 from lab import base
 from tests.lab.clients.box import Box, Program
+from tests.unit.frontend import remote
 
 _START = 120.0  # seconds, on a machine that does much else
 _USER, _PASSWORD = "ganeti-ext", "Passw0rd"
 _RABBIT = """\
 listeners.tcp.local = 127.0.0.1:{port}
 listeners.ssl.local = 127.0.0.1:{tls_port}
-ssl_options.certfile = /etc/rabbitmq/cert.pem
+ssl_options.certfile = /etc/rabbitmq/localhost.pem
 ssl_options.keyfile = /etc/rabbitmq/key.pem
 default_user = {user}
 default_pass = {password}
@@ -94,23 +95,14 @@ class RabbitMq(Service):
         self.tls_url = f"amqps://{_USER}:{_PASSWORD}@localhost:{tls_port}//"
         text = _RABBIT.format(port=port, tls_port=tls_port, user=_USER, password=_PASSWORD)
         self.box.write("/etc/rabbitmq/rabbitmq.conf", text)
-        self.certificate = self._certificate()
+        self.certificate = remote.certificate(self.box.path("/etc/rabbitmq"), "localhost")
+        self.box.path("/etc/rabbitmq/key.pem").chmod(0o644)  # a test's, for the user rabbitmq
         self.start()
 
     def start(self) -> None:
         calm = "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=+sbwt none +S 2:2"
         self._program = self.box.start(*self._as_rabbitmq("rabbitmq-server"), env=(*self._names(), calm))
         self._program.says("Server startup complete", _START)
-
-    def _certificate(self) -> Path:
-        path, key = "/etc/rabbitmq/cert.pem", "/etc/rabbitmq/key.pem"
-        self.box.run(
-            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
-            *("-keyout", key, "-out", path, "-days", "2", "-subj", "/CN=localhost"),
-            *("-addext", "subjectAltName=DNS:localhost"),
-        )
-        self.box.path(key).chmod(0o644)  # a test's, for the user rabbitmq
-        return self.box.path(path)
 
     @contextlib.contextmanager
     def without_memory(self) -> Iterator[None]:

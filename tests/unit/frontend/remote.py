@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 
-def certificate(folder: Path) -> Path:
-    """A self-signed certificate with its key, in one PEM file."""
-    path = folder / "rapi.pem"
+def certificate(folder: Path, name: str = "rapi") -> Path:
+    """A self-signed certificate of this name, NAME.pem; its key is key.pem beside it."""
+    path = folder / f"{name}.pem"
     command = [
         *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
-        *("-keyout", str(folder / "key.pem"), "-out", str(path), "-days", "2", "-subj", "/CN=rapi"),
+        *("-keyout", str(folder / "key.pem"), "-out", str(path), "-days", "2", "-subj", f"/CN={name}"),
+        *("-addext", f"subjectAltName=DNS:{name}"),
     ]
     subprocess.run(command, check=True, capture_output=True)
     return path
