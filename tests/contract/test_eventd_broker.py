@@ -73,6 +73,13 @@ def node(tmp_path: Path, rabbitmq: RabbitMq) -> Iterator[Node]:
     made.close()
 
 
+def at_rest(node: Node) -> None:
+    """It delivers, and the broker has confirmed all that was: one who has a message may have it before that."""
+    until(lambda: "delivering to" in node.log(), 20, node.log)
+    with contextlib.closing(node.outbox()) as outbox:
+        until(lambda: not len(outbox), 20, node.log)
+
+
 def ends(count: int, first: int = 1) -> list[tuple[int, int]]:
     return [(job, op) for job in range(first, first + count) for op in range(3)]
 
@@ -109,6 +116,7 @@ def test_a_broker_that_is_killed_gets_all_soon_after_its_return(node: Node, rabb
     node.job("three-ops-second-failed", 1)
     taker = Taker(rabbitmq.url)
     until(lambda: taker.has(3), 20, node.log)
+    at_rest(node)
     rabbitmq.kill()
     for number in range(2, 52):
         node.job("three-ops-second-failed", number)
@@ -125,7 +133,7 @@ def test_a_broker_that_is_killed_gets_all_soon_after_its_return(node: Node, rabb
 
 def test_a_frozen_broker_is_noticed_and_holds_no_reading_up(node: Node, rabbitmq: RabbitMq) -> None:
     node.start()
-    until(lambda: "delivering to" in node.log(), 20, node.log)
+    at_rest(node)
     outbox = node.outbox()
     with rabbitmq.frozen():
         for number in range(1, 101):
@@ -142,7 +150,7 @@ def test_a_frozen_broker_is_noticed_and_holds_no_reading_up(node: Node, rabbitmq
 
 def test_a_broker_that_freezes_while_nothing_happens_is_noticed(node: Node, rabbitmq: RabbitMq) -> None:
     node.start()
-    until(lambda: "delivering to" in node.log(), 20, node.log)
+    at_rest(node)
     with rabbitmq.frozen():
         noticed = until(lambda: "heartbeats missed" in node.log(), 12 + SLACK, node.log)
     say(f"noticed after {noticed:.1f} s")
@@ -154,6 +162,7 @@ def test_a_broker_that_takes_nothing_for_now_is_not_left(node: Node, rabbitmq: R
     node.job("three-ops-second-failed", 1)
     taker = Taker(rabbitmq.url)
     until(lambda: taker.has(3), 20, node.log)
+    at_rest(node)
     outbox = node.outbox()
     with rabbitmq.without_memory():
         for number in range(2, 102):
