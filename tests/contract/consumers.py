@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,10 @@ from frontend.database import db
 from frontend.update import amqp
 from ganeti_ext import event, tags
 from tests.unit.frontend import remote, updates
+from tests.waiting import PATIENCE
 
 ROOT = Path(os.environ.get("GANETI_EXT_ROOT", Path(__file__).parents[2]))
 CONSUMER = ROOT / "frontend" / "ganeti-ext-consumer"
-_PATIENCE = 120.0  # seconds, on a machine that does much else
 
 
 class Consumer:
@@ -50,7 +50,7 @@ class Consumer:
             self._ready(notify)
 
     def _ready(self, notify: socket.socket) -> None:
-        end = time.monotonic() + _PATIENCE
+        end = time.monotonic() + PATIENCE
         while True:
             assert self.process.poll() is None, self.log
             assert time.monotonic() < end, self.log
@@ -151,15 +151,6 @@ def everything(engine: Engine) -> dict[str, list[dict[str, Any]]]:
 
 
 _TIMES = {"server": ("updated",), "action": (), "dead_letter": ("time", "tries")}
-
-
-def until(check: Callable[[], bool], what: Callable[[], object] = lambda: "", patience: float = _PATIENCE) -> float:
-    """Wait for what no event tells of; the seconds that it took."""
-    began = time.monotonic()
-    while not check():
-        assert time.monotonic() < began + patience, what()
-        time.sleep(0.05)
-    return time.monotonic() - began
 
 
 @contextlib.contextmanager

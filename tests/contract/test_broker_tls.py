@@ -11,9 +11,10 @@ import pytest
 
 from frontend.database import db
 from tests.contract import consumers
-from tests.contract.consumers import Broker, until
+from tests.contract.consumers import Broker
 from tests.contract.eventd_node import Node
 from tests.contract.services import PostgreSql, RabbitMq
+from tests.waiting import until
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="makes certificates with openssl")
 

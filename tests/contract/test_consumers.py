@@ -20,8 +20,9 @@ from frontend.update.mirror import Mirror
 from ganeti_ext.errors import ExtError
 from ganeti_ext.outbox import Outbox
 from tests.contract import consumers
-from tests.contract.consumers import Broker, everything, until
+from tests.contract.consumers import Broker, everything
 from tests.contract.services import PostgreSql, RabbitMq
+from tests.waiting import until
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="makes certificates with openssl")
 

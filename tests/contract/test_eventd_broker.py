@@ -7,9 +7,8 @@ import json
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import kombu
 import pytest
@@ -20,6 +19,7 @@ from ganeti_ext.event import SAMPLES_BINDING, SAMPLES_KEY
 from ganeti_ext.outbox import Put
 from tests.contract.eventd_node import Node
 from tests.contract.services import RabbitMq
+from tests.waiting import until
 
 # After the broker's return; and for this machine's other work (the promise itself is measured on a quiet cluster).
 PROMISE, SLACK = 5.0, 15.0
@@ -29,15 +29,6 @@ QUEUE = "ganeti-ext-front"
 def say(words: str) -> None:
     """A figure, for who runs this with -s."""
     sys.stdout.write(f"{words}\n")
-
-
-def until(done: Callable[[], Any], seconds: float, what: Callable[[], object] = str) -> float:
-    """How long it took."""
-    began = time.monotonic()
-    while not done():
-        assert time.monotonic() - began < seconds, what()
-        time.sleep(0.02)
-    return time.monotonic() - began
 
 
 class Taker:
@@ -75,9 +66,9 @@ def node(tmp_path: Path, rabbitmq: RabbitMq) -> Iterator[Node]:
 
 def at_rest(node: Node) -> None:
     """It delivers, and the broker has confirmed all that was: one who has a message may have it before that."""
-    until(lambda: "delivering to" in node.log(), 20, node.log)
+    until(lambda: "delivering to" in node.log(), node.log)
     with contextlib.closing(node.outbox()) as outbox:
-        until(lambda: not len(outbox), 20, node.log)
+        until(lambda: not len(outbox), node.log)
 
 
 def ends(count: int, first: int = 1) -> list[tuple[int, int]]:
@@ -90,11 +81,11 @@ def test_every_message_is_confirmed_and_in_order(node: Node, rabbitmq: RabbitMq)
         node.job("three-ops-second-failed", number)
     node.job("heartbeat", 300)
     taker = Taker(rabbitmq.url)
-    until(lambda: taker.has(601), 30, node.log)
+    until(lambda: taker.has(601), node.log)
     assert [end for end in taker.found if end != (300, 0)] == ends(200)
     assert taker.keys == {"ganeti.gx.event.op", "eventd.heartbeat"}
     outbox = node.outbox()
-    until(lambda: not len(outbox), 10, node.log)
+    until(lambda: not len(outbox), node.log)
     outbox.close()
 
 
@@ -102,12 +93,12 @@ def test_a_backlog_is_delivered_without_a_pause(node: Node, rabbitmq: RabbitMq) 
     outbox = node.outbox()
     outbox.put([("ganeti.x", json.dumps({"jobId": number, "op_index": 0})) for number in range(5000)])
     node.start()
-    until(lambda: "delivering to" in node.log(), 20, node.log)
-    took = until(lambda: not len(outbox), 30, node.log)
+    until(lambda: "delivering to" in node.log(), node.log)
+    took = until(lambda: not len(outbox), node.log)
     say(f"5000 messages in {took:.1f} s")
     outbox.close()
     taker = Taker(rabbitmq.url)
-    until(lambda: taker.has(5000), 30, node.log)
+    until(lambda: taker.has(5000), node.log)
     assert taker.found == [(number, 0) for number in range(5000)]
 
 
@@ -115,18 +106,18 @@ def test_a_broker_that_is_killed_gets_all_soon_after_its_return(node: Node, rabb
     node.start()
     node.job("three-ops-second-failed", 1)
     taker = Taker(rabbitmq.url)
-    until(lambda: taker.has(3), 20, node.log)
+    until(lambda: taker.has(3), node.log)
     at_rest(node)
     rabbitmq.kill()
     for number in range(2, 52):
         node.job("three-ops-second-failed", number)
     outbox = node.outbox()
-    until(lambda: len(outbox) == 150, 20, node.log)  # reading does not wait
+    until(lambda: len(outbox) == 150, node.log)  # reading does not wait
     rabbitmq.start()
-    took = until(lambda: taker.has(153), PROMISE + SLACK, node.log)
+    took = until(lambda: taker.has(153), node.log, PROMISE + SLACK)
     assert set(taker.found) == set(ends(51))
     say(f"all of 150 messages {took:.1f} s after the broker's return")
-    until(lambda: not len(outbox), 10, node.log)
+    until(lambda: not len(outbox), node.log)
     outbox.close()
     assert node.log().count("trying again") <= 3, node.log()
 
@@ -138,13 +129,13 @@ def test_a_frozen_broker_is_noticed_and_holds_no_reading_up(node: Node, rabbitmq
     with rabbitmq.frozen():
         for number in range(1, 101):
             node.job("three-ops-second-failed", number)
-        until(lambda: len(outbox) == 300, 10, node.log)
-        noticed = until(lambda: "trying again" in node.log(), 10 + SLACK, node.log)
+        until(lambda: len(outbox) == 300, node.log)
+        noticed = until(lambda: "trying again" in node.log(), node.log, 10 + SLACK)
     taker = Taker(rabbitmq.url)
-    took = until(lambda: taker.has(300), PROMISE + SLACK, node.log)
+    took = until(lambda: taker.has(300), node.log, PROMISE + SLACK)
     say(f"noticed after {noticed:.1f} s, all there {took:.1f} s after the thaw")
     assert set(taker.found) == set(ends(100))
-    until(lambda: not len(outbox), 10, node.log)
+    until(lambda: not len(outbox), node.log)
     outbox.close()
 
 
@@ -152,28 +143,28 @@ def test_a_broker_that_freezes_while_nothing_happens_is_noticed(node: Node, rabb
     node.start()
     at_rest(node)
     with rabbitmq.frozen():
-        noticed = until(lambda: "heartbeats missed" in node.log(), 12 + SLACK, node.log)
+        noticed = until(lambda: "heartbeats missed" in node.log(), node.log, 12 + SLACK)
     say(f"noticed after {noticed:.1f} s")
-    until(lambda: node.log().count("delivering to") == 2, PROMISE + SLACK, node.log)
+    until(lambda: node.log().count("delivering to") == 2, node.log, PROMISE + SLACK)
 
 
 def test_a_broker_that_takes_nothing_for_now_is_not_left(node: Node, rabbitmq: RabbitMq) -> None:
     node.start()
     node.job("three-ops-second-failed", 1)
     taker = Taker(rabbitmq.url)
-    until(lambda: taker.has(3), 20, node.log)
+    until(lambda: taker.has(3), node.log)
     at_rest(node)
     outbox = node.outbox()
     with rabbitmq.without_memory():
         for number in range(2, 102):
             node.job("three-ops-second-failed", number)
-        until(lambda: "takes nothing for now" in node.log(), 10 + SLACK, node.log)
-        until(lambda: len(outbox) == 300, 10, node.log)  # reading does not wait
+        until(lambda: "takes nothing for now" in node.log(), node.log, 10 + SLACK)
+        until(lambda: len(outbox) == 300, node.log)  # reading does not wait
         time.sleep(6)  # longer than a broker's word is waited for
         assert len(outbox) == 300
-    until(lambda: taker.has(303), PROMISE + SLACK, node.log)
+    until(lambda: taker.has(303), node.log, PROMISE + SLACK)
     assert taker.found == ends(101)  # nothing was sent again
-    until(lambda: not len(outbox), 10, node.log)
+    until(lambda: not len(outbox), node.log)
     outbox.close()
     assert "the broker takes messages again" in node.log()
     assert node.log().count("delivering to") == 1
@@ -189,7 +180,7 @@ def test_of_several_brokers_one_that_answers_is_enough(node: Node, rabbitmq: Rab
         node.start()
         node.job("three-ops-second-failed", 1)
         taker = Taker(rabbitmq.url)
-        until(lambda: taker.has(3), 20, node.log)
+        until(lambda: taker.has(3), node.log)
     assert node.log().count("trying again") == 2
 
 
@@ -200,7 +191,7 @@ def test_a_queue_that_an_older_version_made_gets_what_is_new(node: Node, rabbitm
     node.start()
     node.job("heartbeat", 5)
     taker = Taker(rabbitmq.url)
-    until(lambda: taker.has(1), 20, node.log)
+    until(lambda: taker.has(1), node.log)
     assert taker.keys == {"eventd.heartbeat"}
 
 
@@ -214,11 +205,11 @@ def test_samples_are_for_who_asks_and_are_kept_by_nobody(node: Node, rabbitmq: R
         outbox.put([Put(SAMPLES_KEY, json.dumps({"jobId": 1, "op_index": 0}))])
         node.job("heartbeat", 5)
         taker = Taker(rabbitmq.url)
-        until(lambda: taker.has(1), 20, node.log)
+        until(lambda: taker.has(1), node.log)
         assert taker.keys == {"eventd.heartbeat"}
         found = wants.get(no_ack=True)
         assert found is not None
         kept = {key: found.properties[key] for key in ("delivery_mode", "expiration")}
         assert kept == {"delivery_mode": 1, "expiration": "300000"}
-        until(lambda: not len(outbox), 10, node.log)
+        until(lambda: not len(outbox), node.log)
         outbox.close()

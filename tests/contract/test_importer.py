@@ -6,10 +6,8 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,6 +15,7 @@ from frontend import settings
 from tests.contract.manage_site import ENVIRONMENT, ROOT, Manage, site
 from tests.unit.frontend.conftest import Api, FakeRapi, serve
 from tests.unit.frontend.images import IMAGES, make, send, shown
+from tests.waiting import until
 
 IMPORTER = ROOT / "frontend" / "ganeti-ext-importer"
 CONTENT = b"disk" * 100_000 + bytes(112_000)
@@ -39,13 +38,6 @@ def api(manage: Manage) -> Api:
 def daemon(manage: Manage) -> subprocess.Popen[str]:
     argv = [sys.executable, "-I", str(IMPORTER), "--config", str(manage.config)]
     return subprocess.Popen(argv, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True)
-
-
-def until(what: Any, seconds: float = 40) -> None:
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "nothing came of it"
-        time.sleep(0.05)
 
 
 def qcow2(folder: Path) -> bytes:

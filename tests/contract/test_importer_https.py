@@ -17,10 +17,11 @@ import pytest
 
 from frontend import settings
 from tests.contract.manage_site import ENVIRONMENT, ROOT, Manage, site
-from tests.contract.test_importer import CONTENT, until
+from tests.contract.test_importer import CONTENT
 from tests.unit.console.node import certificate
 from tests.unit.frontend.conftest import Api, FakeRapi, serve
 from tests.unit.frontend.images import IMAGES, make, shown
+from tests.waiting import until
 
 IMPORTER = ROOT / "frontend" / "ganeti-ext-importer"
 

@@ -14,6 +14,7 @@ from eventd.asking import Asker
 from eventd.counts import Counts
 from eventd.jobs import parse
 from eventd.messages import News, news
+from tests.waiting import until
 
 T0 = 1795200000
 
@@ -106,13 +107,6 @@ def collect(asker: Asker, count: int) -> list[News]:
         found += asker.take()
     assert len(found) == count
     return found
-
-
-def until(done: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
-    while not done():
-        assert time.monotonic() < end
-        time.sleep(0.002)
 
 
 def jobs(items: Iterable[News]) -> list[int]:

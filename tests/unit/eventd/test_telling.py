@@ -19,6 +19,7 @@ from eventd.inventory import Nodes, Rows
 from eventd.tagged import Change
 from eventd.telling import Teller
 from ganeti_ext.outbox import Dropped, Outbox
+from tests.waiting import until
 
 PATIENCE = 10.0
 NIC_COLUMNS = ("names", "uuids", "ips", "macs", "modes", "links", "vlans", "bridges", "networks.names")
@@ -94,13 +95,6 @@ def hangs(until: threading.Event) -> Callable[[], None]:
         until.wait(PATIENCE)
 
     return outcome
-
-
-def until(done: Callable[[], object]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not done():
-        assert time.monotonic() < end
-        time.sleep(0.005)  # the thread tells nobody that it has done its books
 
 
 def change(cause: str, name: str = "web1", kind: str = "instance") -> Change:
