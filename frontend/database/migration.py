@@ -38,6 +38,7 @@ VERSIONS = {
     "0014": "the nodes that servers were moved between",
     "0015": "ports that their guest gets when it starts next",
     "0016": "what servers use",
+    "0017": "who fills an image",
 }
 NEWEST = max(VERSIONS)
 

@@ -5,7 +5,8 @@
     queued -> importing -> active                  a download (web-download)
 
 Whoever fills one says so again and again (`lease`); where nobody does any more, it is `queued` once more, and what was
-left in the store is taken away (imagecare.py). A snapshot of a server is `saving` without a lease: Ganeti's job tells.
+left in the store is taken away (imagecare.py). One who only slept finds that it is not his (`filler`), and leaves all
+as it is. A snapshot of a server is `saving` without a lease: Ganeti's job tells.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ import logging
 import os
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Engine, delete, update
+from sqlalchemy import Connection, Engine, delete, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from frontend.database import db
@@ -36,16 +38,27 @@ LEASE = 120.0  # seconds
 _AGAIN = 20.0
 
 
-def turn(engine: Engine, ident: str, before: str, after: str, **values: Any) -> bool:
-    """From one status to another, unless it is in neither: of two at once, one does it."""
+class LostError(Exception):
+    """Who fills the image was not heard of for so long that he was given up, and another may be at it."""
+
+
+def filler() -> str:
+    """A new word for one who fills an image."""
+    return uuid.uuid4().hex
+
+
+def turn(engine: Engine, ident: str, before: str, after: str, by: str | None = None, **values: Any) -> bool:
+    """From one status to another, unless it is in neither: of two at once, one does it. Or unless `by` fills it not."""
     with engine.begin() as connection:
-        return turn_in(connection, ident, before, after, **values)
+        return turn_in(connection, ident, before, after, by, **values)
 
 
-def turn_in(connection: Connection, ident: str, before: str, after: str, **values: Any) -> bool:
+def turn_in(connection: Connection, ident: str, before: str, after: str, by: str | None = None, **values: Any) -> bool:
     """The same in a transaction. One that waits for content again has none of the quota."""
     column = db.image.c
     write = update(db.image).where(column.id == ident, column.status == before)
+    if by is not None:
+        write = write.where(column.filler == by)
     empty = {"size": 0} if after == QUEUED else {}
     new = {"status": after, "updated": time.time(), "lease": None, **empty, **values}
     turned = connection.execute(write.values(new)).rowcount > 0
@@ -55,19 +68,21 @@ def turn_in(connection: Connection, ident: str, before: str, after: str, **value
 
 
 @contextlib.contextmanager
-def filling(engine: Engine, ident: str, status: str, back: str) -> Iterator[None]:
-    """While a queued image is filled, whose status has been turned; `back` is what it is again when that fails."""
+def filling(engine: Engine, image: Mapping[str, Any], status: str) -> Iterator[None]:
+    """While an image, which was queued and is when that fails, is filled by its `filler`."""
+    ident, by = image["id"], image["filler"]
 
     def renew() -> None:
+        column = db.image.c
         with engine.begin() as connection:
-            write = update(db.image).where(db.image.c.id == ident, db.image.c.status.in_((status, DELETED)))
-            connection.execute(write.values(lease=time.time() + LEASE))
+            mine = (column.id == ident, column.status.in_((status, DELETED)), column.filler == by)
+            connection.execute(update(db.image).where(*mine).values(lease=time.time() + LEASE))
 
     try:
         with repeated(renew, _AGAIN):
             yield
     except BaseException:
-        turn(engine, ident, status, back)
+        turn(engine, ident, status, QUEUED, by)
         forget_if_deleted(engine, ident)
         raise
 
@@ -109,22 +124,38 @@ def filled(
     """The image is in the store: it is active, unless somebody deleted it meanwhile; then it goes.
 
     `room` tells in a transaction how many octets it may have. TooLarge when another took the room meanwhile: then it
-    goes, too, and waits for content again.
+    goes, too, and waits for content again. LostError: the image is another's to fill, and what is in the store his.
     """
     values = {"size": stored.size, "sha256": stored.sha256, "md5": stored.md5, "pool": stored.pool}
     values |= {"disk_format": "raw"}  # as what is downloaded is
     with engine.begin() as connection:
         fits = stored.size <= room(connection, image["owner_id"], image["id"])
-        is_active = fits and turn_in(connection, image["id"], status, ACTIVE, **values)
+        is_active = fits and turn_in(connection, image["id"], status, ACTIVE, image["filler"], **values)
     if is_active:
         log.info("image %s: active, %d octets", image["id"], stored.size)
         return True
-    if not fits:
-        _take_back(engine, store, image, status)
-        raise TooLarge(f"Quota exceeded for images: no room is left for {stored.size} octets.")
-    log.info("image %s was deleted while it was filled", image["id"])
-    drop(engine, store, image)
-    return False
+    try:
+        deleted = is_deleted(engine, image, status)
+    except LostError:
+        turn(engine, image["id"], QUEUED, SAVING, lease=0.0)  # if it is nobody's: imagecare.py clears the store
+        raise
+    if deleted:
+        log.info("image %s was deleted while it was filled", image["id"])
+        drop(engine, store, image)
+        return False
+    _take_back(engine, store, image, status)
+    raise TooLarge(f"Quota exceeded for images: no room is left for {stored.size} octets.")
+
+
+def is_deleted(engine: Engine, image: Mapping[str, Any], status: str) -> bool:
+    """Of an image that its `filler` was filling. LostError when he is not the one any more."""
+    with engine.connect() as connection:
+        row = db.row(connection, select(db.image).where(db.image.c.id == image["id"]))
+    if row is None or row["status"] == DELETED:
+        return True
+    if (row["status"], row["filler"]) == (status, image["filler"]):
+        return False
+    raise LostError(f"image {image['id']}: who filled it was not heard of for {LEASE:g} s; it is {row['status']} now")
 
 
 def give_back(engine: Engine, store: Store, image: Mapping[str, Any], status: str) -> None:
@@ -133,7 +164,7 @@ def give_back(engine: Engine, store: Store, image: Mapping[str, Any], status: st
     Where the database does not work now either, imagecare.py sees to it when nobody says any more that he fills it.
     """
     with contextlib.suppress(SQLAlchemyError):
-        if turn(engine, image["id"], status, status, lease=time.time() + LEASE):
+        if turn(engine, image["id"], status, status, image["filler"], lease=time.time() + LEASE):
             _take_back(engine, store, image, status)
 
 
@@ -143,7 +174,7 @@ def _take_back(engine: Engine, store: Store, image: Mapping[str, Any], status: s
     except ExtError as err:  # while nobody says that he fills it, imagecare.py tries again
         log.error("image %s: its content, for which there is no room, stays for now: %s", image["id"], err)
         return
-    turn(engine, image["id"], status, QUEUED)
+    turn(engine, image["id"], status, QUEUED, image["filler"])
     forget_if_deleted(engine, image["id"])
 
 

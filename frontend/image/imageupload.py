@@ -19,10 +19,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from frontend.image import imagequota, images, imagestate
 from frontend.image.imageprocess import Exists, Export, Refused, Store, Wanted
-from frontend.image.imagestate import LEASE, QUEUED, SAVING, UPLOADING
+from frontend.image.imagestate import LEASE, QUEUED, SAVING, UPLOADING, LostError
 from frontend.image.imagevalues import CONTAINERS
 from frontend.web import context
-from frontend.web.fault import BadMediaType, BadRequest, Conflict, Forbidden, TooLarge
+from frontend.web.fault import BadMediaType, BadRequest, Conflict, Fault, Forbidden, TooLarge, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ def upload(image_id: str) -> tuple[str, int]:
     services = context.services()
     store = Store(services.settings.images.command)
     wanted = Wanted(image_id, image["disk_format"], image["provider"], most, request.content_length)
-    with imagestate.filling(services.engine, image_id, SAVING, QUEUED):
+    with imagestate.filling(services.engine, image, SAVING):
         try:
             with imagestate.working(image_id), store.receive(wanted) as receiver:
                 for chunk in _chunks(most):
@@ -47,14 +47,30 @@ def upload(image_id: str) -> tuple[str, int]:
             raise BadRequest(str(err)) from err
         except Exists as err:
             log.warning("image %s: %s", image_id, err)
-            raise Conflict(f"Image {image_id} has content already.") from err
+            raise _in_the_way(image) from err
     room = functools.partial(imagequota.left, quota=services.settings.quota)
     try:
         imagestate.filled(services.engine, store, image, SAVING, stored, room)
+    except LostError as err:
+        raise _given_up(err, image_id) from err
     except SQLAlchemyError:
         imagestate.give_back(services.engine, store, image, SAVING)
         raise
     return "", 204
+
+
+def _given_up(err: LostError, image_id: str) -> Conflict:
+    log.warning("%s", err)
+    return Conflict(f"The upload to image {image_id} stood still for too long and was given up.")
+
+
+def _in_the_way(image: dict[str, Any]) -> Fault:
+    """What to tell of content that is there already: somebody's whom nobody knows, or that of an upload given up."""
+    ident, engine = image["id"], context.services().engine
+    left = {"lease": 0.0, "filler": imagestate.filler()}  # imagecare.py's from now on
+    if image["earlier"] and imagestate.turn(engine, ident, SAVING, SAVING, image["filler"], **left):
+        return Unavailable("What an upload that was given up has left is taken away now. Try again.")
+    return Conflict(f"Image {ident} has content already.")
 
 
 def stage(image_id: str) -> tuple[str, int]:
@@ -63,25 +79,24 @@ def stage(image_id: str) -> tuple[str, int]:
     services = context.services()
     folder = services.settings.images.staging
     path = imagestate.staged(folder, image_id)
-    draft = f"{path}.draft"
-    with imagestate.filling(services.engine, image_id, UPLOADING, QUEUED):
+    draft = f"{path}.{image['filler']}.draft"
+    with imagestate.filling(services.engine, image, UPLOADING):
         try:
             os.makedirs(folder, mode=0o750, exist_ok=True)
             with open(draft, "wb") as file:
                 file.writelines(_chunks(most))
             size = os.path.getsize(draft)
-            os.rename(draft, path)
             # It waits for ever now, and nobody has to say that he is at it.
             with services.engine.begin() as connection:
                 left = imagequota.left(connection, image["owner_id"], image_id, services.settings.quota)
                 if size > left:
                     raise TooLarge(f"Quota exceeded for images: no room is left for {size} octets.")
-                is_kept = imagestate.turn_in(connection, image_id, UPLOADING, UPLOADING, size=size)
-            if not is_kept:
-                imagestate.unstage(folder, image_id)
-        except TooLarge:
-            imagestate.unstage(folder, image_id)
-            raise
+                if imagestate.turn_in(connection, image_id, UPLOADING, UPLOADING, image["filler"], size=size):
+                    os.rename(draft, path)
+                    return "", 204
+            imagestate.is_deleted(services.engine, image, UPLOADING)
+        except LostError as err:
+            raise _given_up(err, image_id) from err
         finally:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(draft)
@@ -140,14 +155,14 @@ def _begin(image_id: str, status: str) -> tuple[dict[str, Any], int]:
         if size > most:
             raise TooLarge(f"The image may have {most} octets at most.")
         # What is announced is taken from the quota at once; what it comes to, when it is known.
-        until = time.time() + LEASE
-        if not imagestate.turn_in(connection, image_id, QUEUED, status, size=size, lease=until):
+        taken: dict[str, Any] = {"size": size, "lease": time.time() + LEASE, "filler": imagestate.filler()}
+        if not imagestate.turn_in(connection, image_id, QUEUED, status, **taken):
             raise Conflict(f"Image {image_id} has a file already, or is getting one (status {image['status']}).")
         connection.commit()
     with contextlib.suppress(AttributeError):  # before Flask 3.1 max_body holds for files, too
         # One more: of what announces no size, werkzeug refuses the end behind as much as it may have (LimitedStream).
         request.max_content_length = most + 1
-    return image, most
+    return {**image, "filler": taken["filler"], "earlier": image["filler"]}, most
 
 
 def _chunks(most: int) -> Iterator[bytes]:

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sqlalchemy import Engine, and_, or_, select, update
+from sqlalchemy import ColumnElement, Engine, and_, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from frontend.database import db
@@ -25,7 +25,7 @@ from frontend.image.imagecare import Care
 from frontend.image.imagefetch import FetchError, Rules
 from frontend.image.imageimport import DIRECT, PENDING
 from frontend.image.imageprocess import Exists, Refused, Store, Stored, Wanted
-from frontend.image.imagestate import DELETED, FILLED, IMPORTING, LEASE, QUEUED, SAVING
+from frontend.image.imagestate import FILLED, IMPORTING, LEASE, QUEUED, SAVING, LostError
 from frontend.settings import Settings
 from frontend.web.fault import Fault
 from ganeti_ext.errors import ExtError
@@ -91,7 +91,9 @@ class Importer:
                 return None
             new = {"status": PROCESSING, "lease": now + LEASE, "tries": row["tries"] + 1, "updated": now}
             connection.execute(update(db.image_task).where(column.id == row["id"]).values(new))
-        return {**row, **new}
+            by, mine = imagestate.filler(), (db.image.c.id == row["image_id"], db.image.c.status == IMPORTING)
+            connection.execute(update(db.image).where(*mine).values(filler=by))
+        return {**row, **new, "filler": by}
 
     def work(self, task: Row) -> None:
         """One task to its end. SQLAlchemyError when the database does not work: the task is taken up again later."""
@@ -102,6 +104,7 @@ class Importer:
             is_done = image is not None and image["status"] in FILLED
             self._end(task, *((SUCCESS, None) if is_done else (FAILURE, "The image was deleted.")))
             return
+        image["filler"] = task["filler"]
         try:
             if task["tries"] > _TRIES:
                 raise FetchError("The import was interrupted again and again.")
@@ -110,6 +113,8 @@ class Importer:
                 is_brought = True
                 room = functools.partial(imagequota.left, quota=self._settings.quota)
                 imagestate.filled(self._engine, self._store, image, IMPORTING, stored, room)
+        except LostError as err:
+            log.warning("import %s: %s", task["id"], err)
         except (Refused, FetchError, Fault) as err:
             self._fail(task, image, str(err), is_brought)
         except (ExtError, OSError) as err:
@@ -146,7 +151,7 @@ class Importer:
     def _renew(self, task: Row) -> None:
         column = db.image_task.c
         with self._engine.begin() as connection:
-            mine = (column.id == task["id"], column.status == PROCESSING)
+            mine = (*_as_taken(task), column.status == PROCESSING)
             connection.execute(update(db.image_task).where(*mine).values(lease=time.time() + LEASE))
 
     def _clear(self, ident: str, provider: str | None) -> bool:
@@ -161,19 +166,23 @@ class Importer:
     def _fail(self, task: Row, image: Row, why: str, is_brought: bool) -> None:
         """The image waits for content again; where some is in the store, and stays for now, imagecare.py sees to it."""
         log.info("image %s: import %s failed: %s", image["id"], task["id"], why)
-        with self._engine.connect() as connection:
-            status = connection.execute(select(db.image.c.status).where(db.image.c.id == image["id"])).scalar()
-        # Not what another has brought, who took the task up and is done.
-        is_left = is_brought and status in (IMPORTING, DELETED)
-        if is_left and not self._clear(image["id"], image["provider"]):
-            imagestate.turn(self._engine, image["id"], IMPORTING, SAVING, lease=0.0)
-        else:
-            imagestate.turn(self._engine, image["id"], IMPORTING, QUEUED)
-            imagestate.forget_if_deleted(self._engine, image["id"])
-        imagestate.unstage(self._settings.images.staging, image["id"])
+        ident, by = image["id"], image["filler"]
+        # Not what another has brought, who took the task up. One that was deleted is imagecare.py's.
+        if imagestate.turn(self._engine, ident, IMPORTING, SAVING, by, lease=time.time() + LEASE):
+            is_left = is_brought and not self._clear(ident, image["provider"])
+            if is_left:
+                imagestate.turn(self._engine, ident, SAVING, SAVING, by, lease=0.0)
+            else:
+                imagestate.turn(self._engine, ident, SAVING, QUEUED, by)
+            imagestate.unstage(self._settings.images.staging, ident)
         self._end(task, FAILURE, why)
 
     def _end(self, task: Row, status: str, why: str | None) -> None:
         with self._engine.begin() as connection:
             values = {"status": status, "message": why, "updated": time.time(), "lease": None}
-            connection.execute(update(db.image_task).where(db.image_task.c.id == task["id"]).values(values))
+            connection.execute(update(db.image_task).where(*_as_taken(task)).values(values))
+
+
+def _as_taken(task: Row) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """The task's row, unless another importer has taken it up since."""
+    return db.image_task.c.id == task["id"], db.image_task.c.tries == task["tries"]

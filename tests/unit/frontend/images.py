@@ -8,6 +8,8 @@ from typing import Any
 from sqlalchemy import insert, select
 
 from frontend.database import db
+from frontend.image.imagecare import Care
+from frontend.image.imageprocess import Store
 from frontend.image.settings_images import Images
 from frontend.settings import Front, Quota, Settings
 from tests.unit.frontend import image_command
@@ -69,6 +71,10 @@ def make(api: Api, **more: Any) -> str:
 
 def send(api: Api, ident: str, data: Any = DATA, tail: str = "file", kind: str = "application/octet-stream") -> Any:
     return api.call("PUT", f"{IMAGES}/{ident}/{tail}", data=data, headers={"Content-Type": kind})
+
+
+def care(site: Site) -> Care:
+    return Care(site.nobody.engine, site.settings, Store(site.settings.images.command))
 
 
 def patch(api: Api, ident: str, *changes: Any, minor: int = 1) -> Any:

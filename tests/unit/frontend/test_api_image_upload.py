@@ -16,12 +16,10 @@ from sqlalchemy.exc import OperationalError
 
 from frontend.database import db
 from frontend.image import images, imagestate
-from frontend.image.imagecare import Care
-from frontend.image.imageprocess import Store
 from frontend.settings import Front, Quota
 from tests.unit.frontend import image_command
 from tests.unit.frontend.conftest import COMPUTE, FOREIGN, GIB, IMAGE, MINE, SECRET_IMAGE, SMALL, FakeRapi
-from tests.unit.frontend.images import DATA, IMAGES, MOST, NEW, Site, make, patch, send, shown
+from tests.unit.frontend.images import DATA, IMAGES, MOST, NEW, Site, care, make, patch, send, shown
 
 QCOW2 = image_command.QCOW2 + DATA
 
@@ -182,7 +180,7 @@ def test_one_that_is_deleted_as_its_upload_begins_leaves_nothing(site: Site, mon
 
     monkeypatch.setattr(images, "need", need)
     assert site.alice.call("DELETE", f"{IMAGES}/{ident}").status_code == 204
-    Care(site.nobody.engine, site.settings, Store(site.settings.images.command)).work()
+    care(site).work()
     assert (site.stored(), site.row(ident)) == ([], None)
 
 
@@ -292,10 +290,6 @@ def test_a_deletion_that_fails_is_done_later(site: Site) -> None:
     assert site.stored() == [f"{ident}.raw"]
     care(site).work()
     assert (site.stored(), site.row(ident)) == ([], None)
-
-
-def care(site: Site) -> Care:
-    return Care(site.nobody.engine, site.settings, Store(site.settings.images.command))
 
 
 def test_an_upload_whose_process_died_can_be_sent_again(site: Site) -> None:

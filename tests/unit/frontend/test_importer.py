@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import update
 
 from frontend.database import db
+from frontend.image import imagestate
 from frontend.image.importer import Importer
 from frontend.settings import Front
 from tests.unit.frontend.conftest import IMAGE, MINE, SECRET_IMAGE, FakeRapi
@@ -220,3 +221,42 @@ def test_what_is_known_of_an_image_is_written_down_beside_it(site: Site) -> None
     work(site)
     facts = json.loads(path.read_text())
     assert (facts["members"], facts["tags"]) == ({"p": "pending"}, ["t"])
+
+
+def test_one_who_slept_until_another_was_done_touches_nothing(
+    site: Site, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ident = make(site.alice)
+    start(site, ident, f"http://a.example:{port}/image")
+
+    def sleeps(*told: Any) -> bool:
+        monkeypatch.undo()
+        with site.nobody.engine.begin() as connection:
+            connection.execute(update(db.image_task).values(lease=time.time() - 1))
+        work(site)
+        assert shown(site.alice, ident)["status"] == "active"
+        return imagestate.filled(*told)
+
+    monkeypatch.setattr(imagestate, "filled", sleeps)
+    work(site)
+    assert (shown(site.alice, ident)["status"], site.stored()) == ("active", [f"{ident}.raw"])
+    assert site.alice.get(f"{IMAGES}/{ident}/file").data == b"image"
+    assert [task["status"] for task in tasks(site, ident)] == ["success"]
+
+
+def test_nor_does_one_whose_import_failed_while_another_is_at_it(site: Site) -> None:
+    ident = make(site.alice)
+    send(site.alice, ident, tail="stage")
+    start(site, ident)
+    first = Importer(site.nobody.engine, site.settings, find)
+    task = first._claim()
+    died(site, ident, 1)
+    other = Importer(site.nobody.engine, site.settings, find)._claim()
+    assert task is not None and other is not None
+    (site.store / "fails").touch()
+    first.work(task)
+    (site.store / "fails").unlink()
+    assert shown(site.alice, ident)["status"] == "importing"
+    assert [each["status"] for each in tasks(site, ident)] == ["processing"]
+    Importer(site.nobody.engine, site.settings, find).work(other)
+    assert (shown(site.alice, ident)["status"], site.stored()) == ("active", [f"{ident}.raw"])
