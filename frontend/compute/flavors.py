@@ -6,19 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import Response, jsonify, request
-from sqlalchemy import (
-    BindParameter,
-    Column,
-    ColumnElement,
-    Connection,
-    Select,
-    and_,
-    bindparam,
-    not_,
-    or_,
-    select,
-    true,
-)
+from sqlalchemy import Column, and_, bindparam, not_, or_, select, true
+from sqlalchemy.engine import Connection
+from sqlalchemy.sql.expression import BindParameter, ColumnElement, Select
 
 from frontend.compute import customflavor
 from frontend.database import db

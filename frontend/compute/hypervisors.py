@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from flask import Response, jsonify, request
-from sqlalchemy import Connection, case, func, select
+from sqlalchemy import case, func, select
+from sqlalchemy.engine import Connection
 
 from frontend.compute import nodes, zones
 from frontend.database import db

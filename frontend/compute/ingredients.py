@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy.engine import Connection
 
 from frontend.compute import flavors, keypairs, serverdevices, servergroups, whichcluster
 from frontend.compute.schema_server import AUTO, Attachment, NewServer

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import Response, jsonify
-from sqlalchemy import Connection, insert
+from sqlalchemy import insert
+from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
 from frontend.compute import ingredients, quotas, requests, schema_server, seeding, serverdevices, serverquota

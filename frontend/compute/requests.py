@@ -6,7 +6,8 @@ import time
 from collections.abc import Collection
 
 from flask import g
-from sqlalchemy import Connection, Engine, delete, insert
+from sqlalchemy import delete, insert
+from sqlalchemy.engine import Connection, Engine
 
 from frontend.database import db
 from frontend.web import context

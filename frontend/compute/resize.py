@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import select
+from sqlalchemy.engine import Connection
 
 from frontend.compute import customflavor, flavors, quotas, serverchange
 from frontend.database import db

@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flask import Response, jsonify
-from sqlalchemy import Connection, select
+from sqlalchemy import select
+from sqlalchemy.engine import Connection
 
 from frontend.database import db
 from frontend.effect import translate_move

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert
+from sqlalchemy import delete, insert
+from sqlalchemy.engine import Connection
 
 from frontend.compute import schema_device
 from frontend.compute.schema_device import Device

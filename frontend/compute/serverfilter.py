@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flask import request
-from sqlalchemy import ColumnElement, and_, false, not_, or_, true
+from sqlalchemy import and_, false, not_, or_, true
+from sqlalchemy.sql.expression import ColumnElement
 
 from frontend.compute import customflavor, nodes, serverview
 from frontend.database import db

@@ -14,7 +14,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from flask import Response, jsonify, request
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import delete, insert, select
+from sqlalchemy.engine import Connection
 
 from frontend.compute import quotas
 from frontend.database import db, turns

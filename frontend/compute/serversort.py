@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from flask import request
-from sqlalchemy import ColumnElement, Connection, Select, func
+from sqlalchemy import func
+from sqlalchemy.engine import Connection
+from sqlalchemy.sql.expression import ColumnElement, Select
 
 from frontend.database import db
 from frontend.web import context, ordering

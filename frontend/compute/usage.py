@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flask import Response, jsonify, request
-from sqlalchemy import Connection, select
+from sqlalchemy import select
+from sqlalchemy.engine import Connection
 
 from frontend.compute import customflavor
 from frontend.database import db

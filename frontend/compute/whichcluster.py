@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection
+from sqlalchemy.engine import Connection
 
 from frontend.cluster import placement
 from frontend.cluster.placement import NOBODY, Seen

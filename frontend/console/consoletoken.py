@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import secrets
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import delete, insert, select
+from sqlalchemy.engine import Connection
 
 from frontend.database import db
 from frontend.effect import clusters

@@ -10,10 +10,11 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import JSON, ColumnElement, Connection, Table, Text, Update, bindparam, cast, column, func, select
+from sqlalchemy import JSON, Table, Text, bindparam, cast, column, func, select
 from sqlalchemy import insert as insert_into
 from sqlalchemy import update as change
-from sqlalchemy.engine import Dialect
+from sqlalchemy.engine import Connection, Dialect
+from sqlalchemy.sql.expression import ColumnElement, Update
 
 from frontend.database import fastjson
 from frontend.database.prepared import Prepared, prepare

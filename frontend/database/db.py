@@ -6,9 +6,10 @@ import sqlite3
 import time
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Select, Table, create_engine, event
+from sqlalchemy import Table, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import Connection, Engine, make_url
+from sqlalchemy.sql.expression import Select
 
 from frontend.database import fastjson, migration, prepared
 from frontend.database.tables import (
@@ -111,8 +112,9 @@ def open_engine(url: str, *, pre_ping: bool = True) -> Engine:
         # Many rows of one statement in one question: by itself psycopg2 asks for each of them.
         options |= {"connect_args": postgres.arguments(parsed.query), "executemany_mode": "values_plus_batch"}
     options |= {"json_serializer": fastjson.dumps, "json_deserializer": fastjson.loads}  # as bulk.py writes, too
-    # What stands in a statement's parameters stands in the rows, too, but has no place in a log.
-    engine = create_engine(url, hide_parameters=True, **options)
+    # What stands in a statement's parameters stands in the rows, too, but has no place in a log. `future`: SQLAlchemy
+    # 1.4, which Debian 12 has, behaves as 2 does.
+    engine = create_engine(url, future=True, hide_parameters=True, **options)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _tune_sqlite)
     return engine

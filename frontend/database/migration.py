@@ -12,7 +12,8 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
-from sqlalchemy import Column, Connection, Engine, MetaData, String, Table, event, insert, inspect, select
+from sqlalchemy import Column, MetaData, String, Table, event, insert, inspect, select
+from sqlalchemy.engine import Connection, Engine
 
 from frontend.database import tables
 from frontend.database.tables_usage import metadata

@@ -8,7 +8,8 @@ import time
 import zlib
 from collections.abc import Iterator
 
-from sqlalchemy import Connection, Engine, bindparam, func, select, update
+from sqlalchemy import bindparam, func, select, update
+from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import OperationalError
 
 from frontend.database import prepared, tables

@@ -7,7 +7,8 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, or_, update
+from sqlalchemy import or_, update
+from sqlalchemy.engine import Connection
 
 from frontend.compute import requests
 from frontend.database import db

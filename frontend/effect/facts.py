@@ -13,7 +13,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Table, select, update
+from sqlalchemy import Table, select, update
+from sqlalchemy.engine import Connection
 
 from frontend.compute import wished
 from frontend.database import db

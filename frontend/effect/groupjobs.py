@@ -14,7 +14,8 @@ import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Engine, select, update
+from sqlalchemy import select, update
+from sqlalchemy.engine import Connection, Engine
 
 from frontend.database import db
 from frontend.effect import clusters, facts, owed, purpose

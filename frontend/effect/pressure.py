@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
-from sqlalchemy import Engine, Select, func, select
+from sqlalchemy import func, select
+from sqlalchemy.engine import Engine
+from sqlalchemy.sql.expression import Select
 
 from frontend.database import db
 from frontend.effect import clusters

@@ -10,7 +10,8 @@ import logging
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Engine, Table, case, or_, select, update
+from sqlalchemy import Table, case, or_, select, update
+from sqlalchemy.engine import Connection, Engine
 
 from frontend.database import db
 from frontend.effect import chain, clusters, translate_image

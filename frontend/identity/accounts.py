@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, and_, bindparam, select
+from sqlalchemy import and_, bindparam, select
+from sqlalchemy.engine import Connection
+from sqlalchemy.sql.expression import Select
 from werkzeug.security import check_password_hash
 
 from frontend.database import db

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Engine, case, delete, func, select
+from sqlalchemy import case, delete, func, select
+from sqlalchemy.engine import Connection, Engine
 
 from frontend.database import db
 
@@ -60,9 +61,8 @@ def _add(connection: Connection, key: str, limit: int, now: float, window: float
         "since": case((fresh, _table.c.since), else_=now),
         "until": case((fresh & (_table.c.count + 1 >= limit), now + window), else_=end),
     }
-    done = connection.execute(
-        statement.on_conflict_do_update(index_elements=["key"], set_=again).returning(_table.c.count, _table.c.until)
-    ).one()
+    connection.execute(statement.on_conflict_do_update(index_elements=["key"], set_=again))
+    done = connection.execute(select(_table.c.count, _table.c.until).where(_table.c.key == key)).one()
     return done[0], done[1]
 
 

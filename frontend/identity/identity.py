@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 
 from flask import Response, jsonify, request
-from sqlalchemy import Connection, delete, insert
+from sqlalchemy import delete, insert
+from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
 from frontend.database import db

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy.engine import Connection
 from werkzeug.security import check_password_hash
 
 from frontend.identity import accounts, lockout

@@ -12,7 +12,7 @@ import math
 import time
 
 from flask import request
-from sqlalchemy import Connection
+from sqlalchemy.engine import Connection
 
 from frontend.identity import attempts
 from frontend.identity.attempts import ADDRESS, UNKNOWN

@@ -6,7 +6,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, update
+from sqlalchemy import update
+from sqlalchemy.engine import Connection
 
 from frontend.database import db
 from frontend.effect import translate_image, unwanted

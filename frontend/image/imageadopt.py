@@ -6,7 +6,8 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Table, insert, select
+from sqlalchemy import Table, insert, select
+from sqlalchemy.engine import Connection
 
 from frontend.database import db
 from frontend.image import imagefacts

@@ -10,7 +10,9 @@ import os
 import time
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, Select, Table, func, or_, select, update
+from sqlalchemy import Table, func, or_, select, update
+from sqlalchemy.engine import Engine
+from sqlalchemy.sql.expression import ColumnElement, Select
 
 from frontend.database import db
 from frontend.image import imagenotes, imagestate

@@ -7,7 +7,8 @@ import time
 from typing import Any
 
 from flask import Response, jsonify
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.engine import Connection
 
 from frontend.database import db
 from frontend.image import images, imageview

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Table, select
+from sqlalchemy.engine import Connection
 
 from frontend.database import db
 from frontend.effect import translate_image

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import func, select
+from sqlalchemy.engine import Connection
 
 from frontend.database import db, turns
 from frontend.image.imagestate import DELETED

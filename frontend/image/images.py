@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import Response, jsonify
-from sqlalchemy import BindParameter, ColumnElement, Connection, Select, and_, bindparam, exists, or_, select, update
+from sqlalchemy import and_, bindparam, exists, or_, select, update
+from sqlalchemy.engine import Connection
+from sqlalchemy.sql.expression import BindParameter, ColumnElement, Select
 
 from frontend.database import db, turns
 from frontend.image import forgetimage, imagestate, imageview

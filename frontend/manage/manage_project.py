@@ -7,7 +7,8 @@ import math
 import time
 import uuid
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import func, select
+from sqlalchemy.engine import Connection
 
 from frontend.database import db
 from frontend.manage.manage_base import Command, Context, create, if_missing, label, named, no_arguments, table_of

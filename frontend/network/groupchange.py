@@ -10,7 +10,8 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, delete, insert, update
+from sqlalchemy import delete, insert, update
+from sqlalchemy.engine import Connection
 
 from frontend.database import db, turns
 from frontend.effect import groupjobs, owed

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from flask import Response, jsonify
-from sqlalchemy import Connection, select
+from sqlalchemy import select
+from sqlalchemy.engine import Connection
 
 from frontend.database import db, turns
 from frontend.network import groupchange, grouprules, groupstore, groupview, netview, networkquota, securitygroups

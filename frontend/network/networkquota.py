@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from flask import Response, jsonify
-from sqlalchemy import Connection, func, not_, or_, select
+from sqlalchemy import func, not_, or_, select
+from sqlalchemy.engine import Connection
 
 from frontend.database import db, turns
 from frontend.network import addressquota, netrows, portquota, subnetplaces, tenantnet

@@ -8,7 +8,7 @@ from itertools import islice, zip_longest
 from typing import Any
 
 from flask import Response, jsonify, request
-from sqlalchemy import Connection
+from sqlalchemy.engine import Connection
 
 from frontend.effect import clusters
 from frontend.network import netlist, netrows, netview, networkgroups, portlist, portview

@@ -9,7 +9,9 @@ import json
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Subquery, Text, and_, cast, false, func, or_, select, true
+from sqlalchemy import Text, and_, cast, false, func, or_, select, true
+from sqlalchemy.engine import Connection
+from sqlalchemy.sql.expression import ColumnElement, Subquery
 
 from frontend.database import db
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select
+from sqlalchemy.engine import Connection
+from sqlalchemy.sql.expression import Select
 
 from frontend.web import context
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, func, not_, null, or_, select, union_all
+from sqlalchemy import func, not_, null, or_, select, union_all
+from sqlalchemy.engine import Connection
+from sqlalchemy.sql.expression import ColumnElement, Select
 
 from frontend.database import db
 from frontend.network import netrows, nicrows, pages, portstore, portview

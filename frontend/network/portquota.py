@@ -6,18 +6,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import (
-    BindParameter,
-    ColumnElement,
-    CompoundSelect,
-    Connection,
-    bindparam,
-    case,
-    func,
-    literal_column,
-    not_,
-    select,
-)
+from sqlalchemy import bindparam, case, func, literal_column, not_, select
+from sqlalchemy.engine import Connection
+from sqlalchemy.sql.expression import BindParameter, ColumnElement, CompoundSelect
 
 from frontend.database import db
 from frontend.network import nicrows, portstore

@@ -12,7 +12,8 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Text, cast, select
+from sqlalchemy import Text, cast, select
+from sqlalchemy.engine import Connection, Engine
 
 from frontend.database import db, turns
 from frontend.effect import clusters, owed

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from flask import Response, jsonify
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import delete, insert, select
+from sqlalchemy.engine import Connection
 
 from frontend.database import db, turns
 from frontend.effect.translate import Step

@@ -10,7 +10,9 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, delete, insert, literal, select, true, update
+from sqlalchemy import bindparam, delete, insert, literal, select, true, update
+from sqlalchemy.engine import Connection
+from sqlalchemy.sql.expression import Select
 
 from frontend.database import db, turns
 from frontend.settings import Quota

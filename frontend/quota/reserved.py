@@ -13,7 +13,9 @@ import time
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy.engine import Connection
+from sqlalchemy.sql.expression import Select
 
 from frontend.database import db
 from frontend.effect import clusters, purpose

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from sqlalchemy import Engine
+from sqlalchemy.engine import Engine
 
 from frontend.effect import owed
 from frontend.reconcile.difference import Difference, Snapshot

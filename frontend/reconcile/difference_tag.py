@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from sqlalchemy import Engine
+from sqlalchemy.engine import Engine
 
 from frontend.effect import clusters, lefttag, owed
 from frontend.reconcile.difference import Difference, Entry

@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, Engine, select, true
+from sqlalchemy import select, true
+from sqlalchemy.engine import Connection, Engine
 
 from frontend.compute import wished
 from frontend.database import db

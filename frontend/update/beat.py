@@ -8,7 +8,8 @@ import threading
 import time
 from collections.abc import Callable
 
-from sqlalchemy import Engine, insert, update
+from sqlalchemy import insert, update
+from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from frontend.database import db

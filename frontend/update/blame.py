@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Engine, select
+from sqlalchemy import select
+from sqlalchemy.engine import Engine
 from sqlalchemy.exc import (
     DataError,
     DBAPIError,

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from flask import Response, current_app, jsonify, request
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import func, select
+from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from frontend.cluster import standing

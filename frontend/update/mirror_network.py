@@ -6,7 +6,8 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, and_, delete, insert, or_, select, update
+from sqlalchemy import Table, and_, delete, insert, or_, select, update
+from sqlalchemy.sql.expression import ColumnElement
 
 from frontend.database import db
 from frontend.network import portkept, tenantnet

@@ -13,7 +13,8 @@ import uuid
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from sqlalchemy import Engine, delete, insert, select
+from sqlalchemy import delete, insert, select
+from sqlalchemy.engine import Engine
 
 from frontend.database import db
 from ganeti_ext.errors import ExtError, RapiError, RapiUnavailable

@@ -6,7 +6,8 @@ import logging
 import time
 from collections.abc import Callable
 
-from sqlalchemy import Column, Engine, Table, delete, select, tuple_
+from sqlalchemy import Column, Table, delete, select, tuple_
+from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from frontend.database import db

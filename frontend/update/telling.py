@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from sqlalchemy import Engine
+from sqlalchemy.engine import Engine
 
 from frontend.settings import Health
 from frontend.update import beat, probe, questions

@@ -11,22 +11,9 @@ import functools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sqlalchemy import (
-    BindParameter,
-    Column,
-    ColumnElement,
-    Connection,
-    Table,
-    Text,
-    bindparam,
-    cast,
-    exists,
-    insert,
-    literal_column,
-    select,
-    update,
-)
-from sqlalchemy.engine import Dialect
+from sqlalchemy import Column, Table, Text, bindparam, cast, exists, insert, literal_column, select, update
+from sqlalchemy.engine import Connection, Dialect
+from sqlalchemy.sql.expression import BindParameter, ColumnElement
 
 from frontend.database import db
 from frontend.database.prepared import Prepared, prepare

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import or_, select
+from sqlalchemy.engine import Connection
 
 from frontend.database import db
 from frontend.settings import Credits

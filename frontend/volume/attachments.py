@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
 
 from flask import Response, jsonify, request
-from sqlalchemy import ColumnElement, select, true
+from sqlalchemy import select, true
+from sqlalchemy.sql.expression import ColumnElement
 
 from frontend.compute.refused import Unsupported
 from frontend.database import db

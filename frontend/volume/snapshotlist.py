@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from flask import Response, jsonify, request
-from sqlalchemy import ColumnElement, func, select, true
+from sqlalchemy import func, select, true
+from sqlalchemy.sql.expression import ColumnElement
 
 from frontend.database import db
 from frontend.volume import resourcefilter, volumefilter

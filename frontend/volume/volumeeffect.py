@@ -11,8 +11,9 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, insert, or_, update
 from sqlalchemy import delete as delete_from
+from sqlalchemy import insert, or_, update
+from sqlalchemy.engine import Connection
 
 from frontend.compute import requests, whichcluster
 from frontend.database import db

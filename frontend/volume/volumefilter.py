@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from flask import request
-from sqlalchemy import ColumnElement, func, true
+from sqlalchemy import func, true
+from sqlalchemy.sql.expression import ColumnElement
 
 from frontend.database import db
 from frontend.volume import resourcefilter, volumestate, volumetypes, volumeview

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from flask import Response, jsonify, request
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import select
+from sqlalchemy.engine import Connection
+from sqlalchemy.sql.expression import Select
 
 from frontend.database import db
 from frontend.volume import resourcefilter, volumefilter, volumeview

@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, select, update
+from sqlalchemy import select, update
+from sqlalchemy.engine import Connection
+from sqlalchemy.sql.expression import ColumnElement
 
 from frontend.database import db
 from frontend.web import context

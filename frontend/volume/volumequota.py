@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import Response, jsonify, request
-from sqlalchemy import Connection, case, func, select
+from sqlalchemy import case, func, select
+from sqlalchemy.engine import Connection
 
 from frontend.compute import quotas
 from frontend.database import db, turns

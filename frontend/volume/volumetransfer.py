@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import Response, jsonify, request
-from sqlalchemy import Connection, insert, select, true, update
 from sqlalchemy import delete as delete_from
+from sqlalchemy import insert, select, true, update
+from sqlalchemy.engine import Connection
 
 from frontend.database import db
 from frontend.volume import snapshotstore, volumeeffect, volumequota, volumes, volumestate

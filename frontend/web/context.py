@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import current_app, g, request
-from sqlalchemy import Connection, Engine
+from sqlalchemy.engine import Connection, Engine
 
 from frontend.database.vault import Vault
 from frontend.effect import clusters

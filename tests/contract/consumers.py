@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import kombu
-from sqlalchemy import Engine, select
+from sqlalchemy import select
+from sqlalchemy.engine import Engine
 
 from frontend.database import db
 from frontend.update import amqp

@@ -6,7 +6,8 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import Engine, create_engine, insert
+from sqlalchemy import create_engine, insert
+from sqlalchemy.engine import Engine
 
 from frontend.database import db
 from frontend.identity import accounts, attempts

@@ -24,7 +24,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import insert
+from sqlalchemy.engine import Connection
 from werkzeug.security import generate_password_hash
 from werkzeug.serving import make_server
 

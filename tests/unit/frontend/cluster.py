@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, insert, select
+from sqlalchemy import insert, select
+from sqlalchemy.engine import Engine
 
 from frontend.database import db
 from frontend.reconcile.difference import Difference

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import Engine, create_engine, insert, select, update
+from sqlalchemy import create_engine, insert, select, update
+from sqlalchemy.engine import Engine
 from werkzeug.security import generate_password_hash
 from werkzeug.test import TestResponse
 

@@ -20,7 +20,8 @@ from unittest import mock
 
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant
-from sqlalchemy import Engine, insert, select, update
+from sqlalchemy import insert, select, update
+from sqlalchemy.engine import Engine
 from werkzeug.exceptions import ClientDisconnected
 
 from frontend.database import db

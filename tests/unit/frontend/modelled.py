@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Engine
+from sqlalchemy.engine import Engine
 
 from frontend.update.mirror import Mirror
 from ganeti_ext import event

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Engine
+from sqlalchemy.engine import Engine
 
 from frontend.update.mirror import Mirror
 from ganeti_ext import event

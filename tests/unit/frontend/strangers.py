@@ -10,7 +10,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Engine, insert
+from sqlalchemy import insert
+from sqlalchemy.engine import Engine
 
 from frontend.compute.serveract import ACTIONS
 from frontend.database import db

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, delete, insert, select
+from sqlalchemy import delete, insert, select
+from sqlalchemy.engine import Engine
 
 from frontend.cluster.capacity import Capacity
 from frontend.database import db

@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, create_engine, insert
+from sqlalchemy import create_engine, insert
+from sqlalchemy.engine import Engine
 from sqlalchemy.pool import StaticPool
 from websockify import websocketproxy  # noqa: F401 (without it these tests are left out)
 

@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, insert, select, update
+from sqlalchemy import insert, select, update
+from sqlalchemy.engine import Engine
 
 from eventd import enrich, jobs, messages
 from frontend.compute import wished

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, delete, insert, select
+from sqlalchemy import delete, insert, select
+from sqlalchemy.engine import Engine
 from sqlalchemy.exc import OperationalError
 
 from frontend.database import db

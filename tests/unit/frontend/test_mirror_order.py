@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine, delete, insert, select
+from sqlalchemy import delete, insert, select
+from sqlalchemy.engine import Engine
 
 from frontend.database import db
 from frontend.update.mirror import Mirror

@@ -6,7 +6,8 @@ import itertools
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, insert, select
+from sqlalchemy import insert, select
+from sqlalchemy.engine import Engine
 
 from frontend.database import db
 from frontend.effect.clusters import HOME

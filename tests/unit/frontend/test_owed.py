@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, insert, select, update
+from sqlalchemy import insert, select, update
+from sqlalchemy.engine import Engine
 
 from frontend.database import db
 from frontend.database.vault import Vault

@@ -6,7 +6,8 @@ import logging
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, select, update
+from sqlalchemy import select, update
+from sqlalchemy.engine import Engine
 
 from frontend.database import db
 from frontend.update import probe

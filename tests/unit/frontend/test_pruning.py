@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, func, insert, select
+from sqlalchemy import func, insert, select
+from sqlalchemy.engine import Engine
 
 from frontend.database import db
 from frontend.settings import Front

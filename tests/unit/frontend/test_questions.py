@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, insert
+from sqlalchemy import insert
+from sqlalchemy.engine import Engine
 
 from frontend.app import create_app
 from frontend.database import db

@@ -6,7 +6,8 @@ import time
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event, insert
+from sqlalchemy import event, insert
+from sqlalchemy.engine import Engine
 
 from frontend.database import db
 from frontend.settings import Front

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection, Engine, delete, select, update
+from sqlalchemy import delete, select, update
+from sqlalchemy.engine import Connection, Engine
 
 from frontend.database import db
 from frontend.settings import Credits

@@ -8,7 +8,8 @@ from typing import Any
 
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, create_engine, select
+from sqlalchemy import create_engine, select
+from sqlalchemy.engine import Engine
 
 from frontend.database import db
 
