@@ -82,7 +82,7 @@ def _scope() -> ColumnElement[bool]:
 def _conditions() -> list[ColumnElement[bool]]:
     equal = [column == request.args[key] for key, column in _EQUAL.items() if request.args.get(key)]
     parts = [(column, resourcefilter.like(key)) for key, column in _LIKE.items()]
-    return [*equal, *(column.icontains(part, autoescape=True) for column, part in parts if part)]
+    return [*equal, *(resourcefilter.contains(column, part) for column, part in parts if part)]
 
 
 def _metadata() -> dict[str, str]:

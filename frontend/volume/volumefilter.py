@@ -79,7 +79,7 @@ def conditions() -> Iterator[ColumnElement[bool]]:
             yield column == args[key]
     for key, column in _LIKE.items():
         if part := resourcefilter.like(key):
-            yield column.icontains(part, autoescape=True)
+            yield resourcefilter.contains(column, part)
     if args.get("size"):
         yield _VOLUME.size == _number("size")
     if args.get("volume_type"):

@@ -7,13 +7,14 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from flask import request
+from flask import current_app, request
 
 from frontend.web import jsontext
-from frontend.web.fault import BadMediaType, BadRequest
+from frontend.web.fault import BadMediaType, BadRequest, TooLarge
 
 MAX_NAME = 255
 MISSING: Any = object()
+_CHUNK = 1 << 16
 _NUMBER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 _TRUE = ("true", "1", "on", "yes")
 _FALSE = ("false", "0", "off", "no")
@@ -31,12 +32,20 @@ def body() -> dict[str, Any]:
 
 def parsed() -> Any:
     """The request's body as JSON, of whatever type it is."""
-    data = request.get_data(cache=False)
-    request.stream.read(1)  # a chunked body was cut at max_body; only who reads on gets the 413
     try:
-        return jsontext.parse(data)
+        return jsontext.parse(_data())
     except ValueError as err:
         raise BadRequest(f"The body cannot be read: {err}.") from err
+
+
+def _data() -> bytes:
+    """TooLarge above max_body: werkzeug says so by itself since 2.3, and of a chunked body to who reads on alone."""
+    data, most = bytearray(), current_app.config["MAX_CONTENT_LENGTH"]
+    while chunk := request.stream.read(_CHUNK):
+        data += chunk
+        if len(data) > most:
+            raise TooLarge(f"The body may have {most} octets at most.")
+    return bytes(data)
 
 
 def mapping(where: Mapping[str, Any], key: str, default: Any = MISSING) -> dict[str, Any]:

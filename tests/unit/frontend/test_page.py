@@ -29,10 +29,8 @@ def test_a_browser_is_led_to_the_page(nobody: Api) -> None:
 @pytest.mark.parametrize("accept", ["application/json", "*/*", None])
 def test_a_client_of_the_api_gets_what_it_got_without_a_page(front: Front, rapi: FakeRapi, accept: str | None) -> None:
     headers = {"Accept": accept} if accept else {}
-    answers = [
-        serve(front, rapi, Settings(front=front, page=Page(serve=on))).client.get("/", headers=headers)
-        for on in (True, False)
-    ]
+    fronts = [serve(front, rapi, Settings(front=front, page=Page(serve=on))) for on in (True, False)]
+    answers = [each.client.get("/", headers=headers) for each in fronts]
     assert answers[0].status_code == answers[1].status_code == 404
     assert answers[0].json == answers[1].json
 
