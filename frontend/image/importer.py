@@ -132,7 +132,8 @@ class Importer:
         wanted = Wanted(image["id"], image["disk_format"], image["provider"], most)
         try:
             return self._bring(task, wanted)
-        except Exists:  # made by a process that did not live to say so
+        except Exists:  # made by a process that did not live to say so, or by one that took the task up since
+            imagestate.is_deleted(self._engine, image, IMPORTING)
             self._store.remove(image["id"], image["provider"])
             return self._bring(task, wanted)
 

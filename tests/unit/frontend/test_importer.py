@@ -12,6 +12,7 @@ from sqlalchemy import update
 
 from frontend.database import db
 from frontend.image import imagestate
+from frontend.image.imageprocess import Store
 from frontend.image.importer import Importer
 from frontend.settings import Front
 from tests.unit.frontend.conftest import IMAGE, MINE, SECRET_IMAGE, FakeRapi
@@ -241,6 +242,25 @@ def test_one_who_slept_until_another_was_done_touches_nothing(
     work(site)
     assert (shown(site.alice, ident)["status"], site.stored()) == ("active", [f"{ident}.raw"])
     assert site.alice.get(f"{IMAGES}/{ident}/file").data == b"image"
+    assert [task["status"] for task in tasks(site, ident)] == ["success"]
+
+
+def test_nor_one_who_slept_before_he_brought_anything(site: Site, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    ident = make(site.alice)
+    start(site, ident, f"http://a.example:{port}/image")
+    receive = Store.receive
+
+    def sleeps(*told: Any) -> Any:
+        monkeypatch.undo()
+        with site.nobody.engine.begin() as connection:
+            connection.execute(update(db.image_task).values(lease=time.time() - 1))
+        work(site)
+        return receive(*told)
+
+    monkeypatch.setattr(Store, "receive", sleeps)
+    work(site)
+    assert (shown(site.alice, ident)["status"], site.stored()) == ("active", [f"{ident}.raw"])
+    assert "remove" not in (site.store / "calls").read_text()
     assert [task["status"] for task in tasks(site, ident)] == ["success"]
 
 
