@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import Table, func, or_, select, update
@@ -17,7 +18,7 @@ from sqlalchemy.sql.expression import ColumnElement, Select
 from frontend.database import db
 from frontend.image import imagenotes, imagestate
 from frontend.image.imageprocess import Store
-from frontend.image.imagestate import DELETED, FILLED, IMPORTING, QUEUED, SAVING, UPLOADING
+from frontend.image.imagestate import DELETED, FILLED, IMPORTING, LEASE, QUEUED, SAVING, UPLOADING
 from frontend.settings import Settings
 from ganeti_ext.errors import ExtError
 
@@ -29,6 +30,8 @@ _OLD = 86400.0
 _IMAGE, _SNAPSHOT = db.image.c, db.volume_snapshot.c
 _THERE = ("available", "error_deleting")  # statuses of snapshots that the store has
 
+
+Row = dict[str, Any]
 
 # By table: what its rows are called, and what is written down of one.
 _KINDS = {"image": ("image", imagenotes.of_image), "volume_snapshot": ("snapshot", imagenotes.of_snapshot)}
@@ -52,10 +55,9 @@ class Care:
         self._failed = {ident: when for ident, when in self._failed.items() if when > now - _PAUSE}
         dead = _IMAGE.lease < now
         for image in self._rows(_IMAGE.status == SAVING, _IMAGE.origin.is_(None), dead):
-            self._requeue(image, dead)
+            self._requeue(image, dead, self._clear)
         for image in self._rows(_IMAGE.status == UPLOADING, dead):
-            imagestate.unstage(self._settings.images.staging, image["id"])
-            imagestate.turn(self._engine, image["id"], UPLOADING, QUEUED)
+            self._requeue(image, dead, self._unstage)
         idle = (or_(_IMAGE.lease.is_(None), dead), _IMAGE.id.not_in(_imported()))
         for image in self._rows(_IMAGE.status == DELETED, _IMAGE.origin.is_(None), *idle):
             imagestate.drop(self._engine, self._store, image)
@@ -68,22 +70,33 @@ class Care:
             self._note(db.volume_snapshot, snapshot)
         self._clear_staging(now)
 
-    def _requeue(self, image: dict[str, Any], dead: ColumnElement[bool]) -> None:
-        """An upload whose process is gone."""
+    def _requeue(self, image: Row, dead: ColumnElement[bool], clear: Callable[[Row], bool]) -> None:
+        """An upload whose process is gone; if it only slept, it finds that the image is not its own any more."""
+        ident, status, by = image["id"], image["status"], imagestate.filler()
+        with self._engine.begin() as connection:
+            write = update(db.image).where(_IMAGE.id == ident, _IMAGE.status == status, dead)
+            if not connection.execute(write.values(filler=by, lease=time.time() + LEASE)).rowcount:
+                return
+        if clear(image):
+            imagestate.turn(self._engine, ident, status, QUEUED, by)
+            log.info("image %s: its upload broke off", ident)
+        else:
+            self._failed[ident] = time.time()
+            imagestate.turn(self._engine, ident, status, status, by, lease=0.0)
+
+    def _clear(self, image: Row) -> bool:
         try:
             self._store.remove(image["id"], image["provider"])
         except ExtError as err:
-            self._failed[image["id"]] = time.time()
             log.error("image %s: what is left of its upload stays for now: %s", image["id"], err)
-            return
-        with self._engine.begin() as connection:
-            mine = (_IMAGE.id == image["id"], _IMAGE.status == SAVING, dead)
-            connection.execute(
-                update(db.image).where(*mine).values(status=QUEUED, size=0, lease=None, updated=time.time())
-            )
-        log.info("image %s: its upload broke off", image["id"])
+            return False
+        return True
 
-    def _note(self, table: Table, row: dict[str, Any]) -> None:
+    def _unstage(self, image: Row) -> bool:
+        imagestate.unstage(self._settings.images.staging, image["id"])
+        return True
+
+    def _note(self, table: Table, row: Row) -> None:
         kind, facts = _KINDS[table.name]
         with self._engine.connect() as connection:
             note = facts(connection, row)
@@ -112,9 +125,7 @@ class Care:
             if name.partition(".")[0] not in wanted:
                 imagestate.unstage(folder, name)
 
-    def _rows(
-        self, *conditions: ColumnElement[bool], most: int | None = _MOST, table: Table = db.image
-    ) -> list[dict[str, Any]]:
+    def _rows(self, *conditions: ColumnElement[bool], most: int | None = _MOST, table: Table = db.image) -> list[Row]:
         query = select(table).where(*conditions, table.c.id.not_in(list(self._failed)))
         with self._engine.connect() as connection:
             return db.rows(connection, query.order_by(table.c.updated).limit(most))

@@ -12,6 +12,7 @@ from sqlalchemy import update
 
 from frontend.database import db
 from frontend.image import imagestate
+from frontend.image.imageprocess import Store
 from frontend.settings import Front
 from tests.unit.frontend.conftest import FakeRapi
 from tests.unit.frontend.images import IMAGES, Site, care, make, send, shown
@@ -89,3 +90,26 @@ def test_what_is_staged_by_one_that_was_given_up_is_not_kept(
     monkeypatch.setattr(os.path, "getsize", sleeps)
     assert send(site.alice, ident, tail="stage").status_code == 409
     assert (shown(site.alice, ident)["status"], list((tmp_path / "staging").iterdir())) == ("queued", [])
+
+
+def test_one_that_ends_while_it_is_given_up_is_given_up(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else it would be active, and what it brought gone the moment after."""
+    ident, filled, remove = make(site.alice), imagestate.filled, Store.remove
+
+    def sleeps(*told: Any) -> bool:
+        def removes(*which: Any) -> None:
+            monkeypatch.undo()
+            with pytest.raises(imagestate.LostError):
+                filled(*told)
+            remove(*which)
+
+        monkeypatch.undo()
+        monkeypatch.setattr(Store, "remove", removes)
+        gives_up(site, ident)
+        return filled(*told)
+
+    monkeypatch.setattr(imagestate, "filled", sleeps)
+    assert send(site.alice, ident).status_code == 409
+    care(site).work()
+    assert (shown(site.alice, ident)["status"], site.stored()) == ("queued", [])
+    assert send(site.alice, ident).status_code == 204
