@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Table, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine, make_url
+from sqlalchemy.pool import QueuePool
 from sqlalchemy.sql.expression import Select
 
 from frontend.database import fastjson, migration, prepared
@@ -105,15 +106,17 @@ def open_engine(url: str, *, pre_ping: bool = True) -> Engine:
     Without `pre_ping` the first transaction after a loss of the connection fails: for who tries again anyway.
     """
     parsed = make_url(url)
-    options: dict[str, Any] = {"pool_pre_ping": pre_ping}
+    options: dict[str, Any] = {"pool_pre_ping": pre_ping, "poolclass": QueuePool}
+    if parsed.get_backend_name() == "sqlite":
+        options["connect_args"] = {"check_same_thread": False}  # of the pool's, one thread has each
     if (parsed.get_backend_name(), parsed.get_driver_name()) == ("postgresql", "psycopg2"):
         from frontend.database import postgres  # noqa: PLC0415 (psycopg2 is not needed without PostgreSQL)
 
         # Many rows of one statement in one question: by itself psycopg2 asks for each of them.
         options |= {"connect_args": postgres.arguments(parsed.query), "executemany_mode": "values_plus_batch"}
     options |= {"json_serializer": fastjson.dumps, "json_deserializer": fastjson.loads}  # as bulk.py writes, too
-    # What stands in a statement's parameters stands in the rows, too, but has no place in a log. `future`: SQLAlchemy
-    # 1.4, which Debian 12 has, behaves as 2 does.
+    # What stands in a statement's parameters stands in the rows, too, but has no place in a log. `future`, and the pool
+    # above: SQLAlchemy 1.4, which Debian 12 has, behaves as 2 does.
     engine = create_engine(url, future=True, hide_parameters=True, **options)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _tune_sqlite)
