@@ -206,7 +206,7 @@ image = Table(
     Column("md5", String(32), nullable=True),  # of its content, as sha256
     Column("hidden", Boolean, nullable=False, server_default=false()),
     Column("lease", Float, nullable=True),  # until when somebody says again that he is filling it
-    Column("filler", String(32), nullable=True),  # who does, or did last: a word of his own
+    Column("filler", String(32), nullable=True),  # who does, or did until he was given up: his word
     Column("noted", Float, nullable=True),  # `updated` of what was written down beside it: imagefacts.py
     Column("cluster", String(255), nullable=False, server_default=text("''")),  # whose storage has it
 )

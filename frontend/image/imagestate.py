@@ -83,7 +83,7 @@ def filling(engine: Engine, image: Mapping[str, Any], status: str) -> Iterator[N
         with repeated(renew, _AGAIN):
             yield
     except BaseException:
-        turn(engine, ident, status, QUEUED, by)
+        turn(engine, ident, status, QUEUED, by, filler=None)
         forget_if_deleted(engine, ident)
         raise
 
@@ -175,7 +175,7 @@ def _take_back(engine: Engine, store: Store, image: Mapping[str, Any], status: s
     except ExtError as err:  # while nobody says that he fills it, imagecare.py tries again
         log.error("image %s: its content, for which there is no room, stays for now: %s", image["id"], err)
         return
-    turn(engine, image["id"], status, QUEUED, image["filler"])
+    turn(engine, image["id"], status, QUEUED, image["filler"], filler=None)
     forget_if_deleted(engine, image["id"])
 
 

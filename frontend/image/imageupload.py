@@ -65,7 +65,7 @@ def _given_up(err: LostError, image_id: str) -> Conflict:
 
 
 def _in_the_way(image: dict[str, Any]) -> Fault:
-    """What to tell of content that is there already: somebody's whom nobody knows, or that of an upload given up."""
+    """What to tell of content that is there already: that of an upload given up, if one was, or nobody knows whose."""
     ident, engine = image["id"], context.services().engine
     left = {"lease": 0.0, "filler": imagestate.filler()}  # imagecare.py's from now on
     if image["earlier"] and imagestate.turn(engine, ident, SAVING, SAVING, image["filler"], **left):

@@ -172,12 +172,11 @@ class Importer:
         ident, by = image["id"], image["filler"]
         # Not what another has brought, who took the task up. One that was deleted is imagecare.py's.
         if imagestate.turn(self._engine, ident, IMPORTING, SAVING, by, lease=time.time() + LEASE):
-            is_left = is_brought and not self._clear(ident, image["provider"])
-            if is_left:
+            imagestate.unstage(self._settings.images.staging, ident)
+            if is_brought and not self._clear(ident, image["provider"]):
                 imagestate.turn(self._engine, ident, SAVING, SAVING, by, lease=0.0)
             else:
                 imagestate.turn(self._engine, ident, SAVING, QUEUED, by)
-            imagestate.unstage(self._settings.images.staging, ident)
         self._end(task, FAILURE, why)
 
     def _end(self, task: Row, status: str, why: str | None) -> None:

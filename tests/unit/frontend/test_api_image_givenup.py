@@ -15,6 +15,7 @@ from frontend.image import imagestate
 from frontend.image.imageprocess import Store
 from frontend.settings import Front
 from tests.unit.frontend.conftest import FakeRapi
+from tests.unit.frontend.image_command import QCOW2
 from tests.unit.frontend.images import IMAGES, Site, care, make, send, shown
 
 
@@ -113,3 +114,12 @@ def test_one_that_ends_while_it_is_given_up_is_given_up(site: Site, monkeypatch:
     care(site).work()
     assert (shown(site.alice, ident)["status"], site.stored()) == ("queued", [])
     assert send(site.alice, ident).status_code == 204
+
+
+def test_where_none_was_given_up_what_is_in_the_way_is_nobodys_to_take(site: Site) -> None:
+    ident = make(site.alice, disk_format="qcow2")
+    assert send(site.alice, ident, b"no image").status_code == 400
+    (site.store / f"{ident}.raw").write_bytes(b"an administrator's")
+    assert send(site.alice, ident, QCOW2).status_code == 409
+    care(site).work()
+    assert (shown(site.alice, ident)["status"], site.stored()) == ("queued", [f"{ident}.raw"])
