@@ -148,7 +148,8 @@ class Keeper:
     def end(self) -> str:
         """Let the guest go on; returns why the snapshots are not of one moment, or an empty text."""
         self._ended = True
-        os.write(self._asking, b"end")
+        with contextlib.suppress(BrokenPipeError):  # it has ended, and what it said of that is still to be read
+            os.write(self._asking, b"end")
         found = self._hear()
         if found["wrong"]:
             raise ExtError(f"the guest may still stand still: {found['wrong']}")

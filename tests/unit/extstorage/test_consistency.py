@@ -206,6 +206,7 @@ def test_snapshots_that_take_too_long(machine: Machine) -> None:
     with Keeper(machine.guest(), limit=0.2) as keeper:
         assert machine.agent.await_("guest-fsfreeze-thaw")
         assert machine.goes_on
+        os.waitid(os.P_PID, keeper._pid, os.WEXITED | os.WNOWAIT)
         assert keeper.end() == "after 0.2 s the guest had to go on"
 
 
@@ -219,6 +220,7 @@ def test_a_guest_that_cannot_be_let_go_is_told(machine: Machine) -> None:
 def test_a_keeper_that_is_killed(machine: Machine) -> None:
     with Keeper(machine.guest()) as keeper:
         os.kill(keeper._pid, signal.SIGKILL)
+        os.waitid(os.P_PID, keeper._pid, os.WEXITED | os.WNOWAIT)
         with pytest.raises(ExtError, match="the process that held the guest died"):
             keeper.end()
     assert machine.goes_on
