@@ -85,12 +85,7 @@ class Care:
             imagestate.turn(self._engine, ident, status, status, by, lease=0.0)
 
     def _clear(self, image: Row) -> bool:
-        try:
-            self._store.remove(image["id"], image["provider"])
-        except ExtError as err:
-            log.error("image %s: what is left of its upload stays for now: %s", image["id"], err)
-            return False
-        return True
+        return imagestate.cleared(self._store, image, "what is left of its upload")
 
     def _unstage(self, image: Row) -> bool:
         imagestate.unstage(self._settings.images.staging, image["id"])

@@ -170,23 +170,26 @@ def give_back(engine: Engine, store: Store, image: Mapping[str, Any], status: st
 
 
 def _take_back(engine: Engine, store: Store, image: Mapping[str, Any], status: str) -> None:
-    try:
-        store.remove(image["id"], image["provider"])
-    except ExtError as err:  # while nobody says that he fills it, imagecare.py tries again
-        log.error("image %s: its content, for which there is no room, stays for now: %s", image["id"], err)
-        return
-    turn(engine, image["id"], status, QUEUED, image["filler"], filler=None)
-    forget_if_deleted(engine, image["id"])
+    """Where the store does not let go of it, imagecare.py tries again, while nobody says that he fills the image."""
+    if cleared(store, image, "its content, for which there is no room,"):
+        turn(engine, image["id"], status, QUEUED, image["filler"], filler=None)
+        forget_if_deleted(engine, image["id"])
 
 
 def drop(engine: Engine, store: Store, image: Mapping[str, Any]) -> None:
     """Take a deleted image out of the store, then its row; the row stays, to be tried again, when that fails."""
+    if cleared(store, image, "it is deleted, and its content"):
+        forget_if_deleted(engine, image["id"])
+
+
+def cleared(store: Store, image: Mapping[str, Any], what: str) -> bool:
+    """Whether nothing of the image is in the store now; else the log says so of `what`."""
     try:
         store.remove(image["id"], image["provider"])
     except ExtError as err:
-        log.error("image %s is deleted, and its content stays for now: %s", image["id"], err)
-        return
-    forget_if_deleted(engine, image["id"])
+        log.error("image %s: %s stays for now: %s", image["id"], what, err)
+        return False
+    return True
 
 
 def forget_if_deleted(engine: Engine, ident: str) -> None:

@@ -21,12 +21,11 @@ from frontend.image import imagequota, images, imagestate
 from frontend.image.imageprocess import Exists, Export, Refused, Store, Wanted
 from frontend.image.imagestate import LEASE, QUEUED, SAVING, UPLOADING, LostError
 from frontend.image.imagevalues import CONTAINERS
-from frontend.web import context
+from frontend.web import context, schema
 from frontend.web.fault import BadMediaType, BadRequest, Conflict, Fault, Forbidden, TooLarge, Unavailable
 
 log = logging.getLogger(__name__)
 
-_CHUNK = 1 << 20
 _DATA = "application/octet-stream"
 
 
@@ -39,7 +38,7 @@ def upload(image_id: str) -> tuple[str, int]:
     with imagestate.filling(services.engine, image, SAVING):
         try:
             with imagestate.working(image_id), store.receive(wanted) as receiver:
-                for chunk in _chunks(most):
+                for chunk in schema.received(most, "image"):
                     receiver.write(chunk)
                 stored = receiver.finish()
         except Refused as err:
@@ -84,7 +83,7 @@ def stage(image_id: str) -> tuple[str, int]:
         try:
             os.makedirs(folder, mode=0o750, exist_ok=True)
             with open(draft, "wb") as file:
-                file.writelines(_chunks(most))
+                file.writelines(schema.received(most, "image"))
             size = os.path.getsize(draft)
             # It waits for ever now, and nobody has to say that he is at it.
             with services.engine.begin() as connection:
@@ -163,13 +162,3 @@ def _begin(image_id: str, status: str) -> tuple[dict[str, Any], int]:
         # One more: of what announces no size, werkzeug refuses the end behind as much as it may have (LimitedStream).
         request.max_content_length = most + 1
     return {**image, "filler": taken["filler"], "earlier": image["filler"]}, most
-
-
-def _chunks(most: int) -> Iterator[bytes]:
-    """What the client sends; TooLarge when it is too much, and an error of werkzeug's when he breaks off."""
-    size = 0
-    while chunk := request.stream.read(_CHUNK):
-        size += len(chunk)
-        if size > most:
-            raise TooLarge(f"The image may have {most} octets at most.")
-        yield chunk

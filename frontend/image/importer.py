@@ -157,15 +157,6 @@ class Importer:
             mine = (*_as_taken(task), column.status == PROCESSING)
             connection.execute(update(db.image_task).where(*mine).values(lease=time.time() + LEASE))
 
-    def _clear(self, ident: str, provider: str | None) -> bool:
-        """Whether nothing of the image is in the store."""
-        try:
-            self._store.remove(ident, provider)
-        except ExtError as err:
-            log.error("image %s: what is left of its import stays for now: %s", ident, err)
-            return False
-        return True
-
     def _fail(self, task: Row, image: Row, why: str, is_brought: bool) -> None:
         """The image waits for content again; where some is in the store, and stays for now, imagecare.py sees to it."""
         log.info("image %s: import %s failed: %s", image["id"], task["id"], why)
@@ -173,7 +164,7 @@ class Importer:
         # Not what another has brought, who took the task up. One that was deleted is imagecare.py's.
         if imagestate.turn(self._engine, ident, IMPORTING, SAVING, by, lease=time.time() + LEASE):
             imagestate.unstage(self._settings.images.staging, ident)
-            if is_brought and not self._clear(ident, image["provider"]):
+            if is_brought and not imagestate.cleared(self._store, image, "what is left of its import"):
                 imagestate.turn(self._engine, ident, SAVING, SAVING, by, lease=0.0)
             else:
                 imagestate.turn(self._engine, ident, SAVING, QUEUED, by)

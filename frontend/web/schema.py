@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from flask import current_app, request
@@ -14,7 +14,7 @@ from frontend.web.fault import BadMediaType, BadRequest, TooLarge
 
 MAX_NAME = 255
 MISSING: Any = object()
-_CHUNK = 1 << 16
+_CHUNK = 1 << 20
 _NUMBER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 _TRUE = ("true", "1", "on", "yes")
 _FALSE = ("false", "0", "off", "no")
@@ -33,19 +33,22 @@ def body() -> dict[str, Any]:
 def parsed() -> Any:
     """The request's body as JSON, of whatever type it is."""
     try:
-        return jsontext.parse(_data())
+        return jsontext.parse(b"".join(received(current_app.config["MAX_CONTENT_LENGTH"], "body")))
     except ValueError as err:
         raise BadRequest(f"The body cannot be read: {err}.") from err
 
 
-def _data() -> bytes:
-    """TooLarge above max_body: werkzeug says so by itself since 2.3, and of a chunked body to who reads on alone."""
-    data, most = bytearray(), current_app.config["MAX_CONTENT_LENGTH"]
+def received(most: int, what: str) -> Iterator[bytes]:
+    """What the client sends; TooLarge when it is too much, and an error of werkzeug's when he breaks off.
+
+    Werkzeug by itself refuses what is too much since 2.3, and a chunked body only when somebody reads on behind `most`.
+    """
+    size = 0
     while chunk := request.stream.read(_CHUNK):
-        data += chunk
-        if len(data) > most:
-            raise TooLarge(f"The body may have {most} octets at most.")
-    return bytes(data)
+        size += len(chunk)
+        if size > most:
+            raise TooLarge(f"The {what} may have {most} octets at most.")
+        yield chunk
 
 
 def mapping(where: Mapping[str, Any], key: str, default: Any = MISSING) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import insert, select
 
 from frontend.database import db
@@ -60,6 +61,11 @@ class Site:
         with self.nobody.engine.begin() as connection:
             connection.execute(insert(db.image).values(row))
         return ident
+
+
+@pytest.fixture
+def site(front: Front, rapi: FakeRapi, tmp_path: Path) -> Site:
+    return Site(front, rapi, tmp_path)
 
 
 def make(api: Api, **more: Any) -> str:

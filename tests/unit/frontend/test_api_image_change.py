@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from frontend.settings import Front
 from tests.unit.frontend.admins import administrator
-from tests.unit.frontend.conftest import COMPUTE, FOREIGN, IMAGE, MINE, SECRET_IMAGE, SMALL, FakeRapi
-from tests.unit.frontend.images import DATA, IMAGES, Site, listed, make, patch, send, shown
+from tests.unit.frontend.conftest import COMPUTE, FOREIGN, IMAGE, MINE, SECRET_IMAGE, SMALL
+from tests.unit.frontend.images import DATA, IMAGES, Site, listed, make, patch, send, shown, site
 
-
-@pytest.fixture
-def site(front: Front, rapi: FakeRapi, tmp_path: Path) -> Site:
-    return Site(front, rapi, tmp_path)
+__all__ = ["site"]
 
 
 def test_a_patch(site: Site) -> None:

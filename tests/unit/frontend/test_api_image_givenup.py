@@ -13,15 +13,10 @@ from sqlalchemy import update
 from frontend.database import db
 from frontend.image import imagestate
 from frontend.image.imageprocess import Store
-from frontend.settings import Front
-from tests.unit.frontend.conftest import FakeRapi
 from tests.unit.frontend.image_command import QCOW2
-from tests.unit.frontend.images import IMAGES, Site, care, make, send, shown
+from tests.unit.frontend.images import IMAGES, Site, care, make, send, shown, site
 
-
-@pytest.fixture
-def site(front: Front, rapi: FakeRapi, tmp_path: Path) -> Site:
-    return Site(front, rapi, tmp_path)
+__all__ = ["site"]
 
 
 def gives_up(site: Site, ident: str) -> None:

@@ -10,14 +10,11 @@ import pytest
 
 from frontend.settings import Front
 from tests.unit.frontend.conftest import COMPUTE, FOREIGN, IMAGE, MINE, SECRET_IMAGE, SMALL, Api, FakeRapi
-from tests.unit.frontend.images import IMAGES, Site, listed, make, patch, shown
+from tests.unit.frontend.images import IMAGES, Site, listed, make, patch, shown, site
+
+__all__ = ["site"]
 
 MEMBERS = f"{IMAGES}/{{}}/members"
-
-
-@pytest.fixture
-def site(front: Front, rapi: FakeRapi, tmp_path: Path) -> Site:
-    return Site(front, rapi, tmp_path)
 
 
 @pytest.fixture(scope="module")

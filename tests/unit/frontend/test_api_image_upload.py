@@ -19,14 +19,11 @@ from frontend.image import images, imagestate
 from frontend.settings import Front, Quota
 from tests.unit.frontend import image_command
 from tests.unit.frontend.conftest import COMPUTE, FOREIGN, GIB, IMAGE, MINE, SECRET_IMAGE, SMALL, FakeRapi
-from tests.unit.frontend.images import DATA, IMAGES, MOST, NEW, Site, care, make, patch, send, shown
+from tests.unit.frontend.images import DATA, IMAGES, MOST, NEW, Site, care, make, patch, send, shown, site
+
+__all__ = ["site"]
 
 QCOW2 = image_command.QCOW2 + DATA
-
-
-@pytest.fixture
-def site(front: Front, rapi: FakeRapi, tmp_path: Path) -> Site:
-    return Site(front, rapi, tmp_path)
 
 
 def test_an_image_is_brought(site: Site) -> None:

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
 from sqlalchemy import insert, select, update
 from sqlalchemy.engine import Engine
 
@@ -14,19 +13,15 @@ from frontend.database import db
 from frontend.image.imageadopt import Adopted, Adopter, Default
 from frontend.image.imageprocess import Store
 from frontend.image.importer import Importer
-from frontend.settings import Front
-from tests.unit.frontend.conftest import ALICE, FOREIGN, MINE, FakeRapi
-from tests.unit.frontend.images import IMAGES, Site, patch
+from tests.unit.frontend.conftest import ALICE, FOREIGN, MINE
+from tests.unit.frontend.images import IMAGES, Site, patch, site
 from tests.unit.frontend.storage import BLOCK, volume
 from tests.unit.frontend.volumes import ident as volume_id
 from tests.unit.frontend.volumes import snapshot
 
+__all__ = ["site"]
+
 IMAGE = "0aaaaaaa-0000-4000-8000-00000000000f"
-
-
-@pytest.fixture
-def site(front: Front, rapi: FakeRapi, tmp_path: Path) -> Site:
-    return Site(front, rapi, tmp_path)
 
 
 def work(site: Site) -> None:
